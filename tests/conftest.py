@@ -1,11 +1,13 @@
 """Fixtures that every test may use."""
 
 import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from servers import REPOSITORY, S3, Postgres, postgres_server, s3_server
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from posology.core.store import Database
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +17,34 @@ def shared_data() -> Path:
     if not found.is_dir():
         pytest.skip(f"no real data at {found}; set POSOLOGY_TEST_DATA to a folder of labels")
     return found
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server for the session; `postgres.url()` is a new database."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3 server for the session; `s3.bucket()` is a new bucket's URL, `s3.options` its credentials."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new empty database; every test that takes it runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/db/service.sqlite"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.url()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open, empty `Database` of each kind, schema `service`; `await database.migrate(...)` fills it."""
+    opened = Database(database_url, schema="service")
+    yield opened
+    await opened.close()

@@ -1,0 +1,112 @@
+"""A service's database: transactions, reads, migrations."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from posology.core.store import engines, migrations
+from posology.core.store.failures import translate
+
+Transaction = AsyncConnection
+
+
+class Database:
+    """One service's tables: a SQLite file, or a schema of its own in a PostgreSQL database.
+
+    `schema` is the service's name; SQLite ignores it, because there each service has its own file.
+    """
+
+    def __init__(self, url: str, *, schema: str | None = None, pool_size: int = 5) -> None:
+        self.url = engines.parse_url(url)
+        self.schema = schema if self.kind == "postgresql" else None
+        self._engine = engines.open_async(self.url, schema=self.schema, pool_size=pool_size)
+        self._writer = asyncio.Lock()
+        self._busy: set[asyncio.Task[Any]] = set()
+
+    @property
+    def kind(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.url.get_backend_name()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """A transaction that may write: committed at the end of the block, undone by an exception.
+
+        Keep it short: on SQLite there is one writer at a time. Don't nest; pass `tx` on instead.
+        Failures of the database come as core.errors (IntegrityError stays: see `is_duplicate`).
+        """
+        with self._no_nesting():
+            if self.kind == "sqlite":
+                # SQLite's own wait polls and is unfair; inside one process a lock hands over at once.
+                async with self._writer, self._transaction() as tx:
+                    yield tx
+            else:
+                async with self._transaction() as tx:
+                    yield tx
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        """One consistent snapshot for reading; never waits for a writer and never makes one wait."""
+        options: dict[str, Any] = {engines.READ_ONLY: True}
+        if self.kind == "postgresql":
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        async with self._transaction(**options) as tx:
+            yield tx
+
+    async def migrate(self, *packages: str) -> None:
+        """Bring each package's tables (its `migrations/` folder) to its newest revision.
+
+        Safe to call from several replicas at once and from several tasks of one process; all or nothing.
+        """
+        await asyncio.to_thread(migrations.upgrade, self.url, self.schema, packages)
+
+    async def drift(self, metadata: MetaData) -> list[str]:
+        """How the tables in the database differ from `metadata`; empty if migrations and code agree."""
+        return await asyncio.to_thread(migrations.differences, self.url, self.schema, metadata)
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _transaction(self, **options: Any) -> AsyncIterator[Transaction]:
+        try:
+            async with self._engine.connect() as connection:
+                if options:
+                    await connection.execution_options(**options)
+                async with connection.begin():
+                    yield connection
+        except (DBAPIError, PoolTimeout) as error:
+            known = translate(error)
+            if known is None:
+                raise
+            raise known from error
+
+    def _no_nesting(self) -> "_Nesting":
+        return _Nesting(self._busy)
+
+
+class _Nesting:
+    """Refuses a second transaction in one task: on SQLite it would wait for itself."""
+
+    def __init__(self, busy: set[asyncio.Task[Any]]) -> None:
+        self._busy = busy
+        self._task = asyncio.current_task()
+
+    def __enter__(self) -> None:
+        if self._task in self._busy:
+            raise RuntimeError(
+                "this task is already in a transaction; pass `tx` on instead of beginning another"
+            )
+        if self._task is not None:
+            self._busy.add(self._task)
+
+    def __exit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._busy.discard(self._task)

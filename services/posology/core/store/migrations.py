@@ -1,0 +1,101 @@
+"""Alembic without an ini file: each package's `migrations/versions/` brings its own tables.
+
+A service migrates with `await db.migrate("posology.core.audit", "posology.core.jobs", "posology.training")`;
+each package has its own version table, so a shared part (audit, jobs) is written once and each schema
+still has its own copy.
+"""
+
+import importlib.resources
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError
+
+from posology.core.errors import FailedPrecondition
+from posology.core.store import engines
+from posology.core.store.failures import translate
+
+# Alembic's `op` is one global per process: two upgrades at once would write into each other's database.
+_ONE_AT_A_TIME = threading.Lock()
+_VERSIONS = "migrated_"
+
+
+def upgrade(url: URL, schema: str | None, packages: Sequence[str]) -> None:
+    """Upgrade all `packages` in one transaction under a lock that other replicas see. Blocking."""
+    with _ONE_AT_A_TIME, _connection(url, schema) as connection:
+        _lock(connection, schema)
+        for package in packages:
+            _upgrade(connection, package)
+
+
+def differences(url: URL, schema: str | None, metadata: MetaData) -> list[str]:
+    """What Alembic would have to change to make the database equal `metadata`, in words. Blocking."""
+    with _ONE_AT_A_TIME, _connection(url, schema) as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_object": lambda _, name, *__: not str(name).startswith(_VERSIONS)}
+        )
+        return [str(change) for change in compare_metadata(context, metadata)]
+
+
+@contextmanager
+def _connection(url: URL, schema: str | None) -> Iterator[Connection]:
+    engine = engines.open_sync(url, schema=schema)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        known = translate(error)
+        if known is None:
+            raise
+        raise known from error
+    finally:
+        engine.dispose()
+
+
+def _lock(connection: Connection, schema: str | None) -> None:
+    """One migrating replica per schema; the others wait, then find nothing to do."""
+    if connection.dialect.name != "postgresql":
+        return  # BEGIN IMMEDIATE holds the only write lock
+    name = f"posology:migrate:{schema}"
+    connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+    if schema is None:
+        return
+    # CREATE SCHEMA IF NOT EXISTS wants the right to create even where the administrator made it already.
+    found = connection.execute(
+        text("select 1 from pg_namespace where nspname = :name"), {"name": schema}
+    ).first()
+    if found is None:
+        connection.execute(text(f'create schema "{schema}"'))
+
+
+def _upgrade(connection: Connection, package: str) -> None:
+    folder = Path(str(importlib.resources.files(package) / "migrations"))
+    # The config is passed along for Alembic's sake; everything is said here.
+    script = ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
+
+    def revisions(current: Any, _context: MigrationContext) -> Any:
+        return script._upgrade_revs("heads", current)
+
+    with EnvironmentContext(Config(), script, fn=revisions) as environment:
+        environment.configure(
+            connection=connection,
+            version_table=_VERSIONS + package.rpartition(".")[2],
+            transactional_ddl=True,
+            render_as_batch=True,
+        )
+        try:
+            environment.run_migrations()
+        except CommandError as error:
+            raise FailedPrecondition(
+                f"the tables of {package} were made by a newer posology; run that one ({error})"
+            ) from error
