@@ -464,9 +464,9 @@ class EvaluationJobSpec(_message.Message):
     ADAPTER_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Digest of the candidate's weights."""
+    """Digest of the candidate's weights; may be empty when only validating."""
     base_model: _builtins.str
-    """Digest of the base model."""
+    """Digest of the base model; may be empty when only validating."""
     adapter: _builtins.str
     """Digest of the adapter behind the candidate; empty after full tuning."""
     @_builtins.property

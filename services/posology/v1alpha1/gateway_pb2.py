@@ -26,7 +26,7 @@ from posology.v1alpha1.buf.validate import validate_pb2 as buf_dot_validate_dot_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fposology/v1alpha1/gateway.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x01\n\x06\x41piKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06prefix\x18\x03 \x01(\t\x12\x0e\n\x06secret\x18\x04 \x01(\t\x12\x1b\n\x13requests_per_minute\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc7\x01\n\x13\x43reateApiKeyRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^namespaces/[a-z0-9-]{1,63}$\x12 \n\x0c\x64isplay_name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12$\n\x13requests_per_minute\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\nrequest_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\"`\n\x12ListApiKeysRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x13ListApiKeysResponse\x12+\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x19.posology.v1alpha1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x13RevokeApiKeyRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\xbd\x02\n\x06\x41nswer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07verdict\x18\x04 \x01(\t\x12\x0b\n\x03run\x18\x05 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x06 \x01(\t\x12\x0e\n\x06prompt\x18\x07 \x01(\t\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x15\n\rprompt_sha256\x18\t \x01(\t\x12\x13\n\x0btext_sha256\x18\n \x01(\t\x12\x15\n\rfinish_reason\x18\x0b \x01(\t\x12\x15\n\rprompt_tokens\x18\x0c \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\r \x01(\x05\x12\x0f\n\x07\x64\x61taset\x18\x0e \x01(\t\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\")\n\x10GetAnswerRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"o\n\x12ListAnswersRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\r\n\x05model\x18\x02 \x01(\t\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x13ListAnswersResponse\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.posology.v1alpha1.Answer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb8\x03\n\x07Gateway\x12Q\n\x0c\x43reateApiKey\x12&.posology.v1alpha1.CreateApiKeyRequest\x1a\x19.posology.v1alpha1.ApiKey\x12\\\n\x0bListApiKeys\x12%.posology.v1alpha1.ListApiKeysRequest\x1a&.posology.v1alpha1.ListApiKeysResponse\x12Q\n\x0cRevokeApiKey\x12&.posology.v1alpha1.RevokeApiKeyRequest\x1a\x19.posology.v1alpha1.ApiKey\x12K\n\tGetAnswer\x12#.posology.v1alpha1.GetAnswerRequest\x1a\x19.posology.v1alpha1.Answer\x12\\\n\x0bListAnswers\x12%.posology.v1alpha1.ListAnswersRequest\x1a&.posology.v1alpha1.ListAnswersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fposology/v1alpha1/gateway.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x02\n\x06\x41piKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0e\n\x06prefix\x18\x03 \x01(\t\x12\x0e\n\x06secret\x18\x04 \x01(\t\x12\x1b\n\x13requests_per_minute\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13\x63oncurrent_requests\x18\x08 \x01(\x05\x12\x12\n\nmax_tokens\x18\t \x01(\x05\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbb\x02\n\x13\x43reateApiKeyRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^namespaces/[a-z0-9-]{1,63}$\x12 \n\x0c\x64isplay_name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12$\n\x13requests_per_minute\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\nrequest_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12$\n\x13\x63oncurrent_requests\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1b\n\nmax_tokens\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x12ListApiKeysRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x13ListApiKeysResponse\x12+\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x19.posology.v1alpha1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\",\n\x13RevokeApiKeyRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x89\x04\n\x06\x41nswer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07verdict\x18\x04 \x01(\t\x12\x0b\n\x03run\x18\x05 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x06 \x01(\t\x12\x0e\n\x06prompt\x18\x07 \x01(\t\x12\x0c\n\x04text\x18\x08 \x01(\t\x12\x15\n\rprompt_sha256\x18\t \x01(\t\x12\x13\n\x0btext_sha256\x18\n \x01(\t\x12\x15\n\rfinish_reason\x18\x0b \x01(\t\x12\x15\n\rprompt_tokens\x18\x0c \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\r \x01(\x05\x12\x0f\n\x07\x64\x61taset\x18\x0e \x01(\t\x12/\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x05state\x18\x10 \x01(\x0e\x32\x1f.posology.v1alpha1.Answer.State\x12\x12\n\nmodel_name\x18\x11 \x01(\t\x12\x10\n\x08streamed\x18\x12 \x01(\x08\x12\x12\n\nlatency_ms\x18\x13 \x01(\x01\"`\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07RUNNING\x10\x01\x12\x0c\n\x08\x43OMPLETE\x10\x02\x12\x0f\n\x0b\x43LIENT_LEFT\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\x08\n\x04LOST\x10\x05\")\n\x10GetAnswerRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x83\x01\n\x12ListAnswersRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\r\n\x05model\x18\x02 \x01(\t\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x12\n\ndeployment\x18\x05 \x01(\t\"Z\n\x13ListAnswersResponse\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.posology.v1alpha1.Answer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb8\x03\n\x07Gateway\x12Q\n\x0c\x43reateApiKey\x12&.posology.v1alpha1.CreateApiKeyRequest\x1a\x19.posology.v1alpha1.ApiKey\x12\\\n\x0bListApiKeys\x12%.posology.v1alpha1.ListApiKeysRequest\x1a&.posology.v1alpha1.ListApiKeysResponse\x12Q\n\x0cRevokeApiKey\x12&.posology.v1alpha1.RevokeApiKeyRequest\x1a\x19.posology.v1alpha1.ApiKey\x12K\n\tGetAnswer\x12#.posology.v1alpha1.GetAnswerRequest\x1a\x19.posology.v1alpha1.Answer\x12\\\n\x0bListAnswers\x12%.posology.v1alpha1.ListAnswersRequest\x1a&.posology.v1alpha1.ListAnswersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['requests_per_minute']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['concurrent_requests']._loaded_options = None
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['concurrent_requests']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['max_tokens']._loaded_options = None
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['max_tokens']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['parent']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -54,23 +58,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTANSWERSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTANSWERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_APIKEY']._serialized_start=117
-  _globals['_APIKEY']._serialized_end=320
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=323
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=522
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=524
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=620
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=622
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=713
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=715
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=759
-  _globals['_ANSWER']._serialized_start=762
-  _globals['_ANSWER']._serialized_end=1079
-  _globals['_GETANSWERREQUEST']._serialized_start=1081
-  _globals['_GETANSWERREQUEST']._serialized_end=1122
-  _globals['_LISTANSWERSREQUEST']._serialized_start=1124
-  _globals['_LISTANSWERSREQUEST']._serialized_end=1235
-  _globals['_LISTANSWERSRESPONSE']._serialized_start=1237
-  _globals['_LISTANSWERSRESPONSE']._serialized_end=1327
-  _globals['_GATEWAY']._serialized_start=1330
-  _globals['_GATEWAY']._serialized_end=1770
+  _globals['_APIKEY']._serialized_end=418
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=421
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=736
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=738
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=834
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=836
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=927
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=929
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=973
+  _globals['_ANSWER']._serialized_start=976
+  _globals['_ANSWER']._serialized_end=1497
+  _globals['_ANSWER_STATE']._serialized_start=1401
+  _globals['_ANSWER_STATE']._serialized_end=1497
+  _globals['_GETANSWERREQUEST']._serialized_start=1499
+  _globals['_GETANSWERREQUEST']._serialized_end=1540
+  _globals['_LISTANSWERSREQUEST']._serialized_start=1543
+  _globals['_LISTANSWERSREQUEST']._serialized_end=1674
+  _globals['_LISTANSWERSRESPONSE']._serialized_start=1676
+  _globals['_LISTANSWERSRESPONSE']._serialized_end=1766
+  _globals['_GATEWAY']._serialized_start=1769
+  _globals['_GATEWAY']._serialized_end=2209
 # @@protoc_insertion_point(module_scope)

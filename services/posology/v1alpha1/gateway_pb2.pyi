@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -32,6 +33,9 @@ class ApiKey(_message.Message):
     REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    CONCURRENT_REQUESTS_FIELD_NUMBER: _builtins.int
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/apiKeys/{id}`."""
     display_name: _builtins.str
@@ -42,6 +46,10 @@ class ApiKey(_message.Message):
     """The key itself; only in the answer to CreateApiKey."""
     requests_per_minute: _builtins.int
     """Requests in a minute; 0 = no limit."""
+    concurrent_requests: _builtins.int
+    """Requests at once; 0 = the gateway's limit."""
+    max_tokens: _builtins.int
+    """Tokens of one answer; 0 = the gateway's limit."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -49,6 +57,10 @@ class ApiKey(_message.Message):
     @_builtins.property
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
         """When it was revoked; absent while it works."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it stops working; absent = never."""
 
     def __init__(
         self,
@@ -60,10 +72,13 @@ class ApiKey(_message.Message):
         requests_per_minute: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        concurrent_requests: _builtins.int = ...,
+        max_tokens: _builtins.int = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "name", b"name", "prefix", b"prefix", "requests_per_minute", b"requests_per_minute", "revoke_time", b"revoke_time", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrent_requests", b"concurrent_requests", "create_time", b"create_time", "display_name", b"display_name", "expire_time", b"expire_time", "max_tokens", b"max_tokens", "name", b"name", "prefix", b"prefix", "requests_per_minute", b"requests_per_minute", "revoke_time", b"revoke_time", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -80,6 +95,9 @@ class CreateApiKeyRequest(_message.Message):
     REQUESTS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    CONCURRENT_REQUESTS_FIELD_NUMBER: _builtins.int
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`namespaces/{ns}`."""
     display_name: _builtins.str
@@ -90,6 +108,14 @@ class CreateApiKeyRequest(_message.Message):
     """Repeating a request id returns the same key, without its secret."""
     validate_only: _builtins.bool
     """Check only, change nothing."""
+    concurrent_requests: _builtins.int
+    """Requests at once; default 0 = the gateway's limit."""
+    max_tokens: _builtins.int
+    """Tokens of one answer; default 0 = the gateway's limit."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it stops working; absent = never."""
+
     def __init__(
         self,
         *,
@@ -98,10 +124,13 @@ class CreateApiKeyRequest(_message.Message):
         requests_per_minute: _builtins.int = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        concurrent_requests: _builtins.int = ...,
+        max_tokens: _builtins.int = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "parent", b"parent", "request_id", b"request_id", "requests_per_minute", b"requests_per_minute", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrent_requests", b"concurrent_requests", "display_name", b"display_name", "expire_time", b"expire_time", "max_tokens", b"max_tokens", "parent", b"parent", "request_id", b"request_id", "requests_per_minute", b"requests_per_minute", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -193,6 +222,39 @@ class Answer(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Answer._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Answer._State.ValueType  # 0
+        RUNNING: Answer._State.ValueType  # 1
+        """Not ended yet."""
+        COMPLETE: Answer._State.ValueType  # 2
+        """Whole."""
+        CLIENT_LEFT: Answer._State.ValueType  # 3
+        """The client left before the end."""
+        FAILED: Answer._State.ValueType  # 4
+        """The engine failed before the end; the client was told."""
+        LOST: Answer._State.ValueType  # 5
+        """The gateway died before the end."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """How an answer ended."""
+
+    STATE_UNSPECIFIED: Answer.State.ValueType  # 0
+    RUNNING: Answer.State.ValueType  # 1
+    """Not ended yet."""
+    COMPLETE: Answer.State.ValueType  # 2
+    """Whole."""
+    CLIENT_LEFT: Answer.State.ValueType  # 3
+    """The client left before the end."""
+    FAILED: Answer.State.ValueType  # 4
+    """The engine failed before the end; the client was told."""
+    LOST: Answer.State.ValueType  # 5
+    """The gateway died before the end."""
+
     NAME_FIELD_NUMBER: _builtins.int
     DEPLOYMENT_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
@@ -208,6 +270,10 @@ class Answer(_message.Message):
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     DATASET_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    STREAMED_FIELD_NUMBER: _builtins.int
+    LATENCY_MS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/answers/{id}`."""
     deployment: _builtins.str
@@ -229,13 +295,21 @@ class Answer(_message.Message):
     text_sha256: _builtins.str
     """sha256 of the answer's text, hex."""
     finish_reason: _builtins.str
-    """`stop`, `length`, `abort`, or `error`."""
+    """`stop` or `length`; several choices: joined by commas; empty where the answer is not whole."""
     prompt_tokens: _builtins.int
     """Tokens of the prompt."""
     completion_tokens: _builtins.int
     """Tokens of the answer."""
     dataset: _builtins.str
     """Digest of the data set behind the weights."""
+    state: Global___Answer.State.ValueType
+    """How it ended."""
+    model_name: _builtins.str
+    """Name under which the client asked."""
+    streamed: _builtins.bool
+    """Whether it was streamed."""
+    latency_ms: _builtins.float
+    """From the request's arrival to the end of the answer, milliseconds."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked."""
@@ -258,10 +332,14 @@ class Answer(_message.Message):
         completion_tokens: _builtins.int = ...,
         dataset: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___Answer.State.ValueType = ...,
+        model_name: _builtins.str = ...,
+        streamed: _builtins.bool = ...,
+        latency_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "completion_tokens", b"completion_tokens", "create_time", b"create_time", "dataset", b"dataset", "deployment", b"deployment", "finish_reason", b"finish_reason", "model", b"model", "name", b"name", "prompt", b"prompt", "prompt_sha256", b"prompt_sha256", "prompt_tokens", b"prompt_tokens", "run", b"run", "text", b"text", "text_sha256", b"text_sha256", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "completion_tokens", b"completion_tokens", "create_time", b"create_time", "dataset", b"dataset", "deployment", b"deployment", "finish_reason", b"finish_reason", "latency_ms", b"latency_ms", "model", b"model", "model_name", b"model_name", "name", b"name", "prompt", b"prompt", "prompt_sha256", b"prompt_sha256", "prompt_tokens", b"prompt_tokens", "run", b"run", "state", b"state", "streamed", b"streamed", "text", b"text", "text_sha256", b"text_sha256", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,6 +377,7 @@ class ListAnswersRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`namespaces/{ns}`."""
     model: _builtins.str
@@ -307,6 +386,8 @@ class ListAnswersRequest(_message.Message):
     """Most entries in the page; default 50, at most 1000."""
     page_token: _builtins.str
     """Token of the page before; empty for the first."""
+    deployment: _builtins.str
+    """Only answers by this deployment, `namespaces/{ns}/deployments/{id}`; empty for all."""
     def __init__(
         self,
         *,
@@ -314,10 +395,11 @@ class ListAnswersRequest(_message.Message):
         model: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        deployment: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deployment", b"deployment", "model", b"model", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,7 +32,7 @@ from posology.v1alpha1 import serving_pb2 as posology_dot_v1alpha1_dot_serving__
 from posology.v1alpha1 import training_pb2 as posology_dot_v1alpha1_dot_training__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$posology/v1alpha1/orchestrator.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a posology/v1alpha1/curation.proto\x1a posology/v1alpha1/defaults.proto\x1a\"posology/v1alpha1/evaluation.proto\x1a\x1bposology/v1alpha1/job.proto\x1a\x1fposology/v1alpha1/serving.proto\x1a posology/v1alpha1/training.proto\"\xad\x03\n\x0f\x46ineTuneRunSpec\x12<\n\nbase_model\x18\x01 \x01(\x0b\x32 .posology.v1alpha1.BaseModelSpecB\x06\xbaH\x03\xc8\x01\x01\x12\x39\n\x08\x63uration\x18\x02 \x01(\x0b\x32\x1f.posology.v1alpha1.CurationSpecB\x06\xbaH\x03\xc8\x01\x01\x12>\n\x08training\x18\x03 \x01(\x0b\x32\x1f.posology.v1alpha1.TrainingSpecB\x06\xea\xc7\x18\x02{}H\x00\x88\x01\x01\x12=\n\nevaluation\x18\x04 \x01(\x0b\x32!.posology.v1alpha1.EvaluationSpecB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x07serving\x18\x05 \x01(\x0b\x32\x1e.posology.v1alpha1.ServingSpec\x12Q\n\x0estart_training\x18\x06 \x01(\x0e\x32 .posology.v1alpha1.StartTrainingB\x12\xea\xc7\x18\x0e\"AFTER_REVIEW\"H\x01\x88\x01\x01\x42\x0b\n\t_trainingB\x11\n\x0f_start_training\"\xc9\x04\n\x0b\x46ineTuneRun\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x30\n\x04spec\x18\x03 \x01(\x0b\x32\".posology.v1alpha1.FineTuneRunSpec\x12:\n\x06labels\x18\x04 \x03(\x0b\x32*.posology.v1alpha1.FineTuneRun.LabelsEntry\x12\x33\n\x05phase\x18\x05 \x01(\x0e\x32$.posology.v1alpha1.FineTuneRun.Phase\x12\x0f\n\x07message\x18\x06 \x01(\t\x12(\n\x06stages\x18\x07 \x03(\x0b\x32\x18.posology.v1alpha1.Stage\x12\x13\n\x0bspec_sha256\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63reator\x18\x0b \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\x12\n\x0eREVIEW_PENDING\x10\x03\x12\x14\n\x10\x41PPROVAL_PENDING\x10\x04\x12\r\n\tSUCCEEDED\x10\x05\x12\n\n\x06\x46\x41ILED\x10\x06\x12\r\n\tCANCELLED\x10\x07\"\xd9\x03\n\x05Stage\x12\r\n\x05stage\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.posology.v1alpha1.Stage.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08resource\x18\x04 \x01(\t\x12\x10\n\x08\x61rtifact\x18\x05 \x01(\t\x12\x0e\n\x06reused\x18\x06 \x01(\x08\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x05\x12-\n\x08progress\x18\x08 \x01(\x0b\x32\x1b.posology.v1alpha1.Progress\x12*\n\x05\x65rror\x18\t \x01(\x0b\x32\x1b.posology.v1alpha1.JobError\x12\x14\n\x0cinput_digest\x18\n \x01(\t\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"n\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07WAITING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\n\n\x06PAUSED\x10\x03\x12\r\n\tSUCCEEDED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\x12\r\n\tCANCELLED\x10\x06\"\xe0\x02\n\x10\x43reateRunRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^namespaces/[a-z0-9-]{1,63}$\x12\x38\n\x06run_id\x18\x02 \x01(\tB(\xbaH%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x38\n\x04spec\x18\x03 \x01(\x0b\x32\".posology.v1alpha1.FineTuneRunSpecB\x06\xbaH\x03\xc8\x01\x01\x12?\n\x06labels\x18\x04 \x03(\x0b\x32/.posology.v1alpha1.CreateRunRequest.LabelsEntry\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"&\n\rGetRunRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"]\n\x0fListRunsRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x10ListRunsResponse\x12,\n\x04runs\x18\x01 \x03(\x0b\x32\x1e.posology.v1alpha1.FineTuneRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x0fWatchRunRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xa5\x01\n\x08RunEvent\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stage\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12+\n\x03run\x18\x06 \x01(\x0b\x32\x1e.posology.v1alpha1.FineTuneRun\"C\n\x10\x43\x61ncelRunRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"\x91\x01\n\x15\x44\x65\x63ideApprovalRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05stage\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x10\n\x08\x61pproved\x18\x03 \x01(\x08\x12\x19\n\x07\x63omment\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01*R\n\rStartTraining\x12\x1e\n\x1aSTART_TRAINING_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x41\x46TER_REVIEW\x10\x01\x12\x0f\n\x0bIMMEDIATELY\x10\x02\x32\xfe\x03\n\x0cOrchestrator\x12P\n\tCreateRun\x12#.posology.v1alpha1.CreateRunRequest\x1a\x1e.posology.v1alpha1.FineTuneRun\x12J\n\x06GetRun\x12 .posology.v1alpha1.GetRunRequest\x1a\x1e.posology.v1alpha1.FineTuneRun\x12S\n\x08ListRuns\x12\".posology.v1alpha1.ListRunsRequest\x1a#.posology.v1alpha1.ListRunsResponse\x12M\n\x08WatchRun\x12\".posology.v1alpha1.WatchRunRequest\x1a\x1b.posology.v1alpha1.RunEvent0\x01\x12P\n\tCancelRun\x12#.posology.v1alpha1.CancelRunRequest\x1a\x1e.posology.v1alpha1.FineTuneRun\x12Z\n\x0e\x44\x65\x63ideApproval\x12(.posology.v1alpha1.DecideApprovalRequest\x1a\x1e.posology.v1alpha1.FineTuneRunb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$posology/v1alpha1/orchestrator.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a posology/v1alpha1/curation.proto\x1a posology/v1alpha1/defaults.proto\x1a\"posology/v1alpha1/evaluation.proto\x1a\x1bposology/v1alpha1/job.proto\x1a\x1fposology/v1alpha1/serving.proto\x1a posology/v1alpha1/training.proto\"\xed\x06\n\x0f\x46ineTuneRunSpec\x12<\n\nbase_model\x18\x01 \x01(\x0b\x32 .posology.v1alpha1.BaseModelSpecB\x06\xbaH\x03\xc8\x01\x01\x12\x39\n\x08\x63uration\x18\x02 \x01(\x0b\x32\x1f.posology.v1alpha1.CurationSpecB\x06\xbaH\x03\xc8\x01\x01\x12>\n\x08training\x18\x03 \x01(\x0b\x32\x1f.posology.v1alpha1.TrainingSpecB\x06\xea\xc7\x18\x02{}H\x00\x88\x01\x01\x12=\n\nevaluation\x18\x04 \x01(\x0b\x32!.posology.v1alpha1.EvaluationSpecB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x07serving\x18\x05 \x01(\x0b\x32\x1e.posology.v1alpha1.ServingSpec\x12Q\n\x0estart_training\x18\x06 \x01(\x0e\x32 .posology.v1alpha1.StartTrainingB\x12\xea\xc7\x18\x0e\"AFTER_REVIEW\"H\x01\x88\x01\x01:\xbd\x03\xbaH\xb9\x03\x1a\x89\x01\n\x15\x64po_needs_preferences\x12\x35training.dpo needs curation.preferences to learn from\x1a\x39!has(this.training.dpo) || has(this.curation.preferences)\x1a\xaa\x02\n\x18judge_is_not_the_teacher\x12\x46\x65valuation.judge must not be the model that teaches (curation.teacher)\x1a\xc5\x01!has(this.evaluation.judge) || this.curation.teacher.endpoint == \'\' || this.evaluation.judge.endpoint != this.curation.teacher.endpoint || this.evaluation.judge.model != this.curation.teacher.modelB\x0b\n\t_trainingB\x11\n\x0f_start_training\"\xc9\x04\n\x0b\x46ineTuneRun\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x30\n\x04spec\x18\x03 \x01(\x0b\x32\".posology.v1alpha1.FineTuneRunSpec\x12:\n\x06labels\x18\x04 \x03(\x0b\x32*.posology.v1alpha1.FineTuneRun.LabelsEntry\x12\x33\n\x05phase\x18\x05 \x01(\x0e\x32$.posology.v1alpha1.FineTuneRun.Phase\x12\x0f\n\x07message\x18\x06 \x01(\t\x12(\n\x06stages\x18\x07 \x03(\x0b\x32\x18.posology.v1alpha1.Stage\x12\x13\n\x0bspec_sha256\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63reator\x18\x0b \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8c\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\x12\n\x0eREVIEW_PENDING\x10\x03\x12\x14\n\x10\x41PPROVAL_PENDING\x10\x04\x12\r\n\tSUCCEEDED\x10\x05\x12\n\n\x06\x46\x41ILED\x10\x06\x12\r\n\tCANCELLED\x10\x07\"\xd9\x03\n\x05Stage\x12\r\n\x05stage\x18\x01 \x01(\t\x12-\n\x05state\x18\x02 \x01(\x0e\x32\x1e.posology.v1alpha1.Stage.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08resource\x18\x04 \x01(\t\x12\x10\n\x08\x61rtifact\x18\x05 \x01(\t\x12\x0e\n\x06reused\x18\x06 \x01(\x08\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\x05\x12-\n\x08progress\x18\x08 \x01(\x0b\x32\x1b.posology.v1alpha1.Progress\x12*\n\x05\x65rror\x18\t \x01(\x0b\x32\x1b.posology.v1alpha1.JobError\x12\x14\n\x0cinput_digest\x18\n \x01(\t\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"n\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07WAITING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\n\n\x06PAUSED\x10\x03\x12\r\n\tSUCCEEDED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\x12\r\n\tCANCELLED\x10\x06\"\xe0\x02\n\x10\x43reateRunRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^namespaces/[a-z0-9-]{1,63}$\x12\x38\n\x06run_id\x18\x02 \x01(\tB(\xbaH%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x38\n\x04spec\x18\x03 \x01(\x0b\x32\".posology.v1alpha1.FineTuneRunSpecB\x06\xbaH\x03\xc8\x01\x01\x12?\n\x06labels\x18\x04 \x03(\x0b\x32/.posology.v1alpha1.CreateRunRequest.LabelsEntry\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"&\n\rGetRunRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"]\n\x0fListRunsRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x10ListRunsResponse\x12,\n\x04runs\x18\x01 \x03(\x0b\x32\x1e.posology.v1alpha1.FineTuneRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x0fWatchRunRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xa5\x01\n\x08RunEvent\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05stage\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12+\n\x03run\x18\x06 \x01(\x0b\x32\x1e.posology.v1alpha1.FineTuneRun\"C\n\x10\x43\x61ncelRunRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"\x91\x01\n\x15\x44\x65\x63ideApprovalRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05stage\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x10\n\x08\x61pproved\x18\x03 \x01(\x08\x12\x19\n\x07\x63omment\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x1c\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01*R\n\rStartTraining\x12\x1e\n\x1aSTART_TRAINING_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x41\x46TER_REVIEW\x10\x01\x12\x0f\n\x0bIMMEDIATELY\x10\x02\x32\xfe\x03\n\x0cOrchestrator\x12P\n\tCreateRun\x12#.posology.v1alpha1.CreateRunRequest\x1a\x1e.posology.v1alpha1.FineTuneRun\x12J\n\x06GetRun\x12 .posology.v1alpha1.GetRunRequest\x1a\x1e.posology.v1alpha1.FineTuneRun\x12S\n\x08ListRuns\x12\".posology.v1alpha1.ListRunsRequest\x1a#.posology.v1alpha1.ListRunsResponse\x12M\n\x08WatchRun\x12\".posology.v1alpha1.WatchRunRequest\x1a\x1b.posology.v1alpha1.RunEvent0\x01\x12P\n\tCancelRun\x12#.posology.v1alpha1.CancelRunRequest\x1a\x1e.posology.v1alpha1.FineTuneRun\x12Z\n\x0e\x44\x65\x63ideApproval\x12(.posology.v1alpha1.DecideApprovalRequest\x1a\x1e.posology.v1alpha1.FineTuneRunb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINETUNERUNSPEC'].fields_by_name['evaluation']._serialized_options = b'\272H\003\310\001\001'
   _globals['_FINETUNERUNSPEC'].fields_by_name['start_training']._loaded_options = None
   _globals['_FINETUNERUNSPEC'].fields_by_name['start_training']._serialized_options = b'\352\307\030\016\"AFTER_REVIEW\"'
+  _globals['_FINETUNERUNSPEC']._loaded_options = None
+  _globals['_FINETUNERUNSPEC']._serialized_options = b'\272H\271\003\032\211\001\n\025dpo_needs_preferences\0225training.dpo needs curation.preferences to learn from\0329!has(this.training.dpo) || has(this.curation.preferences)\032\252\002\n\030judge_is_not_the_teacher\022Fevaluation.judge must not be the model that teaches (curation.teacher)\032\305\001!has(this.evaluation.judge) || this.curation.teacher.endpoint == \'\' || this.evaluation.judge.endpoint != this.curation.teacher.endpoint || this.evaluation.judge.model != this.curation.teacher.model'
   _globals['_FINETUNERUN_LABELSENTRY']._loaded_options = None
   _globals['_FINETUNERUN_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_CREATERUNREQUEST_LABELSENTRY']._loaded_options = None
@@ -81,38 +83,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['comment']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\030\200\001'
-  _globals['_STARTTRAINING']._serialized_start=2847
-  _globals['_STARTTRAINING']._serialized_end=2929
+  _globals['_STARTTRAINING']._serialized_start=3295
+  _globals['_STARTTRAINING']._serialized_end=3377
   _globals['_FINETUNERUNSPEC']._serialized_start=322
-  _globals['_FINETUNERUNSPEC']._serialized_end=751
-  _globals['_FINETUNERUN']._serialized_start=754
-  _globals['_FINETUNERUN']._serialized_end=1339
-  _globals['_FINETUNERUN_LABELSENTRY']._serialized_start=1151
-  _globals['_FINETUNERUN_LABELSENTRY']._serialized_end=1196
-  _globals['_FINETUNERUN_PHASE']._serialized_start=1199
-  _globals['_FINETUNERUN_PHASE']._serialized_end=1339
-  _globals['_STAGE']._serialized_start=1342
-  _globals['_STAGE']._serialized_end=1815
-  _globals['_STAGE_STATE']._serialized_start=1705
-  _globals['_STAGE_STATE']._serialized_end=1815
-  _globals['_CREATERUNREQUEST']._serialized_start=1818
-  _globals['_CREATERUNREQUEST']._serialized_end=2170
-  _globals['_CREATERUNREQUEST_LABELSENTRY']._serialized_start=1151
-  _globals['_CREATERUNREQUEST_LABELSENTRY']._serialized_end=1196
-  _globals['_GETRUNREQUEST']._serialized_start=2172
-  _globals['_GETRUNREQUEST']._serialized_end=2210
-  _globals['_LISTRUNSREQUEST']._serialized_start=2212
-  _globals['_LISTRUNSREQUEST']._serialized_end=2305
-  _globals['_LISTRUNSRESPONSE']._serialized_start=2307
-  _globals['_LISTRUNSRESPONSE']._serialized_end=2396
-  _globals['_WATCHRUNREQUEST']._serialized_start=2398
-  _globals['_WATCHRUNREQUEST']._serialized_end=2460
-  _globals['_RUNEVENT']._serialized_start=2463
-  _globals['_RUNEVENT']._serialized_end=2628
-  _globals['_CANCELRUNREQUEST']._serialized_start=2630
-  _globals['_CANCELRUNREQUEST']._serialized_end=2697
-  _globals['_DECIDEAPPROVALREQUEST']._serialized_start=2700
-  _globals['_DECIDEAPPROVALREQUEST']._serialized_end=2845
-  _globals['_ORCHESTRATOR']._serialized_start=2932
-  _globals['_ORCHESTRATOR']._serialized_end=3442
+  _globals['_FINETUNERUNSPEC']._serialized_end=1199
+  _globals['_FINETUNERUN']._serialized_start=1202
+  _globals['_FINETUNERUN']._serialized_end=1787
+  _globals['_FINETUNERUN_LABELSENTRY']._serialized_start=1599
+  _globals['_FINETUNERUN_LABELSENTRY']._serialized_end=1644
+  _globals['_FINETUNERUN_PHASE']._serialized_start=1647
+  _globals['_FINETUNERUN_PHASE']._serialized_end=1787
+  _globals['_STAGE']._serialized_start=1790
+  _globals['_STAGE']._serialized_end=2263
+  _globals['_STAGE_STATE']._serialized_start=2153
+  _globals['_STAGE_STATE']._serialized_end=2263
+  _globals['_CREATERUNREQUEST']._serialized_start=2266
+  _globals['_CREATERUNREQUEST']._serialized_end=2618
+  _globals['_CREATERUNREQUEST_LABELSENTRY']._serialized_start=1599
+  _globals['_CREATERUNREQUEST_LABELSENTRY']._serialized_end=1644
+  _globals['_GETRUNREQUEST']._serialized_start=2620
+  _globals['_GETRUNREQUEST']._serialized_end=2658
+  _globals['_LISTRUNSREQUEST']._serialized_start=2660
+  _globals['_LISTRUNSREQUEST']._serialized_end=2753
+  _globals['_LISTRUNSRESPONSE']._serialized_start=2755
+  _globals['_LISTRUNSRESPONSE']._serialized_end=2844
+  _globals['_WATCHRUNREQUEST']._serialized_start=2846
+  _globals['_WATCHRUNREQUEST']._serialized_end=2908
+  _globals['_RUNEVENT']._serialized_start=2911
+  _globals['_RUNEVENT']._serialized_end=3076
+  _globals['_CANCELRUNREQUEST']._serialized_start=3078
+  _globals['_CANCELRUNREQUEST']._serialized_end=3145
+  _globals['_DECIDEAPPROVALREQUEST']._serialized_start=3148
+  _globals['_DECIDEAPPROVALREQUEST']._serialized_end=3293
+  _globals['_ORCHESTRATOR']._serialized_start=3380
+  _globals['_ORCHESTRATOR']._serialized_end=3890
 # @@protoc_insertion_point(module_scope)
