@@ -1,0 +1,260 @@
+"""What a job is, how its attempts end, and when it is tried again."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from posology.core import errors
+
+
+class State(StrEnum):
+    """Where a job stands; the last three are final."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    CANCELLING = "CANCELLING"
+    PUBLISHING = "PUBLISHING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+
+class Outcome(StrEnum):
+    """How one attempt ended. Only RETURNED leads to an artifact; STOPPED and CANCELLED are no failures."""
+
+    RETURNED = "RETURNED"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+    CRASHED = "CRASHED"
+    LOST = "LOST"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units; `eta` in seconds from now, None until it can be estimated."""
+
+    done: float
+    total: float
+    message: str = ""
+    eta: float | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error of the tree in `core.errors`, as data: its class name, its message, its violations."""
+
+    error: str
+    message: str
+    violations: tuple[errors.Violation, ...] = ()
+
+    @property
+    def final(self) -> bool:
+        """Whether trying again cannot help. `Internal` (a defect, or an unknown exception) is tried again."""
+        found = error_classes().get(self.error, errors.Internal)
+        return not found.retryable and not issubclass(found, errors.Internal)
+
+    def exception(self) -> errors.PosologyError:
+        return error_classes().get(self.error, errors.Internal)(self.message, violations=self.violations)
+
+    @classmethod
+    def of(cls, error: errors.PosologyError) -> "Failure":
+        return cls(type(error).__name__, error.message, error.violations)
+
+
+def error_classes() -> dict[str, type[errors.PosologyError]]:
+    """Every class of the error tree by its name."""
+    return {found.__name__: found for found in _tree(errors.PosologyError)}
+
+
+def _tree(root: type[errors.PosologyError]) -> Iterator[type[errors.PosologyError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _tree(child)
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A file that an attempt left in its staging folder; `size` in bytes, `sha256` in hex."""
+
+    path: str
+    sha256: str
+    size: int
+    media_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Product:
+    """What an attempt returned, before publication: `kind` of artifact, parents' digests, and its files."""
+
+    kind: str
+    parents: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    files: tuple[StagedFile, ...]
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to create. `spec` is the JSON of the spec message; `request_id` makes the call repeatable."""
+
+    name: str
+    kind: str
+    spec: Mapping[str, Any]
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as stored. `attempt` is the current attempt's number, 0 before the first.
+
+    `failures` counts attempts that failed, crashed or were lost; `artifact` is the published digest, ""
+    before; `error` is the last failure, kept while the job is tried again; `reason` says in words why the
+    job is in its state; `sequence` is the number of its last event.
+    """
+
+    name: str
+    kind: str
+    spec: Mapping[str, Any]
+    request_id: str
+    creator: str
+    run: str
+    trace: str
+    state: State
+    reason: str
+    attempt: int
+    failures: int
+    wake_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    sequence: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    progress: Progress | None = None
+    error: Failure | None = None
+    product: Product | None = None
+    artifact: str = ""
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """The small JSON that the worker returned; empty until it did."""
+        return self.product.summary if self.product else {}
+
+
+class EventKind(StrEnum):
+    """STATE and PROGRESS tell where the job is; METRIC and LOG come from its handler."""
+
+    STATE = "STATE"
+    PROGRESS = "PROGRESS"
+    METRIC = "METRIC"
+    LOG = "LOG"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to a job. Hand `resume_token` back to `watch` to go on after this event.
+
+    `data` by kind: STATE {state, reason}; PROGRESS {done, total, message, eta}; METRIC {step, values};
+    LOG {message, fields}.
+    """
+
+    job: str
+    sequence: int
+    time: datetime
+    attempt: int
+    kind: EventKind
+    data: Mapping[str, Any]
+
+    @property
+    def resume_token(self) -> str:
+        return str(self.sequence)
+
+
+def sequence_of(resume_token: str) -> int:
+    """The sequence number in a resume token; "" is the beginning."""
+    if not resume_token:
+        return 0
+    if not (resume_token.isascii() and resume_token.isdigit() and len(resume_token) <= 18):
+        raise errors.InvalidInput.of(
+            [errors.Violation("resume_token", "not a token of this service; leave it empty to start over")]
+        )
+    return int(resume_token)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one attempt may use. None: no limit. `memory` in bytes, resident, the whole process tree."""
+
+    cpus: int | None = None
+    memory: int | None = None
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a job may fail, and the pauses between (seconds, doubling up to `longest`)."""
+
+    failures: int = 3
+    first: float = 1.0
+    longest: float = 60.0
+
+    def pause(self, failures: int) -> timedelta:
+        """How long to wait after the `failures`-th failure."""
+        return timedelta(seconds=min(self.longest, self.first * 2.0 ** max(0, failures - 1)))
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a kind of job is run: `python -m module` under a launcher, within `resources`."""
+
+    module: str
+    resources: Resources = Resources()
+    retry: RetryPolicy = RetryPolicy()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    resources_of: Callable[[Mapping[str, Any]], Resources] | None = None
+
+    def resources_for(self, spec: Mapping[str, Any]) -> Resources:
+        """The limits of one job: those its spec asks for, where this kind lets a spec ask."""
+        return self.resources_of(spec) if self.resources_of else self.resources
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a job whose attempt ended without a product."""
+
+    state: State
+    reason: str
+    failures: int
+    error: Failure | None
+    pause: timedelta = timedelta(0)
+
+
+def after(job: Job, outcome: Outcome, failure: Failure | None, *, retry: RetryPolicy) -> Decision:
+    """Decide after an attempt: cancelled, final error, given up, or another attempt after a pause."""
+    if job.state is State.CANCELLING or outcome is Outcome.CANCELLED:
+        return Decision(State.CANCELLED, "cancelled on request", job.failures, job.error)
+    if outcome is Outcome.STOPPED or failure is None:
+        reason = "the worker was stopped and goes on from its checkpoint"
+        return Decision(State.PENDING, reason, job.failures, job.error, timedelta(seconds=retry.first))
+    if failure.final:
+        return Decision(State.FAILED, failure.message, job.failures + 1, failure)
+    return _again_or_give_up(job.failures + 1, failure, retry)
+
+
+def _again_or_give_up(failures: int, failure: Failure, retry: RetryPolicy) -> Decision:
+    if failures >= retry.failures:
+        reason = f"gave up after {failures} failed attempts; the last one: {failure.message}"
+        given_up = Failure(failure.error, reason, failure.violations)
+        return Decision(State.FAILED, reason, failures, given_up)
+    pause = retry.pause(failures)
+    reason = f"attempt failed ({failure.message}); next try in {pause.total_seconds():.0f} s"
+    return Decision(State.PENDING, reason, failures, failure, pause)

@@ -1,0 +1,57 @@
+"""What the reconcile loop needs from the world that runs workers; `local` is the embedded one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from posology.core.jobs.domain import Command, Resources
+
+SPEC_VARIABLE = "POSOLOGY_WORKER_SPEC"
+"""The environment variable that holds the path of a worker's spec.json."""
+
+Handle = Mapping[str, Any]
+"""What a launcher needs to find a worker again: JSON, stored with the attempt."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One attempt to start. `assignment` is the part of spec.json that does not depend on the launcher."""
+
+    job: str
+    attempt: int
+    assignment: Mapping[str, Any]
+    command: Command
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Whether a worker is alive; when it is not, its exit code (negative: the signal), None if unknown."""
+
+    alive: bool
+    exit_code: int | None = None
+
+
+class JobLauncher(Protocol):
+    """Starts, finds and ends workers. Every call may be repeated; none blocks for longer than seconds."""
+
+    async def launch(self, launch: Launch) -> Handle:
+        """Start a worker for this attempt; it works only after the service has acknowledged its hello."""
+
+    async def find(self, job: str, attempt: int) -> Handle | None:
+        """The worker of an attempt whose handle was not stored, because the service died in between."""
+
+    async def observe(self, handle: Handle) -> Observation:
+        """Not alive means that nothing of the attempt runs any more, so that its workdir is free."""
+
+    async def stop(self, handle: Handle) -> None:
+        """Ask it to checkpoint and exit (SIGTERM)."""
+
+    async def kill(self, handle: Handle) -> None:
+        """End it and everything that it started, now."""
+
+    def staging_url(self, job: str, attempt: int) -> str:
+        """Where the files of this attempt lie until they are published."""
+
+    async def clean(self, job: str) -> None:
+        """Remove the files of a job that is over; its logs stay."""
