@@ -1,0 +1,1 @@
+"""gRPC for every service: one server runner, one interceptor, one client channel."""

@@ -1,0 +1,117 @@
+"""Who calls: bearer tokens from a file, compared in constant time; other schemes fit the same Protocol."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from posology.core.errors import FailedPrecondition, Unauthenticated
+from posology.core.rpc.context import Identity
+
+AUTHORIZATION = "authorization"
+INSTALLATION = "installation"
+"""Subject of a token that stands alone on its line."""
+
+
+class Authenticator(Protocol):
+    """Turns a call's metadata into an identity."""
+
+    async def authenticate(self, metadata: Mapping[str, str | bytes]) -> Identity:
+        """The caller's identity; raises Unauthenticated with what to do."""
+        ...
+
+
+class TokenFile:
+    """Bearer tokens of a file: one a line, `<token>` alone or `<subject> <token>`; `#` starts a comment.
+
+    The file is read again when it changed, so tokens are rotated without a restart.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = (0, 0)
+        self._identities: list[tuple[bytes, Identity]] = []
+        self._reload()
+
+    async def authenticate(self, metadata: Mapping[str, str | bytes]) -> Identity:
+        """The subject of the token; every known token is compared, each in constant time."""
+        presented = _digest(bearer(metadata))
+        found = self._find(presented)
+        if found is None and self._reload():
+            found = self._find(presented)
+        if found is None:
+            raise Unauthenticated(
+                f"this token is not valid here; the valid ones are in {self._path.name} of the server"
+            )
+        return found
+
+    def _find(self, presented: bytes) -> Identity | None:
+        found = None
+        for digest, identity in self._identities:
+            if hmac.compare_digest(digest, presented):
+                found = identity
+        return found
+
+    def _reload(self) -> bool:
+        """Read the file if it changed since; says whether it did."""
+        try:
+            status = self._path.stat()
+            if (stamp := (status.st_mtime_ns, status.st_ino)) == self._stamp:
+                return False
+            lines = self._path.read_text().splitlines()
+        except OSError as error:
+            raise FailedPrecondition(f"POSOLOGY_TOKEN_FILE: {self._path} can't be read ({error.strerror})") from None
+        self._identities = [_parse(line) for line in lines if line.strip() and not line.startswith("#")]
+        self._stamp = stamp
+        if not self._identities:
+            raise FailedPrecondition(f"POSOLOGY_TOKEN_FILE: {self._path} holds no token")
+        return True
+
+
+def _parse(line: str) -> tuple[bytes, Identity]:
+    *subject, token = line.split()
+    return _digest(token), Identity(" ".join(subject) or INSTALLATION)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def bearer(metadata: Mapping[str, str | bytes]) -> str:
+    """The token of `authorization: Bearer <token>`."""
+    scheme, _, token = str(metadata.get(AUTHORIZATION, "")).partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("no bearer token came with the call; send `authorization: Bearer <token>`")
+    return token.strip()
+
+
+def ensure_token(path: Path) -> str:
+    """The first token in `path`; made with mode 0600 if the file is missing, by one process only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(32) + "\n")
+    try:
+        os.link(draft, path)  # appears whole, and never replaces one that is there
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return read_token(path)
+
+
+def read_token(path: Path) -> str:
+    """The first token in `path`, to call with."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise FailedPrecondition(
+            f"POSOLOGY_TOKEN_FILE: {path} can't be read ({error.strerror}); `posology up` makes it"
+        ) from None
+    tokens = [line.split()[-1] for line in lines if line.strip() and not line.startswith("#")]
+    if not tokens:
+        raise FailedPrecondition(f"POSOLOGY_TOKEN_FILE: {path} holds no token")
+    return tokens[0]

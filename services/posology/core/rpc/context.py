@@ -1,0 +1,106 @@
+"""What belongs to the call that is being served: caller, run, trace, and the server's shutdown event."""
+
+import asyncio
+import os
+import random
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+RUN_HEADER = "x-posology-run"
+TRACE_HEADER = "traceparent"
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_RUN = re.compile(r"[\x21-\x7e]{1,256}")
+_NO_TRACE = "0" * 32
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls, as the authenticator established it; `subject` is what audit entries record as actor."""
+
+    subject: str
+    groups: tuple[str, ...] = ()
+
+
+ANONYMOUS = Identity("anonymous")
+"""The caller of methods that are exempt from authentication."""
+
+caller: ContextVar[Identity] = ContextVar("caller", default=ANONYMOUS)
+run_id: ContextVar[str] = ContextVar("run_id", default="")
+"""Full resource name of the run that this work belongs to; travels with every outgoing call."""
+trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+"""W3C trace id, 32 hexadecimal digits; travels with every outgoing call, stands in every log line."""
+_shutdown: ContextVar[asyncio.Event | None] = ContextVar("shutdown", default=None)
+
+
+def new_trace_id() -> str:
+    """A random W3C trace id."""
+    return os.urandom(16).hex()
+
+
+def parse_traceparent(header: str) -> str:
+    """The trace id of a `traceparent`, or "" when it is missing, malformed or all zero."""
+    found = _TRACEPARENT.match(header)
+    return found[1] if found and found[1] != _NO_TRACE and not header.startswith("ff") else ""
+
+
+def traceparent() -> str:
+    """The header for an outgoing call: this trace (a new one outside any call) and a new span."""
+    return f"00-{trace_id.get() or new_trace_id()}-{random.getrandbits(64) | 1:016x}-01"
+
+
+def bind(metadata: Mapping[str, str | bytes], *, shutdown: asyncio.Event) -> None:
+    """Take run and trace from a call's metadata into the context of this task; start a trace if none came."""
+    trace_id.set(parse_traceparent(str(metadata.get(TRACE_HEADER, ""))) or new_trace_id())
+    run = metadata.get(RUN_HEADER, "")
+    if isinstance(run, str) and _RUN.fullmatch(run):
+        run_id.set(run)
+    _shutdown.set(shutdown)
+
+
+def shutdown() -> asyncio.Event:
+    """Set when the server that handles this call starts to drain; outside a call it never is."""
+    return _shutdown.get() or asyncio.Event()
+
+
+def draining() -> bool:
+    """Whether a watch stream should send its last resume token and return now."""
+    event = _shutdown.get()
+    return event is not None and event.is_set()
+
+
+async def pause(seconds: float) -> bool:
+    """Sleep up to `seconds`; True at once when the server drains: `while not await pause(0.5): ...`."""
+    try:
+        async with asyncio.timeout(seconds):
+            await shutdown().wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def until_shutdown(source: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Items of `source` until it ends or the server drains; the source is closed either way."""
+    stopping = asyncio.ensure_future(shutdown().wait())
+    following: asyncio.Future[T] | None = None
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(source))
+            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                return
+            try:
+                yield following.result()
+            except StopAsyncIteration:
+                return
+    finally:
+        stopping.cancel()
+        if following is not None and not following.done():
+            following.cancel()
+            await asyncio.wait({following})
+        if hasattr(source, "aclose"):
+            await source.aclose()

@@ -1,0 +1,240 @@
+"""The one server runner: health, reflection, metrics, JSON logs, signals, graceful drain."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from posology.core import telemetry
+from posology.core.errors import FailedPrecondition, PosologyError
+from posology.core.rpc import tls
+from posology.core.rpc.auth import Authenticator, TokenFile
+from posology.core.rpc.client import LARGEST_MESSAGE
+from posology.core.rpc.interceptor import Interceptor
+from posology.core.settings import ServiceSettings, split_address
+
+log = logging.getLogger("posology.server")
+
+Step = Callable[[], Awaitable[None]]
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.so_reuseport", 0),  # a second process on the port is an error, not a coin toss
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", LARGEST_MESSAGE),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),  # our clients ping every 60 s
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+_OPEN = (health.SERVICE_NAME, reflection.SERVICE_NAME)
+"""Probes carry no token, and the contract is public."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """What a service gives to the runner."""
+
+    name: str
+    settings: ServiceSettings
+    add: Callable[[grpc.aio.Server], None]
+    """Registers the servicers."""
+    service_names: tuple[str, ...]
+    """Full proto names of what `add` registers, for health and reflection."""
+    background: tuple[Step, ...] = ()
+    """Loops; cancelled after the last call ended. One that raises stops the process, for a fresh start."""
+    on_ready: tuple[Callable[[str], Awaitable[None]], ...] = ()
+    """Awaited with the address before loops start and health says SERVING."""
+    on_drain: tuple[Step, ...] = ()
+    """Awaited in order when the drain starts, before running calls get their grace."""
+    exempt: tuple[str, ...] = ()
+    """Full service names, or `service/Method`, that carry no bearer token (they check their own)."""
+    authenticator: Authenticator | None = None
+    """By default the tokens of `settings.token_file`."""
+
+
+@dataclass
+class Running:
+    """A started server."""
+
+    server: Server
+    address: str
+    """Where others reach it: `settings.advertise`, or host:port as bound."""
+    metrics: str
+    """host:port of `/metrics`, empty if off."""
+    shutdown: asyncio.Event
+    _grpc: grpc.aio.Server
+    _health: health.aio.HealthServicer
+    _loops: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def failed(self) -> None:
+        """Raise the error of the first background loop that fails; without one, wait for ever."""
+        await asyncio.gather(*self._loops)
+        await asyncio.Event().wait()
+
+    async def drain(self) -> None:
+        """Turn health off, let streams and calls end within the grace, then stop the loops."""
+        await self._health.enter_graceful_shutdown()
+        self.shutdown.set()
+        for step in self.server.on_drain:
+            await step()
+        await self._grpc.stop(self.server.settings.drain_seconds)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    async def hurry(self) -> None:
+        """Cut what is still running."""
+        await self._grpc.stop(None)
+
+
+async def start(server: Server, stack: AsyncExitStack) -> Running:
+    """Bind, register, serve; what must be closed at the end goes on `stack`."""
+    shutdown = asyncio.Event()
+    settings = server.settings
+    grpc_server = grpc.aio.server(
+        interceptors=[
+            Interceptor(
+                server.authenticator or TokenFile(settings.token_file),
+                exempt=(*_OPEN, *server.exempt),
+                shutdown=shutdown,
+                call_seconds=settings.call_seconds,
+            )
+        ],
+        options=[*_OPTIONS, *_connection_age(settings)],
+    )
+    checks = health.aio.HealthServicer()
+    await checks.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, grpc_server)
+    reflection.enable_server_reflection((*server.service_names, *_OPEN), grpc_server)
+    server.add(grpc_server)
+    address = _bind(grpc_server, settings)
+    host, _ = split_address(settings.listen)
+    metrics = stack.enter_context(telemetry.metrics_over_http(host, settings.metrics_port))
+    await grpc_server.start()
+    stack.push_async_callback(grpc_server.stop, None)
+    running = Running(server, settings.advertise or address, metrics, shutdown, grpc_server, checks)
+    await _become_ready(running)
+    return running
+
+
+async def _become_ready(running: Running) -> None:
+    for step in running.server.on_ready:
+        await step(running.address)
+    for loop in running.server.background:
+        running._loops.append(asyncio.ensure_future(loop()))
+    for name in ("", *running.server.service_names):
+        await running._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+    if running.server.settings.ready_file:
+        _announce(running, running.server.settings.ready_file)
+    log.info("serving", extra={"address": running.address, "metrics": running.metrics})
+
+
+def _announce(running: Running, path: Path) -> None:
+    """Write the ready file whole or not at all."""
+    found = {
+        "service": running.server.name,
+        "address": running.address,
+        "metrics": running.metrics,
+        "pid": os.getpid(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(found))
+    draft.replace(path)
+
+
+def _bind(grpc_server: grpc.aio.Server, settings: ServiceSettings) -> str:
+    host, port = split_address(settings.listen)
+    credentials = tls.server_credentials(settings)
+    try:
+        bound = (
+            grpc_server.add_secure_port(settings.listen, credentials)
+            if credentials
+            else grpc_server.add_insecure_port(settings.listen)
+        )
+    except RuntimeError:
+        raise FailedPrecondition(
+            f"POSOLOGY_LISTEN: can't listen on {settings.listen}; is another process there?"
+        ) from None
+    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else settings.listen.rpartition(":")[0]
+    return f"{reachable}:{bound or port}"
+
+
+def _connection_age(settings: ServiceSettings) -> tuple[tuple[str, int], ...]:
+    if not settings.connection_age_seconds:
+        return ()
+    return (
+        ("grpc.max_connection_age_ms", int(settings.connection_age_seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(settings.drain_seconds * 1000)),
+    )
+
+
+@asynccontextmanager
+async def running(server: Server) -> AsyncIterator[str]:
+    """Serve inside an `async with`, drain at its end: `run` without signals and log set-up, for tests."""
+    async with AsyncExitStack() as stack:
+        found = await start(server, stack)
+        watching = asyncio.ensure_future(found.failed())
+        try:
+            yield found.address
+        finally:
+            await found.drain()
+            if watching.done():
+                watching.result()
+            watching.cancel()
+
+
+async def run(server: Server) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal cuts the grace. Raises if a loop failed."""
+    telemetry.log_as_json(server.name, level=server.settings.log_level)
+    signals = _signals()
+    async with AsyncExitStack() as stack:
+        found = await start(server, stack)
+        stopped = asyncio.ensure_future(signals.get())
+        failed = asyncio.ensure_future(found.failed())
+        await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+        log.info("draining", extra={"grace_seconds": server.settings.drain_seconds})
+        await _drain_unless_hurried(found, signals)
+        log.info("stopped")
+        if failed.done():
+            failed.result()
+        failed.cancel()
+        stopped.cancel()
+
+
+async def _drain_unless_hurried(found: Running, signals: "asyncio.Queue[int]") -> None:
+    draining = asyncio.ensure_future(found.drain())
+    again = asyncio.ensure_future(signals.get())
+    await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        await found.hurry()
+    again.cancel()
+    await draining
+
+
+def _signals() -> "asyncio.Queue[int]":
+    received: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
+    return received
+
+
+def launch(serve: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
+    """`main()` of every service: run, and end with one line and exit code 2 when the environment is wrong."""
+    try:
+        asyncio.run(serve())
+    except PosologyError as error:
+        sys.stderr.write(f"{error.message}\n")
+        sys.exit(2)
+    sys.exit(0)

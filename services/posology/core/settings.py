@@ -1,0 +1,143 @@
+"""Settings: environment -> one frozen object, read once at start, with an error that names the variable."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from posology.core.errors import InvalidInput, Violation
+
+PREFIX = "POSOLOGY_"
+
+
+def split_address(value: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` -> (host, port); ValueError says what is wrong."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{value!r} is not host:port; write it like 127.0.0.1:7411")
+    return host.strip("[]"), int(port)
+
+
+class ServiceSettings(BaseSettings):
+    """What every service reads; each variable is the upper-case field name after POSOLOGY_.
+
+    A service derives its own class, names itself in `service` and adds its fields.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    service: ClassVar[str] = "service"
+    """Short name: file names, log lines, metrics."""
+
+    data_dir: Path = Path("~/.posology")
+    """Everything of an embedded installation; the defaults below hang from it."""
+    listen: str = "127.0.0.1:0"
+    """host:port of the gRPC server; port 0 takes a free one, see `ready_file`."""
+    advertise: str = ""
+    """host:port under which workers reach this service; empty means the bound address of `listen`."""
+    metrics_port: int = Field(default=0, ge=-1, le=65535)
+    """Port of `/metrics` over HTTP on the host of `listen`; 0 takes a free one, -1 turns it off."""
+    ready_file: Path | None = None
+    """Where the server writes {"service", "address", "metrics", "pid"} as JSON once it is ready."""
+    database_url: str = ""
+    """SQLAlchemy URL; by default `db/<service>.sqlite` under the data directory."""
+    candidates_url: str = ""
+    """fsspec URL of unreleased artifacts."""
+    released_url: str = ""
+    """fsspec URL of released artifacts; the only one that engines may read."""
+    staging_url: str = ""
+    """fsspec URL under which worker attempts leave their files until they are published."""
+    token_file: Path = Path()
+    """File with the bearer token(s) of this installation, mode 0600; see core.rpc.auth."""
+    keys_dir: Path = Path()
+    """Folder of signing keys, `<service>.key` and `<service>.pub`."""
+
+    catalog_address: str = "127.0.0.1:7410"
+    """The catalog lives in the orchestrator's process."""
+    orchestrator_address: str = "127.0.0.1:7410"
+    curation_address: str = "127.0.0.1:7411"
+    training_address: str = "127.0.0.1:7412"
+    evaluation_address: str = "127.0.0.1:7413"
+    serving_address: str = "127.0.0.1:7414"
+    gateway_address: str = "127.0.0.1:7415"
+
+    worker_python: str = ""
+    """Python with torch and the training libraries; empty means this process's own."""
+    engine_python: str = ""
+    """Python with vLLM; empty means this process's own."""
+
+    drain_seconds: float = Field(default=20.0, ge=0)
+    """On SIGTERM: how long running calls may take to finish before they are cut."""
+    call_seconds: float = Field(default=60.0, gt=0)
+    """Upper bound of a unary call whose caller set no deadline."""
+    connection_age_seconds: float = Field(default=0.0, ge=0)
+    """Close client connections after this time, so that they spread over new replicas; 0 never does."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """DEBUG also logs successful reads, one line per call."""
+
+    tls_cert_file: Path | None = None
+    """PEM certificate chain of this process; with `tls_key_file` it turns TLS on, for serving and calling."""
+    tls_key_file: Path | None = None
+    """PEM private key of `tls_cert_file`."""
+    tls_ca_file: Path | None = None
+    """PEM authorities to trust; set on a server, callers must show a certificate from them (mTLS)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hang_defaults_from_the_data_directory(cls, values: dict[str, Any]) -> dict[str, Any]:
+        root = Path(values.get("data_dir") or "~/.posology").expanduser().absolute()
+        derived = {
+            "database_url": f"sqlite:///{root}/db/{cls.service}.sqlite",
+            "candidates_url": f"file://{root}/artifacts/candidates",
+            "released_url": f"file://{root}/artifacts/released",
+            "staging_url": f"file://{root}/artifacts/staging",
+            "token_file": root / "token",
+            "keys_dir": root / "keys",
+        }
+        return derived | {name: value for name, value in values.items() if value != ""} | {"data_dir": root}
+
+    @field_validator(
+        "listen",
+        "catalog_address",
+        "orchestrator_address",
+        "curation_address",
+        "training_address",
+        "evaluation_address",
+        "serving_address",
+        "gateway_address",
+    )
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "ServiceSettings":
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError(f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together; set both or none")
+        return self
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S], **overrides: Any) -> S:
+    """Read `kind` from the environment (overrides win); InvalidInput names every wrong variable at once."""
+    try:
+        return kind(**overrides)
+    except ValidationError as error:
+        raise InvalidInput.of(_violation(kind, found) for found in error.errors()) from None
+
+
+def _violation(kind: type[BaseSettings], found: Mapping[str, Any]) -> Violation:
+    variable = "_".join(str(part) for part in found["loc"]).upper()
+    prefix = kind.model_config.get("env_prefix", PREFIX)
+    reason = str(found["msg"]).removeprefix("Value error, ")
+    if not variable:
+        return Violation("settings", reason)
+    if found["type"] == "missing":
+        return Violation(f"{prefix}{variable}", "is not set")
+    shown = "" if repr(found["input"]) in reason else f" (got {found['input']!r})"
+    return Violation(f"{prefix}{variable}", f"{reason}{shown}")
