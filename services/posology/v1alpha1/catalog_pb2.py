@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fposology/v1alpha1/catalog.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x02\n\x08\x41rtifact\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x0f\n\x07parents\x18\x05 \x03(\t\x12\x10\n\x08producer\x18\x06 \x01(\t\x12+\n\nparameters\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x14\n\x0cinput_digest\x18\x08 \x01(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04pins\x18\n \x03(\t\x12\x19\n\x11quarantine_reason\x18\x0b \x01(\t\"\xb8\x01\n\x15\x43reateArtifactRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^namespaces/[a-z0-9-]{1,63}$\x12\x35\n\x08\x61rtifact\x18\x02 \x01(\x0b\x32\x1b.posology.v1alpha1.ArtifactB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"+\n\x12GetArtifactRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"p\n\x14ListArtifactsRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\"`\n\x15ListArtifactsResponse\x12.\n\tartifacts\x18\x01 \x03(\x0b\x32\x1b.posology.v1alpha1.Artifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc7\x01\n\x14TraceArtifactRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12P\n\tdirection\x18\x02 \x01(\x0e\x32\x31.posology.v1alpha1.TraceArtifactRequest.DirectionB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"F\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\r\n\tANCESTORS\x10\x01\x12\x0f\n\x0b\x44\x45SCENDANTS\x10\x02\"G\n\x15TraceArtifactResponse\x12.\n\tartifacts\x18\x01 \x03(\x0b\x32\x1b.posology.v1alpha1.Artifact\"d\n\x13\x46indReusableRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x15\n\x04kind\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\x0cinput_digest\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"E\n\x14\x46indReusableResponse\x12-\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x1b.posology.v1alpha1.Artifact\"G\n\x12PinArtifactRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1a\n\x06holder\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\"N\n\x19QuarantineArtifactRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1a\n\x06reason\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\"\x88\x01\n\x15\x43ollectGarbageRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12(\n\x12older_than_seconds\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x42\x15\n\x13_older_than_seconds\">\n\x16\x43ollectGarbageResponse\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\x12\x13\n\x0b\x66reed_bytes\x18\x02 \x01(\x03\x32\xce\x06\n\x07\x43\x61talog\x12W\n\x0e\x43reateArtifact\x12(.posology.v1alpha1.CreateArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12Q\n\x0bGetArtifact\x12%.posology.v1alpha1.GetArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12\x62\n\rListArtifacts\x12\'.posology.v1alpha1.ListArtifactsRequest\x1a(.posology.v1alpha1.ListArtifactsResponse\x12\x62\n\rTraceArtifact\x12\'.posology.v1alpha1.TraceArtifactRequest\x1a(.posology.v1alpha1.TraceArtifactResponse\x12_\n\x0c\x46indReusable\x12&.posology.v1alpha1.FindReusableRequest\x1a\'.posology.v1alpha1.FindReusableResponse\x12Q\n\x0bPinArtifact\x12%.posology.v1alpha1.PinArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12S\n\rUnpinArtifact\x12%.posology.v1alpha1.PinArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12_\n\x12QuarantineArtifact\x12,.posology.v1alpha1.QuarantineArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12\x65\n\x0e\x43ollectGarbage\x12(.posology.v1alpha1.CollectGarbageRequest\x1a).posology.v1alpha1.CollectGarbageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fposology/v1alpha1/catalog.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x01\n\x08\x41rtifact\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x0f\n\x07parents\x18\x05 \x03(\t\x12\x10\n\x08producer\x18\x06 \x01(\t\x12+\n\nparameters\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04pins\x18\t \x03(\t\x12\x19\n\x11quarantine_reason\x18\n \x01(\t\"\xb8\x01\n\x15\x43reateArtifactRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^namespaces/[a-z0-9-]{1,63}$\x12\x35\n\x08\x61rtifact\x18\x02 \x01(\x0b\x32\x1b.posology.v1alpha1.ArtifactB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"+\n\x12GetArtifactRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"p\n\x14ListArtifactsRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\"`\n\x15ListArtifactsResponse\x12.\n\tartifacts\x18\x01 \x03(\x0b\x32\x1b.posology.v1alpha1.Artifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc7\x01\n\x14TraceArtifactRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12P\n\tdirection\x18\x02 \x01(\x0e\x32\x31.posology.v1alpha1.TraceArtifactRequest.DirectionB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"F\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\r\n\tANCESTORS\x10\x01\x12\x0f\n\x0b\x44\x45SCENDANTS\x10\x02\"G\n\x15TraceArtifactResponse\x12.\n\tartifacts\x18\x01 \x03(\x0b\x32\x1b.posology.v1alpha1.Artifact\"G\n\x12PinArtifactRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1a\n\x06holder\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\"N\n\x19QuarantineArtifactRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1a\n\x06reason\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\"\x88\x01\n\x15\x43ollectGarbageRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12(\n\x12older_than_seconds\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x42\x15\n\x13_older_than_seconds\">\n\x16\x43ollectGarbageResponse\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\x12\x13\n\x0b\x66reed_bytes\x18\x02 \x01(\x03\x32\xed\x05\n\x07\x43\x61talog\x12W\n\x0e\x43reateArtifact\x12(.posology.v1alpha1.CreateArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12Q\n\x0bGetArtifact\x12%.posology.v1alpha1.GetArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12\x62\n\rListArtifacts\x12\'.posology.v1alpha1.ListArtifactsRequest\x1a(.posology.v1alpha1.ListArtifactsResponse\x12\x62\n\rTraceArtifact\x12\'.posology.v1alpha1.TraceArtifactRequest\x1a(.posology.v1alpha1.TraceArtifactResponse\x12Q\n\x0bPinArtifact\x12%.posology.v1alpha1.PinArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12S\n\rUnpinArtifact\x12%.posology.v1alpha1.PinArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12_\n\x12QuarantineArtifact\x12,.posology.v1alpha1.QuarantineArtifactRequest\x1a\x1b.posology.v1alpha1.Artifact\x12\x65\n\x0e\x43ollectGarbage\x12(.posology.v1alpha1.CollectGarbageRequest\x1a).posology.v1alpha1.CollectGarbageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,12 +50,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRACEARTIFACTREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_TRACEARTIFACTREQUEST'].fields_by_name['direction']._loaded_options = None
   _globals['_TRACEARTIFACTREQUEST'].fields_by_name['direction']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
-  _globals['_FINDREUSABLEREQUEST'].fields_by_name['parent']._loaded_options = None
-  _globals['_FINDREUSABLEREQUEST'].fields_by_name['parent']._serialized_options = b'\272H\004r\002\020\001'
-  _globals['_FINDREUSABLEREQUEST'].fields_by_name['kind']._loaded_options = None
-  _globals['_FINDREUSABLEREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\004r\002\020\001'
-  _globals['_FINDREUSABLEREQUEST'].fields_by_name['input_digest']._loaded_options = None
-  _globals['_FINDREUSABLEREQUEST'].fields_by_name['input_digest']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_PINARTIFACTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_PINARTIFACTREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_PINARTIFACTREQUEST'].fields_by_name['holder']._loaded_options = None
@@ -69,33 +63,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLECTGARBAGEREQUEST'].fields_by_name['older_than_seconds']._loaded_options = None
   _globals['_COLLECTGARBAGEREQUEST'].fields_by_name['older_than_seconds']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_ARTIFACT']._serialized_start=147
-  _globals['_ARTIFACT']._serialized_end=413
-  _globals['_CREATEARTIFACTREQUEST']._serialized_start=416
-  _globals['_CREATEARTIFACTREQUEST']._serialized_end=600
-  _globals['_GETARTIFACTREQUEST']._serialized_start=602
-  _globals['_GETARTIFACTREQUEST']._serialized_end=645
-  _globals['_LISTARTIFACTSREQUEST']._serialized_start=647
-  _globals['_LISTARTIFACTSREQUEST']._serialized_end=759
-  _globals['_LISTARTIFACTSRESPONSE']._serialized_start=761
-  _globals['_LISTARTIFACTSRESPONSE']._serialized_end=857
-  _globals['_TRACEARTIFACTREQUEST']._serialized_start=860
-  _globals['_TRACEARTIFACTREQUEST']._serialized_end=1059
-  _globals['_TRACEARTIFACTREQUEST_DIRECTION']._serialized_start=989
-  _globals['_TRACEARTIFACTREQUEST_DIRECTION']._serialized_end=1059
-  _globals['_TRACEARTIFACTRESPONSE']._serialized_start=1061
-  _globals['_TRACEARTIFACTRESPONSE']._serialized_end=1132
-  _globals['_FINDREUSABLEREQUEST']._serialized_start=1134
-  _globals['_FINDREUSABLEREQUEST']._serialized_end=1234
-  _globals['_FINDREUSABLERESPONSE']._serialized_start=1236
-  _globals['_FINDREUSABLERESPONSE']._serialized_end=1305
-  _globals['_PINARTIFACTREQUEST']._serialized_start=1307
-  _globals['_PINARTIFACTREQUEST']._serialized_end=1378
-  _globals['_QUARANTINEARTIFACTREQUEST']._serialized_start=1380
-  _globals['_QUARANTINEARTIFACTREQUEST']._serialized_end=1458
-  _globals['_COLLECTGARBAGEREQUEST']._serialized_start=1461
-  _globals['_COLLECTGARBAGEREQUEST']._serialized_end=1597
-  _globals['_COLLECTGARBAGERESPONSE']._serialized_start=1599
-  _globals['_COLLECTGARBAGERESPONSE']._serialized_end=1661
-  _globals['_CATALOG']._serialized_start=1664
-  _globals['_CATALOG']._serialized_end=2510
+  _globals['_ARTIFACT']._serialized_end=391
+  _globals['_CREATEARTIFACTREQUEST']._serialized_start=394
+  _globals['_CREATEARTIFACTREQUEST']._serialized_end=578
+  _globals['_GETARTIFACTREQUEST']._serialized_start=580
+  _globals['_GETARTIFACTREQUEST']._serialized_end=623
+  _globals['_LISTARTIFACTSREQUEST']._serialized_start=625
+  _globals['_LISTARTIFACTSREQUEST']._serialized_end=737
+  _globals['_LISTARTIFACTSRESPONSE']._serialized_start=739
+  _globals['_LISTARTIFACTSRESPONSE']._serialized_end=835
+  _globals['_TRACEARTIFACTREQUEST']._serialized_start=838
+  _globals['_TRACEARTIFACTREQUEST']._serialized_end=1037
+  _globals['_TRACEARTIFACTREQUEST_DIRECTION']._serialized_start=967
+  _globals['_TRACEARTIFACTREQUEST_DIRECTION']._serialized_end=1037
+  _globals['_TRACEARTIFACTRESPONSE']._serialized_start=1039
+  _globals['_TRACEARTIFACTRESPONSE']._serialized_end=1110
+  _globals['_PINARTIFACTREQUEST']._serialized_start=1112
+  _globals['_PINARTIFACTREQUEST']._serialized_end=1183
+  _globals['_QUARANTINEARTIFACTREQUEST']._serialized_start=1185
+  _globals['_QUARANTINEARTIFACTREQUEST']._serialized_end=1263
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_start=1266
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_end=1402
+  _globals['_COLLECTGARBAGERESPONSE']._serialized_start=1404
+  _globals['_COLLECTGARBAGERESPONSE']._serialized_end=1466
+  _globals['_CATALOG']._serialized_start=1469
+  _globals['_CATALOG']._serialized_end=2218
 # @@protoc_insertion_point(module_scope)

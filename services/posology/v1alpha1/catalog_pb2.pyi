@@ -34,7 +34,6 @@ class Artifact(_message.Message):
     PARENTS_FIELD_NUMBER: _builtins.int
     PRODUCER_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
-    INPUT_DIGEST_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     PINS_FIELD_NUMBER: _builtins.int
     QUARANTINE_REASON_FIELD_NUMBER: _builtins.int
@@ -48,8 +47,6 @@ class Artifact(_message.Message):
     """Bytes of all files."""
     producer: _builtins.str
     """Service and version that made it, for example `training/0.1.0`."""
-    input_digest: _builtins.str
-    """Digest of the inputs of the stage that made it; empty for pushed artifacts."""
     quarantine_reason: _builtins.str
     """Why it was withdrawn; empty while it is good."""
     @_builtins.property
@@ -78,14 +75,13 @@ class Artifact(_message.Message):
         parents: _abc.Iterable[_builtins.str] | None = ...,
         producer: _builtins.str = ...,
         parameters: _struct_pb2.Struct | None = ...,
-        input_digest: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         pins: _abc.Iterable[_builtins.str] | None = ...,
         quarantine_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "parameters", b"parameters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "digest", b"digest", "input_digest", b"input_digest", "kind", b"kind", "name", b"name", "parameters", b"parameters", "parents", b"parents", "pins", b"pins", "producer", b"producer", "quarantine_reason", b"quarantine_reason", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "digest", b"digest", "kind", b"kind", "name", b"name", "parameters", b"parameters", "parents", b"parents", "pins", b"pins", "producer", b"producer", "quarantine_reason", b"quarantine_reason", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,60 +273,6 @@ class TraceArtifactResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TraceArtifactResponse: _TypeAlias = TraceArtifactResponse  # noqa: Y015
-
-@_typing.final
-class FindReusableRequest(_message.Message):
-    """Asks for an artifact made before from the same inputs."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARENT_FIELD_NUMBER: _builtins.int
-    KIND_FIELD_NUMBER: _builtins.int
-    INPUT_DIGEST_FIELD_NUMBER: _builtins.int
-    parent: _builtins.str
-    """`namespaces/{ns}`."""
-    kind: _builtins.str
-    """Kind of the artifact."""
-    input_digest: _builtins.str
-    """Digest of the stage's inputs."""
-    def __init__(
-        self,
-        *,
-        parent: _builtins.str = ...,
-        kind: _builtins.str = ...,
-        input_digest: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_digest", b"input_digest", "kind", b"kind", "parent", b"parent"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___FindReusableRequest: _TypeAlias = FindReusableRequest  # noqa: Y015
-
-@_typing.final
-class FindReusableResponse(_message.Message):
-    """An artifact made before from the same inputs, if there is one."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ARTIFACT_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def artifact(self) -> Global___Artifact:
-        """The artifact; absent if there is none."""
-
-    def __init__(
-        self,
-        *,
-        artifact: Global___Artifact | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___FindReusableResponse: _TypeAlias = FindReusableResponse  # noqa: Y015
 
 @_typing.final
 class PinArtifactRequest(_message.Message):

@@ -55,11 +55,6 @@ class CatalogStub:
                 request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.TraceArtifactRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.TraceArtifactResponse.FromString,
                 _registered_method=True)
-        self.FindReusable = channel.unary_unary(
-                '/posology.v1alpha1.Catalog/FindReusable',
-                request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.FindReusableRequest.SerializeToString,
-                response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.FindReusableResponse.FromString,
-                _registered_method=True)
         self.PinArtifact = channel.unary_unary(
                 '/posology.v1alpha1.Catalog/PinArtifact',
                 request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.PinArtifactRequest.SerializeToString,
@@ -109,13 +104,6 @@ class CatalogServicer:
 
     def TraceArtifact(self, request, context):
         """Walk the graph of parents up (what stands behind it) or down (what was made from it).
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def FindReusable(self, request, context):
-        """Find the artifact that a stage with these inputs published before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,11 +159,6 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.TraceArtifact,
                     request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.TraceArtifactRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.TraceArtifactResponse.SerializeToString,
-            ),
-            'FindReusable': grpc.unary_unary_rpc_method_handler(
-                    servicer.FindReusable,
-                    request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.FindReusableRequest.FromString,
-                    response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.FindReusableResponse.SerializeToString,
             ),
             'PinArtifact': grpc.unary_unary_rpc_method_handler(
                     servicer.PinArtifact,
@@ -307,33 +290,6 @@ class Catalog:
             '/posology.v1alpha1.Catalog/TraceArtifact',
             posology_dot_v1alpha1_dot_catalog__pb2.TraceArtifactRequest.SerializeToString,
             posology_dot_v1alpha1_dot_catalog__pb2.TraceArtifactResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def FindReusable(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/posology.v1alpha1.Catalog/FindReusable',
-            posology_dot_v1alpha1_dot_catalog__pb2.FindReusableRequest.SerializeToString,
-            posology_dot_v1alpha1_dot_catalog__pb2.FindReusableResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,8 +41,6 @@ class CatalogStub:
     """List artifacts, newest first."""
     TraceArtifact: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.TraceArtifactRequest, _catalog_pb2.TraceArtifactResponse]
     """Walk the graph of parents up (what stands behind it) or down (what was made from it)."""
-    FindReusable: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.FindReusableRequest, _catalog_pb2.FindReusableResponse]
-    """Find the artifact that a stage with these inputs published before."""
     PinArtifact: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.PinArtifactRequest, _catalog_pb2.Artifact]
     """Keep an artifact, and all it was made from, from garbage collection."""
     UnpinArtifact: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.PinArtifactRequest, _catalog_pb2.Artifact]
@@ -65,8 +63,6 @@ class CatalogAsyncStub(CatalogStub):
     """List artifacts, newest first."""
     TraceArtifact: _aio.UnaryUnaryMultiCallable[_catalog_pb2.TraceArtifactRequest, _catalog_pb2.TraceArtifactResponse]  # type: ignore[assignment]
     """Walk the graph of parents up (what stands behind it) or down (what was made from it)."""
-    FindReusable: _aio.UnaryUnaryMultiCallable[_catalog_pb2.FindReusableRequest, _catalog_pb2.FindReusableResponse]  # type: ignore[assignment]
-    """Find the artifact that a stage with these inputs published before."""
     PinArtifact: _aio.UnaryUnaryMultiCallable[_catalog_pb2.PinArtifactRequest, _catalog_pb2.Artifact]  # type: ignore[assignment]
     """Keep an artifact, and all it was made from, from garbage collection."""
     UnpinArtifact: _aio.UnaryUnaryMultiCallable[_catalog_pb2.PinArtifactRequest, _catalog_pb2.Artifact]  # type: ignore[assignment]
@@ -110,14 +106,6 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.TraceArtifactResponse, _abc.Awaitable[_catalog_pb2.TraceArtifactResponse]]:
         """Walk the graph of parents up (what stands behind it) or down (what was made from it)."""
-
-    @_abc_1.abstractmethod
-    def FindReusable(
-        self,
-        request: _catalog_pb2.FindReusableRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_catalog_pb2.FindReusableResponse, _abc.Awaitable[_catalog_pb2.FindReusableResponse]]:
-        """Find the artifact that a stage with these inputs published before."""
 
     @_abc_1.abstractmethod
     def PinArtifact(

@@ -428,8 +428,11 @@ class EvaluationJob(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    SOURCE_SHA256_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/evaluations/{id}`."""
+    source_sha256: _builtins.str
+    """sha256 (hex) over the bytes of every suite file, set also when only validating."""
     @_builtins.property
     def spec(self) -> Global___EvaluationJobSpec:
         """What was asked for."""
@@ -444,10 +447,11 @@ class EvaluationJob(_message.Message):
         name: _builtins.str = ...,
         spec: Global___EvaluationJobSpec | None = ...,
         status: _job_pb2.JobStatus | None = ...,
+        source_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "spec", b"spec", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "source_sha256", b"source_sha256", "spec", b"spec", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

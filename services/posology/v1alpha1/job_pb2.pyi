@@ -61,12 +61,15 @@ class JobStatus(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     state: Global___JobStatus.State.ValueType
     """Current state."""
     attempt: _builtins.int
     """Number of the current attempt, from 1; 0 before the first."""
     artifact: _builtins.str
     """Digest of the published artifact (`sha256:<hex>`); empty until SUCCEEDED."""
+    reason: _builtins.str
+    """Why it is in this state, in words: `waits for a free slot`, `cancelling on request`, the last failure."""
     @_builtins.property
     def progress(self) -> Global___Progress:
         """Latest progress of the current attempt."""
@@ -103,10 +106,11 @@ class JobStatus(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "start_time", b"start_time", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "start_time", b"start_time", "state", b"state", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "reason", b"reason", "start_time", b"start_time", "state", b"state", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

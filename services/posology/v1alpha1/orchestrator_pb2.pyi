@@ -550,7 +550,7 @@ class RunEvent(_message.Message):
 
     @_builtins.property
     def run(self) -> Global___FineTuneRun:
-        """The run after the event."""
+        """The run as it stands when the event is sent."""
 
     def __init__(
         self,
