@@ -1,0 +1,70 @@
+"""An ASGI application inside a process that already has an event loop and handles its own signals."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from posology.core.errors import FailedPrecondition
+from posology.core.settings import split_address
+
+
+class _Quiet(uvicorn.Server):
+    """Uvicorn without its signal handlers: whoever runs this process decides when it drains."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """A listening server; `url` is its base, with the port that was bound."""
+
+    def __init__(self, server: uvicorn.Server, url: str, serving: "asyncio.Task[None]") -> None:
+        self.url = url
+        self._server = server
+        self._serving = serving
+
+    async def stop(self) -> None:
+        """Stop listening, let running requests end, close idle connections. Safe to call twice."""
+        self._server.should_exit = True
+        await asyncio.wait({self._serving})
+
+    async def cut(self) -> None:
+        """Stop without waiting for running requests."""
+        self._server.force_exit = True
+        await self.stop()
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, listen: str) -> AsyncIterator[HttpServer]:
+    """Serve `app` at `listen` (host:port, port 0 takes a free one) inside the block.
+
+    FailedPrecondition when the address is taken. Running requests are cut at the end of the block, so call
+    `stop` first to let them end.
+    """
+    bound = _bind(listen)
+    server = _Quiet(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False))
+    task = asyncio.ensure_future(server.serve(sockets=[bound]))
+    try:
+        while not server.started:
+            await asyncio.sleep(0.005)
+            if task.done():
+                task.result()
+        host, port = bound.getsockname()[:2]
+        yield HttpServer(server, f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", task)
+    finally:
+        server.should_exit = server.force_exit = True
+        await asyncio.wait({task})
+        bound.close()
+
+
+def _bind(listen: str) -> socket.socket:
+    host, port = split_address(listen)
+    try:
+        return socket.create_server((host, port), backlog=1024)
+    except OSError as error:
+        raise FailedPrecondition(f"can't listen on {listen} ({error.strerror}); is another process there?") from None

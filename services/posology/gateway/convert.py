@@ -1,0 +1,130 @@
+"""Protobuf <-> domain; the only file that knows both."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from posology.core.errors import InvalidInput, Violation
+from posology.gateway.domain import (
+    Answer,
+    AnswerState,
+    ApiKey,
+    Backend,
+    Endpoint,
+    KeyLimits,
+    Provenance,
+    Route,
+    Snapshot,
+)
+from posology.v1alpha1 import gateway_pb2 as pb
+from posology.v1alpha1 import serving_pb2
+
+_STATES = {
+    AnswerState.RUNNING: pb.Answer.RUNNING,
+    AnswerState.COMPLETE: pb.Answer.COMPLETE,
+    AnswerState.CLIENT_LEFT: pb.Answer.CLIENT_LEFT,
+    AnswerState.FAILED: pb.Answer.FAILED,
+    AnswerState.LOST: pb.Answer.LOST,
+}
+
+
+def namespace_of(parent: str) -> str:
+    """`namespaces/{ns}` -> ns."""
+    match parent.split("/"):
+        case ["namespaces", namespace] if namespace:
+            return namespace
+    raise InvalidInput.of([Violation("parent", f"must be namespaces/<namespace>, not {parent!r}")])
+
+
+def id_of(name: str, collection: str) -> tuple[str, str]:
+    """`namespaces/{ns}/<collection>/{id}` -> (ns, id)."""
+    match name.split("/"):
+        case ["namespaces", namespace, found, identity] if found == collection and namespace and identity:
+            return namespace, identity
+    raise InvalidInput.of([Violation("name", f"must be namespaces/<namespace>/{collection}/<id>, not {name!r}")])
+
+
+def limits_from_proto(request: pb.CreateApiKeyRequest) -> KeyLimits:
+    return KeyLimits(
+        requests_per_minute=request.requests_per_minute,
+        concurrent_requests=request.concurrent_requests,
+        max_tokens=request.max_tokens,
+    )
+
+
+def expiry_from_proto(request: pb.CreateApiKeyRequest) -> datetime | None:
+    if not request.HasField("expire_time"):
+        return None
+    return request.expire_time.ToDatetime(tzinfo=UTC)
+
+
+def key_to_proto(key: ApiKey, *, secret: str = "") -> pb.ApiKey:
+    return pb.ApiKey(
+        name=key.name,
+        display_name=key.display_name,
+        prefix=key.prefix,
+        secret=secret,
+        requests_per_minute=key.limits.requests_per_minute,
+        concurrent_requests=key.limits.concurrent_requests,
+        max_tokens=key.limits.max_tokens,
+        create_time=_time(key.created_at),
+        revoke_time=_time(key.revoked_at),
+        expire_time=_time(key.expires_at),
+    )
+
+
+def answer_to_proto(answer: Answer) -> pb.Answer:
+    return pb.Answer(
+        name=answer.name,
+        deployment=answer.deployment,
+        model=answer.provenance.model_digest,
+        verdict=answer.provenance.verdict_digest,
+        run=answer.provenance.run,
+        dataset=answer.provenance.dataset,
+        api_key=f"namespaces/{answer.namespace}/apiKeys/{answer.key_id}",
+        prompt=answer.prompt or "",
+        text=answer.text or "",
+        prompt_sha256=answer.prompt_hash.removeprefix("sha256:"),
+        text_sha256=answer.answer_hash.removeprefix("sha256:"),
+        finish_reason=answer.finish_reason,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        create_time=_time(answer.created_at),
+        state=_STATES[answer.state],
+        model_name=answer.model,
+        streamed=answer.streamed,
+        latency_ms=answer.latency_ms,
+    )
+
+
+def snapshot_from_proto(table: serving_pb2.RouteTable) -> Snapshot:
+    """Routes come one per deployment; clients know model names, so they are grouped by those."""
+    grouped: dict[tuple[str, str], list[Backend]] = {}
+    for route in table.routes:
+        namespace, _ = id_of(route.deployment, "deployments")
+        grouped.setdefault((namespace, route.model_name), []).append(_backend(route))
+    routes = (Route(namespace, model, tuple(found)) for (namespace, model), found in sorted(grouped.items()))
+    return Snapshot(version=table.version, routes=tuple(routes))
+
+
+def _backend(route: serving_pb2.Route) -> Backend:
+    return Backend(
+        deployment=route.deployment,
+        provenance=Provenance(route.model, route.verdict, route.run, route.dataset),
+        max_model_length=route.max_model_len,
+        weight=route.traffic_percent,
+        endpoints=_endpoints(route.agents, route.token),
+    )
+
+
+def _endpoints(agents: Iterable[str], token: str) -> tuple[Endpoint, ...]:
+    return tuple(Endpoint(url=agent.rstrip("/"), token=token) for agent in agents)
+
+
+def _time(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
+    found = Timestamp()
+    found.FromDatetime(moment.astimezone(UTC))
+    return found

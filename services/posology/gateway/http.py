@@ -1,0 +1,156 @@
+"""The OpenAI API over HTTP: who asks, what they ask, and every failure in OpenAI's words."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from posology.core.errors import Internal, NotFound, PosologyError
+from posology.gateway import metrics
+from posology.gateway.answering import Answering
+from posology.gateway.domain import AnswerKind, ApiKey, BodyTooLarge, NoEngine
+from posology.gateway.keys import Authenticator
+from posology.gateway.limits import Limiter
+from posology.gateway.openai import error_response, model_card, model_list
+from posology.gateway.requests import parse
+from posology.gateway.routes import Routes
+from posology.gateway.streaming import ClientLeft, unless_client_leaves
+
+log = logging.getLogger("posology.gateway")
+_CLIENT_CLOSED = 499
+"""What proxies log when a client left before its answer; nobody receives it."""
+
+
+@dataclass
+class Door:
+    """The HTTP side: shut while draining, when new requests are sent elsewhere and running ones end."""
+
+    routes: Routes
+    keys: Authenticator
+    limiter: Limiter
+    answering: Answering
+    max_body_bytes: int
+    max_choices: int
+    leaving: bool = False
+    shut: bool = False
+    _running: set["asyncio.Task[Any]"] = field(default_factory=set)
+    _ended: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def app(self) -> Starlette:
+        """The ASGI application; whatever it does not list (`/invocations`, `/tokenize`, ...) is 404."""
+        routes = [
+            Route("/v1/chat/completions", self._guarded(self.chat), methods=["POST"]),
+            Route("/v1/completions", self._guarded(self.complete), methods=["POST"]),
+            Route("/v1/models", self._guarded(self.models), methods=["GET"]),
+            Route("/v1/models/{model:path}", self._guarded(self.model), methods=["GET"]),
+            Route("/health", self.health, methods=["GET"]),
+            Route("/ready", self.ready, methods=["GET"]),
+        ]
+        return Starlette(routes=routes, exception_handlers={404: _no_such_path, 405: _no_such_path})
+
+    async def chat(self, request: Request) -> Response:
+        return await self._answer(request, AnswerKind.CHAT)
+
+    async def complete(self, request: Request) -> Response:
+        return await self._answer(request, AnswerKind.COMPLETION)
+
+    async def models(self, request: Request) -> Response:
+        key = await self._key(request)
+        return JSONResponse(model_list(self.routes.current.of(key.namespace)))
+
+    async def model(self, request: Request) -> Response:
+        key = await self._key(request)
+        return JSONResponse(model_card(self.routes.current.route(key.namespace, request.path_params["model"])))
+
+    async def health(self, request: Request) -> Response:
+        """The process lives."""
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """New requests may come; whether a given model answers is in `/v1/models`."""
+        closing = self.leaving or self.shut
+        return JSONResponse({"status": "draining" if closing else "ready"}, status_code=503 if closing else 200)
+
+    async def drained(self) -> None:
+        """Returns when no request runs any more and every record is written."""
+        async with self._ended:
+            await self._ended.wait_for(lambda: not self._running)
+        await self.answering.settled()
+
+    def cut(self) -> None:
+        """End what still runs; streams are recorded as FAILED."""
+        self.answering.cutting = True
+        for task in self._running:
+            task.cancel()
+
+    async def _answer(self, request: Request, kind: AnswerKind) -> Response:
+        if self.shut:
+            raise NoEngine("this gateway is going down; ask again", retry_after=1)
+        key = await self._key(request)
+        ask = parse(await self._body(request), kind, max_n=self.max_choices)
+        async with AsyncExitStack() as stack:
+            self._count(stack)
+            rates = stack.enter_context(self.limiter.admit(key))
+            work = asyncio.ensure_future(self.answering.answer(ask, key, stack, rates))
+            return await unless_client_leaves(request, work)
+
+    def _count(self, stack: AsyncExitStack) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        metrics.IN_FLIGHT.inc()
+        stack.push_async_callback(self._uncount, task)
+
+    async def _uncount(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        metrics.IN_FLIGHT.dec()
+        async with self._ended:
+            self._ended.notify_all()
+
+    async def _key(self, request: Request) -> ApiKey:
+        return await self.keys.identify(request.headers.get("authorization"))
+
+    async def _body(self, request: Request) -> bytes:
+        """The whole body; BodyTooLarge as soon as it is known to be, whatever its header says."""
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > self.max_body_bytes:
+                raise BodyTooLarge(f"the body is larger than {self.max_body_bytes} bytes; shorten the prompt")
+        return bytes(body)
+
+    def _guarded(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """`handle`, counted, with its errors as responses."""
+
+        async def guarded(request: Request) -> Response:
+            response = await _spoken(handle, request)
+            path = request.scope["route"].path
+            metrics.REQUESTS.labels(path, str(response.status_code)).inc()
+            return response
+
+        return guarded
+
+
+async def _spoken(handle: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
+    try:
+        return await handle(request)
+    except PosologyError as error:
+        log.info("refused: %s", error.message, extra={"path": request.url.path, "error": type(error).__name__})
+        return error_response(error)
+    except (ClientLeft, ClientDisconnect):
+        return Response(status_code=_CLIENT_CLOSED)
+    except Exception:  # a client gets OpenAI's error body, never a traceback
+        log.exception("a defect of the gateway", extra={"path": request.url.path})
+        return error_response(Internal("the gateway failed on this request; its log says why"))
+
+
+async def _no_such_path(request: Request, _: Exception) -> Response:
+    served = "POST /v1/chat/completions, POST /v1/completions, GET /v1/models"
+    return error_response(NotFound(f"{request.method} {request.url.path} is not served; there are {served}"))

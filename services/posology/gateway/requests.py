@@ -1,0 +1,117 @@
+"""From a client's body to one that an engine may get: every field known, every size bounded."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from posology.core.errors import InvalidInput, Violation
+from posology.gateway.domain import AnswerKind, ContextTooLong
+from posology.gateway.fields import CHAT, COMPLETION, REFUSED, Check
+
+FIELDS: Mapping[AnswerKind, Mapping[str, Check]] = {AnswerKind.CHAT: CHAT, AnswerKind.COMPLETION: COMPLETION}
+CONTENT: Mapping[AnswerKind, str] = {AnswerKind.CHAT: "messages", AnswerKind.COMPLETION: "prompt"}
+MAX_TOKENS = ("max_completion_tokens", "max_tokens")
+_TEMPLATE_TOKENS = 16
+"""Tokens that a chat template may add around one message; an estimate on the safe side."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request that passed every check; `body` is what the engine gets, save for the model's name."""
+
+    kind: AnswerKind
+    model: str
+    body: Mapping[str, Any]
+    prompt: str
+    stream: bool
+    wants_usage: bool
+
+    @property
+    def user(self) -> str:
+        return str(self.body.get("user", ""))
+
+
+def parse(raw: bytes, kind: AnswerKind, *, max_n: int) -> Ask:
+    """Check a body and read it; InvalidInput names every bad field at once."""
+    body = _json(raw)
+    if found := violations(body, kind, max_n=max_n):
+        raise InvalidInput.of(found)
+    return Ask(
+        kind=kind,
+        model=body["model"],
+        body=body,
+        prompt=canonical(body[CONTENT[kind]]),
+        stream=bool(body.get("stream", False)),
+        wants_usage=bool((body.get("stream_options") or {}).get("include_usage", False)),
+    )
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise InvalidInput("the body must be a JSON object")
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def violations(body: Mapping[str, Any], kind: AnswerKind, *, max_n: int) -> list[Violation]:
+    """Everything that is wrong with `body`, in the order of its fields."""
+    known = FIELDS[kind]
+    found = [Violation(name, "is required") for name in ("model", CONTENT[kind]) if name not in body]
+    for name, value in body.items():
+        why = known[name](value) if name in known else _unknown(name, known)
+        if why is not None:
+            found.append(Violation(name, why))
+    if not found and body.get("n", 1) > max_n:
+        found.append(Violation("n", f"must be at most {max_n}"))
+    return found
+
+
+def _unknown(name: str, known: Mapping[str, Check]) -> str:
+    if name in REFUSED:
+        return f"is refused: {REFUSED[name]}"
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"is unknown; did you mean {near[0]}?" if near else "is unknown"
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling, so that equal prompts have equal hashes."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def clamp(ask: Ask, *, longest: int, max_model_length: int) -> dict[str, Any]:
+    """The engine's body: at most `longest` new tokens, and usage asked for, so that records have counts."""
+    body = dict(ask.body)
+    asked = [name for name in MAX_TOKENS if name in body]
+    for name in asked:
+        body[name] = min(body[name], longest, max_model_length)
+    if not asked and ask.kind is AnswerKind.CHAT and longest < max_model_length:
+        body["max_completion_tokens"] = longest  # a chat without a limit would run to the model's length
+    if ask.stream:
+        body["stream_options"] = {"include_usage": True}
+    return body
+
+
+def may_overflow(body: Mapping[str, Any], *, prompt: str, max_model_length: int) -> bool:
+    """Whether prompt and asked-for answer together could pass the model's length.
+
+    A token holds at least one byte, so a prompt has at most as many tokens as bytes, plus the template's.
+    """
+    asked = max((body[name] for name in MAX_TOKENS if name in body), default=0)
+    most = len(prompt.encode()) + _TEMPLATE_TOKENS * (len(body.get("messages", ())) + 1)
+    return bool(asked) and bool(asked + most > max_model_length)
+
+
+def fit(body: Mapping[str, Any], *, prompt_tokens: int, max_model_length: int) -> dict[str, Any]:
+    """The body whose answer has room beside a prompt of `prompt_tokens`; InvalidInput when there is none."""
+    room = max_model_length - prompt_tokens
+    if room < 1:
+        raise ContextTooLong(
+            f"the prompt has {prompt_tokens} tokens, and the model reads at most {max_model_length} "
+            "in prompt and answer together; shorten the prompt"
+        )
+    return {name: min(value, room) if name in MAX_TOKENS else value for name, value in body.items()}

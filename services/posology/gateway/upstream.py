@@ -1,0 +1,129 @@
+"""One request to a released model: pick an engine, fit the request to it, fail over, and hand its answer back."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from posology.gateway.domain import AnswerKind, Backend, Endpoint, NoEngine, Route, Snapshot
+from posology.gateway.requests import Ask, clamp, fit, may_overflow
+from posology.gateway.routes import Balance, Routes
+
+PATHS: Mapping[AnswerKind, str] = {
+    AnswerKind.CHAT: "/v1/chat/completions",
+    AnswerKind.COMPLETION: "/v1/completions",
+}
+
+
+class _TryAnother(Exception):
+    """This engine took nothing of the request, so another one may have it."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An engine that took the request; `response` is open and its body unread."""
+
+    backend: Backend
+    endpoint: Endpoint
+    response: httpx.Response
+
+
+class Upstream:
+    """The engines behind the routes. A request moves on only while no engine has answered to it."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        *,
+        connect_timeout: float,
+        answer_timeout: float,
+        patience: float,
+        longest: int,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        """Times in seconds: `patience` is how long a request waits for an engine to appear or a route to change."""
+        self._routes = routes
+        self._balance = Balance()
+        self._patience = patience
+        self._longest = longest
+        self._client = client or httpx.AsyncClient(
+            timeout=httpx.Timeout(answer_timeout, connect=connect_timeout),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
+            trust_env=False,  # engines are on loopback or in the cluster: no proxy stands between
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    @asynccontextmanager
+    async def ask(self, ask: Ask, *, namespace: str, answer_id: str, longest: int) -> AsyncIterator[Taken]:
+        """Send `ask` to the best engine of its route; NoEngine when none takes it within the patience."""
+        deadline = asyncio.get_running_loop().time() + self._patience
+        while True:
+            snapshot = self._routes.current
+            route = snapshot.route(namespace, ask.model)
+            for backend, endpoint in self._balance.order(route, user=ask.user):
+                try:
+                    async with self._balance_and_send(ask, backend, endpoint, answer_id, longest) as taken:
+                        yield taken
+                        return
+                except _TryAnother:
+                    continue
+            await self._wait_for_routes(route, snapshot, deadline)
+
+    async def _wait_for_routes(self, route: Route, since: Snapshot, deadline: float) -> None:
+        """Engines that refuse are draining, and newer routes are on their way: wait for them."""
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0 or not await self._routes.changed(since, within=left):
+            raise NoEngine(
+                f'no engine of model "{route.model}" is ready; `posology status` shows its deployment', retry_after=5
+            )
+
+    @asynccontextmanager
+    async def _balance_and_send(
+        self, ask: Ask, backend: Backend, endpoint: Endpoint, answer_id: str, longest: int
+    ) -> AsyncIterator[Taken]:
+        with self._balance.running(endpoint):
+            body = await self._fitted(ask, backend, endpoint, longest)
+            response = await self._send(endpoint, PATHS[ask.kind], body, answer_id)
+            try:
+                yield Taken(backend, endpoint, response)
+            finally:
+                await response.aclose()
+
+    async def _fitted(self, ask: Ask, backend: Backend, endpoint: Endpoint, longest: int) -> dict[str, Any]:
+        """The body with its token clamp; the prompt is counted only where it could matter."""
+        most = min(longest or self._longest, self._longest)
+        body = clamp(ask, longest=most, max_model_length=backend.max_model_length)
+        if not may_overflow(body, prompt=ask.prompt, max_model_length=backend.max_model_length):
+            return body
+        count = await self._count(ask, endpoint)
+        return body if count is None else fit(body, prompt_tokens=count, max_model_length=backend.max_model_length)
+
+    async def _count(self, ask: Ask, endpoint: Endpoint) -> int | None:
+        """How many tokens the engine makes of the prompt; None lets the engine itself say what is wrong."""
+        content = {name: ask.body[name] for name in ("messages", "prompt") if name in ask.body}
+        response = await self._send(endpoint, "/count", content, "")
+        try:
+            raw = await response.aread()
+        except httpx.TransportError as error:
+            raise _TryAnother from error
+        return int(json.loads(raw)["count"]) if response.status_code == 200 else None
+
+    async def _send(self, endpoint: Endpoint, path: str, body: Mapping[str, Any], answer_id: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/json"}
+        if answer_id:
+            headers["X-Request-Id"] = answer_id  # vLLM makes it the id of the answer and of its log lines
+        request = self._client.build_request("POST", endpoint.url + path, headers=headers, content=json.dumps(body))
+        try:
+            response = await self._client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.RemoteProtocolError, httpx.ReadError) as error:
+            raise _TryAnother from error
+        if response.status_code in (502, 503):
+            await response.aclose()
+            raise _TryAnother
+        return response
