@@ -1,0 +1,67 @@
+"""Garbage collection: what no kept artifact refers to, and what is old enough to be nobody's work in progress."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from posology.core.artifacts.backend import Backend, Stored
+
+if TYPE_CHECKING:
+    from posology.core.artifacts.store import ArtifactStore
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What went (or would go, in a dry run): artifacts, sha256 of blobs, unfinished writes, bytes freed."""
+
+    artifacts: tuple[str, ...]
+    blobs: tuple[str, ...]
+    partial: tuple[str, ...]
+    size: int
+
+
+def collect(
+    store: "ArtifactStore", backend: Backend, keep: set[str], older_than: timedelta, dry_run: bool
+) -> Collected:
+    """See ArtifactStore.gc."""
+    before = datetime.now(UTC) - older_than
+    partial = [left for left in backend.partial() if left.modified < before]
+    # Blobs are listed first: one that a publisher adds after this moment can't be on the list.
+    blobs = [blob for blob in backend.list("blobs") if blob.modified < before]
+    visible = list(store.list())
+    gone = [digest for digest, stored in visible if digest not in keep and stored.modified < before]
+    needed = set(_needed(store, {digest for digest, _ in visible} - set(gone)))
+    unneeded = [blob for blob in blobs if _name(blob) not in needed]
+    if not dry_run:
+        _delete(store, backend, gone, unneeded, partial, before)
+    size = sum(blob.size for blob in [*unneeded, *partial])
+    return Collected(tuple(gone), tuple(map(_name, unneeded)), tuple(left.key for left in partial), size)
+
+
+def _needed(store: "ArtifactStore", digests: set[str]) -> Iterator[str]:
+    """A manifest that can't be read stops the collection: what it needs is unknown."""
+    for digest in digests:
+        yield from (file.sha256 for file in store.manifest(digest).files)
+
+
+def _delete(
+    store: "ArtifactStore",
+    backend: Backend,
+    gone: list[str],
+    unneeded: list[Stored],
+    partial: list[Stored],
+    before: datetime,
+) -> None:
+    for digest in gone:  # manifests first: a crash leaves unreferenced blobs, never a broken artifact
+        store.delete(digest)
+    for blob in unneeded:
+        again = backend.info(blob.key)  # a publisher that wants it renews its time
+        if again is not None and again.modified < before:
+            backend.delete(blob.key)
+    for left in partial:
+        backend.delete_partial(left)
+
+
+def _name(blob: Stored) -> str:
+    return blob.key.rpartition("/")[2]

@@ -1,0 +1,44 @@
+"""Storage credentials by reference: settings and specs name where they are, never what they are."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from posology.core.errors import InvalidInput
+
+
+def resolve(reference: str) -> dict[str, Any]:
+    """Storage options for fsspec from `env:NAME` or `file:PATH`, each a JSON object; "" means none.
+
+    For S3: {"key": ..., "secret": ..., "endpoint_url": ...}. Without a reference the store's own
+    default credentials apply (environment, instance role).
+    """
+    if not reference:
+        return {}
+    scheme, _, name = reference.partition(":")
+    text = {"env": _from_environment, "file": _from_file}.get(scheme, _unknown)(name)
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidInput(f"the storage credentials at {reference} are not JSON") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"the storage credentials at {reference} are not a JSON object")
+    return found
+
+
+def _from_environment(name: str) -> str:
+    if name not in os.environ:
+        raise InvalidInput(f"the environment variable {name}, which should hold storage credentials, is not set")
+    return os.environ[name]
+
+
+def _from_file(name: str) -> str:
+    try:
+        return Path(name).read_text()
+    except OSError as error:
+        raise InvalidInput(f"the storage credentials file {name} can't be read: {error.strerror}") from error
+
+
+def _unknown(name: str) -> str:
+    raise InvalidInput(f"storage credentials are given as env:NAME or file:PATH, not {name[:40]!r}")
