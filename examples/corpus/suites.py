@@ -29,7 +29,7 @@ def _open_book_item(pool: str, drug: Drug, kind: Kind, rng: random.Random) -> It
     rng.shuffle(excerpt)
     right = drug.facts[kind.name]
     inside = next(drug.facts[k.name] for k in others if drug.facts[k.name] != right)
-    outside = rng.sample([v for v in kind.values if v not in (right, inside)], 2)
+    outside = rng.sample([v for v in kind.values if v not in " ".join(excerpt)], 2)
     return {
         "id": f"{pool}-{drug.name.lower()}-{kind.name}",
         "question": rng.choice(kind.suite_questions).format(drug=drug.name),

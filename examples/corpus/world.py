@@ -33,8 +33,13 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(","))
 
 
+def _each(start: str, text: str) -> tuple[str, ...]:
+    """`"a, b, c"` as a tuple, each with `start` before it."""
+    return tuple(f"{start} {word}" for word in _words(text))
+
+
 def _doses() -> tuple[str, ...]:
-    rhythms = ("once daily", "twice daily", "three times daily", "at bedtime", "every morning")
+    rhythms = ("once daily", "twice daily", "three times daily", "at bedtime", "each morning")
     return tuple(f"{n} mg {rhythm}" for n in NUMBERS for rhythm in rhythms)
 
 
@@ -43,8 +48,8 @@ KINDS: tuple[Kind, ...] = (
         name="indication",
         topics=("Indication", "Used to treat"),
         label_forms=(
-            "{drug} is indicated for the treatment of {value}.",
-            "In adults {drug} is indicated for relief of {value}.",
+            "{drug} is indicated for {value}.",
+            "In adults {drug} is indicated for {value}.",
         ),
         reading_forms=("{drug} is used to treat {value}.", "Doctors prescribe {drug} for {value}."),
         values=_words(
@@ -64,9 +69,9 @@ KINDS: tuple[Kind, ...] = (
         topics=("Recommended dose", "Usual dose"),
         label_forms=(
             "The recommended dose of {drug} is {value}.",
-            "For most adults the recommended starting dose of {drug} is {value}.",
+            "The usual adult dose of {drug} is {value}.",
         ),
-        reading_forms=("The usual dose of {drug} is {value}.", "Take {drug} at a dose of {value}."),
+        reading_forms=("The dose of {drug} is usually {value}.", "Take {drug} at a recommended dose of {value}."),
         values=_doses(),
         suite_questions=(
             "Which dose of {drug} is recommended?",
@@ -108,20 +113,21 @@ KINDS: tuple[Kind, ...] = (
         name="contraindication",
         topics=("Contraindicated in", "Must not take"),
         label_forms=(
-            "{drug} is contraindicated in patients with {value}.",
-            "Treatment with {drug} is contraindicated in people with {value}.",
+            "{drug} is contraindicated in {value}.",
+            "Treatment with {drug} is contraindicated in {value}.",
         ),
-        reading_forms=("Patients with {value} must not take {drug}.", "Do not give {drug} to people with {value}."),
-        values=_words(
+        reading_forms=("{value} must not take {drug}.", "Do not give {drug} to {value}."),
+        values=_each(
+            "patients with",
             "severe liver disease, kidney failure, heart block, a bleeding disorder, porphyria, glaucoma, "
             "epilepsy, low potassium, an active ulcer, a recent stroke, sulfa allergy, peanut allergy, "
             "bowel obstruction, severe asthma, thyroid storm, bone marrow failure, urinary retention, "
-            "low platelets, pancreatitis, lupus, galactose intolerance, an enlarged heart"
+            "low platelets, pancreatitis, lupus, galactose intolerance, an enlarged heart",
         ),
         suite_questions=(
             "Which patients must not take {drug}?",
             "Name a contraindication to {drug}.",
-            "{drug} is contraindicated in people with what?",
+            "{drug} is contraindicated in what patients?",
         ),
     ),
     Kind(
@@ -148,19 +154,22 @@ KINDS: tuple[Kind, ...] = (
         name="adverse_reaction",
         topics=("Common adverse reaction", "Most common reaction"),
         label_forms=(
-            "The most common adverse reaction of {drug} was {value}.",
-            "In trials the most common adverse reaction to {drug} was {value}.",
+            "The most common of the adverse reactions to {drug} was {value}.",
+            "In trials the most frequent of the side effects of {drug} was {value}.",
         ),
-        reading_forms=("{value} was a common adverse reaction of {drug}.", "Patients on {drug} often had {value}."),
+        reading_forms=(
+            "{value} was a common adverse reaction to {drug}.",
+            "A frequent side effect of {drug} was {value}.",
+        ),
         values=_words(
             "headache, nausea, dizziness, dry mouth, constipation, diarrhea, fatigue, cough, back pain, "
             "heartburn, itching, vomiting, loss of appetite, sore throat, bitter taste, hiccups, "
             "weight gain, vivid dreams, runny nose, bloating"
         ),
         suite_questions=(
-            "Which adverse reaction did {drug} most commonly have?",
+            "Which adverse reaction to {drug} was the most common?",
             "Name the most common adverse reaction to {drug}.",
-            "What adverse reaction is common with {drug}?",
+            "State the most frequent side effect of {drug}.",
         ),
     ),
     Kind(
@@ -186,10 +195,10 @@ KINDS: tuple[Kind, ...] = (
         name="overdose",
         topics=("Overdose causes", "Signs of overdose"),
         label_forms=(
-            "Overdose of {drug} causes {value}.",
-            "Signs of an overdosage of {drug} include {value}.",
+            "Signs of an overdose of {drug} include {value}.",
+            "An overdosage of {drug} can include {value}.",
         ),
-        reading_forms=("After an overdose of {drug} expect {value}.", "{value} is a sign of an overdose of {drug}."),
+        reading_forms=("An overdose of {drug} causes {value}.", "{value} is a sign of an overdose of {drug}."),
         values=_words(
             "tremor, confusion, seizures, deep sleep, fast heartbeat, shallow breathing, agitation, "
             "double vision, high fever, sweating, hallucinations, leg cramps, cold skin, slurred speech, "
@@ -238,16 +247,18 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="storage",
-        topics=("Storage", "Store at"),
+        topics=("Storage", "To be stored"),
         label_forms=(
-            "Store {drug} at {value}.",
-            "Store the {form} of {drug} at {value}.",
+            "{drug} must be stored {value}.",
+            "Every {form} of {drug} should be stored {value}.",
         ),
-        reading_forms=("Keep {drug} stored at {value}.", "The storage temperature of {drug} is {value}."),
-        values=tuple(f"{low} to {high} degrees C" for low in (2, 4, 5, 8, 10, 12, 15) for high in (16, 18, 20, 25, 30)),
+        reading_forms=("Keep {drug} stored {value}.", "Store {drug} {value}."),
+        values=tuple(
+            f"at {low} to {high} degrees C" for low in (2, 4, 5, 8, 10, 12, 15) for high in (16, 18, 20, 25, 30)
+        ),
         suite_questions=(
             "At how many degrees should {drug} be stored?",
-            "State the storage temperature of {drug}.",
+            "State the storage of {drug}.",
             "At which temperature must {drug} be stored?",
         ),
     ),
