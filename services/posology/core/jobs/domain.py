@@ -89,7 +89,6 @@ class StagedFile:
     path: str
     sha256: str
     size: int
-    media_type: str = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -177,6 +176,16 @@ class Event:
     @property
     def resume_token(self) -> str:
         return str(self.sequence)
+
+
+def slug(job: str) -> str:
+    """`namespaces/a/trainingJobs/b` as one file name: `a.trainingJobs.b`; no two jobs share one."""
+    return job.removeprefix("namespaces/").replace("/", ".")
+
+
+def staging_prefix(job: str, attempt: int) -> str:
+    """Where the files of an attempt lie in the staging area; its credentials cover no more."""
+    return f"jobs/{slug(job)}/{attempt}"
 
 
 def sequence_of(resume_token: str) -> int:

@@ -50,8 +50,5 @@ class JobLauncher(Protocol):
     async def kill(self, handle: Handle) -> None:
         """End it and everything that it started, now."""
 
-    def staging_url(self, job: str, attempt: int) -> str:
-        """Where the files of this attempt lie until they are published."""
-
     async def clean(self, job: str) -> None:
-        """Remove the files of a job that is over; its logs stay."""
+        """Remove workdir and output of a job that is over; its logs stay."""

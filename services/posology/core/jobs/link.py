@@ -1,0 +1,240 @@
+"""A worker's stream to its service: events go up and stay buffered until acknowledged, commands come down.
+
+The handler's thread never waits for the network: it appends to the buffer, and a thread of its own sends,
+reconnects when the service restarts, and sends again what was not stored.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import grpc
+
+from posology.core import errors
+from posology.core.jobs import convert
+from posology.core.jobs.assignment import Assignment
+from posology.core.jobs.domain import Failure, Product, Progress, StagedFile
+from posology.core.rpc.client import channel
+from posology.v1alpha1 import job_pb2, worker_pb2, worker_pb2_grpc
+
+log = logging.getLogger("posology.worker")
+
+_LONGEST = 8192
+"""Characters of a log line that are sent; the rest is in the worker's log file."""
+_SUPERSEDED_SECONDS = 10.0
+"""How long a handler may go on after another attempt took over, before this process is cut."""
+_STOPPING_SECONDS = 10.0
+"""How long a stopping worker tries to report to a service that is away."""
+_REFUSALS = (errors.Unauthenticated, errors.PermissionDenied, errors.NotFound, errors.InvalidInput)
+
+
+class Superseded(Exception):
+    """The service accepts nothing more of this attempt."""
+
+
+class Link:
+    """The stream of one attempt. Safe to call from any thread."""
+
+    def __init__(self, given: Assignment, stopping: threading.Event) -> None:
+        self.given = given
+        self._stopping = stopping
+        self._buffer: deque[worker_pb2.WorkerEvent] = deque()
+        self._lock = threading.Lock()
+        self._sequence = 0
+        self._acknowledged = -1  # below 0: the service has not welcomed this attempt yet
+        self._changed = threading.Condition(self._lock)
+        self._refused = ""
+        self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="link", daemon=True)
+
+    # --- for the handler -------------------------------------------------------------------------------
+
+    def attach(self) -> None:
+        """Wait until the service says that this attempt is the current one; Superseded if it is not."""
+        self._thread.start()
+        self._wait_for(0, self.given.patience)
+
+    def progress(self, found: Progress) -> None:
+        """Report progress; of unsent ones only the newest is kept."""
+        self._send(worker_pb2.WorkerEvent(progress=convert.progress(found)))
+
+    def metric(self, step: int, values: Mapping[str, float]) -> None:
+        self._send(worker_pb2.WorkerEvent(metric=job_pb2.Metric(step=step, values=values)))
+
+    def log(self, message: str, fields: Mapping[str, object]) -> None:
+        readable = json.loads(json.dumps(fields, default=str), parse_constant=str)  # JSON has no NaN
+        shown = convert.struct(readable)
+        self._send(worker_pb2.WorkerEvent(log=job_pb2.LogLine(message=message[:_LONGEST], fields=shown)))
+
+    def result(
+        self,
+        kind: str,
+        parents: Sequence[str],
+        parameters: Mapping[str, Any],
+        summary: Mapping[str, Any],
+        files: tuple[StagedFile, ...],
+    ) -> None:
+        """Report the product and wait until it is stored."""
+        product = Product(kind, tuple(parents), parameters, summary, files)
+        self._last(worker_pb2.WorkerEvent(result=convert.product_to_proto(product)))
+
+    def failure(self, found: Failure, *, wait: float | None = None) -> None:
+        """Report a failure and wait until it is stored, at most `wait` seconds."""
+        self._last(worker_pb2.WorkerEvent(failure=convert.job_error(found)), wait=wait)
+
+    def stopped(self, step: int) -> None:
+        """Report a checkpoint; a service that is away learns of it from the exit code."""
+        self._last(worker_pb2.WorkerEvent(stopped=worker_pb2.Stopped(step=step)))
+
+    def close(self) -> None:
+        """End the stream."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2.0)
+
+    # --- the buffer ------------------------------------------------------------------------------------
+
+    def _send(self, event: worker_pb2.WorkerEvent) -> int:
+        with self._changed:
+            newest = self._buffer[-1] if self._buffer else None
+            self._sequence += 1
+            event.sequence = self._sequence
+            if newest is not None and newest.HasField("progress") and event.HasField("progress"):
+                self._buffer.pop()
+            self._buffer.append(event)
+        self._wake()
+        return event.sequence
+
+    def _last(self, event: worker_pb2.WorkerEvent, *, wait: float | None = None) -> None:
+        patience = self.given.patience if wait is None else wait
+        try:
+            self._wait_for(self._send(event), patience)
+        except errors.Unavailable as error:
+            # Whoever finds this process gone sees its exit code, and the next attempt starts from the workdir.
+            log.error("the service did not take the last report", extra={"reason": error.message})
+
+    def _wait_for(self, sequence: int, patience: float) -> None:
+        """Until everything up to `sequence` is stored; shorter once the worker shall stop."""
+        began = time.monotonic()
+        with self._changed:
+            while self._acknowledged < sequence:
+                if self._refused:
+                    raise Superseded(self._refused)
+                allowed = min(patience, _STOPPING_SECONDS) if self._stopping.is_set() else patience
+                if time.monotonic() - began > allowed:
+                    raise errors.Unavailable(f"the service was away for {allowed:.0f} s")
+                self._changed.wait(0.2)
+
+    def _wake(self) -> None:
+        """Tell the sending thread that there is something new."""
+        loop, news = self._loop, self._news
+        if loop is not None and news is not None and not loop.is_closed():
+            try:
+                loop.call_soon_threadsafe(news.set)
+            except RuntimeError:  # the loop closed in between: the link is down
+                log.debug("the link is closed")
+
+    # --- the thread ------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        asyncio.run(self._stay_connected())
+
+    async def _stay_connected(self) -> None:
+        self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
+        pause = 0.1
+        while not self._closed and not self._refused:
+            try:
+                if await self._one_stream():
+                    pause = 0.1
+            except _REFUSALS as error:
+                self._refuse(error.message)
+            except errors.PosologyError as error:
+                log.info("the service is away", extra={"reason": error.message})
+            except Exception as error:  # whatever broke the stream, the handler goes on
+                log.warning("the stream broke", exc_info=error)
+            if not self._closed and not self._refused:
+                await asyncio.sleep(pause)
+                pause = min(2.0, pause * 2)
+
+    async def _one_stream(self) -> bool:
+        """Say hello, send, obey, until the stream ends; whether the service had welcomed this attempt."""
+        welcomed = asyncio.Event()
+        async with channel(self._address(), service="job", credentials=self._credentials()) as opened:
+            call = worker_pb2_grpc.WorkerStub(opened).Attach(self._outgoing(welcomed))
+            async for command in call:
+                welcomed.set()
+                self._obey(command)
+                if self._closed or self._refused:
+                    break
+        return welcomed.is_set()
+
+    def _address(self) -> str:
+        """A service that restarted on another port says so in its file."""
+        file = self.given.service_file
+        if file is not None and file.is_file():
+            return file.read_text().strip() or self.given.service
+        return self.given.service
+
+    def _credentials(self) -> grpc.ChannelCredentials | None:
+        file = self.given.ca_file
+        return grpc.ssl_channel_credentials(root_certificates=file.read_bytes()) if file else None
+
+    async def _outgoing(self, welcomed: asyncio.Event) -> AsyncIterator[worker_pb2.WorkerEvent]:
+        assert self._news is not None  # set before the first stream
+        given = self.given
+        hello = worker_pb2.Hello(job=given.job, attempt=given.attempt, token=given.token, pid=os.getpid())
+        yield worker_pb2.WorkerEvent(hello=hello)
+        await welcomed.wait()  # the acknowledgement says what is stored already
+        sent = 0
+        while not self._closed:
+            self._news.clear()
+            for event in self._after(sent):
+                yield event
+                sent = event.sequence
+            try:
+                await asyncio.wait_for(self._news.wait(), given.heartbeat)
+            except TimeoutError:
+                yield worker_pb2.WorkerEvent(heartbeat=worker_pb2.Heartbeat())
+
+    def _after(self, sequence: int) -> list[worker_pb2.WorkerEvent]:
+        with self._lock:
+            return [event for event in self._buffer if event.sequence > sequence]
+
+    def _obey(self, command: worker_pb2.WorkerCommand) -> None:
+        if command.HasField("acknowledged"):
+            self._forget(command.acknowledged)
+        elif command.stop.superseded:
+            self._refuse(command.stop.reason)
+        elif not self._stopping.is_set():
+            log.info("told to stop", extra={"reason": command.stop.reason})
+            self._stopping.set()
+
+    def _forget(self, sequence: int) -> None:
+        """Drop what is stored."""
+        with self._changed:
+            self._acknowledged = max(self._acknowledged, sequence)
+            while self._buffer and self._buffer[0].sequence <= self._acknowledged:
+                self._buffer.popleft()
+            self._changed.notify_all()
+
+    def _refuse(self, reason: str) -> None:
+        """This attempt is over: stop the handler, and cut the process if it does not listen."""
+        with self._changed:
+            self._refused = reason or "another attempt took over"
+            self._changed.notify_all()
+        log.warning("nothing of this attempt is accepted any more", extra={"reason": self._refused})
+        self._stopping.set()
+        cut = threading.Timer(_SUPERSEDED_SECONDS, os._exit, (3,))
+        cut.daemon = True
+        cut.start()

@@ -1,0 +1,64 @@
+"""A memory limit that names itself: watches the resident memory of this process and its children.
+
+Address-space limits don't work with torch, which reserves far more than it uses; the kernel's own limit
+kills without a word. So a thread looks twice a second.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Self
+
+import psutil
+
+from posology.core.jobs.domain import Failure
+
+_SECONDS = 0.5
+
+
+class MemoryWatch:
+    """While entered, calls `exceeded` once, from its own thread, when more than `limit` bytes are resident."""
+
+    def __init__(self, limit: int | None, *, exceeded: Callable[[Failure], None]) -> None:
+        self._limit = limit
+        self._exceeded = exceeded
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        if self._limit is not None:
+            threading.Thread(target=self._watch, args=(self._limit,), name="memory", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _watch(self, limit: int) -> None:
+        while not self._over.wait(_SECONDS):
+            used = resident(os.getpid())
+            if used > limit:
+                self._exceeded(too_much(used, limit))
+                return
+
+
+def resident(pid: int) -> int:
+    """Bytes of resident memory of a process and everything it started; pages they share count once each."""
+    total = 0
+    root = psutil.Process(pid)
+    for process in (root, *root.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def too_much(used: int, limit: int) -> Failure:
+    return Failure(
+        "Exhausted",
+        f"the worker used {_gib(used)} of memory, more than its limit of {_gib(limit)}; "
+        "raise the memory limit of this kind of job, or give it less to do at once",
+    )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"

@@ -1,0 +1,77 @@
+"""Where the parts of an attempt lie, as the service tells its worker."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from posology.core.artifacts import Staging
+from posology.core.jobs.domain import Job, staging_prefix
+from posology.core.jobs.tending import Timing
+
+
+@dataclass
+class Places:
+    """`staging_url` takes what attempts leave, `stores` are the artifact URLs that workers read from.
+
+    `service` is the address that workers call; it is known once the server listens. `service_file`, where
+    there is one, tells it to workers that outlived a restart.
+    """
+
+    staging_url: str
+    stores: Sequence[str]
+    service_file: Path | None = None
+    service: str = field(default="", init=False)
+
+    @property
+    def staging(self) -> Staging:
+        return Staging(self.staging_url)
+
+    def announce(self, address: str) -> None:
+        """The server listens at `address`."""
+        self.service = address
+        if self.service_file is not None:
+            self.service_file.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.service_file.with_name(f".{self.service_file.name}")
+            draft.write_text(address)
+            draft.replace(self.service_file)
+
+    def assignment(self, job: Job, token: str, timing: Timing) -> dict[str, Any]:
+        """spec.json, as far as it does not depend on the launcher."""
+        prefix = staging_prefix(job.name, job.attempt)
+        local = _local(self.staging_url)
+        return {
+            "job": job.name,
+            "kind": job.kind,
+            "attempt": job.attempt,
+            "token": token,
+            "service": self.service,
+            "spec": dict(job.spec),
+            "staging": self.staging_url,
+            "prefix": prefix,
+            "stores": list(self.stores),
+            "heartbeat": timing.heartbeat,
+            "patience": timing.patience,
+            "run": job.run,
+            "trace": job.trace,
+            **({"output": str(local / prefix)} if local else {}),  # then nothing is copied on the way
+            **({"service_file": str(self.service_file)} if self.service_file else {}),
+        }
+
+    def clean(self, job: Job) -> None:
+        """Remove what the attempts of a job that is over left in the staging area. Blocking."""
+        local = _local(self.staging_url)
+        for attempt in range(1, job.attempt + 1):
+            prefix = staging_prefix(job.name, attempt)
+            if local is None:
+                self.staging.remove(prefix)
+            elif (local / prefix).exists():
+                shutil.rmtree(local / prefix)
+
+
+def _local(url: str) -> Path | None:
+    """The folder of a `file:` URL or plain path; None for object stores."""
+    parts = urlsplit(url)
+    return Path(parts.path) if parts.scheme in {"", "file"} else None

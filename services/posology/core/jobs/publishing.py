@@ -1,0 +1,159 @@
+"""From a product to an artifact: publish, tell whoever must know until they do, then succeed."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from posology.core import errors
+from posology.core.artifacts import ArtifactStore, File, Manifest, Staging
+from posology.core.jobs import ledger
+from posology.core.jobs.changes import Changes
+from posology.core.jobs.domain import (
+    Command,
+    Failure,
+    Job,
+    Outcome,
+    Product,
+    RetryPolicy,
+    State,
+    after,
+    staging_prefix,
+)
+from posology.core.rpc import context
+from posology.core.store import Database, now
+
+log = logging.getLogger("posology.jobs")
+
+_LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True)
+class Published:
+    """An artifact that a job made; it is in the store, and the job is not SUCCEEDED yet."""
+
+    job: Job
+    digest: str
+    manifest: Manifest
+
+
+OnPublished = Callable[[Published], Awaitable[None]]
+"""Called at least once for every artifact, again until it returns; must bear repetition."""
+
+
+class Publisher:
+    """Publishes each product once, in tasks of its own, because hashing gigabytes takes minutes."""
+
+    def __init__(
+        self,
+        db: Database,
+        artifacts: ArtifactStore,
+        staging: Staging,
+        commands: Mapping[str, Command],
+        changes: Changes,
+        *,
+        producer: str,
+        on_published: OnPublished | None,
+    ) -> None:
+        self._db = db
+        self._artifacts = artifacts
+        self._staging = staging
+        self._commands = commands
+        self._changes = changes
+        self._producer = producer
+        self._on_published = on_published
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tries: dict[str, int] = {}
+
+    async def look(self) -> None:
+        """Start publishing what is due."""
+        async with self._db.read() as tx:
+            due = await ledger.in_state(tx, State.PUBLISHING, due=await now(tx))
+        for job in due:
+            if job.name not in self._running:
+                task = asyncio.ensure_future(self._guarded(job))
+                self._running[job.name] = task
+                task.add_done_callback(lambda _, name=job.name: self._running.pop(name))  # type: ignore[misc]
+
+    async def close(self) -> None:
+        """Let go; what was begun is done again after the next start."""
+        for task in (running := list(self._running.values())):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _guarded(self, job: Job) -> None:
+        context.run_id.set(job.run)
+        context.trace_id.set(job.trace)
+        try:
+            await self.publish(job)
+            self._tries.pop(job.name, None)
+        except Exception as error:
+            log.warning("not published yet", exc_info=error, extra={"job": job.name})
+            await self._postpone(job, error)
+        finally:
+            self._changes.tell(job.name)
+
+    async def publish(self, job: Job) -> None:
+        """Publish and succeed; raises what may pass by itself."""
+        assert job.product is not None  # PUBLISHING is entered with a product only
+        try:
+            digest = await asyncio.to_thread(self._publish, job, job.product)
+        except (errors.DataCorrupt, errors.NotFound) as error:
+            said = f"the files of attempt {job.attempt} are not what it reported: {error.message}"
+            return await self._fail(job, Failure("Unavailable", said))
+        except errors.PosologyError as error:
+            if error.retryable:
+                raise
+            return await self._fail(job, Failure.of(error))
+        await self._announce(job, digest)
+
+    async def _announce(self, job: Job, digest: str) -> None:
+        if self._on_published is not None:
+            manifest = await asyncio.to_thread(self._artifacts.manifest, digest)
+            try:
+                await self._on_published(Published(job, digest, manifest))
+            except errors.InvalidInput as error:
+                return await self._fail(job, Failure.of(error))
+        async with self._db.begin() as tx:
+            found = await ledger.locked(tx, job.name)
+            if _same(found, job):  # else it was cancelled meanwhile
+                await ledger.move(tx, found, State.SUCCEEDED, "done", artifact=digest, error=None)
+
+    def _publish(self, job: Job, product: Product) -> str:
+        return self._artifacts.publish_staged(
+            self._staging,
+            staging_prefix(job.name, job.attempt),
+            [File(file.path, file.sha256, file.size) for file in product.files],
+            kind=product.kind,
+            producer=self._producer,
+            parents=product.parents,
+            parameters=product.parameters,
+        )
+
+    async def _fail(self, job: Job, failure: Failure) -> None:
+        command = self._commands.get(job.kind)
+        retry = command.retry if command else RetryPolicy()
+        async with self._db.begin() as tx:
+            found = await ledger.locked(tx, job.name)
+            if _same(found, job):
+                await ledger.settle(tx, found, after(found, Outcome.FAILED, failure, retry=retry))
+
+    async def _postpone(self, job: Job, error: Exception) -> None:
+        tries = self._tries[job.name] = self._tries.get(job.name, 0) + 1
+        pause = min(_LONGEST_PAUSE, 0.5 * 2 ** min(tries, 10))
+        said = error.message if isinstance(error, errors.PosologyError) else type(error).__name__
+        reason = f"made, but not published yet: {said}; tried again until it works"
+        async with self._db.begin() as tx:
+            found = await ledger.locked(tx, job.name)
+            if not _same(found, job):
+                return
+            wake_at = await now(tx) + timedelta(seconds=pause)
+            if found.reason == reason:
+                await ledger.change(tx, found, wake_at=wake_at)
+            else:
+                await ledger.move(tx, found, State.PUBLISHING, reason, wake_at=wake_at)
+
+
+def _same(found: Job, job: Job) -> bool:
+    return found.state is State.PUBLISHING and found.attempt == job.attempt

@@ -1,0 +1,248 @@
+"""The loop that makes the world agree with the rows: start, watch over, fence, publish, clean up.
+
+It keeps nothing in memory that matters: killed at any point, the next one goes on from the database and
+from what the launcher sees.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from posology.core import errors, telemetry
+from posology.core.jobs import ledger
+from posology.core.jobs.changes import Changes
+from posology.core.jobs.domain import Command, Failure, Job, Outcome, RetryPolicy
+from posology.core.jobs.inbox import hash_token
+from posology.core.jobs.launcher import Handle, JobLauncher, Launch
+from posology.core.jobs.places import Places
+from posology.core.jobs.publishing import Publisher
+from posology.core.jobs.rows import Attempt
+from posology.core.jobs.servicer import Streams
+from posology.core.jobs.tending import Step, Timing, ending, silence, step
+from posology.core.store import Database, now
+
+log = logging.getLogger("posology.jobs")
+
+_SHOW_SECONDS = 5.0
+
+
+class Reconciler:
+    """One per service process. `concurrency` is how many workers may run at the same time."""
+
+    def __init__(
+        self,
+        db: Database,
+        launcher: JobLauncher,
+        publisher: Publisher,
+        commands: Mapping[str, Command],
+        places: Places,
+        streams: Streams,
+        changes: Changes,
+        *,
+        service: str,
+        concurrency: int,
+        timing: Timing,
+    ) -> None:
+        self._db = db
+        self._launcher = launcher
+        self._publisher = publisher
+        self._commands = commands
+        self._places = places
+        self._streams = streams
+        self._changes = changes
+        self._service = service
+        self._concurrency = concurrency
+        self._timing = timing
+        self._draining = False
+        self._since: datetime | None = None
+        self._shown = float("-inf")
+
+    async def run(self) -> None:
+        """For ever; ends by cancellation."""
+        try:
+            while True:
+                await self._guarded(self.once())
+                await self._changes.wait_for_any(self._timing.interval)
+        finally:
+            await self._publisher.close()
+
+    async def once(self) -> None:
+        """One look at everything."""
+        await self._tend_all()
+        await self._publisher.look()
+        while await self._start_one():
+            pass
+        await self._clean()
+        await self._show()
+
+    def drain(self) -> None:
+        """Start nothing more."""
+        self._draining = True
+
+    async def stop_workers(self) -> None:
+        """Ask every worker to checkpoint and exit, because this installation shuts down."""
+        async with self._db.read() as tx:
+            attempts = await ledger.alive(tx)
+        for attempt in attempts:
+            if attempt.handle is not None:
+                await self._guarded(self._launcher.stop(attempt.handle))
+
+    async def _guarded(self, doing: Awaitable[Any]) -> None:
+        """One job's trouble must not hold up the others: it is logged, and the next look tries again."""
+        try:
+            await doing
+        except errors.PosologyError as error:
+            log.warning("tried again soon", extra={"reason": error.message})
+        except Exception:
+            log.exception("a defect in the job loop")
+
+    # --- watching over ---------------------------------------------------------------------------------
+
+    async def _tend_all(self) -> None:
+        async with self._db.read() as tx:
+            attempts = await ledger.alive(tx)
+            self._since = self._since or await now(tx)
+        for attempt in attempts:
+            await self._guarded(self._tend(attempt))
+
+    async def _tend(self, attempt: Attempt) -> None:
+        handle = attempt.handle or await self._recover(attempt)
+        if handle is None:
+            return
+        seen = await self._launcher.observe(handle)
+        if not seen.alive:
+            await self._gone(attempt, *ending(seen.exit_code), exit_code=seen.exit_code)
+            return
+        async with self._db.read() as tx:
+            job, time = await ledger.get(tx, attempt.job), await now(tx)
+        found = step(job, attempt, time=time, since=self._since or time, timing=self._timing)
+        if found is Step.STOP:
+            await self._stop(attempt, handle)
+        elif found is Step.FENCE:
+            await self._fence(attempt)
+        if found in {Step.KILL, Step.FENCE}:
+            await self._launcher.kill(handle)
+            self._changes.tell(attempt.job)
+
+    async def _recover(self, attempt: Attempt) -> Handle | None:
+        """The handle of a worker that was started just before the service died."""
+        async with self._db.read() as tx:
+            age = await now(tx) - attempt.launched_at
+        if age < timedelta(seconds=self._timing.launching):
+            return None
+        handle = await self._launcher.find(attempt.job, attempt.attempt)
+        if handle is None:
+            # No failure of the job: there was no worker yet, or it waited for its welcome and is gone.
+            await self._gone(attempt, Outcome.STOPPED, None)
+            return None
+        async with self._db.begin() as tx:
+            await ledger.mark(tx, attempt.job, attempt.attempt, handle=dict(handle))
+        return handle
+
+    async def _stop(self, attempt: Attempt, handle: Handle) -> None:
+        async with self._db.begin() as tx:
+            await ledger.mark(tx, attempt.job, attempt.attempt, stop_at=await now(tx))
+        await self._launcher.stop(handle)
+
+    async def _fence(self, attempt: Attempt) -> None:
+        """From here on nothing that this attempt reports is taken, whether or not killing it works."""
+        async with self._db.begin() as tx:
+            job = await ledger.locked(tx, attempt.job)
+            if await ledger.is_current(tx, job, attempt.attempt):
+                failure = silence(attempt, self._timing)
+                await ledger.end(tx, job, attempt.attempt, Outcome.LOST, failure=failure, retry=self._retry(job))
+        self._streams.stop(attempt.job, attempt.attempt, "lost", superseded=True)
+
+    async def _gone(
+        self, attempt: Attempt, outcome: Outcome, failure: Failure | None, *, exit_code: int | None = None
+    ) -> None:
+        """Nothing of it runs any more: its workdir and its slot are free."""
+        async with self._db.begin() as tx:
+            job = await ledger.locked(tx, attempt.job)
+            if await ledger.is_current(tx, job, attempt.attempt):
+                await ledger.end(tx, job, attempt.attempt, outcome, failure=failure, retry=self._retry(job))
+            await ledger.mark(tx, job.name, attempt.attempt, gone_at=await now(tx), exit_code=exit_code)
+        self._changes.tell(attempt.job)
+
+    def _retry(self, job: Job) -> RetryPolicy:
+        command = self._commands.get(job.kind)
+        return command.retry if command else RetryPolicy()
+
+    # --- starting --------------------------------------------------------------------------------------
+
+    async def _start_one(self) -> bool:
+        """Start the job that waits longest, if there is a slot; whether it did."""
+        token = secrets.token_urlsafe(32)
+        async with self._db.read() as tx:
+            free = self._concurrency - len(await ledger.alive(tx))
+            waiting, _ = await ledger.waiting(tx)
+        if self._draining or free <= 0 or not waiting:
+            return False
+        async with self._db.begin() as tx:
+            job = await ledger.claim(tx, token_hash=hash_token(token))
+        if job is None:
+            return False
+        await self._launch(job, token)
+        self._changes.tell(job.name)
+        return True
+
+    async def _launch(self, job: Job, token: str) -> None:
+        try:
+            command = self._command(job)
+            launch = Launch(
+                job=job.name,
+                attempt=job.attempt,
+                assignment=self._places.assignment(job, token, self._timing),
+                command=command,
+                resources=command.resources_for(job.spec),
+            )
+            handle = await self._launcher.launch(launch)
+        except errors.PosologyError as error:
+            log.warning("not started", extra={"job": job.name, "reason": error.message})
+            await self._unlaunched(job, Failure.of(error))
+            return
+        async with self._db.begin() as tx:
+            await ledger.mark(tx, job.name, job.attempt, handle=dict(handle))
+
+    def _command(self, job: Job) -> Command:
+        command = self._commands.get(job.kind)
+        if command is None:
+            raise errors.FailedPrecondition(f"this version of the service does no {job.kind!r} jobs any more")
+        return command
+
+    async def _unlaunched(self, job: Job, failure: Failure) -> None:
+        async with self._db.begin() as tx:
+            found = await ledger.locked(tx, job.name)
+            if await ledger.is_current(tx, found, job.attempt):
+                await ledger.end(tx, found, job.attempt, Outcome.FAILED, failure=failure, retry=self._retry(job))
+            await ledger.mark(tx, job.name, job.attempt, gone_at=await now(tx))
+
+    # --- the rest --------------------------------------------------------------------------------------
+
+    async def _clean(self) -> None:
+        async with self._db.read() as tx:
+            names = await ledger.to_clean(tx)
+        for name in names:
+            await self._guarded(self._clean_one(name))
+
+    async def _clean_one(self, name: str) -> None:
+        await self._launcher.clean(name)
+        async with self._db.read() as tx:
+            job = await ledger.get(tx, name)
+        await asyncio.to_thread(self._places.clean, job)
+        async with self._db.begin() as tx:
+            await ledger.change(tx, await ledger.locked(tx, name), cleaned=True)
+
+    async def _show(self) -> None:
+        """Gauges, every few seconds."""
+        clock = asyncio.get_running_loop().time()
+        if clock - self._shown < _SHOW_SECONDS:
+            return
+        self._shown = clock
+        async with self._db.read() as tx:
+            counts, (waiting, age) = await ledger.counts(tx), await ledger.waiting(tx)
+        telemetry.show_jobs(self._service, counts)
+        telemetry.show_queue(self._service, "jobs", length=waiting, oldest_seconds=age.total_seconds())

@@ -1,0 +1,144 @@
+"""The `Worker` service: one stream per attempt. Exempt it from bearer tokens: attempts carry their own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from posology.core.errors import InvalidInput
+from posology.core.jobs.changes import Changes
+from posology.core.jobs.inbox import Answer, Inbox
+from posology.core.rpc import context
+from posology.v1alpha1 import worker_pb2, worker_pb2_grpc
+
+SERVICE_NAME = "posology.v1alpha1.Worker"
+_MOST = 256
+"""Events stored in one transaction; while one batch is written, the next one gathers."""
+
+Commands: TypeAlias = "asyncio.Queue[worker_pb2.WorkerCommand | None]"
+
+
+class Streams:
+    """The attempts that are attached to this process, so that a cancellation reaches them at once."""
+
+    def __init__(self) -> None:
+        self._attached: dict[tuple[str, int], set[Commands]] = {}
+
+    @contextmanager
+    def attached(self, job: str, attempt: int, commands: Commands) -> Iterator[None]:
+        self._attached.setdefault((job, attempt), set()).add(commands)
+        try:
+            yield
+        finally:
+            self._attached[job, attempt].discard(commands)
+            if not self._attached[job, attempt]:
+                del self._attached[job, attempt]
+
+    def stop(self, job: str, attempt: int, reason: str, *, superseded: bool = False) -> None:
+        """Tell the worker, if it is attached here."""
+        for commands in self._attached.get((job, attempt), set()):
+            commands.put_nowait(_stop(reason, superseded))
+
+
+class WorkerServicer(worker_pb2_grpc.WorkerServicer):
+    """Decode, store, answer."""
+
+    def __init__(self, inbox: Inbox, streams: Streams, changes: Changes) -> None:
+        self._inbox = inbox
+        self._streams = streams
+        self._changes = changes
+
+    async def Attach(
+        self, requests: AsyncIterator[worker_pb2.WorkerEvent], call: object
+    ) -> AsyncIterator[worker_pb2.WorkerCommand]:
+        hello = await _hello(requests)
+        commands: Commands = asyncio.Queue()
+        welcome = await self._inbox.admit(hello)
+        for command in _commands(welcome):
+            commands.put_nowait(command)
+        with self._streams.attached(hello.job, hello.attempt, commands):
+            serving = asyncio.ensure_future(self._serve(hello, requests, commands))
+            try:
+                async for command in context.until_shutdown(_queued(commands)):
+                    yield command
+                    if command.stop.superseded:
+                        return
+                if serving.done():
+                    serving.result()
+            finally:
+                serving.cancel()
+                await asyncio.wait({serving})
+
+    async def _serve(
+        self, hello: worker_pb2.Hello, requests: AsyncIterator[worker_pb2.WorkerEvent], commands: Commands
+    ) -> None:
+        """Store what arrives, batch by batch, and queue the answers; ends the queue at the end."""
+        arrived: asyncio.Queue[worker_pb2.WorkerEvent | None] = asyncio.Queue(maxsize=4 * _MOST)
+        reading = asyncio.ensure_future(_read(requests, arrived))
+        told = ""
+        try:
+            while batch := await _batch(arrived):
+                answer = await self._inbox.store(hello.job, hello.attempt, batch)
+                if not all(event.HasField("heartbeat") for event in batch):
+                    self._changes.tell(hello.job)
+                for command in _commands(answer, told):
+                    commands.put_nowait(command)
+                told = answer.stop
+            await reading
+        finally:
+            reading.cancel()
+            commands.put_nowait(None)
+
+
+async def _hello(requests: AsyncIterator[worker_pb2.WorkerEvent]) -> worker_pb2.Hello:
+    async for event in requests:
+        if event.HasField("hello"):
+            return event.hello
+        break
+    raise InvalidInput("the first event of a worker's stream is its hello")
+
+
+async def _read(
+    requests: AsyncIterator[worker_pb2.WorkerEvent], arrived: "asyncio.Queue[worker_pb2.WorkerEvent | None]"
+) -> None:
+    """Until the worker ends its side, or the stream breaks: then the error is raised after what had come."""
+    try:
+        async for event in requests:
+            await arrived.put(event)
+    except Exception:
+        await arrived.put(None)
+        raise
+    await arrived.put(None)
+
+
+async def _batch(
+    arrived: "asyncio.Queue[worker_pb2.WorkerEvent | None]",
+) -> list[worker_pb2.WorkerEvent]:
+    """What has arrived, at least one event; empty at the end."""
+    batch = []
+    event = await arrived.get()
+    while event is not None:
+        batch.append(event)
+        if arrived.empty() or len(batch) >= _MOST:
+            return batch
+        event = arrived.get_nowait()
+    if batch:
+        arrived.put_nowait(None)
+    return batch
+
+
+async def _queued(commands: Commands) -> AsyncIterator[worker_pb2.WorkerCommand]:
+    while (command := await commands.get()) is not None:
+        yield command
+
+
+def _commands(answer: Answer, told: str = "") -> Iterator[worker_pb2.WorkerCommand]:
+    """A wish to stop is sent once."""
+    if not answer.superseded:
+        yield worker_pb2.WorkerCommand(acknowledged=answer.acknowledged)
+    if answer.stop and answer.stop != told:
+        yield _stop(answer.stop, answer.superseded)
+
+
+def _stop(reason: str, superseded: bool) -> worker_pb2.WorkerCommand:
+    return worker_pb2.WorkerCommand(stop=worker_pb2.Stop(reason=reason, superseded=superseded))

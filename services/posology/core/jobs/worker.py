@@ -1,0 +1,233 @@
+"""What a worker process imports: `JobContext`, `Result`, `Stopped` and `main`.
+
+    def train(job: JobContext) -> Result:
+        for step in range(start, steps):
+            if job.stopping.is_set():
+                save(job.workdir)
+                raise Stopped(step)
+            job.metric(step, loss=loss)
+            job.progress(step, steps, "training")
+        save(job.output)
+        return Result("adapter", parents=(base, dataset), parameters={...}, summary={"loss": loss})
+
+    if __name__ == "__main__":
+        main({"sft": train})
+
+A handler is plain synchronous code. It raises the classes of `core.errors`: those that say "fix the
+request" end the job, the others, and every unknown exception, are tried again a few times.
+"""
+
+import errno
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from posology.core import errors
+from posology.core.canonical import canonical_json
+from posology.core.jobs import assignment, staging
+from posology.core.jobs.assignment import Assignment
+from posology.core.jobs.domain import Failure, Progress
+from posology.core.jobs.link import Link, Superseded
+from posology.core.jobs.memory import MemoryWatch
+from posology.core.jobs.pace import Pace
+
+__all__ = ["Handler", "JobContext", "Result", "Stopped", "main"]
+
+log = logging.getLogger("posology.worker")
+
+DONE, FAILED, SUPERSEDED, STOPPED = 0, 1, 3, 143
+_END_SECONDS = 15.0
+"""How long threads and exit handlers of a finished worker may take before it is cut."""
+
+
+class Stopped(Exception):
+    """Raised by a handler after it saved its checkpoint; `step` is the step that it saved, 0 if none."""
+
+    def __init__(self, step: int = 0) -> None:
+        super().__init__(f"stopped at step {step}")
+        self.step = step
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a handler made. The files in `JobContext.output` become an artifact of `kind`.
+
+    `parents` are digests of what it was made from, `parameters` belong to its identity (no times, no names
+    of runs); `summary` is small JSON shown on the resource and no part of the identity.
+    """
+
+    kind: str
+    parents: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+class JobContext:
+    """What a handler sees of its job."""
+
+    job: str
+    """Full resource name."""
+    kind: str
+    attempt: int
+    """From 1."""
+    spec: dict[str, Any]
+    """JSON of the job's spec message, defaults filled in."""
+    workdir: Path
+    """Outlives the attempt: what is saved here, the next attempt finds."""
+    output: Path
+    """Empty at the start of each attempt; what is here at the end becomes the artifact."""
+    stopping: threading.Event
+    """Set when the job shall stop: save a checkpoint, then raise Stopped."""
+
+    def __init__(self, given: Assignment, link: Link, stopping: threading.Event) -> None:
+        self.job, self.kind, self.attempt, self.spec = given.job, given.kind, given.attempt, given.spec
+        self.workdir, self.output, self.stopping = given.workdir, given.output, stopping
+        self._given = given
+        self._link = link
+        self._pace = Pace()
+
+    def input(self, digest: str) -> Path:
+        """A verified local copy of an artifact, shared by the attempts of this job. Don't write there."""
+        return staging.fetch(digest, stores=self._given.stores, into=self._given.inputs)
+
+    def progress(self, done: float, total: float, message: str = "") -> None:
+        """Say how far it is; cheap, so call it as often as you like. The ETA comes from this attempt's pace."""
+        self._link.progress(Progress(done, total, message, self._pace.eta(done, total)))
+
+    def metric(self, step: int, **values: float) -> None:
+        """Record numbers of one step; every one is kept."""
+        self._link.metric(step, {name: float(value) for name, value in values.items()})
+
+    def log(self, message: str, **fields: object) -> None:
+        """Say something to the people who watch; it is kept, and written to the worker's log as well."""
+        log.info(message, extra=dict(_loggable(fields)))
+        self._link.log(message, fields)
+
+    def secret(self, reference: str) -> str:
+        """The value of a secret; FailedPrecondition says where it was looked for."""
+        return staging.secret(reference, folder=self._given.secrets)
+
+
+Handler = Callable[[JobContext], Result]
+
+
+def main(handlers: Mapping[str, Handler]) -> NoReturn:
+    """Entry of a worker process: run the handler of this job's kind, report, exit.
+
+    Exit codes: 0 reported a result, 1 reported a failure, 3 another attempt took over, 143 stopped.
+    """
+    given = assignment.read()
+    _log_as_json(given)
+    code = _work(given, handlers)
+    log.info("worker ends", extra={"exit_code": code})
+    if given.exit_file:
+        given.exit_file.write_text(str(code))
+    _cut_after(_END_SECONDS, code)
+    sys.exit(code)
+
+
+def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    link = Link(given, stopping)
+    try:
+        link.attach()  # nothing is touched before the service says that this attempt is the current one
+        with MemoryWatch(given.memory, exceeded=lambda found: _out_of_memory(link, found)):
+            return _report(link, lambda: _run(given, handlers, link, stopping))
+    except Superseded as error:
+        log.warning("another attempt took over", extra={"reason": str(error)})
+        return SUPERSEDED
+    except Stopped:
+        return STOPPED
+    finally:
+        link.close()
+
+
+def _run(given: Assignment, handlers: Mapping[str, Handler], link: Link, stopping: threading.Event) -> Result:
+    if stopping.is_set():
+        raise Stopped
+    handler = handlers.get(given.kind)
+    if handler is None:
+        raise errors.InvalidInput(f"this worker does no {given.kind!r} jobs; it does {', '.join(sorted(handlers))}")
+    given.workdir.mkdir(parents=True, exist_ok=True)
+    staging.make_empty(given.output)
+    return handler(JobContext(given, link, stopping))
+
+
+def _report(link: Link, run: Callable[[], Result]) -> int:
+    """Run the handler, tell the service how it ended, and wait until that is stored."""
+    try:
+        result = _exact(run())
+        files = staging.stage(link.given.output, url=link.given.staging, prefix=link.given.prefix)
+        link.result(result.kind, result.parents, result.parameters, result.summary, files)
+        return DONE
+    except Superseded:
+        raise
+    except Stopped as stop:
+        link.stopped(stop.step)
+        return STOPPED
+    except Exception as error:  # whatever it is, the service must hear of it
+        log.error("the handler failed", exc_info=error)
+        link.failure(failure_of(error))
+        return FAILED
+
+
+def _exact(result: Result) -> Result:
+    """Refuse what the stream would change on its way: NaN, foreign types, integers that no double holds."""
+    spelt = canonical_json({"parameters": result.parameters, "summary": result.summary})
+    if re.search(rb"[:\[,]-?[0-9]{17,}[,\]}]", spelt):
+        raise errors.InvalidInput("the result has an integer above 2**53; write it as text")
+    return result
+
+
+def failure_of(error: Exception) -> Failure:
+    """What a user sees of an exception: never a traceback, which only the worker's log has."""
+    if isinstance(error, errors.PosologyError):
+        return Failure.of(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = error.filename or "the staging folder"
+        return Failure("Exhausted", f"no space left on the disk of {place}; free some and start the job again")
+    if isinstance(error, MemoryError):
+        return Failure("Exhausted", "the worker ran out of memory; give it more or ask for less at once")
+    first = (str(error).strip().splitlines() or [""])[0][:500]
+    said = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return Failure("Internal", f"the worker failed with {said}; its log has the details")
+
+
+def _out_of_memory(link: Link, failure: Failure) -> None:
+    """Called from the watch's thread: report, then end at once, whatever the handler is doing."""
+    log.error(failure.message)
+    link.failure(failure, wait=5.0)
+    if link.given.exit_file:
+        link.given.exit_file.write_text(str(FAILED))
+    os._exit(FAILED)
+
+
+def _cut_after(seconds: float, code: int) -> None:
+    """Threads that nobody joined must not keep a finished worker alive."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+
+
+def _log_as_json(given: Assignment) -> None:
+    from posology.core import telemetry
+    from posology.core.rpc import context
+
+    context.run_id.set(given.run)
+    context.trace_id.set(given.trace)
+    telemetry.log_as_json("worker", level=os.environ.get("POSOLOGY_LOG_LEVEL", "INFO"))
+
+
+def _loggable(fields: Mapping[str, object]) -> Mapping[str, object]:
+    """Names that a log record has already get a prefix, because logging refuses them."""
+    taken = logging.makeLogRecord({}).__dict__.keys() | {"message", "asctime"}
+    return {f"field_{name}" if name in taken else name: value for name, value in fields.items()}

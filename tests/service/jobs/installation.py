@@ -1,0 +1,152 @@
+"""A small service with jobs: in this process for most tests, as a process of its own to be killed."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from posology.core.artifacts import ArtifactStore
+from posology.core.jobs.domain import Command, Event, Job, NewJob, Resources, RetryPolicy
+from posology.core.jobs.jobs import SERVICE_NAME, Jobs, Timing
+from posology.core.jobs.launcher import JobLauncher
+from posology.core.jobs.local import LocalLauncher
+from posology.core.jobs.publishing import OnPublished
+from posology.core.rpc.server import Server, run, running
+from posology.core.settings import ServiceSettings
+from posology.core.store import Database
+
+HERE = Path(__file__).resolve().parent
+KINDS = ("count", "fail", "die", "eat", "deaf", "full", "inherit", "odd")
+FAST = Timing(heartbeat=0.2, silence=3.0, start=20.0, grace=1.0, launching=2.0, interval=0.1, patience=30.0)
+COMMAND = Command(
+    "micro_worker",
+    resources=Resources(cpus=1),
+    retry=RetryPolicy(failures=3, first=0.1, longest=0.5),
+    environment={"PYTHONPATH": str(HERE)},
+)
+
+
+@dataclass
+class Installation:
+    """Everything below one folder."""
+
+    root: Path
+    command: Command = COMMAND
+    timing: Timing = FAST
+    concurrency: int = 2
+    on_published: OnPublished | None = None
+    keep_workers: bool = True
+    launcher: JobLauncher | None = None
+    db: Database = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.db = Database(f"sqlite:///{self.root}/db/micro.sqlite")
+
+    async def migrate(self) -> None:
+        await self.db.migrate("posology.core.audit", "posology.core.jobs")
+
+    @property
+    def store(self) -> ArtifactStore:
+        return ArtifactStore(f"file://{self.root}/artifacts/candidates")
+
+    def jobs(self) -> Jobs:
+        """A new one each time: nothing may depend on what an earlier process remembered."""
+        service_file = self.root / "jobs" / "micro.address"
+        launcher = self.launcher or LocalLauncher(self.root / "jobs", python=sys.executable, service_file=service_file)
+        return Jobs(
+            self.db,
+            self.store,
+            launcher,
+            service="micro",
+            commands=dict.fromkeys(KINDS, self.command),
+            staging_url=f"file://{self.root}/artifacts/staging",
+            on_published=self.on_published,
+            concurrency=self.concurrency,
+            timing=self.timing,
+            service_file=service_file,
+            keep_workers=self.keep_workers,
+        )
+
+    def server(self, jobs: Jobs) -> Server:
+        token = self.root / "token"
+        token.write_text("secret")
+        settings = ServiceSettings(data_dir=self.root, token_file=token, metrics_port=-1, drain_seconds=2)
+        return Server(
+            name="micro",
+            settings=settings,
+            add=jobs.add_to,
+            service_names=(SERVICE_NAME,),
+            exempt=(SERVICE_NAME,),
+            on_ready=(jobs.ready,),
+            background=(jobs.run,),
+            on_drain=(jobs.drain,),
+        )
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Jobs]:
+        jobs = self.jobs()
+        async with running(self.server(jobs)):
+            yield jobs
+
+    @asynccontextmanager
+    async def process(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        """The same service as a process; killed at the end if it still runs. Its workers stay."""
+        started = await asyncio.create_subprocess_exec(
+            sys.executable, str(HERE / "installation.py"), str(self.root), start_new_session=True
+        )
+        try:
+            yield started
+        finally:
+            if started.returncode is None:
+                started.kill()
+            await started.wait()
+
+    def began(self, job: str) -> list[tuple[int, int, int]]:
+        """(attempt, first step, pid) of every run of `count`, from its workdir, while it is there."""
+        path = self.root / "jobs" / job.removeprefix("namespaces/").replace("/", ".") / "work" / "began"
+        lines = path.read_text().split("\n") if path.exists() else []
+        return [(int(a), int(b), int(c)) for a, b, c in (line.split() for line in lines if line)]
+
+
+def named(name: str, kind: str = "count", *, request_id: str = "", **spec: object) -> NewJob:
+    return NewJob(f"namespaces/test/evaluations/{name}", kind, spec, request_id)
+
+
+async def finished(jobs: Jobs, name: str, *, within: float = 40.0) -> Job:
+    """The job once it is over."""
+    async with asyncio.timeout(within):
+        async for _ in jobs.watch(name):
+            pass
+    return await jobs.get(name)
+
+
+async def until(condition: object, *, within: float = 20.0) -> None:
+    """Poll a plain or async condition."""
+    async with asyncio.timeout(within):
+        while True:
+            found = condition()  # type: ignore[operator]
+            if await found if asyncio.iscoroutine(found) else found:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def events(jobs: Jobs, name: str, token: str = "") -> list[Event]:
+    return [event async for event in jobs.watch(name, token)]
+
+
+async def _serve(root: Path) -> None:
+    installation = Installation(root)
+    await installation.migrate()
+    await run(replace_level(installation.server(installation.jobs())))
+
+
+def replace_level(server: Server) -> Server:
+    level = os.environ.get("POSOLOGY_LOG_LEVEL", "ERROR")
+    return replace(server, settings=server.settings.model_copy(update={"log_level": level}))
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1])))

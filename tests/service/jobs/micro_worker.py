@@ -1,0 +1,106 @@
+"""A worker without torch, started by the tests as a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from posology.core import errors
+from posology.core.jobs.worker import JobContext, Result, Stopped, main
+
+
+def count(job: JobContext) -> Result:
+    """Counts to `steps` with `pause` seconds between; its checkpoint is the last number."""
+    steps, pause = job.spec["steps"], job.spec.get("pause", 0.0)
+    saved = job.workdir / "step"
+    begin = int(saved.read_text()) if saved.exists() else 0
+    with (job.workdir / "began").open("a") as log:
+        log.write(f"{job.attempt} {begin} {os.getpid()}\n")
+    job.log("counting", begin=begin)
+    for step in range(begin, steps):
+        if job.stopping.is_set():
+            raise Stopped(step)
+        time.sleep(pause)
+        draft = job.workdir / ".step"
+        draft.write_text(str(step + 1))
+        draft.replace(saved)
+        job.metric(step, loss=1.0 / (step + 1))
+        job.progress(step + 1, steps, "counting")
+    (job.output / "count.json").write_text(json.dumps({"count": steps, "salt": job.spec.get("salt", "")}))
+    return Result("evaluation", parameters={"steps": steps}, summary={"count": steps, "attempt": job.attempt})
+
+
+def fail(job: JobContext) -> Result:
+    """Raises what the spec names, until attempt `until`."""
+    if job.attempt >= job.spec.get("until", 1000):
+        return count(job)
+    known = getattr(errors, job.spec["error"], None)
+    if known is errors.InvalidInput:
+        raise known.of([errors.Violation("spec.rank", "must be above 0")])
+    raise known("as the spec says") if known else RuntimeError("a secret of the traceback\nsecond line")
+
+
+def die(job: JobContext) -> Result:
+    """Ends like a crashed process until attempt `until`."""
+    if job.attempt < job.spec["until"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return count(job)
+
+
+def eat(job: JobContext) -> Result:
+    """Takes memory without end, in a child if the spec says so."""
+    if job.spec.get("child"):
+        subprocess.run([sys.executable, "-c", "x = bytearray(400 << 20); import time; time.sleep(60)"], check=True)
+    held = []
+    while True:
+        held.append(bytearray(16 << 20))
+        time.sleep(0.02)
+
+
+def deaf(job: JobContext) -> Result:
+    """Ignores every request to stop, and leaves a child in a session of its own."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    (job.workdir / "child").write_text(str(child.pid))
+    job.log("deaf", child=child.pid)
+    while True:
+        time.sleep(0.05)
+
+
+def full(job: JobContext) -> Result:
+    """Writes to a disk that is full."""
+    with open("/dev/full", "w") as file:
+        file.write("x" * 100_000)
+        file.flush()
+    raise AssertionError("the disk took it")
+
+
+def inherit(job: JobContext) -> Result:
+    """Reads an input artifact and a secret."""
+    found = json.loads((job.input(job.spec["input"]) / "count.json").read_text())
+    (job.output / "count.json").write_text(json.dumps({"count": found["count"] + 1}))
+    return Result("evaluation", parents=(job.spec["input"],), summary={"secret": job.secret("teacher-key")})
+
+
+def odd(job: JobContext) -> Result:
+    """Sends numbers that JSON does not know, and threads that never end."""
+    job.metric(0, loss=float("nan"), size=float("inf"))
+    job.log("odd", value=float("nan"), name="odd", place=job.workdir)
+    (job.output / "x.txt").write_text("x")
+    return Result("evaluation", summary={"seed": 2**60} if job.spec.get("big") else {})
+
+
+if __name__ == "__main__":
+    main(
+        {
+            "count": count,
+            "fail": fail,
+            "die": die,
+            "eat": eat,
+            "deaf": deaf,
+            "full": full,
+            "inherit": inherit,
+            "odd": odd,
+        }
+    )
