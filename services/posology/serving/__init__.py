@@ -1,0 +1,1 @@
+"""Deploys weights that have a verifying PASS, and nothing else."""

@@ -1,0 +1,96 @@
+"""The one rule of what may serve: a verifying PASS for these weights and this engine configuration.
+
+Serving asks it before it releases and deploys; every agent asks it again before its engine may answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from posology.core import signing
+from posology.engine import EngineConfig
+from posology.serving.domain import (
+    AlteredVerdict,
+    EvidenceInsufficient,
+    MissingVerdict,
+    NotReleased,
+    OtherEngine,
+    OtherWeights,
+    RevokedKey,
+    VerdictFailed,
+    VerdictInvalid,
+    WrongKey,
+)
+from posology.serving.verdict import Verdict, read
+
+
+def admit(
+    envelope: Mapping[str, Any],
+    *,
+    model: str,
+    engine: Mapping[str, Any] | None,
+    keys: Sequence[signing.PublicKey],
+    revoked: frozenset[str],
+) -> Verdict:
+    """The verdict, if it lets `model` serve under `engine`; each way of failing is an error of its own."""
+    verdict = read(_verified(envelope, keys, revoked))
+    _speaks_of(verdict, model)
+    _passes(verdict)
+    if engine is not None:
+        _evaluated(verdict, engine)
+    return verdict
+
+
+def _verified(
+    envelope: Mapping[str, Any], keys: Sequence[signing.PublicKey], revoked: frozenset[str]
+) -> Mapping[str, Any]:
+    signers = {found.get("keyid", "") for found in envelope.get("signatures", ())}
+    if signers & revoked:
+        raise RevokedKey(
+            f"the key {min(signers & revoked)} that signed this verdict was revoked; "
+            "issue the verdict again with a key that is not"
+        )
+    try:
+        return signing.verify(envelope, [key for key in keys if key.id not in revoked])
+    except signing.UnknownKey as error:
+        raise WrongKey(
+            f"this verdict is not signed by a key that serving trusts ({error.message}); trusted are "
+            f"{', '.join(key.id for key in keys) or 'none'}"
+        ) from error
+    except signing.NotSigned as error:
+        raise MissingVerdict(f"these weights have no signed verdict: {error.message}") from error
+    except signing.SignatureInvalid as error:
+        raise AlteredVerdict(f"this verdict can't be believed: {error.message}") from error
+
+
+def _speaks_of(verdict: Verdict, model: str) -> None:
+    if verdict.model != model:
+        raise OtherWeights(f"this verdict is about {verdict.model}, not about {model}; evaluate these weights")
+
+
+def _passes(verdict: Verdict) -> None:
+    missed = f" ({verdict.shortfalls})" if verdict.shortfalls else ""
+    match verdict.outcome:
+        case "PASS":
+            return
+        case "FAIL":
+            raise VerdictFailed(f"the verdict on {verdict.model} is FAIL{missed}; only PASS serves")
+        case "INSUFFICIENT_EVIDENCE":
+            raise EvidenceInsufficient(
+                f"the verdict on {verdict.model} is INSUFFICIENT_EVIDENCE{missed}; score more items, only PASS serves"
+            )
+        case "INVALID":
+            raise VerdictInvalid(
+                f"the verdict on {verdict.model} is INVALID{missed}: the evaluation itself was at fault; repeat it"
+            )
+        case other:
+            raise NotReleased(f"the verdict on {verdict.model} says {other!r}, which is not PASS")
+
+
+def _evaluated(verdict: Verdict, engine: Mapping[str, Any]) -> None:
+    """The asked configuration equals the evaluated one; what it leaves open is taken from the verdict."""
+    asked = EngineConfig.from_dict({**verdict.engine.to_dict(), **engine}).completed(verdict.engine)
+    if found := verdict.engine.differences(asked):
+        raise OtherEngine(
+            f"{verdict.model} was evaluated with another engine configuration: {'; '.join(found)}; "
+            "deploy what was evaluated, or evaluate again with this configuration"
+        )

@@ -1,0 +1,68 @@
+"""The agent's composition root: `python -m posology.serving.agent.app`, one beside every engine."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import NoReturn
+
+from posology.core import http, telemetry
+from posology.core.errors import PosologyError
+from posology.core.settings import load
+from posology.serving.agent.life import is_final, live
+from posology.serving.agent.proxy import Proxy
+from posology.serving.agent.report import Report
+from posology.serving.agent.settings import AgentSettings
+from posology.serving.domain import ReplicaState
+
+FAILED = 1
+"""Exit status of an agent that could not serve; `status.json` says why."""
+
+
+async def serve(settings: AgentSettings) -> int:
+    """Serve until told to stop; the exit status."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    report = Report(settings.directory)
+    proxy = Proxy(report, token=settings.token)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(proxy.close)
+        server = await stack.enter_async_context(http.serving(proxy.app(), settings.listen))
+        report.say(ReplicaState.FETCHING, url=server.url)
+        try:
+            await _unless_stopped(asyncio.ensure_future(live(settings, report, proxy, stop)), proxy, stop)
+        except PosologyError as error:
+            report.say(ReplicaState.FAILED, error.message, final=is_final(error))
+            return FAILED
+        await server.stop()
+    report.say(ReplicaState.STOPPED, "told to stop")
+    return 0
+
+
+async def _unless_stopped(life: "asyncio.Task[None]", proxy: Proxy, stop: asyncio.Event) -> None:
+    """Let the agent live; before it serves there is nothing to drain, so a stop ends it at once."""
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({life, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not life.done() and proxy.target is None:
+        life.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await life
+    else:
+        await life
+
+
+def main() -> NoReturn:
+    """Run, and exit 2 with one line when the environment is wrong."""
+    try:
+        settings = load(AgentSettings)
+    except PosologyError as error:
+        sys.stderr.write(f"{error.message}\n")
+        sys.exit(2)
+    telemetry.log_as_json("agent", level=settings.log_level)
+    sys.exit(asyncio.run(serve(settings)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Before an engine starts: fetch the released weights, check every byte, and ask the admission rule again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from posology.core import signing
+from posology.core.artifacts import ArtifactStore
+from posology.core.errors import DataCorrupt, NotFound
+from posology.engine import EngineConfig, chat_template_digest
+from posology.serving.admission import admit
+from posology.serving.agent.settings import AgentSettings
+from posology.serving.domain import AlteredWeights, MissingVerdict, OtherEngine
+from posology.serving.verdict import VERDICT_FILE, Verdict, parse_envelope, read_revoked
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Weights on this disk, each file verified, and the verdict that lets them serve."""
+
+    folder: Path
+    verdict: Verdict
+
+
+def gather(settings: AgentSettings) -> Evidence:
+    """Verify everything that can be verified without the engine. Blocking; the error says what is wrong."""
+    released = ArtifactStore(settings.released_url, credentials_from=settings.released_credentials)
+    verdict = admit(
+        _envelope(released, settings.verdict),
+        model=settings.model,
+        engine=settings.engine,
+        keys=public_keys(settings.keys),
+        revoked=read_revoked(settings.revoked_file) if settings.revoked_file else frozenset(),
+    )
+    folder = _weights(released, settings.model, settings.weights_dir)
+    _same_template(folder, verdict.engine, settings.model)
+    return Evidence(folder, verdict)
+
+
+def public_keys(paths: Sequence[Path]) -> list[signing.PublicKey]:
+    return [signing.PublicKey.load(path) for path in paths]
+
+
+def _envelope(released: ArtifactStore, digest: str) -> dict[str, object]:
+    try:
+        with released.open(digest, VERDICT_FILE) as stored:
+            return parse_envelope(stored.read())
+    except NotFound as error:
+        raise MissingVerdict(f"verdict {digest} was never released; only released weights serve") from error
+
+
+def _weights(released: ArtifactStore, model: str, cache: Path) -> Path:
+    try:
+        return released.materialize(model, cache)
+    except NotFound as error:
+        raise MissingVerdict(f"weights {model} were never released; only released weights serve") from error
+    except DataCorrupt as error:
+        raise AlteredWeights(f"the released weights were altered: {error.message}") from error
+
+
+def _same_template(folder: Path, evaluated: EngineConfig, model: str) -> None:
+    found = chat_template_digest(folder)
+    if evaluated.chat_template and found != evaluated.chat_template:
+        raise OtherEngine(f"the chat template of {model} is {found}, but {evaluated.chat_template} was evaluated")

@@ -1,0 +1,134 @@
+"""The life of one agent: fetch, verify, start the engine, replay the probes, serve, drain, end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import httpx
+
+from posology.core.errors import PosologyError, Unavailable
+from posology.engine import Engine, EngineConfig, EngineHost, mismatches, probe
+from posology.serving.agent.evidence import Evidence, gather
+from posology.serving.agent.proxy import Proxy
+from posology.serving.agent.report import Report
+from posology.serving.agent.settings import AgentSettings
+from posology.serving.domain import OtherEngine, ProbesDiffer, ReplicaState
+
+log = logging.getLogger("posology.agent")
+_ENGINE_GRACE = 15.0
+"""Seconds that vLLM gets to end after its last request."""
+
+
+class EngineGone(Unavailable):
+    """The engine ended while it was needed; it is started again."""
+
+
+class RunningEngine(Protocol):
+    """An engine that answers, started here or beside us."""
+
+    url: str
+
+    async def ready(self) -> bool: ...
+
+
+class Sidecar:
+    """An engine that something else starts and ends."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    async def ready(self) -> bool:
+        try:
+            async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+                return (await http.get(f"{self.url}/health")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async def until_ready(self, seconds: float, config: EngineConfig) -> None:
+        """Wait for it, and see that it is the version that was evaluated."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not await self.ready():  # noqa: ASYNC110 - another process sets no event of ours
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            raise EngineGone(f"no engine answered at {self.url} within {seconds:.0f} s") from None
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
+            version = (await http.get(f"{self.url}/version")).json()["version"]
+        if config.engine_version and version != config.engine_version:
+            raise OtherEngine(f"the engine is vLLM {version}, but {config.engine_version} was evaluated")
+
+
+@asynccontextmanager
+async def engine(settings: AgentSettings, evidence: Evidence) -> AsyncIterator[RunningEngine]:
+    """The ready engine over verified weights, in the configuration of the verdict."""
+    config = evidence.verdict.engine
+    if settings.engine_url:
+        beside = Sidecar(settings.engine_url)
+        await beside.until_ready(settings.ready_seconds, config)
+        yield beside
+        return
+    host = EngineHost(
+        python=settings.engine_python, threads=settings.engine_threads, ready_timeout=settings.ready_seconds
+    )
+    log_file = settings.directory / "engine.log"
+    async with Engine.start(evidence.folder, config, host=host, name=settings.model_name, log=log_file) as started:
+        yield started
+        await started.stop(grace=_ENGINE_GRACE)
+
+
+async def replay(url: str, evidence: Evidence, *, model_name: str) -> None:
+    """Ask the verdict's probes again; ProbesDiffer unless every token is the evaluated one."""
+    recorded = evidence.verdict.probes
+    if not recorded:
+        raise ProbesDiffer("the verdict holds no probes, so nothing shows that this engine serves what was evaluated")
+    longest = max(len(found.token_ids) for found in recorded)
+    replayed = await probe(url, [found.prompt for found in recorded], model=model_name, max_tokens=longest)
+    if found := mismatches(recorded, replayed):
+        raise ProbesDiffer(
+            f"{len(found)} of {len(recorded)} probes answer otherwise than when they were evaluated; "
+            f"first: {found[0].prompt!r}: {found[0].reason}"
+        )
+
+
+async def live(settings: AgentSettings, report: Report, proxy: Proxy, stop: asyncio.Event) -> None:
+    """From fetching to the end; raises what makes the agent give up."""
+    report.say(ReplicaState.FETCHING, "fetching and verifying the weights")
+    evidence = await asyncio.to_thread(gather, settings)
+    report.say(ReplicaState.STARTING, "the engine loads the weights")
+    async with engine(settings, evidence) as running:
+        report.say(ReplicaState.PROBING, f"replaying {len(evidence.verdict.probes)} probes")
+        await replay(running.url, evidence, model_name=settings.model_name)
+        proxy.target = running.url
+        if not proxy.draining:
+            report.say(ReplicaState.READY, "verified, probed and healthy")
+        await _serve(running, proxy, stop, every=settings.health_seconds)
+        await _drain(proxy, settings.drain_seconds)
+
+
+async def _serve(running: RunningEngine, proxy: Proxy, stop: asyncio.Event, *, every: float) -> None:
+    """Returns when told to stop; EngineGone as soon as the engine no longer answers."""
+    while not stop.is_set():
+        if not await running.ready():
+            proxy.target = None
+            raise EngineGone("the engine no longer answers")
+        try:
+            async with asyncio.timeout(every):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+async def _drain(proxy: Proxy, seconds: float) -> None:
+    proxy.begin_drain()
+    try:
+        async with asyncio.timeout(seconds):
+            await proxy.idle()
+    except TimeoutError:
+        log.warning("requests still ran after %.0f s and were cut", seconds)
+
+
+def is_final(error: PosologyError) -> bool:
+    """Whether starting again could not help: everything but what is retryable by its class."""
+    return not error.retryable

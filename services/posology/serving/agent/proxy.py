@@ -1,0 +1,150 @@
+"""Requests in, engine's answers out: authenticated, unchanged, counted, and refused once draining."""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from posology.serving.agent.report import Report, to_json
+from posology.serving.domain import ReplicaState
+
+_FORWARDED = ("content-type", "x-request-id", "traceparent")
+_ASKED = {"/v1/chat/completions": "/v1/chat/completions", "/v1/completions": "/v1/completions", "/count": "/tokenize"}
+"""Path here -> path at the engine. Whatever else vLLM serves (`/invocations`, `/pause`, ...) is not reachable."""
+
+
+class Proxy:
+    """The only way to the engine. `target` is its base URL once it may answer, None before."""
+
+    def __init__(self, report: Report, *, token: str) -> None:
+        self.target: str | None = None
+        self.draining = False
+        self._report = report
+        self._token = token
+        self._running = 0
+        self._idle = asyncio.Condition()
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(None, connect=5.0),  # how long an answer may take is the gateway's to say
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
+            trust_env=False,
+        )
+
+    def app(self) -> Starlette:
+        asked = [Route(path, self._owned(self.forward), methods=["POST"]) for path in _ASKED]
+        return Starlette(
+            routes=[
+                *asked,
+                Route("/drain", self._owned(self.drain), methods=["POST"]),
+                Route("/status", self._owned(self.status), methods=["GET"]),
+                Route("/ready", self.ready, methods=["GET"]),
+                Route("/health", self.health, methods=["GET"]),
+            ]
+        )
+
+    async def health(self, _: Request) -> Response:
+        """The agent lives."""
+        return JSONResponse({"status": "ok"})
+
+    async def ready(self, _: Request) -> Response:
+        """True only while weights are verified, probes replayed, the engine healthy, and no drain has begun."""
+        state = self._report.status.state
+        return JSONResponse({"state": str(state)}, status_code=200 if state is ReplicaState.READY else 503)
+
+    async def status(self, _: Request) -> Response:
+        return JSONResponse({**to_json(self._report.status), "running": self._running})
+
+    async def drain(self, _: Request) -> Response:
+        """Refuse new requests from now on; running ones finish."""
+        self.begin_drain()
+        return JSONResponse({"running": self._running}, status_code=202)
+
+    def begin_drain(self) -> None:
+        self.draining = True
+        self._report.say(ReplicaState.DRAINING, "told to drain")
+
+    async def idle(self) -> None:
+        """Returns when no request runs."""
+        async with self._idle:
+            await self._idle.wait_for(lambda: self._running == 0)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def forward(self, request: Request) -> Response:
+        """Pass a request on and stream its answer back."""
+        if self.draining or self.target is None:
+            return _unavailable("this engine is draining" if self.draining else "this engine is not ready")
+        url = self.target + _ASKED[request.scope["route"].path]
+        headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
+        # Counted before the first await, so a drain that begins now waits for this request.
+        self._running += 1
+        try:
+            upstream = self._client.build_request("POST", url, headers=headers, content=await request.body())
+            response = await self._client.send(upstream, stream=True)
+        except BaseException as error:
+            await self._ended()
+            if isinstance(error, httpx.TransportError):
+                return _unavailable("the engine is gone")
+            raise
+        return _Passed(response, self._ended)
+
+    async def _ended(self) -> None:
+        self._running -= 1
+        async with self._idle:
+            self._idle.notify_all()
+
+    def _owned(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """`handle` for callers with the token; 401 for everybody else."""
+        wanted = f"Bearer {self._token}".encode()
+
+        async def owned(request: Request) -> Response:
+            given = request.headers.get("authorization", "").encode()
+            if not hmac.compare_digest(given, wanted):
+                return JSONResponse({"error": "a bearer token of this deployment is needed"}, status_code=401)
+            return await handle(request)
+
+        return owned
+
+
+def _unavailable(why: str) -> Response:
+    return JSONResponse({"error": why}, status_code=503, headers={"Retry-After": "1"})
+
+
+class _Passed(Response):
+    """An engine's response on its way through; closed at once when the caller leaves, so the engine stops."""
+
+    def __init__(self, response: httpx.Response, ended: Callable[[], Awaitable[None]]) -> None:
+        self._response = response
+        self._ended = ended
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sending, leaving = asyncio.ensure_future(self._send(send)), asyncio.ensure_future(_disconnect(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.wait({sending, leaving})
+            await self._response.aclose()
+            await self._ended()
+        if not sending.cancelled():
+            sending.result()
+
+    async def _send(self, send: Send) -> None:
+        kept = [(k, v) for k, v in self._response.headers.raw if k.lower() in (b"content-type", b"content-length")]
+        await send({"type": "http.response.start", "status": self._response.status_code, "headers": kept})
+        async for chunk in self._response.aiter_raw():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,47 @@
+"""What the agent says of itself: in memory for `/status`, and in `status.json` for whoever finds it dead."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from posology.serving.domain import ReplicaState, Status
+
+log = logging.getLogger("posology.agent")
+STATUS_FILE = "status.json"
+
+
+class Report:
+    """The present status; each change is written whole or not at all."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / STATUS_FILE
+        self.status = Status(ReplicaState.FETCHING)
+
+    def say(self, state: ReplicaState, reason: str = "", *, url: str | None = None, final: bool = False) -> None:
+        """Change state; `final` marks a failure that starting again can't mend."""
+        url = self.status.url if url is None else url
+        self.status = Status(state, reason, url, final=final)
+        log.info("state", extra={"state": str(state), "reason": reason})
+        draft = self._file.with_name(f".{STATUS_FILE}.{os.getpid()}")
+        draft.write_text(json.dumps({**to_json(self.status), "pid": os.getpid()}))
+        draft.replace(self._file)
+
+
+def to_json(status: Status) -> dict[str, Any]:
+    return {**vars(status), "state": str(status.state)}
+
+
+def from_json(value: dict[str, Any]) -> Status:
+    fields = {name: value[name] for name in ("reason", "url", "running", "final")}
+    return Status(ReplicaState(value["state"]), **fields)
+
+
+def read(directory: Path) -> tuple[Status, int] | None:
+    """The last status and process id that an agent left in `directory`; None when there is none."""
+    try:
+        found = json.loads((directory / STATUS_FILE).read_text())
+    except FileNotFoundError:
+        return None
+    return from_json(found), int(found["pid"])

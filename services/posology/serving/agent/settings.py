@@ -1,0 +1,58 @@
+"""What one agent is told: references, never weights or signing keys."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class AgentSettings(BaseSettings):
+    """Environment -> one agent; each variable is the upper-case field name after POSOLOGY_AGENT_."""
+
+    model_config = SettingsConfigDict(env_prefix="POSOLOGY_AGENT_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    replica: str
+    """Id of this agent among all of an installation."""
+    deployment: str
+    """`namespaces/{ns}/deployments/{id}`, for log lines and errors."""
+    model: str
+    """Digest of the weights."""
+    verdict: str
+    """Digest of the verdict artifact; it lies in `released_url` beside the weights."""
+    model_name: str
+    """Name under which clients ask for the model."""
+    engine: dict[str, Any]
+    """Engine configuration; must equal the verdict's."""
+    token: str
+    """Bearer token that callers must show."""
+
+    released_url: str
+    """fsspec URL of released artifacts, the only ones that an agent reads."""
+    released_credentials: str = ""
+    """Reference to the storage credentials of `released_url`: env:NAME or file:PATH; empty = none."""
+    weights_dir: Path
+    """Cache of verified weights, shared by the agents of a machine."""
+    keys: tuple[Path, ...]
+    """Public keys whose verdicts count."""
+    revoked_file: Path | None = None
+    """Ids of revoked keys, one a line."""
+    directory: Path
+    """Where the agent leaves `status.json` and the engine its log."""
+
+    listen: str = "127.0.0.1:0"
+    """host:port for requests; port 0 takes a free one, which `status.json` names."""
+    engine_url: str = ""
+    """Base URL of an engine that something else starts (a sidecar); empty = the agent starts vLLM itself."""
+    engine_python: str = ""
+    """Python with vLLM; needed unless `engine_url` is set."""
+    engine_threads: int = Field(default=0, ge=0)
+    """CPU threads of the engine; 0 = all."""
+    ready_seconds: float = Field(default=600.0, gt=0)
+    """How long the engine may take to load."""
+    health_seconds: float = Field(default=1.0, gt=0)
+    """How often the engine's health is looked at."""
+    drain_seconds: float = Field(default=600.0, ge=0)
+    """On SIGTERM: how long running requests may take before they are cut."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""

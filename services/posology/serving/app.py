@@ -1,0 +1,112 @@
+"""Serving's composition root."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import grpc.aio
+
+from posology.core.artifacts import ArtifactStore
+from posology.core.rpc.server import Server, launch, run
+from posology.core.settings import load
+from posology.core.store import Database
+from posology.serving.changes import Changes
+from posology.serving.controller import Controller, rules_of
+from posology.serving.deployments import Deployments
+from posology.serving.launcher import Launcher
+from posology.serving.local import LocalLauncher, Place
+from posology.serving.release import Releaser
+from posology.serving.routing import Routing
+from posology.serving.servicer import ServingServicer
+from posology.serving.settings import ServingSettings
+from posology.v1alpha1.serving_pb2_grpc import add_ServingServicer_to_server
+
+SERVICE = "posology.v1alpha1.Serving"
+
+
+@dataclass
+class Serving:
+    """Everything that the process holds, put together."""
+
+    settings: ServingSettings
+    controller: Controller
+    changes: Changes
+    servicer: ServingServicer
+
+    def server(self) -> Server:
+        """What the runner needs."""
+        return Server(
+            name="serving",
+            settings=self.settings,
+            add=self._register,
+            service_names=(SERVICE,),
+            background=(self.controller.run,),
+            on_drain=(self._drain,),
+        )
+
+    def _register(self, server: grpc.aio.Server) -> None:
+        add_ServingServicer_to_server(self.servicer, server)
+
+    async def _drain(self) -> None:
+        await self.changes.tell()  # watchers see the shutdown now instead of at their next look
+        if self.settings.stop_engines:
+            await self.controller.stop_engines(within=self.settings.stop_seconds)
+
+
+def local_launcher(settings: ServingSettings) -> LocalLauncher:
+    """Agents as processes of this machine."""
+    place = Place(
+        root=settings.replicas_dir,
+        released_url=settings.released_url,
+        released_credentials=settings.released_credentials,
+        weights_dir=settings.weights_dir,
+        trusted=lambda: settings.trusted_keys,
+        revoked_file=settings.revoked,
+        engine_python=settings.engine_python,
+        engine_url=settings.engine_url,
+        engine_threads=settings.engine_threads,
+        ready_seconds=settings.ready_seconds,
+        drain_seconds=settings.stop_seconds,
+        log_level=settings.log_level,
+    )
+    return LocalLauncher(place)
+
+
+@asynccontextmanager
+async def compose(settings: ServingSettings, launcher: Launcher | None = None) -> AsyncIterator[Serving]:
+    """Serving with its database migrated; `launcher` defaults to processes of this machine."""
+    async with AsyncExitStack() as stack:
+        db = Database(settings.database_url, schema=settings.service)
+        stack.push_async_callback(db.close)
+        await db.migrate("posology.core.audit", "posology.serving")
+        changes = Changes()
+        releaser = Releaser(
+            ArtifactStore(settings.candidates_url, credentials_from=settings.candidates_credentials),
+            ArtifactStore(settings.released_url, credentials_from=settings.released_credentials),
+            keys=lambda: settings.trusted_keys,
+            revoked=settings.revoked,
+        )
+        controller = Controller(
+            db,
+            launcher or local_launcher(settings),
+            changes,
+            rules=rules_of(settings),
+            tick=settings.tick_seconds,
+        )
+        servicer = ServingServicer(Deployments(db, releaser, changes), Routing(db), controller, changes)
+        yield Serving(settings, controller, changes, servicer)
+
+
+async def serve() -> None:
+    """Run until told to stop."""
+    async with compose(load(ServingSettings)) as serving:
+        await run(serving.server())
+
+
+def main() -> None:
+    """`python -m posology.serving.app`."""
+    launch(serve)
+
+
+if __name__ == "__main__":
+    main()

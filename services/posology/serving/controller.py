@@ -1,0 +1,166 @@
+"""The loop that makes deployments true: level-triggered, everything it knows is in the database."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from posology.core import audit
+from posology.core.errors import Retryable
+from posology.core.store import Database, Transaction, now
+from posology.serving import ledger
+from posology.serving.changes import Changes
+from posology.serving.domain import Deployment, Replica
+from posology.serving.launcher import Launch, Launcher
+from posology.serving.reconcile import Outcome, Rules, Seen, reconcile
+from posology.serving.settings import ServingSettings
+
+log = logging.getLogger("posology.serving")
+ACTOR = "serving"
+"""Who the audit names for what follows from observation, not from a call."""
+
+
+def rules_of(settings: ServingSettings) -> Rules:
+    return Rules(
+        canary_step=timedelta(seconds=settings.canary_step_seconds),
+        settle=timedelta(seconds=settings.settle_seconds),
+        stop=timedelta(seconds=settings.stop_seconds),
+        backoff=timedelta(seconds=settings.backoff_seconds),
+        start_attempts=settings.start_attempts,
+    )
+
+
+class Controller:
+    """Looks, decides in one transaction, acts. Killed anywhere, the next look goes on from there."""
+
+    def __init__(self, db: Database, launcher: Launcher, changes: Changes, *, rules: Rules, tick: float) -> None:
+        self._db = db
+        self._launcher = launcher
+        self._changes = changes
+        self._rules = rules
+        self._tick = tick
+        self._leaving = False
+        self.looked = asyncio.Event()
+        """Set after the first look: before it, the database may speak of engines that died with the machine."""
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self._look_unless_leaving()
+            await self._changes.asked(within=self._tick)
+
+    async def _look_unless_leaving(self) -> None:
+        if self._leaving:
+            return
+        try:
+            await self.look()
+        except Retryable as error:
+            log.warning("looked in vain, will look again: %s", error.message)
+
+    async def look(self) -> None:
+        """One round."""
+        async with self._db.read() as tx:
+            known = await ledger.all_replicas(tx)
+        seen = await self._see(known)
+        async with self._db.begin() as tx:
+            outcome, changed = await self._decide(tx, seen)
+        await self._act(outcome)
+        self.looked.set()
+        if changed:
+            await self._changes.tell()
+
+    async def stop_engines(self, *, within: float) -> None:
+        """Drain and end every agent, for a machine that goes down; their deployments stay wanted."""
+        self._leaving = True
+        async with self._db.read() as tx:
+            known = [r.id for r in await ledger.all_replicas(tx)]
+        for replica in known:
+            await self._launcher.stop(replica)
+        try:
+            async with asyncio.timeout(within):
+                await self._ended(known)
+        except TimeoutError:
+            log.warning("engines still ran after %.0f s and were killed", within)
+            for replica in known:
+                await self._launcher.kill(replica)
+
+    async def _ended(self, replicas: Sequence[str]) -> None:
+        # Polled, because other processes set no event of ours.
+        while any([await self._launcher.alive(replica) for replica in replicas]):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+    async def _see(self, replicas: Sequence[Replica]) -> Mapping[str, Seen]:
+        async def one(replica: Replica) -> Seen:
+            # Life first: an agent that ends between the two looks has left its last word by then.
+            alive = await self._launcher.alive(replica.id)
+            return Seen(alive, await self._launcher.observe(replica.id))
+
+        found = await asyncio.gather(*(one(r) for r in replicas))
+        return {replica.id: seen for replica, seen in zip(replicas, found, strict=True)}
+
+    async def _decide(self, tx: Transaction, seen: Mapping[str, Seen]) -> tuple[Outcome, bool]:
+        """Reconcile what the database holds now with what was seen, and write what changed."""
+        deployments, replicas = await ledger.live(tx), await ledger.all_replicas(tx)
+        # A replica that appeared after the look has not been seen; leave it to the next one.
+        known = [r for r in replicas if r.id in seen]
+        outcome = reconcile(deployments, known, seen, now=await now(tx), rules=self._rules)
+        changed = await self._write(tx, outcome, {d.name: d for d in deployments}, {r.id: r for r in replicas})
+        return outcome, changed
+
+    async def _write(
+        self,
+        tx: Transaction,
+        outcome: Outcome,
+        before: Mapping[str, Deployment],
+        replicas: Mapping[str, Replica],
+    ) -> bool:
+        moved = [d for d in outcome.deployments if d != before[d.name]]
+        for deployment in moved:
+            await ledger.save(tx, deployment)
+        fresh = [r for r in outcome.replicas if r != replicas.get(r.id)]
+        for replica in fresh:
+            await ledger.put_replica(tx, replica)
+        for replica_id in outcome.gone:
+            await ledger.drop_replica(tx, replica_id)
+        for deployment in moved:
+            await _record(tx, before[deployment.name], deployment)
+        return bool(moved or fresh or outcome.gone)
+
+    async def _act(self, outcome: Outcome) -> None:
+        by_name = {d.name: d for d in outcome.deployments}
+        owners = {r.id: by_name[r.deployment] for r in outcome.replicas}
+        for replica in outcome.start:
+            await self._launcher.start(launch_of(replica, owners[replica]))
+        for replica in outcome.stop:
+            await self._launcher.stop(replica)
+        for replica in outcome.kill:
+            await self._launcher.kill(replica)
+        for replica in outcome.forget:
+            await self._launcher.forget(replica)
+
+
+async def _record(tx: Transaction, before: Deployment, after: Deployment) -> None:
+    """Audit a change of state or of traffic, with its reason."""
+    if (before.state, before.traffic) == (after.state, after.traffic):
+        return
+    log.info("deployment", extra={"deployment": after.name, "state": str(after.state), "reason": after.reason})
+    detail = {
+        "from": str(before.state),
+        "to": str(after.state),
+        "traffic": [before.traffic, after.traffic],
+        "reason": after.reason,
+    }
+    await audit.append(tx, actor=ACTOR, action="Observe", subject=after.name, detail=detail)
+
+
+def launch_of(replica: str, deployment: Deployment) -> Launch:
+    return Launch(
+        replica=replica,
+        deployment=deployment.name,
+        model=deployment.model,
+        verdict=deployment.verdict,
+        model_name=deployment.plan.model_name,
+        engine=deployment.engine,
+        token=deployment.token,
+        gpus=deployment.plan.gpus,
+    )

@@ -1,0 +1,172 @@
+"""What callers may ask of deployments; every change leaves its audit entry in the same transaction."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from posology.core import audit
+from posology.core.errors import AlreadyExists, FailedPrecondition
+from posology.core.store import Database, Transaction, now
+from posology.serving import ledger
+from posology.serving.changes import Changes
+from posology.serving.domain import Asked, Deployment, Goal, State
+from posology.serving.release import Released, Releaser
+
+
+class Deployments:
+    """Creates, reads and moves deployments; the controller makes them true."""
+
+    def __init__(self, db: Database, releaser: Releaser, changes: Changes) -> None:
+        self._db = db
+        self._releaser = releaser
+        self._changes = changes
+
+    async def create(self, asked: Asked, *, actor: str, validate_only: bool) -> Deployment:
+        """Release and deploy, or refuse; a repeated request id returns what the first one made."""
+        async with self._db.read() as tx:
+            known = await self._known(tx, asked)
+        if known is not None:
+            return known
+        if validate_only:
+            verdict = await asyncio.to_thread(self._releaser.check, asked)
+            return await self._draft(asked, Released(verdict, asked.verdict if ":" in asked.verdict[:7] else ""))
+        released = await asyncio.to_thread(self._releaser.release, asked)
+        draft = await self._draft(asked, released)
+        async with self._db.begin() as tx:
+            if (known := await self._known(tx, asked)) is not None:
+                return known
+            await ledger.add(tx, draft, request_id=asked.request_id)
+            await audit.append(tx, actor=actor, action="CreateDeployment", subject=draft.name, detail=_released(draft))
+        self._changes.ask()
+        return draft
+
+    async def get(self, namespace: str, deployment_id: str) -> tuple[Deployment, int]:
+        """The deployment and how many of its engines answer."""
+        async with self._db.read() as tx:
+            found = await ledger.get(tx, namespace=namespace, deployment_id=deployment_id)
+            return found, (await ledger.count_ready(tx, [found.name]))[found.name]
+
+    async def list_page(self, namespace: str, *, size: int, token: str) -> tuple[list[tuple[Deployment, int]], str]:
+        async with self._db.read() as tx:
+            found, following = await ledger.list_page(tx, namespace=namespace, size=size, token=token)
+            ready = await ledger.count_ready(tx, [d.name for d in found])
+        return [(d, ready[d.name]) for d in found], following
+
+    async def delete(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
+        """Drain and stop; doing it again changes nothing."""
+        async with self._db.begin() as tx:
+            found = await ledger.get(tx, namespace=namespace, deployment_id=deployment_id)
+            if found.goal is Goal.STOP:
+                return found
+            leaving = replace(found, goal=Goal.STOP, state=State.DRAINING, traffic=0, reason=f"deleted by {actor}")
+            await self._change(tx, leaving, actor=actor, action="DeleteDeployment")
+        self._changes.ask()
+        return leaving
+
+    async def promote(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
+        """Give it all traffic of its model name; FailedPrecondition unless it answers."""
+        async with self._db.begin() as tx:
+            found = await ledger.get(tx, namespace=namespace, deployment_id=deployment_id)
+            if found.goal is not Goal.SERVE or found.state is not State.READY:
+                raise FailedPrecondition(f"{found.name} is {found.state} ({found.reason}); only READY can be promoted")
+            promoted = replace(found, promoted=True, asked_at=await now(tx))
+            await self._change(tx, promoted, actor=actor, action="PromoteDeployment")
+        self._changes.ask()
+        return promoted
+
+    async def roll_back(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
+        """Serve again what the model name served before `deployment_id`; that one is returned.
+
+        Where it still answers (a canary), it takes all traffic at once; else it starts, and takes over when
+        it is ready. Its verdict must still verify.
+        """
+        async with self._db.read() as tx:
+            leaving = await ledger.get(tx, namespace=namespace, deployment_id=deployment_id)
+            earlier = await _earlier(tx, leaving)
+        await asyncio.to_thread(self._releaser.check, _again(earlier))
+        async with self._db.begin() as tx:
+            earlier = await ledger.get(tx, namespace=namespace, deployment_id=earlier.id)
+            back = replace(earlier, goal=Goal.SERVE, promoted=True, asked_at=await now(tx))
+            if earlier.goal is Goal.STOP:
+                back = replace(back, state=State.PENDING, reason=f"rolled back to from {leaving.id}", step_at=None)
+            await self._change(tx, back, actor=actor, action="RollBackDeployment", detail={"from": leaving.name})
+        self._changes.ask()
+        return back
+
+    async def _known(self, tx: Transaction, asked: Asked) -> Deployment | None:
+        """What this request made before; AlreadyExists when its name belongs to something else."""
+        known = await ledger.of_request(tx, namespace=asked.namespace, request_id=asked.request_id)
+        if known is not None:
+            return known
+        taken = await ledger.find(tx, namespace=asked.namespace, deployment_id=asked.id)
+        if taken is not None:
+            raise AlreadyExists(
+                f"{taken.name} exists already ({taken.state}, {taken.model}); choose another id: "
+                f'a new deployment with the model name "{taken.plan.model_name}" takes over from it'
+            )
+        return None
+
+    async def _draft(self, asked: Asked, released: Released) -> Deployment:
+        async with self._db.read() as tx:
+            moment = await now(tx)
+            before = [d for d in await ledger.live(tx) if _same_name(d, asked) and d.traffic]
+        return Deployment(
+            id=asked.id,
+            namespace=asked.namespace,
+            model=asked.model,
+            verdict=released.verdict_digest,
+            plan=asked.plan,
+            engine=released.verdict.engine.to_dict(),
+            created_at=moment,
+            asked_at=moment,
+            run=asked.run or released.verdict.run,
+            dataset=released.verdict.dataset,
+            reason="admitted: the verdict is PASS and verifies",
+            replaced=max(before, key=lambda d: d.traffic).id if before else "",
+            token=secrets.token_urlsafe(32),
+        )
+
+    async def _change(
+        self,
+        tx: Transaction,
+        deployment: Deployment,
+        *,
+        actor: str,
+        action: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        await ledger.save(tx, deployment)
+        await audit.append(tx, actor=actor, action=action, subject=deployment.name, detail=detail or {})
+
+
+async def _earlier(tx: Transaction, leaving: Deployment) -> Deployment:
+    """What was served before: the one it replaced, or else the one asked for last before it."""
+    found = await ledger.served_before(tx, leaving)
+    for deployment in found:
+        if deployment.id == leaving.replaced:
+            return deployment
+    if not found:
+        raise FailedPrecondition(
+            f'"{leaving.plan.model_name}" served nothing before {leaving.name}; there is no way back'
+        )
+    return found[0]
+
+
+def _again(earlier: Deployment) -> Asked:
+    return Asked(earlier.namespace, earlier.id, earlier.model, earlier.verdict, earlier.plan, earlier.engine)
+
+
+def _same_name(deployment: Deployment, asked: Asked) -> bool:
+    return (deployment.namespace, deployment.plan.model_name) == (asked.namespace, asked.plan.model_name)
+
+
+def _released(deployment: Deployment) -> dict[str, Any]:
+    return {
+        "model": deployment.model,
+        "verdict": deployment.verdict,
+        "modelName": deployment.plan.model_name,
+        "engine": dict(deployment.engine),
+        "run": deployment.run,
+    }

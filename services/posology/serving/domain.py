@@ -1,0 +1,196 @@
+"""What serving knows: deployments, their replicas, and every reason to refuse one. Standard library only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from posology.core.errors import DataCorrupt, FailedPrecondition, PermissionDenied
+
+
+class State(StrEnum):
+    """State of a deployment; DRAINING, STOPPED and FAILED take no requests."""
+
+    PENDING = "PENDING"
+    STARTING = "STARTING"
+    READY = "READY"
+    DEGRADED = "DEGRADED"
+    DRAINING = "DRAINING"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+
+    @property
+    def ended(self) -> bool:
+        return self in (State.STOPPED, State.FAILED)
+
+
+class Goal(StrEnum):
+    """What a deployment is meant to do; the state follows it."""
+
+    SERVE = "SERVE"
+    STOP = "STOP"
+
+
+class Rollout(StrEnum):
+    """AUTO takes over as soon as it is ready; MANUAL waits for a promotion."""
+
+    AUTO = "AUTO"
+    MANUAL = "MANUAL"
+
+
+class ReplicaState(StrEnum):
+    """State of one engine with its agent, as the agent reports it."""
+
+    WAITING = "WAITING"
+    FETCHING = "FETCHING"
+    STARTING = "STARTING"
+    PROBING = "PROBING"
+    READY = "READY"
+    DRAINING = "DRAINING"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where and how weights serve."""
+
+    model_name: str
+    replicas: int = 1
+    gpus: int = 0
+    rollout: Rollout = Rollout.AUTO
+    canary: tuple[int, ...] = ()
+    """Percent of the traffic at each step; empty = all at once."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Weights behind a model name; `engine` is the verdict's configuration, observed parts included."""
+
+    id: str
+    namespace: str
+    model: str
+    verdict: str
+    plan: Plan
+    engine: Mapping[str, Any]
+    created_at: datetime
+    asked_at: datetime
+    """When it was last asked to serve: at its creation, or when somebody rolled back to it."""
+    run: str = ""
+    dataset: str = ""
+    goal: Goal = Goal.SERVE
+    state: State = State.PENDING
+    reason: str = ""
+    traffic: int = 0
+    """Percent of the requests for `plan.model_name`."""
+    promoted: bool = False
+    """Takes all traffic, whatever its rollout says."""
+    step_at: datetime | None = None
+    """When `traffic` reached its present canary step."""
+    ready_at: datetime | None = None
+    replaced: str = ""
+    """Id of the deployment that served this model name before it."""
+    token: str = ""
+    """What its agents want from whoever asks them."""
+
+    @property
+    def name(self) -> str:
+        return f"namespaces/{self.namespace}/deployments/{self.id}"
+
+    @property
+    def max_model_len(self) -> int:
+        return int(self.engine.get("max_model_len", 0))
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One engine of a deployment; `url` is its agent's, empty until the agent listens."""
+
+    id: str
+    deployment: str
+    state: ReplicaState = ReplicaState.WAITING
+    reason: str = ""
+    url: str = ""
+    restarts: int = 0
+    start_at: datetime | None = None
+    """Not to be started before; None = now."""
+    launched_at: datetime | None = None
+    stop_at: datetime | None = None
+    """When it was told to stop."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What an agent says of itself."""
+
+    state: ReplicaState
+    reason: str = ""
+    url: str = ""
+    running: int = 0
+    final: bool = False
+    """A failure that starting again can't mend."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for a deployment, decoded."""
+
+    namespace: str
+    id: str
+    model: str
+    verdict: str
+    plan: Plan
+    engine: Mapping[str, Any] | None = None
+    """Engine settings that the caller insists on; None takes the verdict's."""
+    run: str = ""
+    request_id: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NotReleased(FailedPrecondition):
+    """These weights may not serve."""
+
+
+class MissingVerdict(NotReleased):
+    """No verdict speaks of these weights; evaluate them and issue one."""
+
+
+class VerdictFailed(NotReleased):
+    """The verdict is FAIL: a gate was shown not to hold."""
+
+
+class EvidenceInsufficient(NotReleased):
+    """The verdict is INSUFFICIENT_EVIDENCE: score more items and issue another."""
+
+
+class VerdictInvalid(NotReleased):
+    """The verdict is INVALID: the harness was at fault, so nothing is known of the model."""
+
+
+class OtherWeights(NotReleased):
+    """The verdict speaks of other weights."""
+
+
+class OtherEngine(NotReleased):
+    """The verdict speaks of another engine configuration."""
+
+
+class AlteredVerdict(NotReleased):
+    """The verdict is not what was signed."""
+
+
+class WrongKey(PermissionDenied):
+    """The verdict is not signed by a key that this installation trusts."""
+
+
+class RevokedKey(PermissionDenied):
+    """The key that signed the verdict was revoked."""
+
+
+class AlteredWeights(DataCorrupt):
+    """A file of the weights is not what was evaluated."""
+
+
+class ProbesDiffer(NotReleased):
+    """The running engine answers otherwise than the evaluated one did."""

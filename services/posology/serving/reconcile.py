@@ -1,0 +1,192 @@
+"""One look at everything: what is meant, what is seen, what follows. Pure, so every case is a line of a test."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from posology.serving.domain import Deployment, Goal, Replica, ReplicaState, State, Status
+from posology.serving.traffic import shares
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One replica as the launcher sees it."""
+
+    alive: bool
+    status: Status | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Times and limits; see the settings of the same names."""
+
+    canary_step: timedelta
+    settle: timedelta
+    stop: timedelta
+    backoff: timedelta
+    start_attempts: int
+
+
+@dataclass
+class Outcome:
+    """What the look led to: everything as it is to be, and what to do about it."""
+
+    deployments: list[Deployment]
+    replicas: list[Replica]
+    start: list[str] = field(default_factory=list)
+    stop: list[str] = field(default_factory=list)
+    kill: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    forget: list[str] = field(default_factory=list)
+
+
+_LONGEST_BACKOFF = timedelta(minutes=1)
+
+
+def reconcile(
+    deployments: Sequence[Deployment],
+    replicas: Sequence[Replica],
+    seen: Mapping[str, Seen],
+    *,
+    now: datetime,
+    rules: Rules,
+) -> Outcome:
+    """Bring states in line with what is seen, share the traffic, and say what to start and stop."""
+    outcome = Outcome([], [])
+    observed = [_observe(r, seen.get(r.id, Seen(False, None)), now, rules) for r in replicas]
+    settled = [_state(d, _of(d, observed), now, rules) for d in deployments]
+    shared = _share(settled, now, rules)
+    for deployment in shared:
+        mine = _of(deployment, observed)
+        if deployment.goal is Goal.SERVE:
+            _keep_up(deployment, mine, now, outcome)
+        else:
+            deployment = _wind_down(deployment, mine, seen, now, rules, outcome)
+        outcome.deployments.append(deployment)
+    return outcome
+
+
+def _of(deployment: Deployment, replicas: Iterable[Replica]) -> list[Replica]:
+    return [r for r in replicas if r.deployment == deployment.name]
+
+
+def _observe(replica: Replica, seen: Seen, now: datetime, rules: Rules) -> Replica:
+    """The replica as it is seen now; one that died waits, longer each time, before it starts again."""
+    if replica.state in (ReplicaState.WAITING, ReplicaState.FAILED) and not seen.alive:
+        return replica
+    status = seen.status
+    if seen.alive:
+        found = status or Status(ReplicaState.FETCHING, "the agent starts", replica.url)
+        restarts = 0 if found.state is ReplicaState.READY else replica.restarts
+        return replace(replica, state=found.state, reason=found.reason, url=found.url, restarts=restarts)
+    if status is not None and status.final:
+        return replace(replica, state=ReplicaState.FAILED, reason=status.reason, url="")
+    if status is not None and status.state is ReplicaState.STOPPED:
+        return replace(replica, state=ReplicaState.WAITING, reason=status.reason, url="", start_at=now)
+    wait = min(rules.backoff * 2**replica.restarts, _LONGEST_BACKOFF)
+    why = status.reason if status is not None and status.reason else "the agent ended without a word"
+    return replace(
+        replica,
+        state=ReplicaState.WAITING,
+        reason=f"{why}; starts again in {wait.total_seconds():.0f} s",
+        url="",
+        restarts=replica.restarts + 1,
+        start_at=now + wait,
+    )
+
+
+def _state(deployment: Deployment, replicas: Sequence[Replica], now: datetime, rules: Rules) -> Deployment:
+    """The state that its replicas make of a deployment that is meant to serve."""
+    if deployment.goal is not Goal.SERVE or not replicas:
+        return deployment
+    if (why := _hopeless(deployment, replicas, rules)) is not None:
+        return replace(deployment, goal=Goal.STOP, state=State.FAILED, reason=why, traffic=0)
+    ready = sum(1 for r in replicas if r.state is ReplicaState.READY)
+    if ready == len(replicas):
+        return replace(
+            deployment,
+            state=State.READY,
+            reason=f"{ready} of {ready} engines ready",
+            ready_at=deployment.ready_at or now,
+        )
+    slowest = next(r for r in replicas if r.state is not ReplicaState.READY)
+    reason = f"{ready} of {len(replicas)} engines ready; {slowest.reason or slowest.state.lower()}"
+    if deployment.state in (State.READY, State.DEGRADED):
+        return replace(deployment, state=State.DEGRADED, reason=reason)
+    pending = all(r.state is ReplicaState.WAITING for r in replicas)
+    return replace(deployment, state=State.PENDING if pending else State.STARTING, reason=reason)
+
+
+def _hopeless(deployment: Deployment, replicas: Sequence[Replica], rules: Rules) -> str | None:
+    """Why this deployment can't become ready, or None."""
+    for replica in replicas:
+        if replica.state is ReplicaState.FAILED:
+            return replica.reason
+        if deployment.ready_at is None and replica.restarts >= rules.start_attempts:
+            return f"the engine failed to start {replica.restarts} times; last: {replica.reason}"
+    return None
+
+
+def _share(deployments: Sequence[Deployment], now: datetime, rules: Rules) -> list[Deployment]:
+    """Traffic by model name; what another has replaced is to stop."""
+    groups: dict[tuple[str, str], list[Deployment]] = {}
+    for deployment in deployments:
+        groups.setdefault((deployment.namespace, deployment.plan.model_name), []).append(deployment)
+    return [d for group in groups.values() for d in _share_one(group, now, rules)]
+
+
+def _share_one(group: Sequence[Deployment], now: datetime, rules: Rules) -> list[Deployment]:
+    found = shares(group, now=now, step=rules.canary_step)
+    newest = max(found, key=lambda i: found[i].traffic, default="")
+    changed = []
+    for deployment in group:
+        share = found.get(deployment.id)
+        if share is None:
+            changed.append(replace(deployment, traffic=0) if deployment.goal is Goal.STOP else deployment)
+        elif share.superseded:
+            reason = f"replaced by {newest}"
+            changed.append(replace(deployment, traffic=0, goal=Goal.STOP, state=State.DRAINING, reason=reason))
+        else:
+            step_at = deployment.step_at if share.traffic == deployment.traffic else now
+            changed.append(replace(deployment, traffic=share.traffic, step_at=step_at))
+    return changed
+
+
+def _keep_up(deployment: Deployment, replicas: Sequence[Replica], now: datetime, outcome: Outcome) -> None:
+    """As many replicas as planned, and those that are due started."""
+    wanted = [f"{deployment.namespace}.{deployment.id}.{number}" for number in range(deployment.plan.replicas)]
+    have = {r.id: r for r in replicas}
+    for identity in wanted:
+        replica = have.get(identity) or Replica(identity, deployment.name)
+        if replica.state is ReplicaState.WAITING and (replica.start_at is None or replica.start_at <= now):
+            replica = replace(replica, state=ReplicaState.FETCHING, reason="the agent starts", launched_at=now)
+            outcome.start.append(identity)
+        outcome.replicas.append(replica)
+
+
+def _wind_down(
+    deployment: Deployment,
+    replicas: Sequence[Replica],
+    seen: Mapping[str, Seen],
+    now: datetime,
+    rules: Rules,
+    outcome: Outcome,
+) -> Deployment:
+    """Drain, then end: no engine is told to stop before routes have turned away from it."""
+    for replica in replicas:
+        if not seen.get(replica.id, Seen(False, None)).alive:
+            outcome.gone.append(replica.id)
+            if deployment.state is not State.FAILED:  # a failed one's logs stay for whoever asks why
+                outcome.forget.append(replica.id)
+            continue
+        stop_at = replica.stop_at or now
+        outcome.replicas.append(replace(replica, stop_at=stop_at))
+        if now - stop_at >= rules.stop:
+            outcome.kill.append(replica.id)
+        elif now - stop_at >= rules.settle:
+            outcome.stop.append(replica.id)
+    if deployment.state is State.FAILED:
+        return deployment
+    if not any(r.deployment == deployment.name for r in outcome.replicas):
+        return replace(deployment, state=State.STOPPED, traffic=0)
+    return replace(deployment, state=State.DRAINING, traffic=0)

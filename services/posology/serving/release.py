@@ -1,0 +1,117 @@
+"""Candidates -> released: the one place where weights cross, and only with a verdict that lets them."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from posology.core import signing
+from posology.core.artifacts import ArtifactStore
+from posology.core.canonical import canonical_json
+from posology.core.errors import DataCorrupt, NotFound
+from posology.serving.admission import admit
+from posology.serving.domain import AlteredWeights, Asked, MissingVerdict
+from posology.serving.verdict import VERDICT_FILE, Verdict, parse_envelope, read_revoked
+
+
+@dataclass(frozen=True)
+class Released:
+    """Weights that lie in `released/`, with the verdict that let them in."""
+
+    verdict: Verdict
+    verdict_digest: str
+
+
+@dataclass(frozen=True)
+class _Presented:
+    """A verdict as it was presented: its envelope, and its digest where it is an artifact already."""
+
+    envelope: Mapping[str, Any]
+    digest: str = ""
+
+
+class Releaser:
+    """Checks and copies; keys are read anew each time. Blocking: call it through `asyncio.to_thread`."""
+
+    def __init__(
+        self, candidates: ArtifactStore, released: ArtifactStore, *, keys: Callable[[], Sequence[Path]], revoked: Path
+    ) -> None:
+        self._candidates = candidates
+        self._released = released
+        self._keys = keys
+        self._revoked = revoked
+
+    def check(self, asked: Asked) -> Verdict:
+        """The verdict that lets these weights serve; changes nothing, and each refusal has its own error."""
+        return self._admit(asked, self._presented(asked))
+
+    def release(self, asked: Asked) -> Released:
+        """Check, then copy weights and verdict; doing it again changes nothing.
+
+        The verdict goes first, so that whoever finds weights in `released/` finds their verdict too.
+        """
+        presented = self._presented(asked)
+        verdict = self._admit(asked, presented)
+        digest = self._release_verdict(presented, asked.model)
+        try:
+            self._copy(asked.model)
+        except DataCorrupt as error:
+            raise AlteredWeights(f"these are not the weights that were evaluated: {error.message}") from error
+        return Released(verdict, digest)
+
+    def _admit(self, asked: Asked, presented: _Presented) -> Verdict:
+        keys = [signing.PublicKey.load(path) for path in self._keys()]
+        revoked = read_revoked(self._revoked)
+        verdict = admit(presented.envelope, model=asked.model, engine=asked.engine, keys=keys, revoked=revoked)
+        if not self._anywhere(asked.model):
+            raise NotFound(f"there are no weights {asked.model} in this installation; push or train them first")
+        return verdict
+
+    def _presented(self, asked: Asked) -> _Presented:
+        if asked.verdict.lstrip().startswith("{"):
+            return _Presented(parse_envelope(asked.verdict))
+        digest = asked.verdict or self._look_for_one(asked.model)
+        for store in (self._candidates, self._released):
+            if store.exists(digest):
+                with store.open(digest, VERDICT_FILE) as stored:
+                    return _Presented(parse_envelope(stored.read()), digest)
+        raise MissingVerdict(f"there is no verdict {digest} in this installation; issue one with an evaluation")
+
+    def _look_for_one(self, model: str) -> str:
+        """The newest verdict that was made about `model`."""
+        about = [
+            (stored.modified, digest)
+            for store in (self._candidates, self._released)
+            for digest, stored in store.list()
+            if _is_verdict_about(store, digest, model)
+        ]
+        if not about:
+            raise MissingVerdict(
+                f"{model} has no verdict, so it may not serve; evaluate it and issue a verdict (only PASS serves)"
+            )
+        return max(about)[1]
+
+    def _anywhere(self, model: str) -> bool:
+        return self._candidates.exists(model) or self._released.exists(model)
+
+    def _release_verdict(self, presented: _Presented, model: str) -> str:
+        if presented.digest:
+            if not self._released.exists(presented.digest):
+                self._released.copy_from(self._candidates, presented.digest)
+            return presented.digest
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / VERDICT_FILE).write_bytes(canonical_json(presented.envelope))
+            return self._released.publish(Path(folder), kind="verdict", parents=[model], producer="posology.serving")
+
+    def _copy(self, model: str) -> None:
+        """Copying reads every byte against the manifest; weights already released are read likewise."""
+        if self._candidates.exists(model):
+            self._released.copy_from(self._candidates, model)
+        else:
+            self._released.verify(model)
+
+
+def _is_verdict_about(store: ArtifactStore, digest: str, model: str) -> bool:
+    manifest = store.manifest(digest)
+    return manifest.kind == "verdict" and model in manifest.parents

@@ -1,0 +1,60 @@
+"""Serving's settings."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from posology.core.settings import ServiceSettings
+
+
+class ServingSettings(ServiceSettings):
+    """Environment -> whose verdicts count, and how agents and engines run."""
+
+    service: ClassVar[str] = "serving"
+
+    verdict_keys: tuple[Path, ...] = ()
+    """Public keys whose verdicts release; empty means `evaluation*.pub` in the keys folder."""
+    revoked_file: Path = Path()
+    """Ids of revoked keys, one a line; by default `revoked` in the keys folder."""
+    candidates_credentials: str = ""
+    """Reference to the storage credentials of `candidates_url`: env:NAME or file:PATH; empty = none."""
+    released_credentials: str = ""
+    """Reference to the storage credentials of `released_url`."""
+
+    engine_threads: int = Field(default=0, ge=0)
+    """CPU threads of one engine; 0 = all."""
+    engine_url: str = ""
+    """Base URL of an engine that something else runs; empty = each agent starts its own vLLM."""
+    ready_seconds: float = Field(default=600.0, gt=0)
+    """How long an engine may take to load before it is started again."""
+    tick_seconds: float = Field(default=0.5, gt=0)
+    """How often deployments are looked at when nothing asks for it sooner."""
+    canary_step_seconds: float = Field(default=60.0, gt=0)
+    """How long a canary holds each share of the traffic under AUTO rollout."""
+    settle_seconds: float = Field(default=1.0, ge=0)
+    """How long routes have been switched before an agent that they left is told to drain."""
+    stop_seconds: float = Field(default=660.0, gt=0)
+    """How long a draining agent may take before it is killed."""
+    backoff_seconds: float = Field(default=1.0, gt=0)
+    """Wait before an engine is started again; doubles with each failure, up to a minute."""
+    start_attempts: int = Field(default=5, ge=1)
+    """Failed starts of an engine that was never ready, after which its deployment is FAILED."""
+    stop_engines: bool = True
+    """On SIGTERM: drain and stop the engines too; off, they serve on without this service and are adopted later."""
+
+    @property
+    def trusted_keys(self) -> tuple[Path, ...]:
+        return self.verdict_keys or tuple(sorted(self.keys_dir.glob("evaluation*.pub")))
+
+    @property
+    def revoked(self) -> Path:
+        return self.revoked_file if self.revoked_file != Path() else self.keys_dir / "revoked"
+
+    @property
+    def replicas_dir(self) -> Path:
+        return self.data_dir / "serving" / "replicas"
+
+    @property
+    def weights_dir(self) -> Path:
+        return self.data_dir / "serving" / "weights"
