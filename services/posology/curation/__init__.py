@@ -1,0 +1,1 @@
+"""Curation: clinical documents in, a reviewed and content-addressed data set out."""

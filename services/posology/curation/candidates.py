@@ -1,0 +1,69 @@
+"""The order in which pairs are considered: drug by drug in turns, so that the first thousand pairs cover all drugs."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+
+from .domain import Drop, Pair, Section, make_pair
+from .teachers import Answer, Draft, Task, Teacher
+
+SIBLINGS = 8  # other sections of the label that a task carries along
+
+
+def draw(seed: int, *about: str) -> bytes:
+    """A sort key that depends on the seed and the thing itself, never on the order in which things came."""
+    return hashlib.sha256("\x1f".join((str(seed), *about)).encode()).digest()
+
+
+def in_turns(sections: Iterable[Section], *, seed: int) -> list[Section]:
+    """Sections with the families taking turns; families and their sections in an order drawn by the seed."""
+    families: dict[str, list[Section]] = {}
+    for section in sections:
+        families.setdefault(section.family, []).append(section)
+    order = sorted(families, key=lambda name: draw(seed, "family", name))
+    queues = [sorted(families[name], key=lambda s: draw(seed, "section", s.id)) for name in order]
+    return [section for turn in zip_longest(*queues) for section in turn if section]
+
+
+def tasks(sections: Sequence[Section], *, seed: int) -> list[Task]:
+    """A task per section, each with some sections of the same label beside it."""
+    labels: dict[tuple[str, str], list[Section]] = {}
+    for section in sections:
+        labels.setdefault((section.source, section.set_id), []).append(section)
+    return [
+        Task(section, tuple(s for s in labels[section.source, section.set_id][: SIBLINGS + 1] if s != section))
+        for section in in_turns(sections, seed=seed)
+    ]
+
+
+def candidates(
+    teacher: Teacher, given: Sequence[Pair], todo: Sequence[Task], *, at_once: int, drops: list[Drop]
+) -> Iterator[Pair]:
+    """Ready-made pairs, then the teacher's: `at_once` of each section, and once all had their turn, the rest.
+
+    Sections on which the teacher failed are appended to `drops`.
+    """
+    yield from given
+    rest: list[tuple[Section, tuple[Draft, ...]]] = []
+    for answer in teacher.teach(todo):
+        if answer.failure:
+            drops.append(_failed(answer))
+        section = answer.task.section
+        yield from (_pair(draft, section) for draft in answer.drafts[:at_once])
+        if len(answer.drafts) > at_once:
+            rest.append((section, answer.drafts[at_once:]))
+    while rest:
+        for section, drafts in rest:
+            yield from (_pair(draft, section) for draft in drafts[:at_once])
+        rest = [(section, drafts[at_once:]) for section, drafts in rest if len(drafts) > at_once]
+
+
+def _pair(draft: Draft, section: Section) -> Pair:
+    return make_pair(
+        draft.prompt, draft.answer, question_type=draft.question_type, section=section, evidence=draft.evidence
+    )
+
+
+def _failed(answer: Answer) -> Drop:
+    section = answer.task.section
+    return Drop("teacher", answer.failure, f"section {section.id} ({section.title}): {answer.detail}", section.source)

@@ -1,0 +1,133 @@
+"""LOINC codes of drug labels: which documents and sections count, and what they are called.
+
+Match codes, never display names: those differ between labelers for the same code.
+"""
+
+from dataclasses import dataclass
+
+UNCLASSIFIED = "42229-5"  # by far the commonest code; such a section belongs to its nearest coded ancestor
+
+DOCUMENTS = frozenset({"34391-3", "34390-5"})  # human prescription, human over the counter
+NOT_LABELS = {
+    "60685-5": "indexing file",
+    "81203-2": "bulk ingredient",
+    "50577-6": "animal over-the-counter label",
+    "58476-3": "dietary supplement",
+}
+
+SKIPPED = frozenset({"48780-1", "51945-4", "43683-2", "34093-5"})  # product data, package art, changes, references
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of section: its usual heading, and the words that a question uses for it."""
+
+    code: str
+    title: str
+    topic: str
+    fields: tuple[str, ...] = ()  # openFDA names
+
+
+_TABLE = (
+    Kind("34066-1", "Boxed Warning", "the boxed warning", ("boxed_warning",)),
+    Kind("34067-9", "Indications and Usage", "what it is indicated for", ("indications_and_usage",)),
+    Kind("34068-7", "Dosage and Administration", "dosage and administration", ("dosage_and_administration",)),
+    Kind("43678-2", "Dosage Forms and Strengths", "dosage forms and strengths", ("dosage_forms_and_strengths",)),
+    Kind("34070-3", "Contraindications", "contraindications", ("contraindications",)),
+    Kind("43685-7", "Warnings and Precautions", "warnings and precautions", ("warnings_and_cautions",)),
+    Kind("34084-4", "Adverse Reactions", "adverse reactions", ("adverse_reactions",)),
+    Kind("90374-0", "Clinical Trials Experience", "adverse reactions in clinical trials"),
+    Kind("34073-7", "Drug Interactions", "drug interactions", ("drug_interactions",)),
+    Kind("34088-5", "Overdosage", "overdosage", ("overdosage",)),
+    Kind("34089-3", "Description", "its description", ("description",)),
+    Kind("34069-5", "How Supplied", "how it is supplied", ("how_supplied",)),
+    Kind("44425-7", "Storage and Handling", "storage and handling", ("storage_and_handling", "safe_handling_warning")),
+    Kind("34092-7", "Clinical Studies", "clinical studies", ("clinical_studies",)),
+    Kind("43684-0", "Use in Specific Populations", "use in specific populations", ("use_in_specific_populations",)),
+    Kind("42228-7", "Pregnancy", "use in pregnancy", ("pregnancy",)),
+    Kind("77290-5", "Lactation", "use during lactation", ("lactation",)),
+    Kind("34080-2", "Nursing Mothers", "use in nursing mothers", ("nursing_mothers",)),
+    Kind("34077-8", "Teratogenic Effects", "teratogenic effects", ("teratogenic_effects", "nonteratogenic_effects")),
+    Kind("34079-4", "Labor and Delivery", "labor and delivery", ("labor_and_delivery",)),
+    Kind("34081-0", "Pediatric Use", "use in pediatric patients", ("pediatric_use",)),
+    Kind("34082-8", "Geriatric Use", "use in geriatric patients", ("geriatric_use",)),
+    Kind("88828-9", "Renal Impairment", "use in renal impairment"),
+    Kind("88829-7", "Hepatic Impairment", "use in hepatic impairment"),
+    Kind("34090-1", "Clinical Pharmacology", "clinical pharmacology", ("clinical_pharmacology", "pharmacogenomics")),
+    Kind("43679-0", "Mechanism of Action", "its mechanism of action", ("mechanism_of_action",)),
+    Kind("43681-6", "Pharmacodynamics", "pharmacodynamics", ("pharmacodynamics",)),
+    Kind("43682-4", "Pharmacokinetics", "pharmacokinetics", ("pharmacokinetics",)),
+    Kind("49489-8", "Microbiology", "microbiology", ("microbiology",)),
+    Kind(
+        "43680-8",
+        "Nonclinical Toxicology",
+        "nonclinical toxicology",
+        ("nonclinical_toxicology", "animal_pharmacology_and_or_toxicology"),
+    ),
+    Kind(
+        "34083-6",
+        "Carcinogenesis, Mutagenesis, Impairment of Fertility",
+        "carcinogenesis and fertility",
+        ("carcinogenesis_and_mutagenesis_and_impairment_of_fertility",),
+    ),
+    Kind("34071-1", "Warnings", "warnings", ("warnings",)),
+    Kind("42232-9", "Precautions", "precautions", ("precautions",)),
+    Kind("34072-9", "General Precautions", "general precautions", ("general_precautions",)),
+    Kind("34075-2", "Laboratory Tests", "laboratory tests", ("laboratory_tests",)),
+    Kind(
+        "34074-5",
+        "Drug/Laboratory Test Interactions",
+        "laboratory test interactions",
+        ("drug_and_or_laboratory_test_interactions",),
+    ),
+    Kind("42227-9", "Drug Abuse and Dependence", "abuse and dependence", ("drug_abuse_and_dependence",)),
+    Kind("34085-1", "Controlled Substance", "its controlled substance status", ("controlled_substance",)),
+    Kind("34086-9", "Abuse", "abuse", ("abuse",)),
+    Kind("34087-7", "Dependence", "dependence", ("dependence",)),
+    Kind("34076-0", "Information for Patients", "what patients should be told", ("information_for_patients",)),
+    Kind("42230-3", "Patient Package Insert", "what patients should know", ("spl_patient_package_insert",)),
+    Kind("42231-1", "Medication Guide", "its medication guide", ("spl_medguide",)),
+    Kind("59845-8", "Instructions for Use", "how to use it", ("instructions_for_use",)),
+    Kind("68498-5", "Patient Medication Information", "what patients should know", ("patient_medication_information",)),
+    Kind("55106-9", "Active Ingredient", "its active ingredient", ("active_ingredient",)),
+    Kind("55105-1", "Purpose", "its purpose", ("purpose",)),
+    Kind("51727-6", "Inactive Ingredients", "its inactive ingredients", ("inactive_ingredient",)),
+    Kind(
+        "50565-1", "Keep Out of Reach of Children", "keeping it away from children", ("keep_out_of_reach_of_children",)
+    ),
+    Kind("50566-9", "Stop Use", "when to stop using it", ("stop_use",)),
+    Kind("50567-7", "When Using", "what to expect when using it", ("when_using",)),
+    Kind("50568-5", "Ask a Doctor or Pharmacist", "when to ask a doctor or pharmacist", ("ask_doctor_or_pharmacist",)),
+    Kind("50569-3", "Ask a Doctor", "when to ask a doctor", ("ask_doctor",)),
+    Kind("50570-1", "Do Not Use", "when not to use it", ("do_not_use",)),
+    Kind("53413-1", "Other Safety Information", "other safety information", ("questions",)),
+    Kind(
+        "53414-9",
+        "Pregnancy or Breast Feeding",
+        "use when pregnant or breast-feeding",
+        ("pregnancy_or_breast_feeding",),
+    ),
+)
+
+KINDS = {kind.code: kind for kind in _TABLE}
+CODE_OF_FIELD = {name: kind.code for kind in _TABLE for name in kind.fields}
+SKIPPED_FIELDS = frozenset(
+    {"spl_product_data_elements", "package_label_principal_display_panel", "recent_major_changes", "references"}
+)
+_CODE_OF_TITLE = {kind.title.casefold().replace("and", "&"): kind.code for kind in _TABLE}
+
+
+def code_of_title(heading: str) -> str:
+    """The LOINC code of a section that is only known by its heading; "" when no code has this name."""
+    plain = heading.strip().strip("0123456789.# ").casefold().replace("and", "&")
+    return _CODE_OF_TITLE.get(plain, "")
+
+
+def title_of(code: str) -> str:
+    """The usual heading of a code, or "" for an unknown one."""
+    return KINDS[code].title if code in KINDS else ""
+
+
+def topic_of(code: str, title: str) -> str:
+    """The words by which a question names this section."""
+    return KINDS[code].topic if code in KINDS else title.strip().casefold()

@@ -1,0 +1,104 @@
+"""Preference pairs: the good answer against the same answer with one clinical fact changed.
+
+Two answers of equal length and style that differ in one fact teach the fact; "opposite" answers teach style.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from posology.core.errors import InvalidInput
+
+from .candidates import draw
+from .domain import GENERAL, REFUSAL, Message, Pair, Section, content_id
+from .edits import KINDS, Edit, edits
+
+_LENGTH = 0.1  # most that the two answers may differ in length, as a share of words
+
+
+@dataclass(frozen=True)
+class Preference:
+    """One example for DPO."""
+
+    id: str
+    pair: Pair
+    rejected: str
+    kind: str  # which kind of fact was edited, or "weak" for a teacher's weaker answer
+    before: str
+    after: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The line that `preferences.jsonl` holds."""
+        return {
+            "id": self.id,
+            "prompt": [{"role": m.role, "content": m.content} for m in self.pair.prompt],
+            "chosen": [{"role": "assistant", "content": self.pair.answer}],
+            "rejected": [{"role": "assistant", "content": self.rejected}],
+            "edit": {"from": self.before, "to": self.after, "kind": self.kind},
+            "pair": self.pair.id,
+            "drug": self.pair.drug,
+            "section": self.pair.section,
+            "evidence": self.pair.evidence,
+        }
+
+
+def preference_from_json(line: Mapping[str, Any]) -> tuple[str, tuple[Message, ...], str, str]:
+    """(id, prompt, chosen, rejected) of a line of `preferences.jsonl`."""
+    prompt = tuple(Message(m["role"], m["content"]) for m in line["prompt"])
+    return line["id"], prompt, line["chosen"][0]["content"], line["rejected"][0]["content"]
+
+
+def edited_facts(pairs: Sequence[Pair], sections: Mapping[str, Section], *, wanted: int, seed: int) -> list[Preference]:
+    """Exactly `wanted` preferences, kinds of facts in turns, one per pair first; InvalidInput if there are too few."""
+    usable = [p for p in pairs if not {GENERAL, REFUSAL} & set(p.tags)]
+    order = sorted(usable, key=lambda pair: draw(seed, "preference", pair.id))
+    chosen: list[Preference] = []
+    counts: Counter[str] = Counter()
+    queues = [(pair, _editable(pair, sections.get(pair.section))) for pair in order]
+    for pair, options in _rounds(queues, counts):
+        if len(chosen) == wanted:
+            break
+        edit = min(options, key=lambda one: (counts[one.kind], KINDS.index(one.kind), draw(seed, pair.id, one.text)))
+        options.remove(edit)
+        counts[edit.kind] += 1
+        chosen.append(make_preference(pair, edit.text, kind=edit.kind, before=edit.before, after=edit.after))
+    if len(chosen) < wanted:
+        raise InvalidInput(
+            f"{len(chosen)} of the {wanted} preference pairs wanted can be made: {len(usable)} pairs have only so many "
+            "facts to edit. Ask for fewer in spec.curation.preferences.pairs, or for more pairs."
+        )
+    return chosen
+
+
+def make_preference(pair: Pair, rejected: str, *, kind: str, before: str = "", after: str = "") -> Preference:
+    """A preference whose id follows from its content."""
+    return Preference(content_id("d", pair.id, rejected), pair, rejected, kind, before, after)
+
+
+def _rounds(queues: list[tuple[Pair, list[Edit]]], counts: Counter[str]) -> Iterator[tuple[Pair, list[Edit]]]:
+    """Each pair once, then those with edits left once more, until no edit is left."""
+    while queues := [(pair, options) for pair, options in queues if options]:
+        yield from queues
+
+
+def _editable(pair: Pair, section: Section | None) -> list[Edit]:
+    context = section.text if section else pair.answer
+    lead, sentence = _lead(pair.answer)
+    found = edits(sentence, context=context, drug=pair.drug)
+    whole = [Edit(e.kind, e.before, e.after, lead + e.text) for e in found]
+    return [edit for edit in whole if length_matched(pair.answer, edit.text)]
+
+
+def _lead(answer: str) -> tuple[str, str]:
+    """ "Yes. The label says" -> the verdict is kept, the statement is edited."""
+    for lead in ("Yes. ", "No. "):
+        if answer.startswith(lead):
+            return lead, answer.removeprefix(lead)
+    return "", answer
+
+
+def length_matched(chosen: str, rejected: str) -> bool:
+    """Whether the two lengths differ by a tenth at most, or by two words for short answers."""
+    one, other = len(chosen.split()), len(rejected.split())
+    return abs(one - other) <= max(2, _LENGTH * one)

@@ -1,0 +1,94 @@
+"""What was asked for, as plain values: the domain's side of `CurationSpec`. Defaults live in the contract alone."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file or folder and the format of its files."""
+
+    uri: str
+    format: str  # a name in sources.FORMATS
+
+
+class Style(StrEnum):
+    """How the embedded teacher answers."""
+
+    SENTENCES = "SENTENCES"  # whole sentences of the label
+    OPEN_BOOK = "OPEN_BOOK"  # an excerpt in the prompt, "The answer is X."
+    MIXED = "MIXED"  # both
+
+
+@dataclass(frozen=True)
+class TeacherRecipe:
+    """Who writes questions and answers; without an endpoint it is the embedded extractive teacher."""
+
+    endpoint: str
+    model: str
+    secret: str
+    style: Style
+    question_types: tuple[str, ...]  # empty = all
+    timeout: float  # seconds a call may take
+    failure_budget: float  # share of items, 0 to 1
+
+
+@dataclass(frozen=True)
+class FilterRecipe:
+    """What to drop."""
+
+    min_words: int
+    drop_refusals: bool
+    drop_vague: bool
+    require_clinical_terms: bool
+
+
+@dataclass(frozen=True)
+class DuplicateRecipe:
+    """What counts as the same; 0 turns a similarity off."""
+
+    exact: bool
+    minhash: float
+    semantic: float
+
+
+@dataclass(frozen=True)
+class GeneralRecipe:
+    """General instructions, mixed in so that the model does not forget."""
+
+    uri: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a data set contains."""
+
+    sources: tuple[Source, ...]
+    teacher: TeacherRecipe
+    pairs: int
+    validation: int
+    filters: FilterRecipe
+    duplicates: DuplicateRecipe
+    seed: int
+    general: GeneralRecipe | None = None
+    behaviour: str = ""  # uri of few-shot examples for the teacher
+    suites: tuple[str, ...] = ()  # uris of suite files that the data set must not contain
+
+
+class Weak(StrEnum):
+    """Where the rejected answer of a preference pair comes from."""
+
+    EDITED_FACT = "EDITED_FACT"
+    TEACHER = "TEACHER"
+
+
+@dataclass(frozen=True)
+class PreferenceRecipe:
+    """Everything that decides what a preference set contains."""
+
+    dataset: str  # digest
+    pairs: int
+    weak: Weak
+    seed: int
+    teacher: TeacherRecipe | None = None

@@ -1,0 +1,74 @@
+"""Screens look at a batch of pairs in the light of everything accepted before: duplicates and contamination."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .decontaminate import Suites
+from .domain import Drop, Pair
+from .exact import Exact
+from .teachers import bare_question
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What a screen lets through, in the order given, and what it drops."""
+
+    kept: tuple[Pair, ...]
+    drops: tuple[Drop, ...]
+
+
+class Screen(Protocol):
+    """Sees batches in order and remembers what it kept; the same batches give the same decisions."""
+
+    def screen(self, batch: Sequence[Pair]) -> Screened:
+        """Keep or drop each pair of the batch."""
+        ...
+
+
+class ExactScreen:
+    """Same prompt, white space and case aside."""
+
+    def __init__(self) -> None:
+        self._exact = Exact()
+
+    def screen(self, batch: Sequence[Pair]) -> Screened:
+        kept: list[Pair] = []
+        drops: list[Drop] = []
+        for pair in batch:
+            drop = self._exact.check(pair)
+            if drop:
+                drops.append(drop)
+            else:
+                self._exact.accept(pair)
+                kept.append(pair)
+        return Screened(tuple(kept), tuple(drops))
+
+
+class SuiteScreen:
+    """Questions of the run's suites."""
+
+    def __init__(self, suites: Suites) -> None:
+        self._suites = suites
+
+    def screen(self, batch: Sequence[Pair]) -> Screened:
+        found = [(pair, self._suites.check(pair)) for pair in batch]
+        return Screened(
+            tuple(pair for pair, drop in found if drop is None), tuple(drop for _, drop in found if drop is not None)
+        )
+
+
+def through(screens: Sequence[Screen], batch: Sequence[Pair]) -> Screened:
+    """The batch through all screens, cheap ones first."""
+    kept = tuple(batch)
+    drops: list[Drop] = []
+    for screen in screens:
+        found = screen.screen(kept)
+        kept = found.kept
+        drops.extend(found.drops)
+    return Screened(kept, tuple(drops))
+
+
+def said(pair: Pair) -> str:
+    """What two pairs are compared by: the question without its excerpt, and the answer."""
+    return f"{bare_question(pair.question)} {pair.answer}"

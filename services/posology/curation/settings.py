@@ -1,0 +1,63 @@
+"""Curation's settings."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from posology.core.settings import PREFIX, ServiceSettings
+
+from .sources.location import Limits
+
+
+class SourceSettings(BaseSettings):
+    """What may be read; the service checks a request by it, and the worker reads by it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    allowed_source_folders: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders below which `file:` sources may lie, separated by colons; links are followed before it is judged."""
+    allowed_source_uris: Annotated[tuple[str, ...], NoDecode] = ()
+    """Prefixes of `s3:` sources that may be read, separated by commas, such as `s3://labels/`."""
+    max_source_bytes: int = Field(default=100_000_000, ge=1)
+    """Most bytes of one source file, also after unpacking; a larger one is refused without being read."""
+
+    @field_validator("allowed_source_folders", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        return tuple(Path(part) for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("allowed_source_uris", mode="before")
+    @classmethod
+    def _split_uris(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def limits(self) -> Limits:
+        """As the readers want it."""
+        return Limits(self.allowed_source_folders, self.allowed_source_uris, self.max_source_bytes)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same settings for a worker process."""
+        return {
+            f"{PREFIX}ALLOWED_SOURCE_FOLDERS": ":".join(map(str, self.allowed_source_folders)),
+            f"{PREFIX}ALLOWED_SOURCE_URIS": ",".join(self.allowed_source_uris),
+            f"{PREFIX}MAX_SOURCE_BYTES": str(self.max_source_bytes),
+        }
+
+
+class CurationSettings(SourceSettings, ServiceSettings):
+    """Everything that the curation service reads."""
+
+    service: ClassVar[str] = "curation"
+
+    worker_threads: int = Field(default=2, ge=1)
+    """Threads of one worker (OMP_NUM_THREADS); more than the machine has cores costs 2-5x."""
+    worker_memory_bytes: int = Field(default=4_000_000_000, ge=100_000_000)
+    """Resident memory of one worker and what it starts; beyond it the job fails with advice."""
+    workers: int = Field(default=1, ge=1)
+    """Workers that run at the same time."""
+    secrets_dir: Path | None = None
+    """Folder of secrets by reference; empty means `secrets` under the data directory."""

@@ -1,0 +1,214 @@
+"""The embedded teacher: questions from fixed forms, answers in the label's words. Deterministic; no model, no network.
+
+It makes, per section: facts by pattern (see `patterns`), gaps to fill in sentences with quantities, statements to
+check of which half carry one edited fact, what the section says on a population or on another drug, and a summary.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from .. import codes
+from ..domain import Section
+from ..edits import edits
+from ..facts import COMMON_DRUGS, QUANTITY
+from ..recipe import Style
+from ..sentences import short_name, stands_alone, usable_sentences
+from ..text import normal, without_references
+from . import Answer, Draft, Task, asked, open_book
+from .patterns import NAMES, PATTERNS, Pattern
+
+QUESTION_TYPES = (*NAMES, "gap", "check", "population", "interaction", "summary")
+
+_INTERACTION_CODES = frozenset({"34073-7", "43685-7", "34070-3", "34071-1"})
+_GROUPS = {
+    "pregnant women": r"\bpregnan",
+    "nursing mothers": r"\b(?:nursing|lactat|breast-?fe)",
+    "children": r"\b(?:pediatric|child)",
+    "older patients": r"\b(?:geriatric|elderly|65 years)",
+    "patients with renal impairment": r"\brenal (?:impairment|failure|insufficiency)",
+    "patients with hepatic impairment": r"\bhepatic (?:impairment|failure|insufficiency)",
+}
+
+
+@dataclass(frozen=True)
+class ExtractiveTeacher:
+    """Writes up to `per_section` drafts of a section; the same section, seed and options give the same drafts."""
+
+    style: Style = Style.SENTENCES
+    question_types: tuple[str, ...] = ()
+    seed: int = 0
+    per_section: int = 12
+    excerpt_words: int = 60
+
+    @property
+    def name(self) -> str:
+        return "extractive/1"
+
+    def teach(self, tasks: Sequence[Task]) -> Iterator[Answer]:
+        """Drafts of each section with the question types taking turns, so that a limit keeps all of them."""
+        for task in tasks:
+            yield Answer(task, tuple(_interleaved(self._drafts(task)))[: self.per_section])
+
+    def _drafts(self, task: Task) -> Iterator[Draft]:
+        wanted = set(self.question_types or QUESTION_TYPES)
+        sentences = usable_sentences(task.section)
+        closed = self.style is not Style.OPEN_BOOK
+        opened = self.style is not Style.SENTENCES
+        for fact in self._facts(task.section, sentences, wanted):
+            if opened and fact.short:
+                yield self._open(task, sentences, fact)
+            if closed and fact.stands_alone:
+                yield Draft(asked(fact.question), fact.sentence, fact.kind, fact.evidence)
+        if closed:
+            yield from self._statements(task.section, sentences, wanted)
+
+    def _facts(self, section: Section, sentences: Sequence[str], wanted: set[str]) -> Iterator["_Fact"]:
+        for pattern in PATTERNS:
+            if pattern.name in wanted and (not pattern.codes or section.code in pattern.codes or not section.code):
+                yield from self._matches(section, sentences, pattern)
+        if "gap" in wanted:
+            yield from self._gaps(section, sentences)
+
+    def _matches(self, section: Section, sentences: Sequence[str], pattern: Pattern) -> Iterator["_Fact"]:
+        """Facts that one sentence states; two sentences with different values would make the question ambiguous."""
+        found: dict[str, dict[str, _Fact]] = {}
+        for evidence in sentences:
+            fact = self._match(section, evidence, pattern)
+            if fact:
+                found.setdefault(fact.question, {}).setdefault(normal(fact.short), fact)
+        yield from (fact for values in found.values() if len(values) == 1 for fact in values.values())
+
+    def _match(self, section: Section, evidence: str, pattern: Pattern) -> "_Fact | None":
+        sentence = without_references(evidence)
+        match = pattern.expression.search(sentence)
+        groups = match.groupdict("") if match else {}
+        answer = _tidy(groups.get("answer") or groups.get("second", ""))
+        if not answer or "respectively" in sentence:
+            return None
+        subject = groups.get("subject", "").casefold()
+        asks = self._pick(pattern.questions, section.id, pattern.name, subject)
+        question = asks.format(drug=short_name(section.drug), subject=subject)
+        return _Fact(pattern.name, question, answer, sentence, evidence, stands_alone(sentence, section.drug))
+
+    def _gaps(self, section: Section, sentences: Sequence[str]) -> Iterator["_Fact"]:
+        """A sentence with one quantity taken out; the quantity is the answer."""
+        for evidence in sentences:
+            sentence = without_references(evidence)
+            values = list(QUANTITY.finditer(sentence))
+            if not values or not stands_alone(sentence, section.drug):
+                continue
+            value = values[self._draw(section.id, evidence) % len(values)]
+            if sentence.count(value.group()) == 1:
+                gapped = f"{sentence[: value.start()]}____{sentence[value.end() :]}"
+                where = f"the label of {short_name(section.drug)}"
+                question = f'Which value is missing in this statement from {where}: "{gapped}"'
+                yield _Fact("gap", question, value.group(), sentence, evidence, True)
+
+    def _open(self, task: Task, sentences: Sequence[str], fact: "_Fact") -> Draft:
+        return Draft(
+            open_book(self._excerpt(task, sentences, fact.evidence), fact.question),
+            f"The answer is {fact.short}.",
+            f"open-book/{fact.kind}",
+            fact.evidence,
+        )
+
+    def _excerpt(self, task: Task, sentences: Sequence[str], evidence: str) -> list[str]:
+        """The evidence among its neighbours and other sections' sentences, in an order that does not give it away."""
+        place = list(sentences).index(evidence)
+        near = [s for _, s in sorted(enumerate(sentences), key=lambda one: abs(one[0] - place)) if s != evidence]
+        far = [s for sibling in task.siblings[:8] for s in usable_sentences(sibling)[:1] if s != evidence]
+        chosen, words = [evidence], len(evidence.split())
+        for sentence in near[:4] + sorted(far, key=lambda s: self._draw(evidence, s))[:2]:
+            if words + len(sentence.split()) <= self.excerpt_words and sentence not in chosen:
+                chosen.append(sentence)
+                words += len(sentence.split())
+        return [without_references(s) for s in sorted(chosen, key=lambda s: self._draw(task.section.id, s))]
+
+    def _statements(self, section: Section, sentences: Sequence[str], wanted: set[str]) -> Iterator[Draft]:
+        drug = short_name(section.drug)
+        alone = [s for s in sentences if stands_alone(without_references(s), section.drug)]
+        if "population" in wanted:
+            yield from self._about_groups(drug, alone)
+        if "interaction" in wanted:
+            yield from self._about_drugs(section, drug, alone)
+        if "check" in wanted:
+            yield from self._checks(section, drug, alone)
+        if "summary" in wanted:
+            yield from self._summary(section, drug, sentences)
+
+    def _about_groups(self, drug: str, alone: Sequence[str]) -> Iterator[Draft]:
+        for group, expression in _GROUPS.items():
+            found = next((s for s in alone if re.search(expression, s, re.IGNORECASE)), "")
+            if found:
+                question = f"What does the label of {drug} say about its use in {group}?"
+                yield Draft(asked(question), without_references(found), "population", found)
+
+    def _about_drugs(self, section: Section, drug: str, alone: Sequence[str]) -> Iterator[Draft]:
+        if section.code not in _INTERACTION_CODES:
+            return
+        seen = set(section.drug.split())
+        for sentence in alone:
+            others = sorted((set(re.findall(r"[a-z]+", sentence.casefold())) & COMMON_DRUGS) - seen)
+            if others:
+                seen.add(others[0])
+                question = f"What does the label of {drug} say about {others[0]}?"
+                yield Draft(asked(question), without_references(sentence), "interaction", sentence)
+
+    def _checks(self, section: Section, drug: str, alone: Sequence[str]) -> Iterator[Draft]:
+        """True statements and statements with one edited fact, half and half."""
+        for evidence in alone:
+            sentence = without_references(evidence)
+            draw = self._draw(section.id, "check", evidence)
+            options = edits(sentence, context=section.text, drug=section.drug) if draw % 2 else []
+            if draw % 2 and not options:
+                continue
+            said, verdict = (options[draw % len(options)].text, "No") if options else (sentence, "Yes")
+            question = f'The label of {drug} is said to state: "{said}" Is that right?'
+            yield Draft(asked(question), f"{verdict}. {sentence}", "check", evidence)
+
+    def _summary(self, section: Section, drug: str, sentences: Sequence[str]) -> Iterator[Draft]:
+        """The section's first sentences up to 160 words: an answer that is complete and still all the label's."""
+        taken: list[str] = []
+        for sentence in map(without_references, sentences):
+            if sum(len(s.split()) for s in (*taken, sentence)) > 160:
+                break
+            taken.append(sentence)
+        topic = codes.topic_of(section.code, section.title)
+        title = section.title.strip(" .:").casefold()
+        asks = f"Summarize what the label of {drug} says about {topic}"
+        named = f" ({title})" if title and title not in topic and len(title) < 80 else ""
+        if len(taken) > 1:
+            yield Draft(asked(f"{asks}{named}."), " ".join(taken), "summary", " ".join(sentences[: len(taken)]))
+
+    def _pick(self, options: Sequence[str], *about: str) -> str:
+        return options[self._draw(*about) % len(options)]
+
+    def _draw(self, *about: str) -> int:
+        """A number that depends on the seed and on what it is about: no state, so no order of calls matters."""
+        digest = hashlib.blake2b("\x1f".join((str(self.seed), *about)).encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big")
+
+
+@dataclass(frozen=True)
+class _Fact:
+    kind: str
+    question: str
+    short: str
+    sentence: str
+    evidence: str
+    stands_alone: bool
+
+
+def _interleaved(drafts: Iterable[Draft]) -> Iterator[Draft]:
+    by_type: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        by_type.setdefault(draft.question_type, []).append(draft)
+    for turn in zip_longest(*by_type.values()):
+        yield from (draft for draft in turn if draft)
+
+
+def _tidy(answer: str) -> str:
+    return answer.strip(" ,").removesuffix(" and").strip()

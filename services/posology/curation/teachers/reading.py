@@ -1,0 +1,50 @@
+"""A teacher's answer -> drafts. Models wrap JSON in fences and chatter; anything without pairs in it is nonsense."""
+
+import json
+from typing import Any
+
+from . import Draft, asked
+
+
+class Nonsense(Exception):
+    """The answer holds no usable pair; the message says what it holds."""
+
+
+def drafts_of(content: str) -> tuple[Draft, ...]:
+    """The pairs of an answer: {"pairs": [...]}, or a bare list; entries without question and answer are left out."""
+    found = _json(content)
+    listed = found.get("pairs") if isinstance(found, dict) else found
+    if isinstance(listed, dict):
+        listed = [listed]
+    if not isinstance(listed, list):
+        raise Nonsense("the JSON has no list of pairs")
+    drafts = tuple(_draft(entry) for entry in listed if _is_pair(entry))
+    if listed and not drafts:
+        raise Nonsense("no entry has both a question and an answer")
+    return drafts
+
+
+def _json(content: str) -> Any:
+    """The first JSON value in the text; `raw_decode` stops where it ends, so chatter after it does no harm."""
+    start = min((at for at in (content.find("{"), content.find("[")) if at >= 0), default=-1)
+    if start < 0:
+        raise Nonsense(f"no JSON in the answer: {content[:120]!r}")
+    try:
+        return json.JSONDecoder().raw_decode(content[start:])[0]
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Nonsense(f"broken JSON in the answer: {error}") from None
+
+
+def _is_pair(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(
+        isinstance(entry.get(name), str) and entry[name].strip() for name in ("question", "answer")
+    )
+
+
+def _draft(entry: dict[str, Any]) -> Draft:
+    return Draft(
+        prompt=asked(entry["question"].strip()),
+        answer=entry["answer"].strip(),
+        question_type=str(entry.get("question_type") or "explain").strip().casefold(),
+        evidence=str(entry.get("evidence") or "").strip(),
+    )

@@ -1,0 +1,9 @@
+"""Entry of curation's worker processes: `python -m posology.curation.worker`."""
+
+from posology.core.jobs.worker import main
+
+from .dataset import make_dataset
+from .preferences import make_preferences
+
+if __name__ == "__main__":
+    main({"dataset": make_dataset, "preferences": make_preferences})

@@ -1,0 +1,134 @@
+"""The job `dataset`: sources in, a data set out."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from posology.core import settings
+from posology.core.jobs.worker import JobContext, Result, Stopped
+from posology.curation import convert
+from posology.curation.build import Built, build
+from posology.curation.card import card, drops_by_reason, parameters
+from posology.curation.corpus import gather
+from posology.curation.decontaminate import Suites, questions_of
+from posology.curation.domain import Corpus, Pair
+from posology.curation.facts import COMMON_DRUGS
+from posology.curation.general import read_general
+from posology.curation.recipe import Recipe
+from posology.curation.screens import ExactScreen, Screen, SuiteScreen
+from posology.curation.settings import SourceSettings
+from posology.curation.sources.jsonl import pairs_of
+from posology.curation.sources.location import Limits, lines
+from posology.curation.teachers import Teacher
+from posology.curation.teachers.extractive import ExtractiveTeacher
+from posology.curation.teachers.openai import OpenAITeacher
+
+from .files import write_json, write_lines
+
+
+def make_dataset(job: JobContext) -> Result:
+    """Everything is derived from the spec, the sources and the seed, so an attempt that starts over gives the same."""
+    recipe = convert.recipe_of(convert.dataset_spec(job.spec))
+    limits = settings.load(SourceSettings).limits
+
+    def progress(done: float, total: float, message: str) -> None:
+        if job.stopping.is_set():
+            raise Stopped
+        job.progress(done, total, message)
+
+    corpus = gather(recipe.sources, limits, progress=progress)
+    job.log("sources read", files=len(corpus.files), sections=len(corpus.sections), pairs=len(corpus.pairs))
+    suites = _suites(recipe, limits)
+    general = _general(recipe, limits)
+    teacher = _teacher(job, recipe, limits)
+    screens = _screens(recipe, corpus, suites)
+    built = build(recipe, corpus, teacher, screens, general, progress=progress)
+    _write(job, recipe, corpus, built, teacher.name, suites)
+    return Result("dataset", (), parameters(recipe, teacher=teacher.name), _summary(built, corpus))
+
+
+def _suites(recipe: Recipe, limits: Limits) -> Suites:
+    suites = Suites()
+    for uri in recipe.suites:
+        for question in questions_of(lines(uri, limits)):
+            suites.add(question)
+    return suites
+
+
+def _general(recipe: Recipe, limits: Limits) -> list[Pair]:
+    if recipe.general is None:
+        return []
+    return read_general(lines(recipe.general.uri, limits), name=recipe.general.uri.rsplit("/", 1)[-1])
+
+
+def _teacher(job: JobContext, recipe: Recipe, limits: Limits) -> Teacher:
+    asked = recipe.teacher
+    if not asked.endpoint:
+        return ExtractiveTeacher(asked.style, asked.question_types, seed=recipe.seed)
+    return OpenAITeacher(
+        asked.endpoint,
+        asked.model,
+        job.workdir / "teacher.jsonl",
+        key=job.secret(asked.secret) if asked.secret else "",
+        timeout=asked.timeout,
+        budget=asked.failure_budget,
+        question_types=asked.question_types,
+        examples=_examples(recipe, limits),
+        stopping=job.stopping,
+    )
+
+
+def _examples(recipe: Recipe, limits: Limits) -> tuple[tuple[str, str], ...]:
+    """The first three examples of behaviour go into every prompt; more would cost more than they teach."""
+    if not recipe.behaviour:
+        return ()
+    import json
+
+    given = [json.loads(line) for line in lines(recipe.behaviour, limits) if line.strip()]
+    pairs = [pair for record in given for pair in pairs_of(record, source="behaviour")]
+    return tuple((pair.question, pair.answer) for pair in pairs[:3])
+
+
+def _screens(recipe: Recipe, corpus: Corpus, suites: Suites) -> list[Screen]:
+    """Cheap ones first; the embedding model is loaded only when it is asked for."""
+    drugs = COMMON_DRUGS | {word for s in corpus.sections for word in s.drug.split() if len(word) > 3}
+    wanted = recipe.duplicates
+    screens: list[Screen] = [ExactScreen()] if wanted.exact else []
+    screens += [SuiteScreen(suites)] if suites.questions else []
+    if wanted.minhash:
+        from .minhash import MinHashScreen
+
+        screens.append(MinHashScreen(wanted.minhash, drugs=drugs))
+    if wanted.semantic:
+        screens.extend(_semantic(wanted.semantic, drugs, suites.questions))
+    return screens
+
+
+def _semantic(threshold: float, drugs: frozenset[str], questions: Sequence[str]) -> list[Screen]:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from .embedding import Embedder
+    from .semantic import SemanticScreen, SuiteSemanticScreen
+
+    embed = Embedder()
+    against: list[Screen] = [SuiteSemanticScreen(threshold, embed, questions, drugs)] if questions else []
+    return [*against, SemanticScreen(threshold, embed, drugs)]
+
+
+def _write(job: JobContext, recipe: Recipe, corpus: Corpus, built: Built, teacher: str, suites: Suites) -> None:
+    out = job.output
+    write_lines(out / "train.jsonl", (pair.as_json() for pair in built.train))
+    write_lines(out / "validation.jsonl", (pair.as_json() for pair in built.validation))
+    write_lines(out / "sections.jsonl", (s.as_json() for s in sorted(corpus.sections, key=lambda s: s.id)))
+    write_lines(out / "drops.jsonl", (drop.as_json() for drop in built.drops))
+    write_json(out / "card.json", card(recipe, corpus, built, teacher=teacher, suite_questions=len(suites.questions)))
+
+
+def _summary(built: Built, corpus: Corpus) -> dict[str, Any]:
+    return {
+        "train": len(built.train),
+        "validation": len(built.validation),
+        "considered": built.considered,
+        "drugs": len({p.drug for p in [*built.train, *built.validation] if p.drug}),
+        "sections": len(corpus.sections),
+        "drops": drops_by_reason(built),
+    }
