@@ -1,0 +1,34 @@
+"""Composition root of the catalog; the orchestrator's process serves it."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import grpc.aio
+
+from posology.catalog.servicer import CatalogServicer
+from posology.catalog.settings import Settings
+from posology.core import settings as environment
+from posology.core.artifacts import ArtifactStore
+from posology.core.store import Database
+from posology.v1alpha1 import catalog_pb2, catalog_pb2_grpc
+
+NAME = catalog_pb2.DESCRIPTOR.services_by_name["Catalog"].full_name
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What a process needs to serve the catalog."""
+
+    add: Callable[[grpc.aio.Server], None]
+    service_names: tuple[str, ...] = (NAME,)
+
+
+async def build(stack: AsyncExitStack) -> Catalog:
+    """The catalog over its own database and the candidates' store; what must be closed goes on `stack`."""
+    settings = environment.load(Settings)
+    db = Database(settings.database_url, schema=settings.service)
+    stack.push_async_callback(db.close)
+    await db.migrate("posology.core.audit", "posology.catalog")
+    servicer = CatalogServicer(db, ArtifactStore(settings.candidates_url))
+    return Catalog(lambda server: catalog_pb2_grpc.add_CatalogServicer_to_server(servicer, server))

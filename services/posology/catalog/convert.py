@@ -1,0 +1,64 @@
+"""Artifacts between protobuf and the domain."""
+
+import re
+
+from google.protobuf import json_format
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from posology.catalog.domain import Artifact
+from posology.core.errors import InvalidInput, Violation
+from posology.v1alpha1 import catalog_pb2 as pb
+
+_NAME = re.compile(r"namespaces/([a-z0-9-]{1,63})/artifacts/(?:sha256:)?([0-9a-f]{64})")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def from_request(request: pb.CreateArtifactRequest) -> Artifact:
+    """What is to be registered; InvalidInput names a digest that is none."""
+    message = request.artifact
+    wrong = [
+        Violation(f"artifact.{field}", f"{digest!r} is not like sha256:<64 hex digits>")
+        for field, digest in [("digest", message.digest), *(("parents", p) for p in message.parents)]
+        if not _DIGEST.fullmatch(digest)
+    ]
+    if not message.kind:
+        wrong.append(Violation("artifact.kind", "must be set"))
+    if wrong:
+        raise InvalidInput.of(wrong)
+    return Artifact(
+        namespace=request.parent.removeprefix("namespaces/"),
+        digest=message.digest,
+        kind=message.kind,
+        size_bytes=message.size_bytes,
+        parents=tuple(message.parents),
+        producer=message.producer,
+        parameters=json_format.MessageToDict(message.parameters),
+    )
+
+
+def to_proto(artifact: Artifact) -> pb.Artifact:
+    """An artifact as its resource."""
+    message = pb.Artifact(
+        name=artifact.name,
+        digest=artifact.digest,
+        kind=artifact.kind,
+        size_bytes=artifact.size_bytes,
+        parents=artifact.parents,
+        producer=artifact.producer,
+        pins=artifact.pins,
+        quarantine_reason=artifact.quarantine_reason,
+    )
+    message.parameters.update(dict(artifact.parameters))
+    if artifact.created:
+        created = Timestamp()
+        created.FromDatetime(artifact.created)
+        message.create_time.CopyFrom(created)
+    return message
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """`namespaces/{ns}/artifacts/{hex}` -> (ns, digest)."""
+    found = _NAME.fullmatch(name)
+    if not found:
+        raise InvalidInput.of([Violation("name", f"{name!r} is not like namespaces/default/artifacts/<64 hex digits>")])
+    return found[1], f"sha256:{found[2]}"

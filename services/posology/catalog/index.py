@@ -1,0 +1,130 @@
+"""The index in the database: register, read, walk, hold, withdraw, forget."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import RowMapping, delete, insert, select, update
+
+from posology.catalog.domain import Artifact
+from posology.catalog.tables import artifacts, edges, pins
+from posology.core.errors import NotFound
+from posology.core.store import Transaction, now, pages
+
+
+async def register(tx: Transaction, artifact: Artifact) -> tuple[Artifact, bool]:
+    """Enter an artifact and its edges; the first entry of a digest stays. True if it is new."""
+    if found := await _find(tx, artifact.namespace, artifact.digest):
+        return found, False
+    stored = replace(artifact, created=await now(tx))
+    row = {k: v for k, v in vars(stored).items() if k not in ("parents", "pins")}
+    await tx.execute(insert(artifacts).values(**row))
+    links = [
+        {"namespace": stored.namespace, "child": stored.digest, "parent": p} for p in dict.fromkeys(stored.parents)
+    ]
+    if links:
+        await tx.execute(insert(edges), links)
+    return stored, True
+
+
+async def get(tx: Transaction, namespace: str, digest: str) -> Artifact:
+    """One artifact; NotFound names it."""
+    found = await _find(tx, namespace, digest)
+    if found is None:
+        raise NotFound(f"there is no artifact {digest} in namespace {namespace}")
+    return found
+
+
+async def list_page(tx: Transaction, namespace: str, *, kind: str, size: int, token: str) -> tuple[list[Artifact], str]:
+    """A page of artifacts, newest first."""
+    query = select(artifacts).where(artifacts.c.namespace == namespace)
+    query = query.where(artifacts.c.kind == kind) if kind else query
+    order = (artifacts.c.created, artifacts.c.digest)
+    scope = f"{namespace}/{kind}"
+    page = await pages.fetch(tx, query, order=order, size=size, token=token, scope=scope, descending=True)
+    return [await _whole(tx, row) for row in page.rows], page.next_token
+
+
+async def trace(tx: Transaction, start: Artifact, *, up: bool) -> list[Artifact]:
+    """The artifact, then what stands behind it (up) or was made from it (down), nearest first."""
+    here, there = (edges.c.child, edges.c.parent) if up else (edges.c.parent, edges.c.child)
+    found, seen, layer = [start], {start.digest}, [start.digest]
+    while layer:
+        query = select(there).where(edges.c.namespace == start.namespace, here.in_(layer)).order_by(there)
+        layer = [d for d in dict.fromkeys((await tx.execute(query)).scalars()) if d not in seen]
+        seen.update(layer)
+        for digest in layer:
+            # A parent may be unknown here: pushed elsewhere, or collected. Its digest is still evidence.
+            found.append(await _find(tx, start.namespace, digest) or _unknown(start.namespace, digest))
+    return found
+
+
+async def pin(tx: Transaction, artifact: Artifact, holder: str) -> None:
+    """Hold an artifact; a second time changes nothing."""
+    if holder not in artifact.pins:
+        row = {"namespace": artifact.namespace, "digest": artifact.digest, "holder": holder, "created": await now(tx)}
+        await tx.execute(insert(pins).values(**row))
+
+
+async def unpin(tx: Transaction, artifact: Artifact, holder: str) -> None:
+    """Let go."""
+    here = (pins.c.namespace == artifact.namespace, pins.c.digest == artifact.digest, pins.c.holder == holder)
+    await tx.execute(delete(pins).where(*here))
+
+
+async def quarantine(tx: Transaction, artifact: Artifact, reason: str) -> None:
+    """Withdraw an artifact."""
+    here = (artifacts.c.namespace == artifact.namespace, artifacts.c.digest == artifact.digest)
+    await tx.execute(update(artifacts).where(*here).values(quarantine_reason=reason))
+
+
+async def held(tx: Transaction) -> set[str]:
+    """Digests, in all namespaces, that a pin holds, with everything that they were made from."""
+    pinned = select(pins.c.namespace, pins.c.digest).cte("held", recursive=True)
+    parents = select(edges.c.namespace, edges.c.parent).join(
+        pinned, (edges.c.namespace == pinned.c.namespace) & (edges.c.child == pinned.c.digest)
+    )
+    walk = pinned.union(parents)
+    return set((await tx.execute(select(walk.c.digest))).scalars())
+
+
+async def expendable(tx: Transaction, namespace: str, *, older_than_seconds: int) -> list[Artifact]:
+    """Artifacts of the namespace, old enough, that nothing holds."""
+    before = await now(tx) - timedelta(seconds=older_than_seconds)
+    query = select(artifacts).where(artifacts.c.namespace == namespace, artifacts.c.created <= before)
+    keep = await held(tx)
+    rows = (await tx.execute(query)).mappings().all()
+    return [await _whole(tx, row) for row in rows if row["digest"] not in keep]
+
+
+async def everywhere(tx: Transaction) -> set[str]:
+    """Every digest that some namespace still lists."""
+    return set((await tx.execute(select(artifacts.c.digest))).scalars())
+
+
+async def forget(tx: Transaction, gone: Iterable[Artifact]) -> None:
+    """Remove entries; edges stay, because lineage outlives bytes."""
+    for artifact in gone:
+        here = (artifacts.c.namespace == artifact.namespace, artifacts.c.digest == artifact.digest)
+        await tx.execute(delete(artifacts).where(*here))
+
+
+async def _find(tx: Transaction, namespace: str, digest: str) -> Artifact | None:
+    query = select(artifacts).where(artifacts.c.namespace == namespace, artifacts.c.digest == digest)
+    row = (await tx.execute(query)).mappings().first()
+    return await _whole(tx, row) if row else None
+
+
+async def _whole(tx: Transaction, row: RowMapping) -> Artifact:
+    here = {"namespace": row["namespace"], "digest": row["digest"]}
+    parents = select(edges.c.parent).where(edges.c.namespace == here["namespace"], edges.c.child == here["digest"])
+    holders = select(pins.c.holder).where(pins.c.namespace == here["namespace"], pins.c.digest == here["digest"])
+    return Artifact(
+        **row,
+        parents=tuple((await tx.execute(parents.order_by(edges.c.parent))).scalars()),
+        pins=tuple((await tx.execute(holders.order_by(pins.c.holder))).scalars()),
+    )
+
+
+def _unknown(namespace: str, digest: str) -> Artifact:
+    return Artifact(namespace, digest, "unknown", 0, (), "", {})

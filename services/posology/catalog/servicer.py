@@ -1,0 +1,104 @@
+"""The Catalog service: decode, delegate, encode."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from posology.catalog import convert, index
+from posology.catalog.domain import Artifact
+from posology.core import audit
+from posology.core.artifacts import ArtifactStore
+from posology.core.rpc import context
+from posology.core.store import Database
+from posology.v1alpha1 import catalog_pb2 as pb
+from posology.v1alpha1 import catalog_pb2_grpc
+
+DAY = 24 * 3600
+
+
+class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
+    """The index over gRPC."""
+
+    def __init__(self, db: Database, candidates: ArtifactStore) -> None:
+        self._db = db
+        self._candidates = candidates
+
+    async def CreateArtifact(self, request: pb.CreateArtifactRequest, _: Any) -> pb.Artifact:
+        """Register a published artifact; registering it again returns the first entry."""
+        artifact = convert.from_request(request)
+        if request.validate_only:
+            return convert.to_proto(artifact)
+        async with self._db.begin() as tx:
+            stored, new = await index.register(tx, artifact)
+            if new:
+                await _record(tx, "artifact.create", stored, {"kind": stored.kind, "producer": stored.producer})
+        return convert.to_proto(stored)
+
+    async def GetArtifact(self, request: pb.GetArtifactRequest, _: Any) -> pb.Artifact:
+        """Read one artifact."""
+        async with self._db.read() as tx:
+            return convert.to_proto(await index.get(tx, *convert.split_name(request.name)))
+
+    async def ListArtifacts(self, request: pb.ListArtifactsRequest, _: Any) -> pb.ListArtifactsResponse:
+        """A page of artifacts, newest first."""
+        namespace = request.parent.removeprefix("namespaces/")
+        async with self._db.read() as tx:
+            found, token = await index.list_page(
+                tx, namespace, kind=request.kind, size=request.page_size, token=request.page_token
+            )
+        return pb.ListArtifactsResponse(artifacts=[convert.to_proto(a) for a in found], next_page_token=token)
+
+    async def TraceArtifact(self, request: pb.TraceArtifactRequest, _: Any) -> pb.TraceArtifactResponse:
+        """Walk the graph up or down."""
+        up = request.direction == pb.TraceArtifactRequest.ANCESTORS
+        async with self._db.read() as tx:
+            start = await index.get(tx, *convert.split_name(request.name))
+            found = await index.trace(tx, start, up=up)
+        return pb.TraceArtifactResponse(artifacts=[convert.to_proto(a) for a in found])
+
+    async def PinArtifact(self, request: pb.PinArtifactRequest, _: Any) -> pb.Artifact:
+        """Hold an artifact and all that it was made from."""
+        async with self._db.begin() as tx:
+            artifact = await index.get(tx, *convert.split_name(request.name))
+            await index.pin(tx, artifact, request.holder)
+            await _record(tx, "artifact.pin", artifact, {"holder": request.holder})
+        return await self._read(artifact)
+
+    async def UnpinArtifact(self, request: pb.PinArtifactRequest, _: Any) -> pb.Artifact:
+        """Let go of a pin."""
+        async with self._db.begin() as tx:
+            artifact = await index.get(tx, *convert.split_name(request.name))
+            await index.unpin(tx, artifact, request.holder)
+            await _record(tx, "artifact.unpin", artifact, {"holder": request.holder})
+        return await self._read(artifact)
+
+    async def QuarantineArtifact(self, request: pb.QuarantineArtifactRequest, _: Any) -> pb.Artifact:
+        """Withdraw an artifact."""
+        async with self._db.begin() as tx:
+            artifact = await index.get(tx, *convert.split_name(request.name))
+            await index.quarantine(tx, artifact, request.reason)
+            await _record(tx, "artifact.quarantine", artifact, {"reason": request.reason})
+        return await self._read(artifact)
+
+    async def CollectGarbage(self, request: pb.CollectGarbageRequest, _: Any) -> pb.CollectGarbageResponse:
+        """Delete what nothing holds: entries first, in one transaction, then bytes that no namespace lists."""
+        namespace = request.parent.removeprefix("namespaces/")
+        seconds = request.older_than_seconds if request.HasField("older_than_seconds") else DAY
+        async with self._db.begin() as tx:
+            gone = await index.expendable(tx, namespace, older_than_seconds=seconds)
+            keep = await index.everywhere(tx) - {a.digest for a in gone}
+            if not request.validate_only:
+                await index.forget(tx, gone)
+                for artifact in gone:
+                    await _record(tx, "artifact.collect", artifact, {})
+        age = timedelta(seconds=seconds)
+        collected = await asyncio.to_thread(self._candidates.gc, keep, older_than=age, dry_run=request.validate_only)
+        return pb.CollectGarbageResponse(digests=[a.digest for a in gone], freed_bytes=collected.size)
+
+    async def _read(self, artifact: Artifact) -> pb.Artifact:
+        async with self._db.read() as tx:
+            return convert.to_proto(await index.get(tx, artifact.namespace, artifact.digest))
+
+
+async def _record(tx: Any, action: str, artifact: Artifact, detail: dict[str, Any]) -> None:
+    await audit.append(tx, actor=context.caller.get().subject, action=action, subject=artifact.name, detail=detail)

@@ -1,0 +1,71 @@
+"""Before a run is stored: defaults written, and every service asked what is wrong with its part."""
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+
+from posology.core import schema
+from posology.core.errors import InvalidInput, Violation
+from posology.orchestrator.clients import Clients
+from posology.orchestrator.stages import plan
+from posology.v1alpha1 import curation_pb2, evaluation_pb2, orchestrator_pb2, training_pb2
+
+# Where a violation that a service reports stands in the run's spec.
+_MOVED = {"base": ("spec.", "spec.baseModel."), "plan": ("", "spec.")}
+
+
+async def admit(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> None:
+    """Write the defaults into the request's spec and check it whole; InvalidInput lists everything that is wrong."""
+    schema.apply_defaults(request.spec)
+    schema.validate(request.spec, at="spec")
+    answers = await asyncio.gather(*(_wrong(part, call) for part, call in _questions(clients, request)))
+    found = [violation for answer in answers for violation in answer]
+    if found:
+        raise InvalidInput.of(dict.fromkeys(found))
+
+
+def _questions(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> Iterator[tuple[str, Awaitable[object]]]:
+    spec, parent = request.spec, request.parent
+    curation = curation_pb2.CurationSpec()
+    curation.CopyFrom(spec.curation)
+    suites = [suite.uri for suite in spec.evaluation.suites]
+    dataset = curation_pb2.DatasetSpec(curation=curation, suite_uris=suites)
+    evaluation = evaluation_pb2.EvaluationJobSpec(evaluation=spec.evaluation)
+    yield (
+        "curation",
+        clients.curation.CreateDataset(
+            curation_pb2.CreateDatasetRequest(parent=parent, dataset_id="check", spec=dataset, validate_only=True)
+        ),
+    )
+    yield (
+        "base",
+        clients.training.CreateBaseModel(
+            training_pb2.CreateBaseModelRequest(
+                parent=parent, base_model_id="check", spec=spec.base_model, validate_only=True
+            )
+        ),
+    )
+    yield (
+        "evaluation",
+        clients.evaluation.CreateEvaluation(
+            evaluation_pb2.CreateEvaluationRequest(
+                parent=parent, evaluation_id="check", spec=evaluation, validate_only=True
+            )
+        ),
+    )
+    yield "plan", clients.training.PlanTraining(plan.request(schema.to_mapping(spec)))
+
+
+async def _wrong(part: str, call: Awaitable[object]) -> list[Violation]:
+    try:
+        await call
+    except InvalidInput as error:
+        found = error.violations or (Violation(f"spec.{part}", error.message),)
+        return [_moved(part, violation) for violation in found]
+    return []
+
+
+def _moved(part: str, violation: Violation) -> Violation:
+    before, after = _MOVED.get(part, ("", ""))
+    if not before and violation.field.startswith("spec."):
+        return violation
+    return Violation(after + violation.field.removeprefix(before), violation.description)

@@ -1,0 +1,66 @@
+"""The stage graph: what a spec asks for, and what each stage waits for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from posology.orchestrator.domain import Spec, Stage
+
+MAX_ATTEMPTS = 3
+"""Attempts of a stage whose failures are worth a retry."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One stage: when it is wanted, and which stages must be done first (those that are left out don't count)."""
+
+    stage: str
+    needs: Callable[[Spec], tuple[str, ...]]
+    wanted: Callable[[Spec], bool] = lambda spec: True
+
+
+def _always(*names: str) -> Callable[[Spec], tuple[str, ...]]:
+    return lambda spec: names
+
+
+def _sft_needs(spec: Spec) -> tuple[str, ...]:
+    at_once = spec.get("startTraining") == "IMMEDIATELY"
+    return ("base-model", "curate") if at_once else ("base-model", "curate", "review-data")
+
+
+GRAPH: tuple[Node, ...] = (
+    Node("plan", _always()),
+    Node("base-model", _always("plan")),
+    Node("curate", _always("plan")),
+    Node("review-data", _always("curate"), lambda spec: "review" in spec["curation"]),
+    Node("preferences", _always("curate"), lambda spec: "preferences" in spec["curation"]),
+    Node(
+        "review-preferences",
+        _always("preferences"),
+        lambda spec: "review" in spec["curation"].get("preferences", {}),
+    ),
+    Node("sft", _sft_needs),
+    Node("dpo", _always("sft", "preferences", "review-preferences"), lambda spec: "dpo" in spec["training"]),
+    Node("merge", _always("sft", "dpo")),
+    Node("evaluate", _always("merge")),
+    Node("verdict", _always("evaluate", "review-data", "review-preferences")),
+    Node("deploy", _always("verdict"), lambda spec: "serving" in spec),
+)
+
+
+def stages_of(spec: Spec, graph: tuple[Node, ...] = GRAPH) -> tuple[Stage, ...]:
+    """The stages that a spec asks for, waiting, in order."""
+    return tuple(Stage(node.stage, position) for position, node in enumerate(graph) if node.wanted(spec))
+
+
+def needs_of(stage: str, spec: Spec, graph: tuple[Node, ...] = GRAPH) -> tuple[str, ...]:
+    """What must be done before `stage` may start."""
+    return next(node.needs(spec) for node in graph if node.stage == stage)
+
+
+def behind(stage: str, spec: Spec, graph: tuple[Node, ...] = GRAPH) -> frozenset[str]:
+    """`stage` and every stage that needs it, directly or not."""
+    found = {stage}
+    for node in graph:  # in order: what a stage needs stands before it
+        if found.intersection(node.needs(spec)):
+            found.add(node.stage)
+    return frozenset(found)

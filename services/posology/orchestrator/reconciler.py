@@ -1,0 +1,162 @@
+"""Moves runs towards their specs: claim, look at every stage that can move, write what changed, let go.
+
+Level-triggered: a pass looks at the state as it is and holds nothing in memory, so any replica can do the next one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from posology.core import audit
+from posology.core.errors import Internal, PosologyError, Unavailable
+from posology.core.rpc import context
+from posology.core.store import Database, Transaction, now
+from posology.orchestrator import records, steps
+from posology.orchestrator.domain import Phase, Run, Stage, phase_of
+from posology.orchestrator.driver import Driver
+from posology.orchestrator.graph import GRAPH, Node
+from posology.orchestrator.holds import Holds
+
+log = logging.getLogger("posology.orchestrator")
+
+
+@dataclass
+class Reconciler:
+    """The loop of one replica."""
+
+    db: Database
+    drivers: Mapping[str, Driver]
+    holds: Holds | None = None
+    graph: tuple[Node, ...] = GRAPH
+    lease_seconds: float = 4.0
+    """A replica that vanished is taken over after this."""
+    poll_seconds: float = 0.3
+    """How often to look for runs that another replica admitted or let go."""
+    concurrency: int = 8
+    _nudged: asyncio.Event = field(default_factory=asyncio.Event)
+    _passes: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def nudge(self) -> None:
+        """A run became due in this process: look now rather than at the next poll."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Claim and advance runs until cancelled; a database that is away is waited for."""
+        while True:
+            try:
+                claimed = await self._claim()
+            except Unavailable as error:
+                log.warning("the database is away: %s", error.message)
+                claimed = None
+            if claimed is None:
+                await self._rest()
+            else:
+                await self._begin(claimed)
+
+    async def _claim(self) -> Run | None:
+        self._nudged.clear()
+        async with self.db.begin() as tx:
+            return await records.claim(tx, lease_seconds=self.lease_seconds)
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self.poll_seconds):
+                await self._nudged.wait()
+        except TimeoutError:
+            return
+
+    async def _begin(self, run: Run) -> None:
+        while len(self._passes) >= self.concurrency:
+            await asyncio.wait(self._passes, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(self._pass(run), name=f"pass {run.name}")
+        self._passes.add(task)
+        task.add_done_callback(self._passes.discard)
+
+    async def _pass(self, run: Run) -> None:
+        context.run_id.set(run.name)
+        keeper = asyncio.create_task(self._keep(run))
+        try:
+            await self._advance_and_release(run)
+        except records.LostLease:
+            log.info("somebody else took over", extra={"run": run.name})
+        except Exception:  # the lease runs out and the next pass starts from what is stored
+            log.exception("pass given up", extra={"run": run.name})
+        finally:
+            keeper.cancel()
+            self.nudge()
+
+    async def _keep(self, run: Run) -> None:
+        """Renew the lease while a pass waits for a slow service."""
+        while True:
+            await asyncio.sleep(self.lease_seconds / 3)
+            try:
+                async with self.db.begin() as tx:
+                    await records.renew(tx, run, lease_seconds=self.lease_seconds)
+            except records.LostLease:
+                return  # the pass finds out itself when it writes
+            except Unavailable as error:
+                log.warning("lease not renewed: %s", error.message, extra={"run": run.name})
+
+    async def _advance_and_release(self, run: Run) -> None:
+        run = await self.advance(run)
+        if self.holds is not None and run.phase in (Phase.FAILED, Phase.CANCELLED):
+            await self.holds.let_go(run)
+        async with self.db.begin() as tx:
+            at = await now(tx)
+            pause = steps.rest_of(run, at=at, graph=self.graph)
+            wake_at = None if pause is None else at + timedelta(seconds=pause)
+            await records.release(tx, run, wake_at=wake_at)
+
+    async def advance(self, run: Run) -> Run:
+        """Look at every stage that can move until none does; each step is written before the next."""
+        moved = True
+        while moved and not run.phase.ended:
+            moved = False
+            for name in [stage.stage for stage in steps.movable(run, self.graph)]:
+                before, run = run, await self._step(run, name)
+                moved = moved or bool(steps.story(before, run))
+        return run
+
+    async def _step(self, run: Run, name: str) -> Run:
+        """The run after one look at one stage; unchanged if nothing moved."""
+        stage = next(s for s in run.stages if s.stage == name)
+        if stage.state.ended:  # by what an earlier look in this pass led to
+            return run
+        try:
+            seen = await steps.look(self.db, self.drivers[stage.stage], run, stage)
+            await self._hold(run, stage, seen)
+        except records.LostLease:
+            raise
+        except PosologyError as error:
+            seen = steps.after_error(stage, error)
+        except Exception as error:  # a defect of ours must end the stage, not spin or kill the loop
+            log.exception("stage failed", extra={"run": run.name, "stage": stage.stage})
+            seen = steps.after_error(stage, Internal(f"{type(error).__name__}; the log of the orchestrator has more"))
+        if seen == stage:
+            return run
+        changed = steps.consequences(run, seen, self.graph)
+        async with self.db.begin() as tx:
+            return await self._write(tx, run, changed)
+
+    async def _hold(self, run: Run, before: Stage, seen: Stage) -> None:
+        """Before a result is written down, it is held: never the other way round."""
+        if self.holds is None or seen.artifact == before.artifact:
+            return
+        await self.holds.hold(run, seen.artifact)
+
+    async def _write(self, tx: Transaction, run: Run, changed: steps.Change) -> Run:
+        at = await now(tx)
+        touched = {s.stage: steps.stamped(s, run.stage(s.stage), at) for s in changed.stages}
+        stages = tuple(touched.get(s.stage, s) for s in run.stages)
+        phase, message = phase_of(stages, cancelled=bool(run.cancel_reason))
+        ended, reductions = at if phase.ended else None, run.reductions + changed.reductions
+        after = replace(run, stages=stages, phase=phase, message=message, ended=ended, reductions=reductions)
+        await records.save(tx, after, touched.values())
+        await records.append_events(tx, after, steps.story(run, after))
+        if phase.ended:
+            await audit.append(
+                tx, actor="orchestrator", action=f"run.{phase.lower()}", subject=run.name, detail={"reason": message}
+            )
+        return after

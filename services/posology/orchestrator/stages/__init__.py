@@ -1,0 +1,35 @@
+"""One driver per stage: where the domain's JSON becomes calls to the service that does the work."""
+
+from collections.abc import Callable, Mapping
+
+from posology.orchestrator.clients import Clients
+from posology.orchestrator.driver import Driver
+from posology.orchestrator.stages.base_model import BaseModel
+from posology.orchestrator.stages.curate import Curate
+from posology.orchestrator.stages.deploy import Deploy
+from posology.orchestrator.stages.evaluate import Evaluate
+from posology.orchestrator.stages.plan import Plan
+from posology.orchestrator.stages.preferences import Preferences
+from posology.orchestrator.stages.review import ReviewData, ReviewPreferences
+from posology.orchestrator.stages.train import Dpo, Merge, Sft
+from posology.orchestrator.stages.verdict import Verdict
+
+_KINDS: Mapping[str, Callable[[Clients], Driver]] = {
+    "plan": Plan,
+    "base-model": BaseModel,
+    "curate": Curate,
+    "review-data": ReviewData,
+    "preferences": Preferences,
+    "review-preferences": ReviewPreferences,
+    "sft": Sft,
+    "dpo": Dpo,
+    "merge": Merge,
+    "evaluate": Evaluate,
+    "verdict": Verdict,
+    "deploy": Deploy,
+}
+
+
+def drivers(clients: Clients) -> dict[str, Driver]:
+    """The driver of every stage in the graph."""
+    return {name: kind(clients) for name, kind in _KINDS.items()}

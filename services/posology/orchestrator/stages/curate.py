@@ -1,0 +1,52 @@
+"""curate: from sources to a data set."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from posology.core import schema
+from posology.orchestrator.clients import Clients
+from posology.orchestrator.domain import Observation, Run, Stage
+from posology.orchestrator.driver import request_id, resource_id
+from posology.orchestrator.stages.jobs import observed
+from posology.v1alpha1 import curation_pb2
+
+
+class Curate:
+    """Curation makes the data set."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._curation = clients.curation
+
+    async def inputs(self, run: Run) -> Mapping[str, Any] | None:
+        """The spec and the bytes behind its URIs; how the result is reviewed does not change it."""
+        checked = await self._curation.CreateDataset(request(run, "check", validate_only=True))
+        return {"spec": schema.to_mapping(checked.spec), "sources": checked.source_sha256}
+
+    async def start(self, run: Run, stage: Stage) -> Observation:
+        """Ask for the data set."""
+        dataset = await self._curation.CreateDataset(request(run, resource_id(run, stage), request_id(run, stage)))
+        return observed(dataset.name, dataset.status)
+
+    async def observe(self, run: Run, stage: Stage) -> Observation:
+        """How the data set stands."""
+        dataset = await self._curation.GetDataset(curation_pb2.GetDatasetRequest(name=stage.resource))
+        return observed(dataset.name, dataset.status)
+
+    async def cancel(self, run: Run, stage: Stage) -> None:
+        """Stop the job."""
+        await self._curation.CancelDataset(curation_pb2.CancelDatasetRequest(name=stage.resource))
+
+
+def request(
+    run: Run, dataset_id: str, repeat: str = "", *, validate_only: bool = False
+) -> curation_pb2.CreateDatasetRequest:
+    """The data set that a run asks for: its curation without reviews and preferences, which come after."""
+    curation = {k: v for k, v in run.spec["curation"].items() if k not in ("review", "preferences")}
+    suites = [suite["uri"] for suite in run.spec["evaluation"].get("suites", [])]
+    return curation_pb2.CreateDatasetRequest(
+        parent=run.parent,
+        dataset_id=dataset_id,
+        spec=schema.parse(curation_pb2.DatasetSpec, {"curation": curation, "suiteUris": suites}),
+        request_id=repeat,
+        validate_only=validate_only,
+    )

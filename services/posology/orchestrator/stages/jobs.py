@@ -1,0 +1,46 @@
+"""What every stage that is a long job of another service shares."""
+
+from posology.core import schema
+from posology.orchestrator.domain import Failure, Observation, State
+from posology.v1alpha1.job_pb2 import JobStatus
+
+_STATES = {
+    JobStatus.PENDING: State.RUNNING,
+    JobStatus.RUNNING: State.RUNNING,
+    JobStatus.PUBLISHING: State.RUNNING,
+    JobStatus.SUCCEEDED: State.SUCCEEDED,
+    JobStatus.FAILED: State.FAILED,
+    JobStatus.CANCELLED: State.FAILED,
+}
+
+
+def observed(name: str, status: JobStatus) -> Observation:
+    """What a job's status means for its stage."""
+    return Observation(
+        _STATES.get(status.state, State.RUNNING),
+        _reason(status),
+        artifact=status.artifact,
+        resource=name,
+        progress=schema.to_mapping(status.progress) if status.HasField("progress") else None,
+        error=_failure(status),
+    )
+
+
+def _reason(status: JobStatus) -> str:
+    if status.state == JobStatus.PENDING:
+        return "queued"
+    if status.state == JobStatus.SUCCEEDED:
+        return "done"
+    if status.state == JobStatus.CANCELLED:
+        return "its job was cancelled"
+    if status.state == JobStatus.FAILED:
+        return status.error.message
+    return status.progress.message or "at work"
+
+
+def _failure(status: JobStatus) -> Failure | None:
+    if status.state == JobStatus.CANCELLED:
+        return Failure("Cancelled", "its job was cancelled")
+    if status.state != JobStatus.FAILED:
+        return None
+    return Failure(status.error.type, status.error.message, status.error.retryable)

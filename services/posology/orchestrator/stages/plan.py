@@ -1,0 +1,47 @@
+"""plan: what training will take, before anything is spent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from posology.core import schema
+from posology.orchestrator.clients import Clients
+from posology.orchestrator.domain import Observation, Run, Stage, State
+from posology.v1alpha1 import training_pb2
+
+
+class Plan:
+    """Asks training for parameters, memory, steps and warnings; the run's story keeps the answer."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._training = clients.training
+
+    async def inputs(self, run: Run) -> Mapping[str, Any] | None:
+        """Planning is cheap and depends on the machine."""
+        return None
+
+    async def start(self, run: Run, stage: Stage) -> Observation:
+        """Plan and be done."""
+        found = await self._training.PlanTraining(request(run.spec))
+        said = f"{found.trainable_parameters:,} of {found.parameters:,} parameters are trained"
+        warned = "; ".join(found.warnings)
+        return Observation(State.SUCCEEDED, f"{said}; {warned}" if warned else said, details=schema.to_mapping(found))
+
+    async def observe(self, run: Run, stage: Stage) -> Observation:
+        """Never needed: `start` ends the stage."""
+        return await self.start(run, stage)
+
+    async def cancel(self, run: Run, stage: Stage) -> None:
+        """Nothing runs."""
+
+
+def request(spec: Mapping[str, Any]) -> training_pb2.PlanTrainingRequest:
+    """The question that a spec asks of the planner."""
+    curation = spec["curation"]
+    share = curation.get("general", {}).get("share", 0.0)
+    mapping = {
+        "baseModel": spec["baseModel"],
+        "training": spec["training"],
+        "rows": round(curation["pairs"] / (1 - share)),
+        "preferenceRows": curation.get("preferences", {}).get("pairs", 0),
+    }
+    return schema.parse(training_pb2.PlanTrainingRequest, mapping)

@@ -1,0 +1,53 @@
+"""preferences: chosen and rejected answers for DPO."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from posology.core import schema
+from posology.orchestrator.clients import Clients
+from posology.orchestrator.domain import Observation, Run, Stage
+from posology.orchestrator.driver import request_id, resource_id
+from posology.orchestrator.stages.jobs import observed
+from posology.v1alpha1 import curation_pb2
+
+
+class Preferences:
+    """Curation makes the preference set from the data set."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._curation = clients.curation
+
+    async def inputs(self, run: Run) -> Mapping[str, Any] | None:
+        """The data set and what is asked of the pairs."""
+        return _spec(run)
+
+    async def start(self, run: Run, stage: Stage) -> Observation:
+        """Ask for the pairs."""
+        request = curation_pb2.CreatePreferenceSetRequest(
+            parent=run.parent,
+            preference_set_id=resource_id(run, stage),
+            spec=schema.parse(curation_pb2.PreferenceSetSpec, _spec(run)),
+            request_id=request_id(run, stage),
+        )
+        made = await self._curation.CreatePreferenceSet(request)
+        return observed(made.name, made.status)
+
+    async def observe(self, run: Run, stage: Stage) -> Observation:
+        """How the pairs stand."""
+        found = await self._curation.GetPreferenceSet(curation_pb2.GetPreferenceSetRequest(name=stage.resource))
+        return observed(found.name, found.status)
+
+    async def cancel(self, run: Run, stage: Stage) -> None:
+        """Stop the job."""
+        await self._curation.CancelPreferenceSet(curation_pb2.CancelPreferenceSetRequest(name=stage.resource))
+
+
+def _spec(run: Run) -> dict[str, Any]:
+    curation = run.spec["curation"]
+    wanted = {k: v for k, v in curation["preferences"].items() if k != "review"}
+    return {
+        "dataset": run.artifact("curate"),
+        "preferences": wanted,
+        "teacher": curation["teacher"],
+        "seed": curation["seed"],
+    }

@@ -1,0 +1,93 @@
+"""review-data, review-preferences: the run waits for experts, and holds nothing while it does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from posology.core import schema
+from posology.orchestrator.clients import Clients
+from posology.orchestrator.domain import Failure, Observation, Run, Stage, State
+from posology.orchestrator.driver import request_id, resource_id
+from posology.v1alpha1 import curation_pb2
+from posology.v1alpha1.curation_pb2 import Review
+
+
+class _Review:
+    """Opens a review in curation and waits; curation's closed reviews wake the run."""
+
+    subject: str
+    """Stage whose artifact is reviewed."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._curation = clients.curation
+
+    def policy(self, run: Run) -> Mapping[str, Any]:
+        """The part of the spec that says how much is reviewed."""
+        raise LookupError(run.uid)
+
+    async def inputs(self, run: Run) -> Mapping[str, Any] | None:
+        """The same set under the same policy needs no second review."""
+        return {"subject": run.artifact(self.subject), "policy": self.policy(run), "seed": run.spec["curation"]["seed"]}
+
+    async def start(self, run: Run, stage: Stage) -> Observation:
+        """Draw the sample and open the review."""
+        request = curation_pb2.CreateReviewRequest(
+            parent=run.parent,
+            review_id=resource_id(run, stage),
+            subject=run.artifact(self.subject),
+            policy=schema.parse(Review.Policy, self.policy(run)),
+            seed=run.spec["curation"]["seed"],
+            request_id=request_id(run, stage),
+        )
+        return _observed(await self._curation.CreateReview(request))
+
+    async def observe(self, run: Run, stage: Stage) -> Observation:
+        """How the review stands."""
+        return _observed(await self._curation.GetReview(curation_pb2.GetReviewRequest(name=stage.resource)))
+
+    async def cancel(self, run: Run, stage: Stage) -> None:
+        """Close the review."""
+        await self._curation.CancelReview(curation_pb2.CancelReviewRequest(name=stage.resource))
+
+
+class ReviewData(_Review):
+    """Review of the data set."""
+
+    subject = "curate"
+
+    def policy(self, run: Run) -> Mapping[str, Any]:
+        """`spec.curation.review`."""
+        found: Mapping[str, Any] = run.spec["curation"]["review"]
+        return found
+
+
+class ReviewPreferences(_Review):
+    """Review of the preference set."""
+
+    subject = "preferences"
+
+    def policy(self, run: Run) -> Mapping[str, Any]:
+        """`spec.curation.preferences.review`."""
+        found: Mapping[str, Any] = run.spec["curation"]["preferences"]["review"]
+        return found
+
+
+def _observed(review: Review) -> Observation:
+    details = {"statement": review.statement, "reviewerKinds": list(review.summary.reviewer_kinds)}
+    if review.state == Review.PASSED:
+        return Observation(State.SUCCEEDED, _bound(review), review.artifact, review.name, details=details)
+    if review.state in (Review.FAILED, Review.CANCELLED):
+        reason = _bound(review) if review.state == Review.FAILED else "the review was closed early"
+        return Observation(
+            State.FAILED, reason, "", review.name, error=Failure("FailedPrecondition", reason), details=details
+        )
+    said = f"{review.summary.rated} of {review.summary.planned} items are rated; posology review next {review.name}"
+    progress = {"done": review.summary.rated, "total": review.summary.planned}
+    return Observation(State.PAUSED, said, resource=review.name, progress=progress)
+
+
+def _bound(review: Review) -> str:
+    summary, policy = review.summary, review.policy
+    return (
+        f"{summary.errors} errors in {summary.rated} items: the error rate is under {summary.upper_bound:.2%} "
+        f"at {policy.confidence:.0%} confidence, wanted under {policy.max_error_rate:.2%}"
+    )

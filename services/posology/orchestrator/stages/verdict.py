@@ -1,0 +1,76 @@
+"""verdict: what the evaluation proves, signed; anything but PASS ends the run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from posology.core import schema
+from posology.orchestrator.clients import Clients
+from posology.orchestrator.domain import Failure, Observation, Run, Stage, State
+from posology.orchestrator.driver import request_id, resource_id
+from posology.v1alpha1 import evaluation_pb2
+from posology.v1alpha1.evaluation_pb2 import Verdict as VerdictMessage
+
+_SIGNED_STAGES = ("review-data", "review-preferences", "sft", "dpo", "merge")
+_LINEAGE = (
+    "base-model",
+    "curate",
+    "review-data",
+    "preferences",
+    "review-preferences",
+    "sft",
+    "dpo",
+    "merge",
+    "evaluate",
+)
+_REGRESSION = ("maxDrop", "maxFlipRateIncrease")
+
+
+class Verdict:
+    """Evaluation recomputes every gate from its items and signs."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._evaluation = clients.evaluation
+
+    async def inputs(self, run: Run) -> Mapping[str, Any] | None:
+        """Never reused: every verdict is a use of the holdout and is counted."""
+        return None
+
+    async def start(self, run: Run, stage: Stage) -> Observation:
+        """Ask for the verdict; it comes at once."""
+        evaluate = run.stage("evaluate")
+        statements = [s.details.get("statement", "") for s in run.stages if s.stage in _SIGNED_STAGES]
+        request = evaluation_pb2.IssueVerdictRequest(
+            parent=run.parent,
+            verdict_id=resource_id(run, stage),
+            evaluation=evaluate.resource if evaluate else "",
+            statements=[s for s in statements if s],
+            lineage=[digest for name in _LINEAGE if (digest := run.artifact(name))],
+            request_id=request_id(run, stage),
+        )
+        return _observed(run, await self._evaluation.IssueVerdict(request))
+
+    async def observe(self, run: Run, stage: Stage) -> Observation:
+        """Read the verdict again."""
+        found = await self._evaluation.GetVerdict(evaluation_pb2.GetVerdictRequest(name=stage.resource))
+        return _observed(run, found)
+
+    async def cancel(self, run: Run, stage: Stage) -> None:
+        """A verdict takes no time."""
+
+
+def _observed(run: Run, verdict: VerdictMessage) -> Observation:
+    gates = [schema.to_mapping(gate) for gate in verdict.gates]
+    details: dict[str, Any] = {"gates": gates, "outcome": VerdictMessage.Outcome.Name(verdict.outcome)}
+    if verdict.outcome == VerdictMessage.PASS:
+        said = f"PASS: all {len(gates)} gates are shown to hold"
+        return Observation(State.SUCCEEDED, said, verdict.artifact, verdict.name, details=details)
+    failed = [gate for gate in verdict.gates if gate.outcome != VerdictMessage.PASS]
+    said = f"{details['outcome']}: " + "; ".join(f"{gate.suite}: {gate.explanation}" for gate in failed)
+    details["onlyRegression"] = all(_is_regression(run, gate) for gate in failed)
+    error = Failure("NotReleased", said)
+    return Observation(State.FAILED, said, verdict.artifact, verdict.name, error=error, details=details)
+
+
+def _is_regression(run: Run, gate: evaluation_pb2.GateResult) -> bool:
+    demands = [g for g in run.spec["evaluation"]["gates"] if g["suite"] == gate.suite]
+    return any(key in demand for demand in demands for key in _REGRESSION)

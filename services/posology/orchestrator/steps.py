@@ -1,0 +1,170 @@
+"""One look at one stage: what it became, and what follows from that for the others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from posology.core.canonical import canonical_digest
+from posology.core.errors import PosologyError
+from posology.core.store import Database, now
+from posology.orchestrator import records
+from posology.orchestrator.domain import Failure, Observation, Run, Stage, State, begin_anew
+from posology.orchestrator.driver import Driver
+from posology.orchestrator.graph import GRAPH, MAX_ATTEMPTS, Node, behind, needs_of
+
+FOREVER = 3600.0
+"""Seconds until a paused run is looked at although nobody woke it: the net under a lost wake-up."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Stages that a step changed, the one looked at first."""
+
+    stages: tuple[Stage, ...]
+    reductions: int = 0
+    """1 if training begins anew at a lower intensity."""
+
+
+def movable(run: Run, graph: tuple[Node, ...] = GRAPH) -> Iterator[Stage]:
+    """Stages worth a look: not ended, and everything that they need is done."""
+    if run.cancel_reason or any(s.state is State.FAILED for s in run.stages):
+        yield from (s for s in run.stages if not s.state.ended)
+        return
+    done = {s.stage for s in run.stages if s.state is State.SUCCEEDED}
+    wanted = {s.stage for s in run.stages}
+    for stage in run.stages:
+        needs = {n for n in needs_of(stage.stage, run.spec, graph) if n in wanted}
+        if not stage.state.ended and needs <= done:
+            yield stage
+
+
+async def look(db: Database, driver: Driver, run: Run, stage: Stage) -> Stage:
+    """The stage as it is now: cancelled, reused, started, or moved on by its service."""
+    if reason := _why_stop(run):
+        if stage.resource:
+            await driver.cancel(run, stage)
+        return replace(stage, state=State.CANCELLED, reason=reason)
+    if stage.state is not State.WAITING:
+        return _seen(stage, await driver.observe(run, stage))
+    async with db.read() as tx:
+        if stage.retry_at and stage.retry_at > await now(tx):
+            return stage
+    inputs = await driver.inputs(run)
+    digest = canonical_digest({"stage": stage.stage, "inputs": inputs}) if inputs is not None else ""
+    if digest and (earlier := await _reusable(db, run, stage, digest)):
+        return earlier
+    begun = replace(stage, attempt=stage.attempt + 1, input_digest=digest, retry_at=None, error=None)
+    return _seen(begun, await driver.start(run, begun))
+
+
+def after_error(stage: Stage, error: PosologyError) -> Stage:
+    """A service that is away is waited for; any other error ends the stage."""
+    if error.retryable:
+        return replace(stage, reason=f"waiting: {error.message}")
+    return replace(stage, state=State.FAILED, reason=error.message, error=Failure(type(error).__name__, error.message))
+
+
+def consequences(run: Run, seen: Stage, graph: tuple[Node, ...] = GRAPH) -> Change:
+    """What follows from a stage's new state: a retry, a lower dose, or nothing."""
+    if seen.state is not State.FAILED:
+        return Change((seen,))
+    if seen.error and seen.error.retryable and seen.attempt < MAX_ATTEMPTS:
+        pause = 2.0**seen.attempt
+        reason = f"attempt {seen.attempt} failed: {seen.reason}; next attempt in {pause:.0f} s"
+        return Change((replace(begin_anew(seen, reason=reason), error=seen.error, details={"pause": pause}),))
+    if _may_reduce(run, seen):
+        return _lower_dose(run, seen, graph)
+    return Change((seen,))
+
+
+def stamped(stage: Stage, before: Stage | None, at: datetime) -> Stage:
+    """The stage with the times of the transition, by the database's clock."""
+    begins = stage.state is not State.WAITING and (before is None or before.attempt != stage.attempt)
+    started = at if begins else stage.started
+    ended = at if stage.state.ended and stage.ended is None else stage.ended
+    retry_at = at + timedelta(seconds=stage.details["pause"]) if "pause" in stage.details else stage.retry_at
+    details = {k: v for k, v in stage.details.items() if k != "pause"}
+    return replace(stage, started=started, ended=ended, retry_at=retry_at, details=details)
+
+
+def story(before: Run, after: Run) -> list[tuple[str, str, str]]:
+    """Every transition between two states of a run as (stage, state, reason); progress alone is no event."""
+    told = []
+    for stage in after.stages:
+        old = before.stage(stage.stage)
+        if old is None or (old.state, old.attempt) != (stage.state, stage.attempt) or _says_more(old, stage):
+            told.append((stage.stage, stage.state.value, stage.reason))
+    if before.phase != after.phase:
+        told.append(("", after.phase.value, after.message))
+    return told
+
+
+def rest_of(run: Run, *, at: datetime, graph: tuple[Node, ...] = GRAPH) -> float | None:
+    """Seconds until the run is worth another pass; None when it ended."""
+    if run.phase.ended:
+        return None
+    return min((_rest_of_stage(stage, at) for stage in movable(run, graph)), default=FOREVER)
+
+
+def _rest_of_stage(stage: Stage, at: datetime) -> float:
+    if stage.state is State.WAITING:  # for its next attempt, or for a service that is away
+        return max(0.05, (stage.retry_at - at).total_seconds()) if stage.retry_at else 1.0
+    if stage.state is State.PAUSED:
+        return FOREVER
+    # Young stages are watched closely, old ones at a twentieth of their age: the delay that this adds stays under 5%.
+    age = (at - stage.started).total_seconds() if stage.started else 0.0
+    return min(5.0, max(0.2, age / 20))
+
+
+def _says_more(old: Stage, new: Stage) -> bool:
+    return new.state is State.WAITING and old.reason != new.reason
+
+
+def _why_stop(run: Run) -> str:
+    if run.cancel_reason:
+        return f"cancelled: {run.cancel_reason}"
+    failed = next((s for s in run.stages if s.state is State.FAILED), None)
+    return f"not needed: {failed.stage} failed" if failed else ""
+
+
+def _seen(stage: Stage, seen: Observation) -> Stage:
+    return replace(
+        stage,
+        state=seen.state,
+        reason=seen.reason,
+        artifact=seen.artifact or stage.artifact,
+        resource=seen.resource or stage.resource,
+        progress=seen.progress,
+        error=seen.error,
+        details=dict(seen.details) or stage.details,
+    )
+
+
+async def _reusable(db: Database, run: Run, stage: Stage, digest: str) -> Stage | None:
+    async with db.read() as tx:
+        found = await records.reusable(tx, run.namespace, stage.stage, digest)
+    if found is None:
+        return None
+    return replace(
+        stage,
+        state=State.SUCCEEDED,
+        reason=f"reused: {found.resource or 'an earlier run'} had the same inputs",
+        resource=found.resource,
+        artifact=found.artifact,
+        reused=True,
+        input_digest=digest,
+        details=found.details,
+    )
+
+
+def _may_reduce(run: Run, seen: Stage) -> bool:
+    policy = run.spec["evaluation"].get("onRegression")
+    only_regression = bool(seen.details.get("onlyRegression"))
+    return bool(policy) and only_regression and policy["reduceIntensity"] and run.reductions < policy["attempts"]
+
+
+def _lower_dose(run: Run, verdict: Stage, graph: tuple[Node, ...]) -> Change:
+    again = behind("sft", run.spec, graph)
+    reason = f"trained again at half the intensity, since {verdict.reason}"
+    reset = tuple(begin_anew(s, reason=reason) for s in run.stages if s.stage in again and s.stage != verdict.stage)
+    return Change((begin_anew(verdict, reason=reason), *reset), reductions=1)

@@ -1,0 +1,98 @@
+"""The catalog over real gRPC: what exists, what it was made from, who holds it."""
+
+from __future__ import annotations  # the AsyncStub names exist for type checkers only
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from posology.catalog import app
+from posology.catalog.settings import Settings
+from posology.core.artifacts import ArtifactStore
+from posology.core.errors import InvalidInput, NotFound
+from posology.core.rpc import client, server
+from posology.core.rpc.auth import read_token
+from posology.v1alpha1 import catalog_pb2 as pb
+from posology.v1alpha1 import catalog_pb2_grpc
+
+PARENT = "namespaces/default"
+
+
+@pytest.fixture
+async def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[catalog_pb2_grpc.CatalogAsyncStub]:
+    monkeypatch.setenv("POSOLOGY_DATA_DIR", str(tmp_path))
+    (tmp_path / "token").write_text("secret-token-of-this-test")
+    settings = Settings()
+    async with AsyncExitStack() as stack:
+        built = await app.build(stack)
+        runner = server.Server(name="catalog", settings=settings, add=built.add, service_names=built.service_names)
+        address = await stack.enter_async_context(server.running(runner))
+        token = read_token(settings.token_file)
+        channel = await stack.enter_async_context(client.channel(address, token=token, service="catalog"))
+        yield catalog_pb2_grpc.CatalogStub(channel)
+
+
+def publish(root: Path, text: str, kind: str, *parents: str) -> pb.Artifact:
+    folder = root / f"draft-{text}"
+    folder.mkdir()
+    (folder / "file.txt").write_text(text)
+    store = ArtifactStore(f"file://{root}/artifacts/candidates")
+    digest = store.publish(folder, kind=kind, producer="test/0", parents=parents)
+    return pb.Artifact(digest=digest, kind=kind, parents=parents, producer="test/0", size_bytes=len(text))
+
+
+async def register(catalog: catalog_pb2_grpc.CatalogAsyncStub, artifact: pb.Artifact) -> pb.Artifact:
+    return await catalog.CreateArtifact(pb.CreateArtifactRequest(parent=PARENT, artifact=artifact))
+
+
+async def test_lineage_is_walked_both_ways(catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path) -> None:
+    data = await register(catalog, publish(tmp_path, "data", "dataset"))
+    base = await register(catalog, publish(tmp_path, "base", "base-model"))
+    adapter = await register(catalog, publish(tmp_path, "adapter", "adapter", data.digest, base.digest))
+    model = await register(catalog, publish(tmp_path, "model", "model", adapter.digest, base.digest))
+    up = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=model.name, direction="ANCESTORS"))
+    assert next(a.kind for a in up.artifacts) == "model"
+    assert {a.digest for a in up.artifacts} == {model.digest, adapter.digest, base.digest, data.digest}
+    down = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=data.name, direction="DESCENDANTS"))
+    assert [a.kind for a in down.artifacts] == ["dataset", "adapter", "model"]
+
+
+async def test_registering_twice_returns_the_first_entry(
+    catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path
+) -> None:
+    artifact = publish(tmp_path, "data", "dataset")
+    assert await register(catalog, artifact) == await register(catalog, artifact)
+
+
+async def test_a_pin_keeps_what_it_was_made_from_and_the_rest_goes(
+    catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path
+) -> None:
+    data = await register(catalog, publish(tmp_path, "data", "dataset"))
+    adapter = await register(catalog, publish(tmp_path, "adapter", "adapter", data.digest))
+    loose = await register(catalog, publish(tmp_path, "loose", "adapter", data.digest))
+    await catalog.PinArtifact(pb.PinArtifactRequest(name=adapter.name, holder="namespaces/default/fineTuneRuns/r"))
+    request = pb.CollectGarbageRequest(parent=PARENT, older_than_seconds=0, validate_only=True)
+    assert list((await catalog.CollectGarbage(request)).digests) == [loose.digest]
+    request.validate_only = False
+    await catalog.CollectGarbage(request)
+    with pytest.raises(NotFound, match="there is no artifact"):
+        await catalog.GetArtifact(pb.GetArtifactRequest(name=loose.name))
+    store = ArtifactStore(f"file://{tmp_path}/artifacts/candidates")
+    assert not store.exists(loose.digest)
+    assert store.exists(adapter.digest)
+    assert store.exists(data.digest)
+
+
+async def test_a_wrong_digest_or_name_is_said(catalog: catalog_pb2_grpc.CatalogAsyncStub) -> None:
+    with pytest.raises(InvalidInput, match=r"artifact\.digest.*sha256"):
+        await register(catalog, pb.Artifact(digest="abc", kind="dataset"))
+    with pytest.raises(InvalidInput, match="not like namespaces/default/artifacts"):
+        await catalog.GetArtifact(pb.GetArtifactRequest(name="nonsense"))
+
+
+async def test_quarantine_names_its_reason(catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path) -> None:
+    data = await register(catalog, publish(tmp_path, "data", "dataset"))
+    request = pb.QuarantineArtifactRequest(name=data.name, reason="label recalled")
+    assert (await catalog.QuarantineArtifact(request)).quarantine_reason == "label recalled"
