@@ -7,7 +7,7 @@ from itertools import zip_longest
 from .domain import Drop, Pair, Section, make_pair
 from .teachers import Answer, Draft, Task, Teacher
 
-SIBLINGS = 8  # other sections of the label that a task carries along
+SIBLINGS = 16  # other sections of the label that a task carries along
 
 
 def draw(seed: int, *about: str) -> bytes:

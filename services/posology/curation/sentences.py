@@ -53,7 +53,7 @@ def _trimmed(sentence: str, section: Section) -> str:
 def _is_prose(sentence: str) -> bool:
     words = sentence.split()
     return (
-        5 <= len(words) <= 60
+        4 <= len(words) <= 60
         and sentence[0].isupper()
         and sentence[-1] == "."
         and sentence.count("(") == sentence.count(")")
@@ -73,11 +73,12 @@ def _two_headings(words: list[str]) -> bool:
     )
 
 
-def stands_alone(sentence: str, drug: str) -> bool:
-    """Whether a reader who sees only this sentence knows what it is about."""
-    return not _LEANS_BACK.match(sentence) and bool(drug)
+def leans_back(sentence: str) -> bool:
+    """Whether the sentence needs the one before it: "It", "These", "However"."""
+    return bool(_LEANS_BACK.match(sentence))
 
 
-def short_name(drug: str) -> str:
-    """The drug as a question names it: "atorvastatin calcium trihydrate" stays; only spaces are tidied."""
-    return " ".join(drug.split())
+def spelled(drug: str, sentence: str) -> str:
+    """The drug as the sentence spells it ("Chalkefenn"), or as it is known; capitals throughout are no spelling."""
+    found = re.search(rf"\b{re.escape(drug)}\b", sentence, re.IGNORECASE)
+    return found.group() if found and not found.group().isupper() else drug

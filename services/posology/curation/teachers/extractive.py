@@ -6,7 +6,7 @@ check of which half carry one edited fact, what the section says on a population
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -15,13 +15,14 @@ from ..domain import Section
 from ..edits import edits
 from ..facts import COMMON_DRUGS, QUANTITY
 from ..recipe import Style
-from ..sentences import short_name, stands_alone, usable_sentences
+from ..sentences import leans_back, spelled, usable_sentences
 from ..text import normal, without_references
 from . import Answer, Draft, Task, asked, open_book
 from .patterns import NAMES, PATTERNS, Pattern
 
 QUESTION_TYPES = (*NAMES, "gap", "check", "population", "interaction", "summary")
 
+_PLENTIFUL = frozenset({"gap", "open-book/gap", "check"})  # every second sentence gives one: rarer types go first
 _INTERACTION_CODES = frozenset({"34073-7", "43685-7", "34070-3", "34071-1"})
 _GROUPS = {
     "pregnant women": r"\bpregnan",
@@ -40,7 +41,7 @@ class ExtractiveTeacher:
     style: Style = Style.SENTENCES
     question_types: tuple[str, ...] = ()
     seed: int = 0
-    per_section: int = 12
+    per_section: int = 24
     excerpt_words: int = 60
 
     @property
@@ -50,86 +51,79 @@ class ExtractiveTeacher:
     def teach(self, tasks: Sequence[Task]) -> Iterator[Answer]:
         """Drafts of each section with the question types taking turns, so that a limit keeps all of them."""
         for task in tasks:
-            yield Answer(task, tuple(_interleaved(self._drafts(task)))[: self.per_section])
+            yield Answer(task, tuple(self._in_turns(task))[: self.per_section])
+
+    def _in_turns(self, task: Task) -> Iterator[Draft]:
+        by_type: dict[str, list[Draft]] = {}
+        for draft in self._drafts(task):
+            by_type.setdefault(draft.question_type, []).append(draft)
+        order = sorted(by_type, key=lambda kind: (kind in _PLENTIFUL, self._draw(task.section.id, kind)))
+        for turn in zip_longest(*(by_type[kind] for kind in order)):
+            yield from (draft for draft in turn if draft)
 
     def _drafts(self, task: Task) -> Iterator[Draft]:
         wanted = set(self.question_types or QUESTION_TYPES)
         sentences = usable_sentences(task.section)
-        closed = self.style is not Style.OPEN_BOOK
-        opened = self.style is not Style.SENTENCES
         for fact in self._facts(task.section, sentences, wanted):
-            if opened and fact.short:
-                yield self._open(task, sentences, fact)
-            if closed and fact.stands_alone:
-                yield Draft(asked(fact.question), fact.sentence, fact.kind, fact.evidence)
-        if closed:
+            if self.style is not Style.SENTENCES:
+                yield from self._open(task, sentences, fact)
+            if self.style is not Style.OPEN_BOOK and not leans_back(fact.sentence):
+                question = fact.questions[self._draw(task.section.id, fact.kind) % len(fact.questions)]
+                yield Draft(asked(question), fact.sentence, fact.kind, fact.evidence)
+        if self.style is not Style.OPEN_BOOK:
             yield from self._statements(task.section, sentences, wanted)
 
     def _facts(self, section: Section, sentences: Sequence[str], wanted: set[str]) -> Iterator["_Fact"]:
+        """Facts by pattern, and gaps in the sentences that no pattern knows."""
+        known: set[str] = set()
         for pattern in PATTERNS:
-            if pattern.name in wanted and (not pattern.codes or section.code in pattern.codes or not section.code):
-                yield from self._matches(section, sentences, pattern)
+            if not pattern.codes or section.code in pattern.codes or not section.code:
+                found = list(_matches(section, sentences, pattern))
+                known.update(fact.evidence for fact in found)
+                yield from found if pattern.name in wanted else ()
         if "gap" in wanted:
-            yield from self._gaps(section, sentences)
-
-    def _matches(self, section: Section, sentences: Sequence[str], pattern: Pattern) -> Iterator["_Fact"]:
-        """Facts that one sentence states; two sentences with different values would make the question ambiguous."""
-        found: dict[str, dict[str, _Fact]] = {}
-        for evidence in sentences:
-            fact = self._match(section, evidence, pattern)
-            if fact:
-                found.setdefault(fact.question, {}).setdefault(normal(fact.short), fact)
-        yield from (fact for values in found.values() if len(values) == 1 for fact in values.values())
-
-    def _match(self, section: Section, evidence: str, pattern: Pattern) -> "_Fact | None":
-        sentence = without_references(evidence)
-        match = pattern.expression.search(sentence)
-        groups = match.groupdict("") if match else {}
-        answer = _tidy(groups.get("answer") or groups.get("second", ""))
-        if not answer or "respectively" in sentence:
-            return None
-        subject = groups.get("subject", "").casefold()
-        asks = self._pick(pattern.questions, section.id, pattern.name, subject)
-        question = asks.format(drug=short_name(section.drug), subject=subject)
-        return _Fact(pattern.name, question, answer, sentence, evidence, stands_alone(sentence, section.drug))
+            yield from self._gaps(section, [s for s in sentences if s not in known])
 
     def _gaps(self, section: Section, sentences: Sequence[str]) -> Iterator["_Fact"]:
         """A sentence with one quantity taken out; the quantity is the answer."""
         for evidence in sentences:
             sentence = without_references(evidence)
             values = list(QUANTITY.finditer(sentence))
-            if not values or not stands_alone(sentence, section.drug):
+            if not values or leans_back(sentence):
                 continue
             value = values[self._draw(section.id, evidence) % len(values)]
             if sentence.count(value.group()) == 1:
                 gapped = f"{sentence[: value.start()]}____{sentence[value.end() :]}"
-                where = f"the label of {short_name(section.drug)}"
+                where = f"the label of {spelled(section.drug, sentence)}"
                 question = f'Which value is missing in this statement from {where}: "{gapped}"'
-                yield _Fact("gap", question, value.group(), sentence, evidence, True)
+                yield _Fact("gap", (question,), value.group(), sentence, evidence)
 
-    def _open(self, task: Task, sentences: Sequence[str], fact: "_Fact") -> Draft:
-        return Draft(
-            open_book(self._excerpt(task, sentences, fact.evidence), fact.question),
-            f"The answer is {fact.short}.",
-            f"open-book/{fact.kind}",
-            fact.evidence,
-        )
+    def _open(self, task: Task, sentences: Sequence[str], fact: "_Fact") -> Iterator[Draft]:
+        """One draft per way to ask, each with an excerpt of its own: reading is learned from many excerpts."""
+        for variant, question in enumerate(fact.questions):
+            excerpt = self._excerpt(task, sentences, fact.evidence, variant)
+            kind = f"open-book/{fact.kind}"
+            yield Draft(open_book(excerpt, question), f"The answer is {fact.short}.", kind, fact.evidence)
 
-    def _excerpt(self, task: Task, sentences: Sequence[str], evidence: str) -> list[str]:
-        """The evidence among its neighbours and other sections' sentences, in an order that does not give it away."""
-        place = list(sentences).index(evidence)
-        near = [s for _, s in sorted(enumerate(sentences), key=lambda one: abs(one[0] - place)) if s != evidence]
-        far = [s for sibling in task.siblings[:8] for s in usable_sentences(sibling)[:1] if s != evidence]
+    def _excerpt(self, task: Task, sentences: Sequence[str], evidence: str, variant: int) -> list[str]:
+        """The evidence among sentences of its section and of others, in an order that does not give it away."""
+
+        def drawn(sentence: str) -> int:
+            return self._draw(task.section.id, evidence, str(variant), sentence)
+
+        near = [s for s in sentences if s != evidence]
+        far = [s for sibling in task.siblings for s in usable_sentences(sibling)[:1] if s != evidence]
         chosen, words = [evidence], len(evidence.split())
-        for sentence in near[:4] + sorted(far, key=lambda s: self._draw(evidence, s))[:2]:
-            if words + len(sentence.split()) <= self.excerpt_words and sentence not in chosen:
+        for sentence in sorted(near, key=drawn)[:2] + sorted(far, key=drawn)[:2]:
+            fits = words + len(sentence.split()) <= self.excerpt_words and len(chosen) < 4
+            if fits and sentence not in chosen:
                 chosen.append(sentence)
                 words += len(sentence.split())
-        return [without_references(s) for s in sorted(chosen, key=lambda s: self._draw(task.section.id, s))]
+        return [without_references(s) for s in sorted(chosen, key=drawn)]
 
     def _statements(self, section: Section, sentences: Sequence[str], wanted: set[str]) -> Iterator[Draft]:
-        drug = short_name(section.drug)
-        alone = [s for s in sentences if stands_alone(without_references(s), section.drug)]
+        drug = section.drug
+        alone = [s for s in sentences if not leans_back(without_references(s))]
         if "population" in wanted:
             yield from self._about_groups(drug, alone)
         if "interaction" in wanted:
@@ -183,9 +177,6 @@ class ExtractiveTeacher:
         if len(taken) > 1:
             yield Draft(asked(f"{asks}{named}."), " ".join(taken), "summary", " ".join(sentences[: len(taken)]))
 
-    def _pick(self, options: Sequence[str], *about: str) -> str:
-        return options[self._draw(*about) % len(options)]
-
     def _draw(self, *about: str) -> int:
         """A number that depends on the seed and on what it is about: no state, so no order of calls matters."""
         digest = hashlib.blake2b("\x1f".join((str(self.seed), *about)).encode(), digest_size=8).digest()
@@ -194,20 +185,35 @@ class ExtractiveTeacher:
 
 @dataclass(frozen=True)
 class _Fact:
+    """Something that one sentence states, and the ways to ask for it."""
+
     kind: str
-    question: str
+    questions: tuple[str, ...]
     short: str
     sentence: str
     evidence: str
-    stands_alone: bool
 
 
-def _interleaved(drafts: Iterable[Draft]) -> Iterator[Draft]:
-    by_type: dict[str, list[Draft]] = {}
-    for draft in drafts:
-        by_type.setdefault(draft.question_type, []).append(draft)
-    for turn in zip_longest(*by_type.values()):
-        yield from (draft for draft in turn if draft)
+def _matches(section: Section, sentences: Sequence[str], pattern: Pattern) -> Iterator[_Fact]:
+    """Facts that one sentence states; two sentences with different values would make the question ambiguous."""
+    found: dict[str, dict[str, _Fact]] = {}
+    for evidence in sentences:
+        fact = _match(section, evidence, pattern)
+        if fact:
+            found.setdefault(fact.questions[0].casefold(), {}).setdefault(normal(fact.short), fact)
+    yield from (fact for values in found.values() if len(values) == 1 for fact in values.values())
+
+
+def _match(section: Section, evidence: str, pattern: Pattern) -> _Fact | None:
+    sentence = without_references(evidence)
+    match = pattern.expression.search(sentence)
+    groups = match.groupdict("") if match else {}
+    answer = _tidy(groups.get("answer") or groups.get("second", ""))
+    if not answer or "respectively" in sentence:
+        return None
+    drug, subject = spelled(section.drug, sentence), groups.get("subject", "").casefold()
+    questions = tuple(asks.format(drug=drug, subject=subject) for asks in pattern.questions)
+    return _Fact(pattern.name, questions, answer, sentence, evidence)
 
 
 def _tidy(answer: str) -> str:

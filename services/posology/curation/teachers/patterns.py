@@ -89,6 +89,7 @@ PATTERNS = (
         rf"\bbioavailability\b[^.;]{{0,80}}?\b(?:is|was|of)\s{_ABOUT}(?P<answer>{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:%|percent))",
         "What is the bioavailability of {drug}?",
         "Which share of {drug} becomes available to the body?",
+        "How much of an oral dose of {drug} reaches the blood?",
     ),
     _pattern(
         "protein-binding",
@@ -96,6 +97,7 @@ PATTERNS = (
         r"|\b[Pp]rotein binding\b[^.;]{0,60}?\b(?:is|was|of)\s(?:approximately |about )?(?P<second>\d[\d.]*\s?%)",
         "How strongly is {drug} bound to plasma proteins?",
         "Which share of {drug} is bound to plasma proteins?",
+        "How much of {drug} in the blood is bound to proteins?",
     ),
     _pattern(
         "peak-time",
@@ -103,12 +105,14 @@ PATTERNS = (
         rf"(?P<answer>{_N}(?:\s?(?:-|–|to|and)\s?{_N})?\s?(?:hours?|minutes?|days?))",
         "When does {drug} reach its peak concentration?",
         "How long after a dose is the concentration of {drug} highest?",
+        "At what time does the level of {drug} peak?",
     ),
     _pattern(
         "metabolism",
         r"(?<![Dd]rugs )(?<![Ss]ubstrates )\bmetabolized (?:primarily |mainly |extensively |predominantly |partly )?(?:by|via|through)(?: the)? (?P<answer>[^.,;:()]{3,80})",
         "How is {drug} metabolized?",
         "By what is {drug} broken down?",
+        "What breaks {drug} down?",
         codes="43682-4 34090-1 34073-7",
     ),
     _pattern(
@@ -116,6 +120,7 @@ PATTERNS = (
         rf"(?P<answer>{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?%) of (?:the |an |a )?[^.;]{{0,50}}?dose[^.;]{{0,60}}?(?:excreted|recovered|eliminated)[^.;]{{0,40}}? urine",
         "How much of a dose of {drug} leaves the body in urine?",
         "Which share of a {drug} dose is excreted in the urine?",
+        "What part of a {drug} dose do the kidneys excrete?",
     ),
     _pattern(
         "drug-class",
@@ -123,19 +128,46 @@ PATTERNS = (
         r"antibiotic|antibody|agent|diuretic|steroid|hormone|vaccine|analgesic|antidepressant|anticoagulant|enzyme|class)\b)",
         "What kind of drug is {drug}?",
         "To which class of drugs does {drug} belong?",
+        "What sort of medicine is {drug}?",
         codes="34089-3 43679-0 34090-1 34067-9",
+    ),
+    _pattern(
+        "target",
+        r"\b(?:inhibitor|blocker|antagonist|agonist|activator|modulator) of (?:the )?(?P<answer>[^.,;()]{3,60}?)(?:[.,;(]|$| and | that | which )",
+        "What does {drug} act on?",
+        "Which target does {drug} have?",
+        "At which target in the body does {drug} work?",
+        codes="43679-0 34090-1 34089-3",
+    ),
+    _pattern(
+        "strength",
+        rf"^(?:Each|One) [^.;]{{3,60}}? contains (?P<answer>{_ONE})",
+        "How much {drug} does one unit contain?",
+        "How strong is {drug}?",
+        "What is the strength of {drug}?",
+        codes="43678-2 34089-3 34069-5",
+    ),
+    _pattern(
+        "harm",
+        r"\b(?:can|may) cause (?P<answer>[^.;:()]{3,80}?)(?:[.;(]|$)",
+        "What can {drug} cause?",
+        "Which harm does the label of {drug} warn of?",
+        "What should patients on {drug} be warned about?",
+        codes="43685-7 34071-1 34066-1",
     ),
     _pattern(
         "common-reactions",
         rf"\b[Mm]ost (?:common|frequent)(?:ly)?[^.;:]{{0,120}}?(?:adverse|side) (?:drug )?(?:reactions|events|effects)[^.;:]{{0,120}}?\b(?:are|were|include[sd]?|is|was):? {_REST}(?:[.;]|$)",
         "What are the most common adverse reactions to {drug}?",
         "Which side effects of {drug} are seen most often?",
+        "What do patients on {drug} complain of most often?",
     ),
     _pattern(
         "storage",
         r"(?:^|[a-z,] )(?:[Ss]tore|should be stored|must be stored) (?:[a-z]{1,12} ){0,4}?(?P<answer>(?:at|between|below|under|in|refrigerated|upright|above|out of) [^.;()]{3,90}?)(?:[.;(]|$)",
         "How should {drug} be stored?",
         "Under which conditions is {drug} kept?",
+        "Where and how is {drug} kept?",
         codes="44425-7 34069-5 43678-2 53413-1 34068-7 42231-1",
     ),
     _pattern(
@@ -143,12 +175,14 @@ PATTERNS = (
         r"\bSchedule (?P<answer>I{1,3}|IV|V)\b",
         "In which schedule of controlled substances is {drug}?",
         "Under which schedule is {drug} controlled?",
+        "Which controlled-substance schedule applies to {drug}?",
     ),
     _pattern(
         "overdose-signs",
         rf"\b(?:[Oo]verdos(?:e|age))\b[^.;:]{{0,120}}?\b(?:include[sd]?|consists? of):? {_REST}(?:[.;]|$)",
         "What are the signs of an overdose of {drug}?",
         "What happens after an overdose of {drug}?",
+        "How does an overdose of {drug} show?",
         codes="34088-5",
     ),
     _pattern(
@@ -156,12 +190,14 @@ PATTERNS = (
         rf"^Monitor (?:for )?{_REST}(?:[.;]|$)",
         "What should be monitored in patients who take {drug}?",
         "What has to be watched during treatment with {drug}?",
+        "What needs monitoring under {drug}?",
     ),
     _pattern(
         "avoid-with",
         rf"\b[Aa]void (?:the )?(?:concomitant |concurrent |simultaneous )?(?:use|coadministration|administration|intake)?[^.;]{{0,60}}?(?<!patients )\bwith {_REST}(?:[.;,]|$)",
         "With what should {drug} not be combined?",
         "What must be avoided together with {drug}?",
+        "What should a patient on {drug} stay away from?",
         codes="34073-7 43685-7",
     ),
     _pattern(
@@ -170,6 +206,7 @@ PATTERNS = (
         r"with (?:food|meals|a meal|milk|water)|without food|on an empty stomach|(?:before|after) (?:meals|breakfast|a meal))",
         "Should {drug} be taken with food?",
         "How is {drug} taken with respect to meals?",
+        "How does {drug} go with meals?",
         codes="34068-7 34076-0",
     ),
     _pattern(
@@ -177,6 +214,7 @@ PATTERNS = (
         r"\bnot been established in (?P<answer>[^.;:]{3,90}?)(?:[.;:]|$)",
         "In whom have safety and effectiveness of {drug} not been established?",
         "For which patients is {drug} not established as safe and effective?",
+        "Who has not been shown to be safe on {drug}?",
         codes="34081-0 34068-7 34067-9 34082-8",
     ),
     _pattern(
@@ -184,12 +222,14 @@ PATTERNS = (
         rf"^(?P<subject>[A-Z][a-z]+(?: [a-z]+){{0,3}}) (?:occurred|was reported|were reported|was observed|were observed) in (?P<answer>{_ABOUT}{_N}\s?%) of (?:the )?(?:patients|subjects)",
         "What share of patients on {drug} had {subject}?",
         "How frequent is {subject} with {drug}?",
+        "How many patients on {drug} experienced {subject}?",
     ),
     _pattern(
         "duration",
         rf"\b(?:[Dd]uration of (?:treatment|therapy))\b[^.;]{{0,40}}?(?:is |of |for )?{_ABOUT}(?P<answer>{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:days?|weeks?|months?))",
         "How long is treatment with {drug}?",
         "For how long is {drug} given?",
+        "How many days or weeks does treatment with {drug} take?",
         codes="34068-7",
     ),
 )
