@@ -1,12 +1,80 @@
-# One word per intent; `make help` lists them.
+# One word per intent; `make help` lists them. Everything that a target needs is made by it.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-PY := .venv/dev/bin/python
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV := .venv/tools/bin/uv
+UV_VERSION := 0.13.9
+BIN := .venv/dev/bin
+
+# Where wheels lie beside the package index, if anywhere (pip's own variable is honoured).
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# `make demo TORCH_BACKEND=cpu` takes PyTorch's own CPU build; empty takes a wheel at hand, else the one of the package index.
+TORCH_BACKEND ?=
+TORCH := $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND))
+
+ROLES := control worker engine-cpu dev
+ENVIRONMENTS := $(ROLES:%=.venv/%/.made)
 
 .PHONY: help
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+.PHONY: demo
+demo: .venv/control/.made .venv/worker/.made .venv/engine-cpu/.made ## Labels to a released model that answers, on this machine: about 15 minutes after installation.
+	.venv/control/bin/python examples/demo.py
+
+.PHONY: test
+test: check $(ENVIRONMENTS) system ## Checks, then every test; prints the slowest.
+	$(BIN)/python -m pytest $(PYTEST)
+
+.PHONY: check
+check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code, breaking changes of the contract.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy services tests benchmarks examples
+	$(BIN)/lint-imports
+	$(BIN)/python protos/generate.py --check
 
 .PHONY: gen
-gen: ## Generate services/posology/v1alpha1 from protos/ and lint the contract.
-	PATH="$(CURDIR)/.venv/dev/bin:$$PATH" $(PY) protos/generate.py
+gen: .venv/dev/.made ## Generate services/posology/v1alpha1 from protos/ and lint the contract.
+	$(BIN)/python protos/generate.py
+
+.PHONY: bench
+bench: $(ENVIRONMENTS) system ## Run every benchmark; each prints what it measured, with versions and machine.
+	for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+
+.PHONY: lock
+lock: $(UV) ## Resolve requirements/*.in into one pinned lock per role.
+	$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header --no-emit-find-links requirements/control.in -o requirements/control.txt
+	for role in worker dev; do \
+	  $(UV) pip compile -q --python-version 3.11 --no-annotate --no-header --no-emit-find-links requirements/$$role.in -o requirements/$$role.txt; done
+	$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header --no-emit-find-links requirements/engine-cpu.in \
+	  --override requirements/engine-cpu-overrides.txt -o requirements/engine-cpu.txt
+	sed -i 's/+cpu$$//' requirements/*.txt  # which build of torch to take is the machine's business
+
+.PHONY: clean
+clean: ## Remove what was built; environments stay (`rm -r .venv` removes them).
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# --- set-up ------------------------------------------------------------------------------------------
+
+$(UV):
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv/tools
+	.venv/tools/bin/pip install -q uv==$(UV_VERSION)
+
+# The engine's environment holds vLLM alone; the others also hold this project. Byte code is compiled once: importing
+# torch and vLLM without it costs several seconds in every process.
+.venv/%/.made: requirements/%.txt pyproject.toml | $(UV)
+	$(UV) venv -q --allow-existing --python $(PYTHON) .venv/$*
+	VIRTUAL_ENV=.venv/$* $(UV) pip sync -q --compile-bytecode $(TORCH) requirements/$*.txt
+	$(if $(filter engine-cpu,$*),,VIRTUAL_ENV=.venv/$* $(UV) pip install -q --no-deps -e .)
+	touch $@
+
+.PHONY: system
+system: # What tests use beside Python: PostgreSQL's programs.
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qqy postgresql >/dev/null; } || \
+	  echo "PostgreSQL is not installed: its tests will be skipped"
