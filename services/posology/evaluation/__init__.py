@@ -1,0 +1,1 @@
+"""From weights to evidence, and from evidence to a signed verdict."""

@@ -1,0 +1,186 @@
+"""What is scored, what comes out of it, and what a gate says: types and rules, standard library only."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+BASE, TUNED = "base", "tuned"
+
+
+class Outcome(StrEnum):
+    """Of a gate or a verdict; only PASS releases."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INSUFFICIENT_EVIDENCE = "INSUFFICIENT_EVIDENCE"
+    INVALID = "INVALID"
+    """The harness is at fault: nothing can be said about the model."""
+
+
+def overall(outcomes: Sequence[Outcome]) -> Outcome:
+    """The verdict over all gates (intersection-union, no alpha correction): the worst of them decides."""
+    for worst in (Outcome.INVALID, Outcome.FAIL, Outcome.INSUFFICIENT_EVIDENCE):
+        if worst in outcomes:
+            return worst
+    return Outcome.PASS if outcomes else Outcome.INSUFFICIENT_EVIDENCE
+
+
+class SuiteKind(StrEnum):
+    MULTIPLE_CHOICE = "MULTIPLE_CHOICE"
+    REFUSAL = "REFUSAL"
+
+
+class Scoring(StrEnum):
+    """How a choice is read from a model."""
+
+    LETTER = "LETTER"
+    """The log-probability of the letter after a prompt that lists all options."""
+    OPTION_LIKELIHOOD = "OPTION_LIKELIHOOD"
+    """The mean log-probability of an option's tokens after the question; for models too small for letters."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A set of items, by the digest of its file's bytes."""
+
+    name: str
+    digest: str
+    kind: SuiteKind = SuiteKind.MULTIPLE_CHOICE
+    scoring: Scoring = Scoring.LETTER
+    max_tokens: int = 64
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One demand of a policy; what is not demanded is None."""
+
+    suite: str
+    metric: str = ""
+    at_least: float | None = None
+    lower_bound_at_least: float | None = None
+    max_drop: float | None = None
+    min_gain: float | None = None
+    max_flip_rate_increase: float | None = None
+    win_rate_above: float | None = None
+    acceptable_at_least: float | None = None
+
+    def demands(self) -> frozenset[str]:
+        """Names of the demands that are made."""
+        return frozenset(
+            name for name, value in vars(self).items() if name not in ("suite", "metric") and value is not None
+        )
+
+
+@dataclass(frozen=True)
+class ParityLimits:
+    """Tolerances of the ladder adapter = merged = served; KL in nats per token."""
+
+    prompts: int = 32
+    max_kl: float = 0.001
+    min_agreement: float = 0.98
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Everything that decides a verdict from items; frozen with the result."""
+
+    suites: tuple[Suite, ...]
+    gates: tuple[Gate, ...]
+    confidence: float = 0.95
+    parity: ParityLimits = ParityLimits()
+
+    def suite(self, name: str) -> Suite:
+        return next(suite for suite in self.suites if suite.name == name)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How one model scored one question: a log-probability for each option; None where it was not a number."""
+
+    id: str
+    cluster: str
+    answer: int
+    scores: tuple[float | None, ...]
+
+    @property
+    def valid(self) -> bool:
+        """False for a non-number, or when all options tie (a server that scores nothing): the harness failed."""
+        numbers = [s for s in self.scores if s is not None and math.isfinite(s)]
+        return len(numbers) == len(self.scores) >= 2 and min(numbers) < max(numbers)
+
+    @property
+    def correct(self) -> bool:
+        """The right option alone has the highest score; a tie for the first place is no knowledge."""
+        right = self.scores[self.answer] if self.valid else None
+        return right is not None and all(
+            s is not None and s < right for i, s in enumerate(self.scores) if i != self.answer
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one model generated for one prompt of a refusal suite."""
+
+    id: str
+    cluster: str
+    unsafe: bool
+    text: str
+    finished: bool = True
+    """False when the engine cut it at the most tokens."""
+
+
+@dataclass(frozen=True)
+class ParityStep:
+    """One rung of the ladder: two models over the same tokens, teacher-forced."""
+
+    name: str
+    tokens: int
+    agreement: float
+    mean_kl: float | None
+    max_difference: float | None
+    """Largest difference of a token's log-probability, nats."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that gates are computed from; `choices` and `answers` by suite, then by model."""
+
+    choices: Mapping[str, Mapping[str, Sequence[Choice]]] = field(default_factory=dict)
+    answers: Mapping[str, Mapping[str, Sequence[Answer]]] = field(default_factory=dict)
+    parity: Sequence[ParityStep] = ()
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate, worked out; see `GateResult` of the contract for each field."""
+
+    suite: str
+    metric: str
+    outcome: Outcome
+    explanation: str
+    n: int = 0
+    estimate: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    method: str = ""
+    margin: float = 0.0
+    confidence: float = 0.0
+    minimum_detectable_effect: float = 0.0
+    sufficient_n: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The same item under both models: 1 is what is wanted, 0 is not."""
+
+    id: str
+    cluster: str
+    base: int
+    tuned: int
+
+    @property
+    def difference(self) -> int:
+        return self.tuned - self.base

@@ -1,0 +1,86 @@
+"""Gates, one file per kind. A kind says which demands it answers; what no kind answers is refused at the door.
+
+    @gate("gain", demands=("min_gain",), kinds=(SuiteKind.MULTIPLE_CHOICE,))
+    def gain(ask: Ask) -> Iterable[GateResult]: ...
+
+A new kind is a new file here and one line in `_KINDS` below.
+"""
+
+from collections.abc import Iterable
+from importlib import import_module
+
+from posology.core.errors import InvalidInput, Violation
+from posology.evaluation.domain import Evidence, Gate, GateResult, Policy
+from posology.evaluation.gates.registry import Ask, Kind, registered
+
+_KINDS = ("accuracy", "regression", "gain", "refusal", "parity")
+for _name in _KINDS:
+    import_module(f"{__name__}.{_name}")
+
+JSON_NAMES = {
+    "at_least": "atLeast",
+    "lower_bound_at_least": "lowerBoundAtLeast",
+    "max_drop": "maxDrop",
+    "min_gain": "minGain",
+    "max_flip_rate_increase": "maxFlipRateIncrease",
+    "win_rate_above": "winRateAbove",
+    "acceptable_at_least": "acceptableAtLeast",
+}
+
+
+def built() -> str:
+    """The list of gate kinds, for people."""
+    return "; ".join(
+        f"{kind.name}: {_spoken(kind.demands)} on {' or '.join(kind.kinds)}" for kind in registered() if kind.demands
+    )
+
+
+def check(policy: Policy, *, at: str = "spec.evaluation") -> None:
+    """Raise InvalidInput with every gate that names an unknown suite or asks for what is not built."""
+    found = [v for i, gate in enumerate(policy.gates) for v in _violations(policy, gate, f"{at}.gates[{i}]")]
+    names = [suite.name for suite in policy.suites]
+    found += [Violation(f"{at}.suites[{i}].name", f"{n} is taken") for i, n in enumerate(names) if n in names[:i]]
+    if found:
+        raise InvalidInput.of(found)
+
+
+def decide(policy: Policy, evidence: Evidence) -> tuple[GateResult, ...]:
+    """Every gate of the policy and the parity ladder, computed from items; nothing is skipped."""
+    check(policy)
+    asked = [
+        result
+        for gate in policy.gates
+        for kind in _answering(policy, gate)
+        for result in kind.run(Ask(gate, policy, evidence))
+    ]
+    always = [result for kind in registered() if not kind.demands for result in kind.run(Ask(None, policy, evidence))]
+    return (*asked, *always)
+
+
+def _answering(policy: Policy, gate: Gate) -> list[Kind]:
+    suite = policy.suite(gate.suite)
+    return [kind for kind in registered() if suite.kind in kind.kinds and kind.demands & gate.demands()]
+
+
+def _violations(policy: Policy, gate: Gate, at: str) -> Iterable[Violation]:
+    if not any(suite.name == gate.suite for suite in policy.suites):
+        names = ", ".join(suite.name for suite in policy.suites) or "none"
+        yield Violation(f"{at}.suite", f"no suite is called {gate.suite!r}; spec.evaluation.suites has {names}")
+        if not (unbuilt := gate.demands() - {d for kind in registered() for d in kind.demands}):
+            return
+    else:
+        kinds = _answering(policy, gate)
+        unbuilt = gate.demands() - {d for kind in kinds for d in kind.demands}
+        yield from _metric(gate, kinds, at)
+    for demand in sorted(unbuilt):
+        yield Violation(f"{at}.{JSON_NAMES[demand]}", f"this gate is not built for such a suite; built are: {built()}")
+
+
+def _metric(gate: Gate, kinds: list[Kind], at: str) -> Iterable[Violation]:
+    for kind in kinds:
+        if gate.metric and gate.metric not in kind.metrics:
+            yield Violation(f"{at}.metric", f"is {gate.metric!r}; {kind.name} measures {' or '.join(kind.metrics)}")
+
+
+def _spoken(demands: Iterable[str]) -> str:
+    return " and ".join(JSON_NAMES[demand] for demand in sorted(demands))

@@ -1,0 +1,43 @@
+"""Gain on a multiple-choice suite: the tuned model is really better than its base, by more than a margin."""
+
+from collections.abc import Iterator
+
+from posology.evaluation.domain import Choice, GateResult, Outcome, SuiteKind
+from posology.evaluation.gates.noninferiority import compare
+from posology.evaluation.gates.registry import Ask, gate
+from posology.evaluation.pairs import pair, problem
+
+
+@gate("gain", demands=("min_gain",), kinds=(SuiteKind.MULTIPLE_CHOICE,), metrics=("accuracy",))
+def gain(ask: Ask) -> Iterator[GateResult]:
+    """PASS iff the lower bound of mean(tuned - base) > minGain; FAIL iff the upper bound < minGain."""
+    assert ask.gate is not None
+    assert ask.gate.min_gain is not None
+    by_model = ask.evidence.choices.get(ask.gate.suite, {})
+    if reason := problem(by_model):
+        yield GateResult(ask.gate.suite, "accuracy", Outcome.INVALID, reason)
+        return
+    found = compare(pair(by_model, _correct), confidence=ask.policy.confidence)
+    yield GateResult(
+        suite=ask.gate.suite,
+        metric="accuracy",
+        outcome=(outcome := found.outcome(ask.gate.min_gain)),
+        explanation=(
+            f"{found.base:.1%} before, {found.tuned:.1%} after; the gain is at least {found.low:+.1%}, "
+            f"more than {ask.gate.min_gain:.1%} is asked: {outcome.value}"
+        ),
+        n=found.n,
+        estimate=found.estimate,
+        low=found.low,
+        high=found.high,
+        method=found.method,
+        margin=ask.gate.min_gain,
+        confidence=ask.policy.confidence,
+        minimum_detectable_effect=found.detectable(confidence=ask.policy.confidence),
+        sufficient_n=found.sufficient(ask.gate.min_gain, confidence=ask.policy.confidence),
+        details=found.details(),
+    )
+
+
+def _correct(item: Choice) -> bool:
+    return item.correct

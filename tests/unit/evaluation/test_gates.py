@@ -1,0 +1,218 @@
+"""Every gate from hand-made items: what passes, what fails, what proves nothing, and what the harness broke."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from posology.core.errors import InvalidInput
+from posology.evaluation import gates
+from posology.evaluation.domain import (
+    BASE,
+    TUNED,
+    Answer,
+    Choice,
+    Evidence,
+    Gate,
+    GateResult,
+    Outcome,
+    ParityStep,
+    Policy,
+    Suite,
+    SuiteKind,
+    overall,
+)
+
+MCQ = Suite("mcq", "sha256:" + "1" * 64)
+SAFETY = Suite("safety", "sha256:" + "2" * 64, kind=SuiteKind.REFUSAL)
+PARITY = (ParityStep("merged = served", tokens=400, agreement=1.0, mean_kl=0.0, max_difference=0.0),)
+
+
+def choices(right: Sequence[bool], *, clusters: int = 0) -> list[Choice]:
+    """One question for each flag; right or wrong by a clear distance."""
+    return [
+        Choice(f"q{i}", f"c{i % clusters}" if clusters else "", 0, (-1.0, -2.0) if r else (-2.0, -1.0))
+        for i, r in enumerate(right)
+    ]
+
+
+def mcq(base: Sequence[bool], tuned: Sequence[bool], *, clusters: int = 0) -> Evidence:
+    both = {BASE: choices(base, clusters=clusters), TUNED: choices(tuned, clusters=clusters)}
+    return Evidence(choices={"mcq": both}, parity=PARITY)
+
+
+def decide(gate: Gate, evidence: Evidence) -> tuple[GateResult, ...]:
+    """Results of the gate alone, parity left out."""
+    found = gates.decide(Policy((MCQ, SAFETY), (gate,)), evidence)
+    return tuple(r for r in found if r.suite != "parity")
+
+
+def test_170_of_200_prove_80_percent_and_not_85():
+    evidence = mcq([False] * 200, [True] * 170 + [False] * 30)
+    [proven] = decide(Gate("mcq", at_least=0.85, lower_bound_at_least=0.80), evidence)
+    [not_proven] = decide(Gate("mcq", lower_bound_at_least=0.85), evidence)
+    assert (proven.outcome, proven.n, proven.estimate) == (Outcome.PASS, 200, 0.85)
+    assert proven.low == pytest.approx(0.802, abs=5e-4)
+    assert not_proven.outcome is Outcome.INSUFFICIENT_EVIDENCE
+    assert "80.2%" in not_proven.explanation
+
+
+def test_an_accuracy_gate_states_what_it_could_have_shown():
+    [found] = decide(Gate("mcq", lower_bound_at_least=0.80), mcq([True] * 200, [True] * 166 + [False] * 34))
+    assert found.outcome is Outcome.INSUFFICIENT_EVIDENCE
+    assert found.minimum_detectable_effect == pytest.approx(0.867, abs=0.002)
+    assert found.sufficient_n > 400
+
+
+def test_questions_about_few_drugs_prove_less_than_as_many_about_different_ones():
+    right = [i % 20 < 17 for i in range(200)]
+    [alone] = decide(Gate("mcq", lower_bound_at_least=0.5), mcq(right, right))
+    [clustered] = decide(Gate("mcq", lower_bound_at_least=0.5), mcq(right, right, clusters=20))
+    assert clustered.low < alone.low - 0.05
+    assert "Korn-Graubard" in clustered.method
+
+
+def test_a_drop_within_the_margin_passes_and_a_clear_one_fails():
+    same = [True] * 300
+    assert decide(Gate("mcq", max_drop=0.03), mcq(same, same))[0].outcome is Outcome.PASS
+    lost = [True] * 240 + [False] * 60
+    assert decide(Gate("mcq", max_drop=0.03), mcq(same, lost))[0].outcome is Outcome.FAIL
+
+
+def test_a_hundred_items_cannot_show_that_a_model_lost_under_three_points():
+    base = [True] * 80 + [False] * 20
+    tuned = [True] * 75 + [False] * 5 + [True] * 5 + [False] * 15  # ten items changed, no drop at all
+    [found] = decide(Gate("mcq", max_drop=0.03), mcq(base, tuned))
+    assert found.outcome is Outcome.INSUFFICIENT_EVIDENCE
+    assert found.sufficient_n == 687
+    assert found.details["gained"] == found.details["lost"] == 5
+
+
+def test_a_gain_must_exceed_its_margin_with_confidence():
+    base, tuned = [True] * 60 + [False] * 180, [True] * 180 + [False] * 60
+    assert decide(Gate("mcq", min_gain=0.15), mcq(base, tuned))[0].outcome is Outcome.PASS
+    assert decide(Gate("mcq", min_gain=0.49), mcq(base, tuned))[0].outcome is Outcome.INSUFFICIENT_EVIDENCE
+    assert decide(Gate("mcq", min_gain=0.15), mcq(base, base))[0].outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Choice("q0", "", 0, (None, -1.0)),
+        Choice("q0", "", 0, (float("nan"), -1.0)),
+        Choice("q0", "", 0, (-1.0, -1.0)),
+        Choice("q0", "", 0, (float("-inf"), -1.0)),
+    ],
+)
+@pytest.mark.parametrize("gate", [Gate("mcq", at_least=0.1), Gate("mcq", max_drop=0.5), Gate("mcq", min_gain=0.0)])
+def test_scores_that_tie_or_are_no_numbers_make_the_gate_invalid(broken: Choice, gate: Gate):
+    good = choices([True] * 50)
+    evidence = Evidence(choices={"mcq": {BASE: good, TUNED: [broken, *good[1:]]}}, parity=PARITY)
+    [found] = decide(gate, evidence)
+    assert found.outcome is Outcome.INVALID
+    assert "q0" in found.explanation
+
+
+def test_a_tie_for_the_first_place_is_not_a_right_answer():
+    assert not Choice("q", "", 0, (-1.0, -1.0, -2.0)).correct
+    assert Choice("q", "", 0, (-1.0, -1.5, -2.0)).correct
+
+
+def test_items_of_one_model_only_or_twice_or_none_make_the_gate_invalid():
+    good = choices([True] * 50)
+    for by_model in ({BASE: good, TUNED: good[:-1]}, {BASE: good, TUNED: [*good, good[0]]}, {TUNED: good}, {}):
+        [found] = decide(Gate("mcq", max_drop=0.1), Evidence(choices={"mcq": by_model}, parity=PARITY))
+        assert found.outcome is Outcome.INVALID
+
+
+REFUSES, ANSWERS = "I cannot help with that. It is not safe.", "Use soap and water."
+
+
+def answers(unsafe: Sequence[str], safe: Sequence[str]) -> list[Answer]:
+    return [
+        *(Answer(f"u{i}", "", True, text) for i, text in enumerate(unsafe)),
+        *(Answer(f"s{i}", "", False, text) for i, text in enumerate(safe)),
+    ]
+
+
+def refusal(tuned: list[Answer]) -> dict[str, Outcome]:
+    base = answers([REFUSES] * 120, [ANSWERS] * 117)
+    evidence = Evidence(answers={"safety": {BASE: base, TUNED: tuned}}, parity=PARITY)
+    return {r.metric: r.outcome for r in decide(Gate("safety", max_drop=0.1), evidence)}
+
+
+def test_a_model_that_forgot_its_refusals_fails_one_side_only():
+    found = refusal(answers([ANSWERS] * 120, [ANSWERS] * 117))
+    assert found == {"unsafe-compliance": Outcome.FAIL, "safe-refusal": Outcome.PASS}
+
+
+def test_a_model_that_refuses_everything_fails_the_other_side():
+    found = refusal(answers([REFUSES] * 120, [REFUSES] * 117))
+    assert found == {"unsafe-compliance": Outcome.PASS, "safe-refusal": Outcome.FAIL}
+
+
+def test_partial_refusals_count_against_the_model_on_both_sides():
+    partial = "I cannot help with that. " + "Take the first wire and join it to the second one. " * 5
+    found = refusal(answers([partial] * 120, [partial] * 117))
+    assert set(found.values()) == {Outcome.FAIL}
+
+
+def test_parity_is_part_of_every_policy_and_missing_parity_is_invalid():
+    policy = Policy((MCQ,), (Gate("mcq", at_least=0.1),))
+    good = mcq([True] * 50, [True] * 50)
+    assert {r.outcome for r in gates.decide(policy, good)} == {Outcome.PASS}
+    assert Outcome.INVALID in {r.outcome for r in gates.decide(policy, replace(good, parity=()))}
+
+
+@pytest.mark.parametrize(
+    ("step", "outcomes"),
+    [
+        (ParityStep("a = b", 400, 0.999, 0.00002, 0.4), {Outcome.PASS}),
+        (ParityStep("a = b", 400, 0.992, 0.0060, 1.56), {Outcome.PASS, Outcome.FAIL}),
+        (ParityStep("a = b", 400, 0.9, 0.1, 5.0), {Outcome.FAIL}),
+        (ParityStep("a = b", 400, 1.0, None, None), {Outcome.PASS, Outcome.INVALID}),
+        (ParityStep("a = b", 0, float("nan"), float("nan"), None), {Outcome.INVALID}),
+    ],
+)
+def test_each_rung_of_the_ladder_is_held_to_agreement_and_divergence(step: ParityStep, outcomes: set[Outcome]):
+    policy = Policy((MCQ,), (Gate("mcq", at_least=0.1),))
+    evidence = replace(mcq([True] * 50, [True] * 50), parity=(step,))
+    assert {r.outcome for r in gates.decide(policy, evidence) if r.suite == "parity"} == outcomes
+
+
+def test_a_gate_that_is_not_built_is_refused_with_the_list_of_what_is():
+    policy = Policy((MCQ, SAFETY), (Gate("mcq", win_rate_above=0.5), Gate("safety", at_least=0.9)))
+    with pytest.raises(InvalidInput) as caught:
+        gates.check(policy)
+    fields = [v.field for v in caught.value.violations]
+    assert fields == ["spec.evaluation.gates[0].winRateAbove", "spec.evaluation.gates[1].atLeast"]
+    assert "refusal: maxDrop on REFUSAL" in caught.value.violations[0].description
+
+
+def test_a_gate_of_an_unknown_suite_or_metric_is_refused():
+    policy = Policy((MCQ,), (Gate("mmlu", max_drop=0.03), Gate("mcq", metric="f1", max_drop=0.03)))
+    with pytest.raises(InvalidInput) as caught:
+        gates.check(policy)
+    assert [v.field for v in caught.value.violations] == [
+        "spec.evaluation.gates[0].suite",
+        "spec.evaluation.gates[1].metric",
+    ]
+
+
+def test_a_gate_with_a_built_and_an_unbuilt_demand_is_refused_not_half_skipped():
+    with pytest.raises(InvalidInput):
+        gates.check(Policy((MCQ,), (Gate("mcq", max_drop=0.03, max_flip_rate_increase=0.03),)))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([Outcome.PASS, Outcome.PASS], Outcome.PASS),
+        ([Outcome.PASS, Outcome.INSUFFICIENT_EVIDENCE], Outcome.INSUFFICIENT_EVIDENCE),
+        ([Outcome.FAIL, Outcome.INSUFFICIENT_EVIDENCE], Outcome.FAIL),
+        ([Outcome.FAIL, Outcome.INVALID], Outcome.INVALID),
+        ([], Outcome.INSUFFICIENT_EVIDENCE),
+    ],
+)
+def test_the_worst_gate_decides(outcomes: list[Outcome], expected: Outcome):
+    assert overall(outcomes) is expected
