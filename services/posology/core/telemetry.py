@@ -9,9 +9,7 @@ from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     start_http_server,
@@ -25,20 +23,6 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 
-CALLS = Counter(
-    "posology_rpc_calls",
-    "Finished gRPC calls by method and status code.",
-    ("method", "code"),
-    registry=REGISTRY,
-)
-SECONDS = Histogram(
-    "posology_rpc_seconds",
-    "Duration of gRPC calls; a watch stream counts from its start to its end.",
-    ("method",),
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-    registry=REGISTRY,
-)
-IN_FLIGHT = Gauge("posology_rpc_in_flight", "gRPC calls being served now.", ("method",), registry=REGISTRY)
 JOBS = Gauge("posology_jobs", "Jobs by kind and state.", ("service", "kind", "state"), registry=REGISTRY)
 QUEUE = Gauge("posology_queue_length", "Entries that wait for work.", ("service", "queue"), registry=REGISTRY)
 QUEUE_AGE = Gauge(

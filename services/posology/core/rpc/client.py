@@ -89,7 +89,7 @@ class Channel(grpc.aio.Channel):
         self, plain: grpc.aio.Channel, *, token: str | None, service: str, address: str, timeout: float
     ) -> None:
         self._plain = plain
-        self._metadata = ((AUTHORIZATION, f"Bearer {token}"),) if token else ()
+        self._metadata = grpc.aio.Metadata(*([(AUTHORIZATION, f"Bearer {token}")] if token else []))
         self._service = service
         self._address = address
         self._timeout = timeout
@@ -121,17 +121,24 @@ class Channel(grpc.aio.Channel):
             sent = invoke(
                 request,
                 timeout=default if timeout is None else timeout,
-                metadata=(*self._outgoing(), *(metadata or ())),
+                metadata=self._outgoing(metadata),
                 **options,
             )
             return kind(sent, self._translate)
 
         return call
 
-    def _outgoing(self) -> tuple[tuple[str, str], ...]:
-        trace = (context.TRACE_HEADER, context.traceparent())
-        run = context.run_id.get()
-        return (*self._metadata, trace, (context.RUN_HEADER, run)) if run else (*self._metadata, trace)
+    def _outgoing(self, extra: Sequence[tuple[str, str | bytes]] | None) -> grpc.aio.Metadata:
+        """Token, trace, run and the caller's own; outside a trace the server starts one."""
+        trace, run = context.trace_id.get(), context.run_id.get()
+        if not (trace or run or extra):
+            return self._metadata
+        added = [*self._metadata, *(extra or ())]
+        if trace:
+            added.append((context.TRACE_HEADER, context.traceparent(trace)))
+        if run:
+            added.append((context.RUN_HEADER, run))
+        return grpc.aio.Metadata(*added)
 
     def _translate(self, error: grpc.aio.AioRpcError) -> Exception:
         return from_rpc_error(error, service=self._service, address=self._address)

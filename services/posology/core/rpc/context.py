@@ -1,11 +1,10 @@
 """What belongs to the call that is being served: caller, run, trace, and the server's shutdown event."""
 
 import asyncio
-import os
 import random
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -37,9 +36,16 @@ trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 _shutdown: ContextVar[asyncio.Event | None] = ContextVar("shutdown", default=None)
 
 
+def of_server(shutdown: asyncio.Event) -> Context:
+    """An empty context for the calls of one server: nothing of whoever started it leaks into them."""
+    fresh = Context()
+    fresh.run(_shutdown.set, shutdown)
+    return fresh
+
+
 def new_trace_id() -> str:
     """A random W3C trace id."""
-    return os.urandom(16).hex()
+    return f"{random.getrandbits(128) | 1:032x}"
 
 
 def parse_traceparent(header: str) -> str:
@@ -48,18 +54,16 @@ def parse_traceparent(header: str) -> str:
     return found[1] if found and found[1] != _NO_TRACE and not header.startswith("ff") else ""
 
 
-def traceparent() -> str:
-    """The header for an outgoing call: this trace (a new one outside any call) and a new span."""
-    return f"00-{trace_id.get() or new_trace_id()}-{random.getrandbits(64) | 1:016x}-01"
+def traceparent(trace: str) -> str:
+    """The header for an outgoing call of a trace, with a new span."""
+    return f"00-{trace}-{random.getrandbits(64) | 1:016x}-01"
 
 
-def bind(metadata: Mapping[str, str | bytes], *, shutdown: asyncio.Event) -> None:
+def bind(metadata: Mapping[str, str | bytes]) -> None:
     """Take run and trace from a call's metadata into the context of this task; start a trace if none came."""
     trace_id.set(parse_traceparent(str(metadata.get(TRACE_HEADER, ""))) or new_trace_id())
-    run = metadata.get(RUN_HEADER, "")
-    if isinstance(run, str) and _RUN.fullmatch(run):
+    if (run := metadata.get(RUN_HEADER)) and isinstance(run, str) and _RUN.fullmatch(run):
         run_id.set(run)
-    _shutdown.set(shutdown)
 
 
 def shutdown() -> asyncio.Event:

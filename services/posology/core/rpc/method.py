@@ -1,19 +1,30 @@
-"""One method's telemetry: its metrics, resolved once, and its line in the access log."""
+"""One method's telemetry: rate, errors, duration, calls in flight, and its line in the access log.
+
+The numbers are plain integers of the event loop's thread, read when somebody scrapes: a third of the cost of
+prometheus-client's own counters on the path of every call.
+"""
 
 import logging
 import time
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import grpc
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from posology.core import telemetry
 from posology.core.rpc import context
+from posology.core.telemetry import REGISTRY
 
 log = logging.getLogger("posology.rpc")
 
-_READS = ("Get", "List", "Watch", "Check", "Search", "ServerReflection")
+_READS = ("Get", "List", "Watch", "Next", "Find", "Trace", "Plan", "Inspect", "Check", "ServerReflection")
 """Successful calls of methods that start so are logged at DEBUG: pollers would drown the rest."""
 _DEFECTS = ("INTERNAL", "UNKNOWN", "DATA_LOSS")
+_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Upper bounds of the duration buckets in seconds; a watch stream counts from its start to its end."""
 
 
 class Method:
@@ -21,27 +32,29 @@ class Method:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.in_flight = 0
+        self.codes: dict[str, int] = {"OK": 0}
+        self.buckets = [0] * (len(_BOUNDS) + 1)
+        self.seconds = 0.0
         self._success = logging.DEBUG if name.rpartition("/")[2].startswith(_READS) else logging.INFO
-        self._in_flight = telemetry.IN_FLIGHT.labels(name)
-        self._seconds = telemetry.SECONDS.labels(name)
-        self._ok = telemetry.CALLS.labels(name, "OK")
 
     def begin(self) -> float:
         """Note the start of a call; returns it for `end`."""
-        self._in_flight.inc()
+        self.in_flight += 1
         return time.perf_counter()
 
-    def end(self, begun: float, code: str = "OK", *, message: str = "", defect: Exception | None = None) -> None:
+    def end(self, begun: float, code: str = "OK", *, message: str = "", defect: BaseException | None = None) -> None:
         """Note the end of a call; a defect is logged with its traceback, which callers never see."""
         seconds = time.perf_counter() - begun
-        self._in_flight.dec()
-        self._seconds.observe(seconds)
-        (self._ok if code == "OK" else telemetry.CALLS.labels(self.name, code)).inc()
+        self.in_flight -= 1
+        self.seconds += seconds
+        self.buckets[bisect_left(_BOUNDS, seconds)] += 1
+        self.codes[code] = self.codes.get(code, 0) + 1
         level = self._success if code == "OK" else logging.ERROR if code in _DEFECTS else logging.INFO
         if log.isEnabledFor(level):
             self._log(level, code, seconds, message, defect)
 
-    def _log(self, level: int, code: str, seconds: float, message: str, defect: Exception | None) -> None:
+    def _log(self, level: int, code: str, seconds: float, message: str, defect: BaseException | None) -> None:
         fields = {
             "method": self.name,
             "code": code,
@@ -51,12 +64,48 @@ class Method:
         log.log(level, "call", extra=fields | ({"error": message} if message else {}), exc_info=defect)
 
 
-def code_of(call: "grpc.aio.ServicerContext[object, object]") -> str:
-    """The code that a handler set or aborted with itself, `OK` if none."""
-    found: Any = call.code()  # grpc.aio gives None, the number or the enumeration, by how it was set
-    return "OK" if found is None else _CODES.get(found, "UNKNOWN")
+_methods: dict[str, Method] = {}
 
 
-_CODES: dict[Any, str] = {code.value[0]: code.name for code in grpc.StatusCode} | {
-    code: code.name for code in grpc.StatusCode
+def method(name: str) -> Method:
+    """The one `Method` of that name in this process."""
+    return _methods.setdefault(name, Method(name))
+
+
+class _Calls(Collector):
+    """Shows every `Method` on /metrics."""
+
+    def collect(self) -> Iterator[Metric]:
+        methods = list(_methods.values())
+        calls = CounterMetricFamily(
+            "posology_rpc_calls", "Finished gRPC calls by method and status code.", labels=("method", "code")
+        )
+        in_flight = GaugeMetricFamily("posology_rpc_in_flight", "gRPC calls being served now.", labels=("method",))
+        seconds = HistogramMetricFamily(
+            "posology_rpc_seconds", "Duration of gRPC calls and streams.", labels=("method",)
+        )
+        for found in methods:
+            in_flight.add_metric((found.name,), found.in_flight)
+            seconds.add_metric((found.name,), _cumulative(found.buckets), found.seconds)
+            for code, count in list(found.codes.items()):
+                calls.add_metric((found.name, code), count)
+        yield from (calls, in_flight, seconds)
+
+
+def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
+    bounds = [*(str(bound) for bound in _BOUNDS), "+Inf"]
+    return list(zip(bounds, accumulate(buckets), strict=True))
+
+
+REGISTRY.register(_Calls())
+
+_CODES: dict[Any, str] = {
+    None: "OK",  # grpc.aio gives None, the number or the enumeration, by how it was set
+    **{code.value[0]: code.name for code in grpc.StatusCode},
+    **{code: code.name for code in grpc.StatusCode},
 }
+
+
+def code_of(call: "grpc.aio.ServicerContext[Any, Any]") -> str:
+    """The code that a handler set or aborted with itself, `OK` if none."""
+    return _CODES.get(call.code(), "UNKNOWN")

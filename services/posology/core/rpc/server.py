@@ -1,6 +1,7 @@
 """The one server runner: health, reflection, metrics, JSON logs, signals, graceful drain."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ from grpc_reflection.v1alpha import reflection
 
 from posology.core import telemetry
 from posology.core.errors import FailedPrecondition, PosologyError
-from posology.core.rpc import tls
+from posology.core.rpc import context, tls
 from posology.core.rpc.auth import Authenticator, TokenFile
 from posology.core.rpc.client import LARGEST_MESSAGE
 from posology.core.rpc.interceptor import Interceptor
@@ -37,8 +38,8 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
 )
-_OPEN = (health.SERVICE_NAME, reflection.SERVICE_NAME)
-"""Probes carry no token, and the contract is public."""
+_OPEN = (health.SERVICE_NAME, reflection.SERVICE_NAME, "posology.v1alpha1.Worker")
+"""Need no bearer token: probes have none, the contract is public, workers show the token of their attempt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +88,23 @@ class Running:
         await self._health.enter_graceful_shutdown()
         self.shutdown.set()
         for step in self.server.on_drain:
-            await step()
-        await self._grpc.stop(self.server.settings.drain_seconds)
+            await self._finish(step)
+        await self.stop(self.server.settings.drain_seconds)
+
+    async def stop(self, grace: float | None) -> None:
+        """Refuse new calls, give running ones `grace` seconds, then stop the loops."""
+        await self._grpc.stop(grace)
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
 
-    async def hurry(self) -> None:
-        """Cut what is still running."""
-        await self._grpc.stop(None)
+    async def _finish(self, step: Step) -> None:
+        """One step of the drain; it may fail or take too long, the process ends all the same."""
+        try:
+            async with asyncio.timeout(self.server.settings.drain_seconds):
+                await step()
+        except Exception:
+            log.exception("a step of the drain failed")
 
 
 async def start(server: Server, stack: AsyncExitStack) -> Running:
@@ -107,7 +116,6 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
             Interceptor(
                 server.authenticator or TokenFile(settings.token_file),
                 exempt=(*_OPEN, *server.exempt),
-                shutdown=shutdown,
                 call_seconds=settings.call_seconds,
             )
         ],
@@ -116,12 +124,13 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
     checks = health.aio.HealthServicer()
     await checks.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, grpc_server)
-    reflection.enable_server_reflection((*server.service_names, *_OPEN), grpc_server)
+    reflection.enable_server_reflection((*server.service_names, *_OPEN[:2]), grpc_server)
     server.add(grpc_server)
     address = _bind(grpc_server, settings)
     host, _ = split_address(settings.listen)
     metrics = stack.enter_context(telemetry.metrics_over_http(host, settings.metrics_port))
-    await grpc_server.start()
+    # Handlers run in copies of the context in which the server starts: an empty one, with its shutdown event.
+    await asyncio.create_task(grpc_server.start(), context=context.of_server(shutdown))
     stack.push_async_callback(grpc_server.stop, None)
     running = Running(server, settings.advertise or address, metrics, shutdown, grpc_server, checks)
     await _become_ready(running)
@@ -190,7 +199,7 @@ async def running(server: Server) -> AsyncIterator[str]:
             yield found.address
         finally:
             await found.drain()
-            if watching.done():
+            if watching.done() and not watching.cancelled():  # loops that the drain ended are no failure
                 watching.result()
             watching.cancel()
 
@@ -201,13 +210,14 @@ async def run(server: Server) -> None:
     signals = _signals()
     async with AsyncExitStack() as stack:
         found = await start(server, stack)
+        gc.freeze()  # what was imported stays; collections need not walk it under every few hundred calls
         stopped = asyncio.ensure_future(signals.get())
         failed = asyncio.ensure_future(found.failed())
         await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
         log.info("draining", extra={"grace_seconds": server.settings.drain_seconds})
         await _drain_unless_hurried(found, signals)
         log.info("stopped")
-        if failed.done():
+        if failed.done() and not failed.cancelled():  # loops that the drain ended are no failure
             failed.result()
         failed.cancel()
         stopped.cancel()
@@ -217,10 +227,11 @@ async def _drain_unless_hurried(found: Running, signals: "asyncio.Queue[int]") -
     draining = asyncio.ensure_future(found.drain())
     again = asyncio.ensure_future(signals.get())
     await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
-    if not draining.done():
-        await found.hurry()
     again.cancel()
-    await draining
+    if not draining.done():
+        draining.cancel()
+        await found.stop(None)
+    await asyncio.wait({draining})
 
 
 def _signals() -> "asyncio.Queue[int]":

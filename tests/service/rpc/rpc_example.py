@@ -1,5 +1,6 @@
 """A service of well-known types for tests of core.rpc: no contract of ours is needed."""
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,11 @@ class Stub:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         make = {"Watch": channel.unary_stream, "Upload": channel.stream_unary, "Chat": channel.stream_stream}
-        self._make = lambda name: make.get(name, channel.unary_unary)
+        self._make: dict[str, Any] = make
+        self._unary: Any = channel.unary_unary
 
     def __getattr__(self, name: str) -> Any:
-        return self._make(name)(
+        return self._make.get(name, self._unary)(
             f"/{NAME}/{name}",
             request_serializer=Text.SerializeToString,
             response_deserializer=Text.FromString,
@@ -68,3 +70,10 @@ class Stub:
 async def texts(stream: AsyncIterator[Any]) -> list[str]:
     """The values of a stream, in order."""
     return [message.value async for message in stream]
+
+
+def free_address() -> str:
+    """A loopback address on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
