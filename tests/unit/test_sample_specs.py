@@ -1,0 +1,38 @@
+"""Every run that ships is one that the contract takes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from posology.client.specfile import RunFile, load_run
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def load(name: str) -> RunFile:
+    path = EXAMPLES / name
+    wanted = set(re.findall(r"\$\{(\w+)\}", path.read_text()))
+    return load_run(path, parameters=dict.fromkeys(wanted, "/somewhere"))
+
+
+@pytest.mark.parametrize("name", ["demo.yaml", "demo-no-general.yaml", "real-labels.yaml", "clinical-8b.yaml"])
+def test_a_shipped_run_is_valid(name: str) -> None:
+    assert load(name).spec.evaluation.gates
+
+
+def test_the_second_run_differs_from_the_demo_in_general_data_and_dose_alone() -> None:
+    first, second = load("demo.yaml").spec, load("demo-no-general.yaml").spec
+    assert first.curation.HasField("general")
+    assert not second.curation.HasField("general")
+    for spec in (first, second):
+        spec.curation.ClearField("general")
+        spec.curation.ClearField("preferences")
+    assert first.curation == second.curation
+    assert list(first.evaluation.suites) == list(second.evaluation.suites)
+
+
+def test_every_gate_names_a_suite_of_its_run() -> None:
+    for name in ("demo.yaml", "demo-no-general.yaml", "real-labels.yaml"):
+        evaluation = load(name).spec.evaluation
+        assert {gate.suite for gate in evaluation.gates} <= {suite.name for suite in evaluation.suites}
