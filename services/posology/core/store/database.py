@@ -1,7 +1,7 @@
 """A service's database: transactions, reads, migrations."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from posology.core.store import engines, migrations
 from posology.core.store.failures import translate
+from posology.core.store.uninterrupted import uninterrupted
 
 Transaction = AsyncConnection
 
@@ -76,12 +77,15 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, **options: Any) -> AsyncIterator[Transaction]:
+        connection = self._engine.connect()
         try:
-            async with self._engine.connect() as connection:
-                if options:
-                    await connection.execution_options(**options)
-                async with connection.begin():
-                    yield connection
+            try:
+                await uninterrupted(_start(connection, options))
+                yield connection
+            except BaseException:
+                await uninterrupted(_end(connection, commit=False))
+                raise
+            await uninterrupted(_end(connection, commit=True))
         except (DBAPIError, PoolTimeout) as error:
             known = translate(error)
             if known is None:
@@ -90,6 +94,22 @@ class Database:
 
     def _no_nesting(self) -> "_Nesting":
         return _Nesting(self._busy)
+
+
+async def _start(connection: AsyncConnection, options: Mapping[str, Any]) -> None:
+    await connection.start()
+    if options:
+        await connection.execution_options(**options)
+    await connection.begin()
+
+
+async def _end(connection: AsyncConnection, *, commit: bool) -> None:
+    if connection.sync_connection is None:
+        return  # it could not be opened
+    try:
+        await (connection.commit() if commit else connection.rollback())
+    finally:
+        await connection.close()
 
 
 class _Nesting:
@@ -101,9 +121,7 @@ class _Nesting:
 
     def __enter__(self) -> None:
         if self._task in self._busy:
-            raise RuntimeError(
-                "this task is already in a transaction; pass `tx` on instead of beginning another"
-            )
+            raise RuntimeError("this task is already in a transaction; pass `tx` on instead of beginning another")
         if self._task is not None:
             self._busy.add(self._task)
 

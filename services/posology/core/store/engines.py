@@ -22,9 +22,7 @@ def parse_url(url: str) -> URL:
     if kind != "sqlite":
         raise InvalidInput(f"{kind} is no database of ours; use sqlite:///FILE or postgresql://HOST/NAME")
     if not parsed.database or parsed.database == ":memory:":
-        raise InvalidInput(
-            "SQLite in memory loses everything at the end; give a file: sqlite:////path/to/file"
-        )
+        raise InvalidInput("SQLite in memory loses everything at the end; give a file: sqlite:////path/to/file")
     return parsed.set(drivername="sqlite+aiosqlite")
 
 
@@ -79,6 +77,11 @@ def _strict_sqlite(engine: Engine) -> None:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    @event.listens_for(engine, "invalidate")
+    def undo(connection: Any, _record: Any, _error: BaseException | None) -> None:
+        # A statement that was cancelled keeps a closed connection alive inside SQLite, write lock and all.
+        connection.rollback()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:

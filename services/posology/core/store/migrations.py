@@ -71,9 +71,7 @@ def _lock(connection: Connection, schema: str | None) -> None:
     if schema is None:
         return
     # CREATE SCHEMA IF NOT EXISTS wants the right to create even where the administrator made it already.
-    found = connection.execute(
-        text("select 1 from pg_namespace where nspname = :name"), {"name": schema}
-    ).first()
+    found = connection.execute(text("select 1 from pg_namespace where nspname = :name"), {"name": schema}).first()
     if found is None:
         connection.execute(text(f'create schema "{schema}"'))
 

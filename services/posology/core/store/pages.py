@@ -98,6 +98,4 @@ def _unpack(value: Any) -> Any:
 
 
 def _wrong() -> InvalidInput:
-    return InvalidInput.of(
-        [Violation("page_token", "is not a token of this listing; start again without one")]
-    )
+    return InvalidInput.of([Violation("page_token", "is not a token of this listing; start again without one")])
