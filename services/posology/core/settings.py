@@ -1,6 +1,8 @@
 """Settings: environment -> one frozen object, read once at start, with an error that names the variable."""
 
-from collections.abc import Mapping
+import difflib
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -141,3 +143,12 @@ def _violation(kind: type[BaseSettings], found: Mapping[str, Any]) -> Violation:
         return Violation(f"{prefix}{variable}", "is not set")
     shown = "" if repr(found["input"]) in reason else f" (got {found['input']!r})"
     return Violation(f"{prefix}{variable}", f"{reason}{shown}")
+
+
+def misspelt(settings: ServiceSettings) -> Iterator[tuple[str, str]]:
+    """POSOLOGY_ variables that are set, mean nothing here, and nearly name a setting: (variable, meant)."""
+    known = {f"{PREFIX}{name.upper()}" for name in type(settings).model_fields}
+    for variable in sorted(name for name in os.environ if name.startswith(PREFIX)):
+        near = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
+        if variable not in known and near:
+            yield variable, near[0]

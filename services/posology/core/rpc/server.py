@@ -24,7 +24,7 @@ from posology.core.rpc import context, tls
 from posology.core.rpc.auth import Authenticator, TokenFile
 from posology.core.rpc.client import LARGEST_MESSAGE
 from posology.core.rpc.interceptor import Interceptor
-from posology.core.settings import ServiceSettings, split_address
+from posology.core.settings import ServiceSettings, misspelt, split_address
 
 log = logging.getLogger("posology.server")
 
@@ -207,6 +207,8 @@ async def running(server: Server) -> AsyncIterator[str]:
 async def run(server: Server) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal cuts the grace. Raises if a loop failed."""
     telemetry.log_as_json(server.name, level=server.settings.log_level)
+    for variable, meant in misspelt(server.settings):
+        log.warning("a variable is set that means nothing", extra={"variable": variable, "meant": meant})
     signals = _signals()
     async with AsyncExitStack() as stack:
         found = await start(server, stack)
