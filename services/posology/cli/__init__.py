@@ -1,0 +1,1 @@
+"""The command line: every verb of the client, and `up` for an embedded installation."""

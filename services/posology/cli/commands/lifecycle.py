@@ -1,0 +1,61 @@
+"""up, down, status."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from posology.cli import lifecycle, state
+from posology.core.errors import InvalidInput, Violation
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+
+
+def up(
+    context: typer.Context,
+    allow: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder that file: URIs may name; repeat for more [the current folder]."),
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(help="Setting for every service, NAME=VALUE; repeat for more.")
+    ] = None,
+) -> None:
+    """Start every service on this machine, in the background, and wait until all serve."""
+    at = state.of(context)
+    say = at.write.note
+    lifecycle.up(at.data_dir, environment=_pairs(env or []), allowed=tuple(allow or [Path.cwd()]), say=say)
+    installation = at.installation
+    text = f"All services run in {at.data_dir}. OpenAI-compatible API: {installation.gateway_url}/v1"
+    at.write.value({"dataDir": str(at.data_dir), "gatewayUrl": installation.gateway_url}, text)
+
+
+def down(context: typer.Context) -> None:
+    """Stop every service; running answers finish, training saves a checkpoint."""
+    at = state.of(context)
+    lifecycle.down(at.data_dir)
+    at.write.value({"dataDir": str(at.data_dir)}, f"Nothing runs in {at.data_dir} any more.")
+
+
+def status(context: typer.Context) -> None:
+    """Say how each service stands."""
+    at = state.of(context)
+    found = lifecycle.status(at.data_dir)
+    values = [{**vars(health), "log": str(health.log)} for health in found]
+    rows = [(h.service, h.state, h.address, h.pid or "", h.log) for h in found]
+    at.write.rows(values, ("SERVICE", "STATE", "ADDRESS", "PID", "LOG"), rows)
+    if not all(health.state == "serving" for health in found) or not found:
+        at.write.note("Not everything serves; `posology up` starts what is missing.")
+        raise typer.Exit(3)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise InvalidInput.of([Violation("--env", f"{text!r} is not NAME=VALUE")])
+    return dict(text.split("=", 1) for text in texts)

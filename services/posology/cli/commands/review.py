@@ -1,0 +1,104 @@
+"""review next, submit, summary."""
+
+import getpass
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from posology.cli import state
+from posology.core.errors import InvalidInput, Violation
+from posology.v1alpha1 import curation_pb2
+from posology.v1alpha1.curation_pb2 import ReviewRating
+
+Review = Annotated[str, typer.Argument(help="The review's name, as `posology show RUN` prints it.")]
+Reviewer = Annotated[str, typer.Option(help="Who reviews [the login name].")]
+Adjudicate = Annotated[bool, typer.Option(help="Decide items on which reviewers disagree.")]
+_JUDGEMENTS = ("CORRECT", "MINOR_ERROR", "MAJOR_ERROR", "HARMFUL")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Review sampled answers, blind to other reviewers.", no_args_is_help=True)
+    group.command("next")(next_item)
+    group.command("submit")(submit)
+    group.command("summary")(summary)
+    app.add_typer(group, name="review")
+
+
+def next_item(context: typer.Context, review: Review, reviewer: Reviewer = "", adjudicate: Adjudicate = False) -> None:
+    """Show the next item."""
+    at = state.of(context)
+    who = reviewer or getpass.getuser()
+    item = at.call(lambda client: client.next_item(review, reviewer=who, adjudicate=adjudicate))
+    if item is None:
+        at.write.value({}, f"{who} has rated everything; see: posology review summary {review}")
+        return
+    rejected = [f"[bold]Rejected:[/] {escape(item.rejected)}"] if item.rejected else []
+    lines = [
+        f"[bold]{item.item_id}[/]  {escape(item.drug)}: {escape(item.section_title)}  ({item.remaining} left)",
+        f"[bold]Question:[/] {escape(item.question)}",
+        f"[bold]Answer:[/] {escape(item.answer)}",
+        *rejected,
+        f"[bold]Label says:[/] {escape(item.evidence)}",
+        f"[dim]posology review submit {review} {item.item_id} {'|'.join(_JUDGEMENTS)}[/]",
+    ]
+    at.write.value(item, "\n".join(lines))
+
+
+def submit(
+    context: typer.Context,
+    review: Review,
+    item: Annotated[str, typer.Argument(help="The item's id.")],
+    judgement: Annotated[str, typer.Argument(help=" | ".join(_JUDGEMENTS))],
+    reviewer: Reviewer = "",
+    comment: Annotated[str, typer.Option(help="Why, in your words.")] = "",
+    kind: Annotated[str, typer.Option(help="What kind of reviewer you are.")] = "expert",
+    adjudicate: Adjudicate = False,
+) -> None:
+    """Rate an item; rating it again replaces your rating while the review is open."""
+    at = state.of(context)
+    if judgement.upper() not in _JUDGEMENTS:
+        raise InvalidInput.of([Violation("judgement", f"{judgement!r} is not one of {', '.join(_JUDGEMENTS)}")])
+    rating = ReviewRating(
+        item_id=item,
+        reviewer=reviewer or getpass.getuser(),
+        reviewer_kind=kind,
+        judgement=ReviewRating.Judgement.Value(judgement.upper()),
+        comment=comment,
+    )
+    stored = at.call(lambda client: client.submit_item(review, rating, adjudicate=adjudicate))
+    at.write.value(stored, f"{item}: {judgement.upper()} by {rating.reviewer}")
+
+
+def summary(context: typer.Context, review: Review) -> None:
+    """Say how far a review is, and what it shows."""
+    at = state.of(context)
+    found = at.call(lambda client: client.review(review))
+    at.write.value(found, "\n".join(summary_lines(found)))
+
+
+def summary_lines(review: curation_pb2.Review) -> list[str]:
+    """The summary in sentences."""
+    total, policy = review.summary, review.policy
+    wanted = f"{policy.max_error_rate:.2%} at {policy.confidence:.0%} confidence"
+    lines = [
+        f"[bold]{review.name}[/]  {curation_pb2.Review.State.Name(review.state)}",
+        f"{total.rated} of {total.planned} items are rated, {total.errors} with an error ({total.error_rate:.2%}).",
+    ]
+    if total.HasField("upper_bound"):
+        lines.append(f"The error rate is under {total.upper_bound:.2%}; wanted: under {wanted}.")
+    elif total.allowed_errors >= 0:
+        lines.append(f"With {total.planned} items, up to {total.allowed_errors} errors show that it is under {wanted}.")
+    else:
+        lines.append(f"{total.planned} items can't show {wanted}; {total.sufficient_sample} without an error would.")
+    if total.disagreements:
+        lines.append(f"{total.disagreements} items wait for adjudication.")
+    if total.HasField("agreement"):
+        found = total.agreement
+        lines.append(
+            f"Agreement on {found.items} items: raw {found.raw:.1%}, kappa {found.kappa:.2f}, AC1 {found.ac1:.2f}."
+        )
+    if total.reviewer_kinds:
+        lines.append(f"Reviewers: {', '.join(total.reviewer_kinds)}.")
+    return lines

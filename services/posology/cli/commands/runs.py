@@ -1,0 +1,229 @@
+"""validate, plan, submit, runs, show, watch, cancel, approve, logs."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.markup import escape
+
+from posology.cli import show as shown
+from posology.cli import state
+from posology.client import Client, RunFile, load_run
+from posology.core import schema
+from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, Unavailable, Violation
+from posology.v1alpha1 import job_pb2
+from posology.v1alpha1 import orchestrator_pb2 as pb
+
+File = Annotated[Path, typer.Argument(help="The run's file (YAML).")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Parameter of the file, NAME=VALUE; repeat for more.")]
+Name = Annotated[str, typer.Argument(help="The run's name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (validate, plan, submit, runs, watch, cancel, approve, logs):
+        app.command()(command)
+    app.command("show")(show)
+
+
+def validate(
+    context: typer.Context,
+    file: File,
+    parameters: Set = None,
+    defaults: Annotated[bool, typer.Option(help="Print the spec with every default written out.")] = False,
+) -> None:
+    """Check a run's file: names, values, and what each service says of its part."""
+    at = state.of(context)
+    run = _load(at, file, parameters)
+    try:
+        checked = at.call(lambda client: client.validate(run))
+        stages = ", ".join(stage.stage for stage in checked.stages)
+        text = f"{file} is valid; its stages are {stages}."
+        spec = checked.spec
+    except (Unavailable, FailedPrecondition) as error:
+        # Names and values are checked without any service; say what was not.
+        at.write.note(f"only names and values were checked: {escape(error.message)}")
+        text, spec = f"{file} names only what exists.", _with_defaults(run)
+    mapping = schema.to_mapping(spec)
+    at.write.value(mapping, yaml.safe_dump(mapping, sort_keys=False) if defaults else text)
+
+
+def plan(context: typer.Context, file: File, parameters: Set = None) -> None:
+    """Say what a run would take: parameters, memory, steps, time, warnings and advice. No GPU, no weights."""
+    at = state.of(context)
+    run = _load(at, file, parameters)
+    found = at.call(lambda client: client.plan(run))
+    lines = [
+        f"{found.trainable_parameters:,} of {found.parameters:,} parameters are trained.",
+        f"SFT takes {found.sft_steps:,} steps" + (f", DPO {found.dpo_steps:,}." if found.dpo_steps else "."),
+        "Memory (MiB): " + ", ".join(f"{name} {value:,.0f}" for name, value in sorted(found.memory_mib.items())),
+        *([f"Estimated time: {shown.duration(found.seconds)}."] if found.seconds else []),
+        *(f"[yellow]warning:[/] {escape(text)}" for text in found.warnings),
+        *(f"[dim]advice:[/] {escape(text)}" for text in found.advice),
+    ]
+    at.write.value(found, "\n".join(lines))
+
+
+def submit(
+    context: typer.Context,
+    file: File,
+    parameters: Set = None,
+    name: Annotated[str, typer.Option(help="Name of the run instead of the file's.")] = "",
+    wait: Annotated[bool, typer.Option(help="Stay until the run ends; exit code 1 if it fails.")] = False,
+) -> None:
+    """Submit a run."""
+    at = state.of(context)
+    run = _load(at, file, parameters)
+    made = at.call(lambda client: client.submit(run, name=name))
+    short = made.name.rsplit("/", 1)[1]
+    if not wait:
+        at.write.value(made, f"{made.name} is admitted; follow it with: posology watch {short}")
+        return
+    at.write.note(f"{made.name} is admitted")
+    _end_with(at, _follow(at, made.name))
+
+
+def runs(context: typer.Context) -> None:
+    """List runs, newest first."""
+    at = state.of(context)
+    found = at.call(lambda client: client.runs())
+    rows = [(r.name.rsplit("/", 1)[1], shown.phase(r), shown.age(r.create_time), r.message) for r in found]
+    at.write.rows(found, ("NAME", "PHASE", "AGE", "MESSAGE"), rows)
+
+
+def show(context: typer.Context, run: Name) -> None:
+    """Show one run: every stage with its state, time, progress and reason."""
+    at = state.of(context)
+    found = at.call(lambda client: client.show(run))
+    if not at.write.json:
+        at.write.console.print(f"[bold]{found.name}[/]  {shown.coloured(shown.phase(found))}  {escape(found.message)}")
+    columns = ("STAGE", "STATE", "TIME", "PROGRESS", "REASON")
+    if at.write.json:
+        at.write.value(found, "")
+    else:
+        at.write.rows([], columns, shown.stage_rows(found))
+
+
+def watch(context: typer.Context, run: Name) -> None:
+    """Follow a run until it ends; exit code 1 if it fails."""
+    at = state.of(context)
+    _end_with(at, _follow(at, run))
+
+
+def cancel(
+    context: typer.Context, run: Name, reason: Annotated[str, typer.Option(help="Why, for the record.")] = ""
+) -> None:
+    """Stop a run and what it started; a deployment stays."""
+    at = state.of(context)
+    found = at.call(lambda client: client.cancel(run, reason=reason))
+    at.write.value(found, f"{found.name} is being cancelled.")
+
+
+def approve(
+    context: typer.Context,
+    run: Name,
+    stage: Annotated[str, typer.Option(help="Stage that waits.")] = "deploy",
+    reject: Annotated[bool, typer.Option(help="Refuse instead; the run ends.")] = False,
+    comment: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+) -> None:
+    """Decide what waits for a person."""
+    at = state.of(context)
+    found = at.call(lambda client: client.approve(run, stage=stage, approved=not reject, comment=comment))
+    at.write.value(found, f"{stage} of {found.name} is {'refused' if reject else 'approved'}.")
+
+
+def logs(
+    context: typer.Context,
+    run: Name,
+    stage: Annotated[str, typer.Argument(help="Stage, for example sft [the newest that has a log].")] = "",
+) -> None:
+    """Print what the workers of a stage said and measured, from the start, until the stage ends."""
+    at = state.of(context)
+
+    async def work(client: Client) -> None:
+        found = await client.show(run)
+        async for event in client.job_events(_resource(found, stage)):
+            if text := _event_text(event):
+                at.write.event(event, text)
+
+    at.call(work)
+
+
+# --- shared ----------------------------------------------------------------------------------------
+
+
+def _load(at: state.State, file: Path, parameters: list[str] | None) -> RunFile:
+    wrong = [p for p in parameters or [] if "=" not in p]
+    if wrong:
+        raise InvalidInput.of([Violation("--set", f"{p!r} is not NAME=VALUE") for p in wrong])
+    run = load_run(file, parameters=dict(p.split("=", 1) for p in parameters or []))
+    return replace(run, namespace=at.namespace) if at.namespace != "default" else run
+
+
+def _with_defaults(run: RunFile) -> pb.FineTuneRunSpec:
+    spec = pb.FineTuneRunSpec()
+    spec.CopyFrom(run.spec)
+    schema.apply_defaults(spec)
+    return spec
+
+
+def _follow(at: state.State, name: str) -> pb.FineTuneRun:
+    async def work(client: Client) -> pb.FineTuneRun:
+        progress = asyncio.create_task(_say_progress(at, client, name))
+        try:
+            async for event in client.watch(name):
+                at.write.event(event, shown.event_line(event))
+        finally:
+            progress.cancel()
+        return await client.show(name)
+
+    return at.call(work)
+
+
+async def _say_progress(at: state.State, client: Client, name: str) -> None:
+    """On a terminal, one line on stderr with what is going on between two events."""
+    said = ""
+    while at.write.console.is_terminal and not at.write.json:
+        await asyncio.sleep(5)
+        run = await client.show(name)
+        busy = [f"{s.stage} {shown.progress(s)}" for s in run.stages if shown.progress(s)]
+        if busy and (text := "; ".join(busy)) != said:
+            said = text
+            at.write.note(f"[dim]         {text}[/]")
+
+
+def _end_with(at: state.State, run: pb.FineTuneRun) -> None:
+    if run.phase != pb.FineTuneRun.SUCCEEDED:
+        at.write.note(f"{run.name}: {shown.coloured(shown.phase(run))} {escape(run.message)}")
+        raise typer.Exit(1)
+
+
+def _resource(run: pb.FineTuneRun, stage: str) -> str:
+    with_log = [
+        s
+        for s in run.stages
+        if s.resource and s.stage not in ("review-data", "review-preferences", "verdict", "deploy")
+    ]
+    if not stage and with_log:
+        return with_log[-1].resource
+    found = next((s for s in run.stages if s.stage == stage), None)
+    if found is None or not found.resource:
+        known = ", ".join(s.stage for s in with_log) or "none yet"
+        raise NotFound(f"{run.name} has no log of {stage or 'any stage'}; stages with a log: {known}")
+    return found.resource
+
+
+def _event_text(event: job_pb2.JobEvent) -> str:
+    kind: Any = event.WhichOneof("event")
+    if kind == "log":
+        return escape(event.log.message)
+    if kind == "metric":
+        values = ", ".join(f"{name} {value:.4g}" for name, value in sorted(event.metric.values.items()))
+        return f"[dim]step {event.metric.step}:[/] {values}"
+    if kind == "status":
+        name = job_pb2.JobStatus.State.Name(event.status.state)
+        return f"{shown.coloured(name)} {escape(event.status.error.message)}".rstrip()
+    return ""

@@ -1,0 +1,140 @@
+"""deploy, deployments, ask."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from posology.cli import state
+from posology.client import Client
+from posology.core.errors import FailedPrecondition, InvalidInput, Unavailable
+from posology.v1alpha1 import serving_pb2
+from posology.v1alpha1.serving_pb2 import Deployment
+
+KEY_FILE = "cli-key"
+"""The command line's own API key, below the data directory."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(deploy)
+    app.command()(deployments)
+    app.command()(ask)
+
+
+def deploy(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="A run's name, or the digest of weights (sha256:...).")],
+    name: Annotated[str, typer.Option(help="Name under which clients ask for it [the run's name].")] = "",
+) -> None:
+    """Deploy weights that have a signed PASS; anything else is refused with the reason."""
+    at = state.of(context)
+
+    async def work(client: Client) -> Deployment:
+        digest, label = model, name
+        if not model.startswith("sha256:"):
+            run = await client.show(model)
+            digest = next((s.artifact for s in run.stages if s.stage == "merge"), "")
+            label = name or run.name.rsplit("/", 1)[1]
+            if not digest:
+                raise FailedPrecondition(f"{run.name} has no weights yet: {run.message}")
+        if not label:
+            raise InvalidInput("weights by digest need --name")
+        return await client.deploy(digest, name=label)
+
+    made = at.call(work)
+    at.write.value(made, f"{made.name}: {Deployment.State.Name(made.state)} {made.reason}".rstrip())
+
+
+def deployments(context: typer.Context) -> None:
+    """List deployments, newest first."""
+    at = state.of(context)
+
+    async def work(client: Client) -> list[Deployment]:
+        request = serving_pb2.ListDeploymentsRequest(parent=client.names.parent, page_size=1000)
+        return list((await client.serving.ListDeployments(request)).deployments)
+
+    found = at.call(work)
+    rows = [
+        (d.name.rsplit("/", 1)[1], d.model_name, Deployment.State.Name(d.state), f"{d.traffic_percent}%", d.reason)
+        for d in found
+    ]
+    at.write.rows(found, ("NAME", "MODEL", "STATE", "TRAFFIC", "REASON"), rows)
+
+
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="The question.")],
+    model: Annotated[str, typer.Option(help="Model name [the only one that is served].")] = "",
+    max_tokens: Annotated[int, typer.Option(help="Most tokens of the answer.")] = 256,
+    key: Annotated[str, typer.Option(envvar="POSOLOGY_API_KEY", help="API key [one of the command line's own].")] = "",
+) -> None:
+    """Ask a served model; the answer streams, its provenance follows on stderr."""
+    at = state.of(context)
+    url = at.installation.require_gateway()
+    with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key or _own_key(at)}"}, timeout=120) as http:
+        body = {
+            "model": model or _only_model(http),
+            "messages": [{"role": "user", "content": question}],
+            "max_tokens": max_tokens,
+            "stream": True,
+        }
+        with http.stream("POST", "/v1/chat/completions", json=body) as response:
+            _check(response)
+            pieces = []
+            for piece in _pieces(response):
+                pieces.append(piece)
+                if not at.write.json:
+                    at.write.console.print(piece, end="", markup=False)
+            provenance = {
+                k.removeprefix("x-posology-"): v for k, v in response.headers.items() if k.startswith("x-posology-")
+            }
+    at.write.value({"answer": "".join(pieces), **provenance}, "")
+    if answer := provenance.get("answer") or provenance.get("answer-id"):
+        at.write.note(f"[dim]answer {answer}; posology explain {answer}[/]")
+
+
+def _pieces(response: httpx.Response) -> Iterator[str]:
+    for line in response.iter_lines():
+        if line.startswith("data: ") and line != "data: [DONE]":
+            choices = json.loads(line.removeprefix("data: ")).get("choices") or [{}]
+            yield choices[0].get("delta", {}).get("content") or ""
+
+
+def _only_model(http: httpx.Client) -> str:
+    response = http.get("/v1/models")
+    _check(response)
+    found = [model["id"] for model in response.json()["data"]]
+    if len(found) != 1:
+        served = ", ".join(found)
+        raise InvalidInput(
+            f"name one with --model: {served}" if found else "no model is served yet; posology deployments"
+        )
+    return str(found[0])
+
+
+def _check(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    response.read()
+    try:
+        error: Any = response.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        error = response.text
+    if response.status_code in (429, 502, 503, 504):
+        raise Unavailable(f"the gateway says: {error}")
+    raise InvalidInput(f"the gateway says ({response.status_code}): {error}")
+
+
+def _own_key(at: state.State) -> str:
+    """The command line's key; made at its first use, kept with mode 0600."""
+    path = at.data_dir / KEY_FILE
+    if not path.exists():
+        secret = at.call(lambda client: client.create_key("posology ask")).secret
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secret)
+    return path.read_text().strip()

@@ -1,0 +1,102 @@
+"""An embedded installation: which processes it has, where they listen, what they are told."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from posology.client.installation import ENDPOINTS
+
+MODULES = {
+    "orchestrator": "posology.orchestrator.app",  # the catalog is in it
+    "curation": "posology.curation.app",
+    "training": "posology.training.app",
+    "evaluation": "posology.evaluation.app",
+    "serving": "posology.serving.app",
+    "gateway": "posology.gateway.app",
+}
+PORTS = {name: 7410 + index for index, name in enumerate(MODULES)}
+HTTP_PORT = 7480
+PID_FILE = "up.pid"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Folders and addresses of one embedded installation."""
+
+    data_dir: Path
+    addresses: Mapping[str, str]
+    http: str
+    environment: Mapping[str, str]
+    """What the caller adds, for every process."""
+
+    def environment_of(self, service: str) -> dict[str, str]:
+        """The environment that a service is started with."""
+        others = {f"POSOLOGY_{name.upper()}_ADDRESS": address for name, address in self.addresses.items()}
+        return {
+            **os.environ,
+            **others,
+            "POSOLOGY_CATALOG_ADDRESS": self.addresses["orchestrator"],
+            "POSOLOGY_DATA_DIR": str(self.data_dir),
+            "POSOLOGY_LISTEN": self.addresses[service],
+            "POSOLOGY_READY_FILE": str(self.ready_file(service)),
+            "POSOLOGY_HTTP_LISTEN": self.http,
+            **self.environment,
+        }
+
+    def ready_file(self, service: str) -> Path:
+        """Written by a service when it serves."""
+        return self.data_dir / "run" / f"{service}.json"
+
+    def log_file(self, service: str) -> Path:
+        """Its JSON log."""
+        return self.data_dir / "logs" / f"{service}.log"
+
+    def write_endpoints(self, processes: Mapping[str, int]) -> None:
+        """Tell clients where to call, whole or not at all."""
+        found = {
+            "addresses": {**self.addresses, "catalog": self.addresses["orchestrator"]},
+            "gatewayUrl": f"http://{self.http}",
+            "processes": {"supervisor": os.getpid(), **processes},
+        }
+        draft = self.data_dir / f".{ENDPOINTS}.{os.getpid()}"
+        draft.write_text(json.dumps(found, indent=2))
+        draft.replace(self.data_dir / ENDPOINTS)
+
+
+def lay_out(data_dir: Path, *, environment: Mapping[str, str]) -> Layout:
+    """Usual ports where they are free, others where they are not."""
+    for folder in ("run", "logs"):
+        (data_dir / folder).mkdir(parents=True, exist_ok=True)
+    addresses = {name: f"127.0.0.1:{_free(port)}" for name, port in PORTS.items()}
+    return Layout(data_dir, addresses, f"127.0.0.1:{_free(HTTP_PORT)}", environment)
+
+
+def environments(root: Path) -> dict[str, str]:
+    """The Pythons of workers and engines that stand beside this one, as `make` lays them out."""
+    found = {}
+    for variable, role in (("POSOLOGY_WORKER_PYTHON", "worker"), ("POSOLOGY_ENGINE_PYTHON", "engine-cpu")):
+        python = root / role / "bin" / "python"
+        if variable not in os.environ and python.exists():
+            found[variable] = str(python)
+    return found
+
+
+def beside() -> Path:
+    """The folder that holds this Python's environment."""
+    return Path(sys.prefix).parent
+
+
+def _free(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on the loopback interface")

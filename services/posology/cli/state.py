@@ -1,0 +1,48 @@
+"""What the root command's options mean for every other command."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+
+from posology.cli.output import Writer
+from posology.client import Client, Installation
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class State:
+    """The options of the root command."""
+
+    data: Path | None
+    namespace: str
+    write: Writer
+
+    @property
+    def installation(self) -> Installation:
+        """The installation that the options name."""
+        return Installation.discover(self.data)
+
+    @property
+    def data_dir(self) -> Path:
+        """Its data directory."""
+        return self.installation.settings.data_dir
+
+    def call(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        """Do something with a connected client."""
+
+        async def connected() -> T:
+            async with Client(self.installation, namespace=self.namespace) as client:
+                return await work(client)
+
+        return asyncio.run(connected())
+
+
+def of(context: typer.Context) -> State:
+    """The state of a command's context."""
+    found: State = context.obj
+    return found

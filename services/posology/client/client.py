@@ -1,0 +1,274 @@
+"""The client: one object, the command line's verbs."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from posology.client.installation import Installation
+from posology.client.names import Names
+from posology.client.specfile import RunFile
+from posology.core.artifacts import ArtifactStore
+from posology.core.errors import InvalidInput, Retryable
+from posology.core.rpc import client as rpc
+from posology.core.rpc import tls
+from posology.v1alpha1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    curation_pb2,
+    curation_pb2_grpc,
+    evaluation_pb2,
+    evaluation_pb2_grpc,
+    gateway_pb2,
+    gateway_pb2_grpc,
+    job_pb2,
+    orchestrator_pb2,
+    orchestrator_pb2_grpc,
+    serving_pb2,
+    serving_pb2_grpc,
+    training_pb2,
+    training_pb2_grpc,
+)
+
+ENDED = (
+    orchestrator_pb2.FineTuneRun.SUCCEEDED,
+    orchestrator_pb2.FineTuneRun.FAILED,
+    orchestrator_pb2.FineTuneRun.CANCELLED,
+)
+
+
+class Client:
+    """Speaks to one installation; every failed call raises a class of `posology.core.errors`.
+
+    ```python
+    async with Client() as posology:
+        run = await posology.submit(load_run(Path("run.yaml")))
+        async for event in posology.watch(run.name):
+            print(event.stage, event.state, event.reason)
+    ```
+    """
+
+    def __init__(self, installation: Installation | None = None, *, namespace: str = "default") -> None:
+        self.installation = installation or Installation.discover()
+        self.names = Names(namespace)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        channels = {service: self._channel(service) for service in ("orchestrator", *_OTHERS)}
+        self.orchestrator = orchestrator_pb2_grpc.OrchestratorStub(channels["orchestrator"])
+        self.catalog = catalog_pb2_grpc.CatalogStub(channels["orchestrator"])
+        self.curation = curation_pb2_grpc.CurationStub(channels["curation"])
+        self.training = training_pb2_grpc.TrainingStub(channels["training"])
+        self.evaluation = evaluation_pb2_grpc.EvaluationStub(channels["evaluation"])
+        self.serving = serving_pb2_grpc.ServingStub(channels["serving"])
+        self.gateway = gateway_pb2_grpc.GatewayStub(channels["gateway"])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def _channel(self, service: str) -> rpc.Channel:
+        channel = rpc.channel(
+            self.installation.address(service),
+            token=self.installation.token,
+            service=service,
+            credentials=tls.channel_credentials(self.installation.settings),
+        )
+        self._stack.push_async_callback(channel.close)
+        return channel
+
+    # --- runs ----------------------------------------------------------------------------------------
+
+    async def validate(self, run: RunFile) -> orchestrator_pb2.FineTuneRun:
+        """Check a run without submitting it; the answer carries every default and the stages."""
+        request = run.request()
+        request.validate_only = True
+        return await self.orchestrator.CreateRun(request)
+
+    async def plan(self, run: RunFile) -> training_pb2.TrainingPlan:
+        """Parameters, memory, steps, time, warnings and advice for a run; no GPU, no weights."""
+        spec = (await self.validate(run)).spec
+        share = spec.curation.general.share if spec.curation.HasField("general") else 0.0
+        request = training_pb2.PlanTrainingRequest(
+            base_model=spec.base_model,
+            training=spec.training,
+            rows=round(spec.curation.pairs / (1 - share)),
+            preference_rows=spec.curation.preferences.pairs,
+        )
+        return await self.training.PlanTraining(request)
+
+    async def submit(self, run: RunFile, *, name: str = "") -> orchestrator_pb2.FineTuneRun:
+        """Submit a run; safe to repeat with the same file while nothing else takes its name."""
+        request = run.request(name=name, request_id=uuid.uuid4().hex)
+        return await self.orchestrator.CreateRun(request)
+
+    async def runs(self) -> list[orchestrator_pb2.FineTuneRun]:
+        """Every run of the namespace, newest first."""
+        found, token = [], ""
+        while True:
+            request = orchestrator_pb2.ListRunsRequest(parent=self.names.parent, page_size=200, page_token=token)
+            page = await self.orchestrator.ListRuns(request)
+            found += list(page.runs)
+            token = page.next_page_token
+            if not token:
+                return found
+
+    async def show(self, run: str) -> orchestrator_pb2.FineTuneRun:
+        """One run with its stages."""
+        return await self.orchestrator.GetRun(orchestrator_pb2.GetRunRequest(name=self.names.run(run)))
+
+    async def watch(self, run: str) -> AsyncIterator[orchestrator_pb2.RunEvent]:
+        """The run's story until it ends; goes on by itself where a stream was cut or a replica left."""
+        token = ""
+        while True:
+            request = orchestrator_pb2.WatchRunRequest(name=self.names.run(run), resume_token=token)
+            try:
+                async for event in self.orchestrator.WatchRun(request):
+                    token = event.resume_token
+                    yield event
+                if (await self.show(run)).phase in ENDED:
+                    return
+            except Retryable:
+                await asyncio.sleep(1)
+
+    async def wait(self, run: str) -> orchestrator_pb2.FineTuneRun:
+        """The run when it has ended."""
+        async for _ in self.watch(run):
+            pass
+        return await self.show(run)
+
+    async def cancel(self, run: str, *, reason: str = "") -> orchestrator_pb2.FineTuneRun:
+        """Stop a run; its deployment, if it has one, stays."""
+        request = orchestrator_pb2.CancelRunRequest(name=self.names.run(run), reason=reason)
+        return await self.orchestrator.CancelRun(request)
+
+    async def approve(
+        self, run: str, *, stage: str = "deploy", approved: bool = True, comment: str = ""
+    ) -> orchestrator_pb2.FineTuneRun:
+        """Decide what waits for a person."""
+        request = orchestrator_pb2.DecideApprovalRequest(
+            name=self.names.run(run), stage=stage, approved=approved, comment=comment, request_id=uuid.uuid4().hex
+        )
+        return await self.orchestrator.DecideApproval(request)
+
+    def job_events(self, resource: str) -> AsyncIterator[job_pb2.JobEvent]:
+        """Everything that the job behind a stage said, measured and became, from the start; ends with the job."""
+        request = job_pb2.WatchJobRequest(name=resource)
+        watchers: dict[str, Any] = {
+            "datasets": self.curation.WatchDataset,
+            "preferenceSets": self.curation.WatchPreferenceSet,
+            "trainingJobs": self.training.WatchTrainingJob,
+            "baseModels": self.training.WatchBaseModel,
+            "evaluations": self.evaluation.WatchEvaluation,
+        }
+        collection = resource.split("/")[2] if resource.count("/") == 3 else ""
+        if collection not in watchers:
+            raise InvalidInput(f"{resource or 'this stage'} is no job with a log; jobs are {', '.join(watchers)}")
+        found: AsyncIterator[job_pb2.JobEvent] = watchers[collection](request)
+        return found
+
+    # --- review --------------------------------------------------------------------------------------
+
+    async def review(self, review: str) -> curation_pb2.Review:
+        """A review with its summary and bound."""
+        return await self.curation.GetReview(curation_pb2.GetReviewRequest(name=self.names.review(review)))
+
+    async def next_item(
+        self, review: str, *, reviewer: str, adjudicate: bool = False
+    ) -> curation_pb2.ReviewItem | None:
+        """The next item for a reviewer, blind; None when the reviewer is done."""
+        request = curation_pb2.NextReviewItemRequest(
+            name=self.names.review(review), reviewer=reviewer, adjudicate=adjudicate
+        )
+        answer = await self.curation.NextReviewItem(request)
+        return answer.item if answer.HasField("item") else None
+
+    async def submit_item(
+        self, review: str, rating: curation_pb2.ReviewRating, *, adjudicate: bool = False
+    ) -> curation_pb2.ReviewRating:
+        """Rate an item, or decide one on which reviewers disagree."""
+        request = curation_pb2.SubmitReviewItemRequest(
+            name=self.names.review(review), rating=rating, request_id=uuid.uuid4().hex
+        )
+        if adjudicate:
+            return await self.curation.AdjudicateReviewItem(request)
+        return await self.curation.SubmitReviewItem(request)
+
+    # --- artifacts and evidence ----------------------------------------------------------------------
+
+    async def push(self, folder: Path, *, kind: str = "base-model") -> catalog_pb2.Artifact:
+        """Publish a folder as an artifact and register it; the same bytes are the same artifact."""
+        store = ArtifactStore(self.installation.settings.candidates_url)
+        digest = await asyncio.to_thread(store.publish, folder, kind=kind, producer="push")
+        manifest = await asyncio.to_thread(store.manifest, digest)
+        size = sum(file.size for file in manifest.files)
+        artifact = catalog_pb2.Artifact(digest=digest, kind=kind, size_bytes=size, producer="push")
+        request = catalog_pb2.CreateArtifactRequest(parent=self.names.parent, artifact=artifact)
+        return await self.catalog.CreateArtifact(request)
+
+    async def gc(
+        self, *, older_than_seconds: int | None = None, dry_run: bool = True
+    ) -> catalog_pb2.CollectGarbageResponse:
+        """Delete artifacts that nothing holds; by default only say which."""
+        request = catalog_pb2.CollectGarbageRequest(
+            parent=self.names.parent, older_than_seconds=older_than_seconds, validate_only=dry_run
+        )
+        return await self.catalog.CollectGarbage(request)
+
+    async def trace(self, digest: str, *, down: bool = False) -> list[catalog_pb2.Artifact]:
+        """What stands behind an artifact, or (down) what was made from it."""
+        kinds = catalog_pb2.TraceArtifactRequest
+        direction = kinds.DESCENDANTS if down else kinds.ANCESTORS
+        request = catalog_pb2.TraceArtifactRequest(name=self.names.artifact(digest), direction=direction)
+        return list((await self.catalog.TraceArtifact(request)).artifacts)
+
+    async def verdict_of(self, run: orchestrator_pb2.FineTuneRun) -> evaluation_pb2.Verdict | None:
+        """The verdict that a run got; None before there is one."""
+        resource = next((s.resource for s in run.stages if s.stage == "verdict"), "")
+        if not resource:
+            return None
+        return await self.evaluation.GetVerdict(evaluation_pb2.GetVerdictRequest(name=resource))
+
+    async def answer(self, answer: str) -> gateway_pb2.Answer:
+        """The record of one answer."""
+        return await self.gateway.GetAnswer(gateway_pb2.GetAnswerRequest(name=self.names.answer(answer)))
+
+    # --- serving -------------------------------------------------------------------------------------
+
+    async def deploy(
+        self, model: str, *, name: str, verdict: str = "", spec: serving_pb2.ServingSpec | None = None
+    ) -> serving_pb2.Deployment:
+        """Deploy weights by digest; refused unless a verifying PASS is there."""
+        request = serving_pb2.CreateDeploymentRequest(
+            parent=self.names.parent,
+            deployment_id=name,
+            model=model,
+            verdict=verdict,
+            spec=spec or serving_pb2.ServingSpec(model_name=name),
+            request_id=uuid.uuid4().hex,
+        )
+        return await self.serving.CreateDeployment(request)
+
+    async def create_key(self, display_name: str, *, requests_per_minute: int = 0) -> gateway_pb2.ApiKey:
+        """A key for an application; its secret is in this answer only."""
+        request = gateway_pb2.CreateApiKeyRequest(
+            parent=self.names.parent, display_name=display_name, requests_per_minute=requests_per_minute
+        )
+        return await self.gateway.CreateApiKey(request)
+
+    async def keys(self) -> list[gateway_pb2.ApiKey]:
+        """Every key, without secrets."""
+        request = gateway_pb2.ListApiKeysRequest(parent=self.names.parent, page_size=1000)
+        return list((await self.gateway.ListApiKeys(request)).api_keys)
+
+    async def revoke_key(self, key: str) -> gateway_pb2.ApiKey:
+        """Make a key useless, at once."""
+        return await self.gateway.RevokeApiKey(gateway_pb2.RevokeApiKeyRequest(name=self.names.key(key)))
+
+
+_OTHERS = ("curation", "training", "evaluation", "serving", "gateway")

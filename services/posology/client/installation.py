@@ -1,0 +1,71 @@
+"""Where an installation's services answer, and the token that they want."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from posology.core import settings as environment
+from posology.core.errors import FailedPrecondition
+from posology.core.rpc.auth import read_token
+from posology.core.settings import ServiceSettings
+
+ENDPOINTS = "endpoints.json"
+"""Written by `posology up` below the data directory."""
+SERVICES = ("catalog", "orchestrator", "curation", "training", "evaluation", "serving", "gateway")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One installation, embedded or on a cluster."""
+
+    settings: ServiceSettings
+    gateway_url: str = ""
+    """Base URL of the OpenAI-compatible API."""
+    processes: dict[str, Any] = field(default_factory=dict)
+    """What `posology up` started, by service; empty on a cluster."""
+
+    @classmethod
+    def discover(cls, data_dir: Path | None = None) -> "Installation":
+        """The installation of a data directory, or the one that POSOLOGY_*_ADDRESS variables describe.
+
+        Variables win over what `posology up` wrote.
+        """
+        overrides = {"data_dir": data_dir} if data_dir else {}
+        settings = environment.load(ServiceSettings, **overrides)
+        written = _written(settings.data_dir)
+        addresses = {
+            f"{name}_address": address
+            for name, address in written.get("addresses", {}).items()
+            if f"POSOLOGY_{name.upper()}_ADDRESS" not in os.environ
+        }
+        gateway = os.environ.get("POSOLOGY_GATEWAY_URL", written.get("gatewayUrl", ""))
+        settings = environment.load(ServiceSettings, **overrides, **addresses)
+        return cls(settings, gateway, written.get("processes", {}))
+
+    def address(self, service: str) -> str:
+        """host:port of a service."""
+        found: str = getattr(self.settings, f"{service}_address")
+        return found
+
+    @property
+    def token(self) -> str:
+        """The bearer token to call with."""
+        return os.environ.get("POSOLOGY_TOKEN") or read_token(self.settings.token_file)
+
+    def require_gateway(self) -> str:
+        """The gateway's URL; FailedPrecondition says how to get one."""
+        if not self.gateway_url:
+            raise FailedPrecondition(
+                "no gateway is known; start the services with `posology up`, or set POSOLOGY_GATEWAY_URL"
+            )
+        return self.gateway_url
+
+
+def _written(data_dir: Path) -> dict[str, Any]:
+    path = data_dir / ENDPOINTS
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
