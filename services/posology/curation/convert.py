@@ -1,23 +1,31 @@
 """Protobuf <-> domain; the only place of curation that knows both."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from google.protobuf import json_format
 
+from posology.core.jobs import convert as jobs
+from posology.core.jobs.domain import Job
 from posology.core.schema import apply_defaults
 from posology.v1alpha1 import curation_pb2 as pb
 
 from . import recipe as r
+from .reviewing import EXPERT, Item, Judgement, Policy, Rating, Review, ReviewState
+from .summary import Summary
+
+SOURCE_SHA256 = "sourceSha256"  # kept beside the spec in a job: which bytes the spec stood for when it was admitted
 
 
 def dataset_spec(stored: Mapping[str, Any]) -> pb.DatasetSpec:
-    """A stored spec as its message; defaults were written at admission."""
-    return json_format.ParseDict(dict(stored), pb.DatasetSpec())
+    """A job's stored spec as its message; defaults were written at admission."""
+    plain = {key: value for key, value in stored.items() if key != SOURCE_SHA256}
+    return json_format.ParseDict(plain, pb.DatasetSpec())
 
 
 def preference_spec(stored: Mapping[str, Any]) -> pb.PreferenceSetSpec:
-    """A stored spec as its message."""
+    """A job's stored spec as its message."""
     return json_format.ParseDict(dict(stored), pb.PreferenceSetSpec())
 
 
@@ -75,4 +83,114 @@ def preferences_of(spec: pb.PreferenceSetSpec) -> r.PreferenceRecipe:
         weak=r.Weak(pb.Preferences.WeakAnswers.Name(spec.preferences.weak_answers)),
         seed=spec.seed,
         teacher=teacher_of(spec.teacher) if spec.HasField("teacher") else None,
+    )
+
+
+# --- resources --------------------------------------------------------------------------------------------
+
+
+def dataset(job: Job) -> pb.Dataset:
+    """A data set as its job stands."""
+    return pb.Dataset(
+        name=job.name,
+        spec=dataset_spec(job.spec),
+        status=jobs.job_status(job),
+        source_sha256=str(job.spec.get(SOURCE_SHA256, "")),
+    )
+
+
+def preference_set(job: Job) -> pb.PreferenceSet:
+    """A preference set as its job stands."""
+    return pb.PreferenceSet(name=job.name, spec=preference_spec(job.spec), status=jobs.job_status(job))
+
+
+def policy_of(policy: pb.Review.Policy) -> Policy:
+    """A review policy with its defaults."""
+    filled = pb.Review.Policy()
+    filled.CopyFrom(policy)
+    apply_defaults(filled)
+    return Policy(filled.sample, filled.share, filled.max_error_rate, filled.confidence, filled.reviewers)
+
+
+def review(found: Review, summary: Summary) -> pb.Review:
+    """A review with what its ratings say."""
+    return pb.Review(
+        name=found.name,
+        subject=found.subject,
+        policy=pb.Review.Policy(**vars(found.policy)),
+        seed=found.seed,
+        state=_STATES[found.state],
+        summary=_summary(summary),
+        artifact=found.artifact,
+        statement=found.statement,
+        create_time=jobs.timestamp(found.created),
+        end_time=jobs.timestamp(found.ended) if found.ended else None,
+    )
+
+
+_STATES = {
+    ReviewState.OPEN: pb.Review.OPEN,
+    ReviewState.CLOSING: pb.Review.OPEN,
+    ReviewState.PASSED: pb.Review.PASSED,
+    ReviewState.FAILED: pb.Review.FAILED,
+    ReviewState.CANCELLED: pb.Review.CANCELLED,
+}
+
+
+def _summary(summary: Summary) -> pb.ReviewSummary:
+    agreed = summary.agreement
+    return pb.ReviewSummary(
+        planned=summary.planned,
+        rated=summary.rated,
+        errors=summary.errors,
+        error_rate=summary.error_rate,
+        upper_bound=summary.upper_bound,
+        allowed_errors=summary.allowed_errors,
+        sufficient_sample=summary.sufficient_sample,
+        chance_to_pass=summary.chance_to_pass,
+        disagreements=summary.disagreements,
+        agreement=pb.Agreement(items=agreed.items, raw=agreed.raw, kappa=agreed.kappa, ac1=agreed.ac1)
+        if agreed
+        else None,
+        reviewer_kinds=summary.kinds,
+    )
+
+
+def review_item(item: Item, remaining: int) -> pb.ReviewItem:
+    """An item as a reviewer sees it: nothing of other reviewers, nothing of where it stands in the data set."""
+    return pb.ReviewItem(
+        item_id=item.id,
+        question=item.question,
+        answer=item.answer,
+        rejected=item.rejected,
+        evidence=item.evidence,
+        section_text=item.section_text,
+        drug=item.drug,
+        section_title=item.section_title,
+        remaining=remaining,
+    )
+
+
+def rating_of(message: pb.ReviewRating, *, at: datetime, adjudication: bool) -> Rating:
+    """A rating as it came; without a kind it is an expert's."""
+    return Rating(
+        item=message.item_id,
+        reviewer=message.reviewer,
+        kind=message.reviewer_kind or EXPERT,
+        judgement=Judgement(pb.ReviewRating.Judgement.Name(message.judgement)),
+        comment=message.comment,
+        at=at,
+        adjudication=adjudication,
+    )
+
+
+def rating(found: Rating) -> pb.ReviewRating:
+    """A rating as stored."""
+    return pb.ReviewRating(
+        item_id=found.item,
+        reviewer=found.reviewer,
+        reviewer_kind=found.kind,
+        judgement=pb.ReviewRating.Judgement.Value(found.judgement.value),
+        comment=found.comment,
+        create_time=jobs.timestamp(found.at),
     )

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from posology.core.settings import PREFIX, ServiceSettings
+from posology.core.jobs.settings import JobSettings
+from posology.core.settings import PREFIX
 
 from .sources.location import Limits
 
@@ -48,16 +49,7 @@ class SourceSettings(BaseSettings):
         }
 
 
-class CurationSettings(SourceSettings, ServiceSettings):
+class CurationSettings(SourceSettings, JobSettings):
     """Everything that the curation service reads."""
 
     service: ClassVar[str] = "curation"
-
-    worker_threads: int = Field(default=2, ge=1)
-    """Threads of one worker (OMP_NUM_THREADS); more than the machine has cores costs 2-5x."""
-    worker_memory_bytes: int = Field(default=4_000_000_000, ge=100_000_000)
-    """Resident memory of one worker and what it starts; beyond it the job fails with advice."""
-    workers: int = Field(default=1, ge=1)
-    """Workers that run at the same time."""
-    secrets_dir: Path | None = None
-    """Folder of secrets by reference; empty means `secrets` under the data directory."""

@@ -158,3 +158,15 @@ def lines(uri: str, limits: Limits) -> Iterator[str]:
             yield from decode(document.data).splitlines()
         except Unreadable as error:
             raise InvalidInput(f"{uri}: {file.name} {error}") from None
+
+
+def read_digest(file: Found) -> str:
+    """sha256 (hex) of the file's bytes as stored, read in pieces."""
+    digest = hashlib.sha256()
+    try:
+        with file.store.open(file.address, "rb") if file.store else Path(file.address).open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise InvalidInput(f"{file.name} cannot be read: {error.strerror or error}") from None
+    return digest.hexdigest()

@@ -1,0 +1,87 @@
+"""What is checked before a job is created: everything that would make it fail later, with the field's path."""
+
+import hashlib
+from collections.abc import Iterator
+
+from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied, PosologyError, Violation
+
+from .recipe import PreferenceRecipe, Recipe, TeacherRecipe, Weak
+from .sources import FORMATS
+from .sources.location import Found, Limits, find, read_digest
+from .teachers.extractive import QUESTION_TYPES
+
+_JSON_LINES = (".jsonl", ".ndjson", ".json")
+
+
+def check_dataset(recipe: Recipe, limits: Limits) -> str:
+    """sha256 (hex) over all bytes behind the recipe's URIs. Blocking.
+
+    Raises InvalidInput with every violation at once; PermissionDenied when all that is wrong is where a source lies.
+    """
+    problems = [*_wrong_values(recipe), *_teacher(recipe.teacher)]
+    digest = hashlib.sha256()
+    denied = False
+    for field, uri, endings in _uris(recipe):
+        try:
+            for file in find(uri, endings, limits):
+                digest.update(f"{file.name}\0{_fingerprint(file, limits)}\n".encode())
+        except (InvalidInput, PermissionDenied, FailedPrecondition) as error:
+            denied |= isinstance(error, PermissionDenied)
+            problems.append(Violation(field, error.message))
+    if problems:
+        raise _refusal(problems, denied)
+    return digest.hexdigest()
+
+
+def check_preferences(recipe: PreferenceRecipe) -> None:
+    """Raise InvalidInput when the recipe cannot be followed."""
+    problems = list(_teacher(recipe.teacher)) if recipe.teacher else []
+    if recipe.weak is Weak.TEACHER and (recipe.teacher is None or not recipe.teacher.endpoint):
+        reason = "TEACHER needs a teacher with an endpoint; with the embedded teacher, use EDITED_FACT"
+        problems.append(Violation("spec.preferences.weakAnswers", reason))
+    if problems:
+        raise InvalidInput.of(problems)
+
+
+def _wrong_values(recipe: Recipe) -> Iterator[Violation]:
+    if recipe.validation >= recipe.pairs:
+        reason = f"{recipe.validation} of {recipe.pairs} pairs would be held out, and none left to train on"
+        yield Violation("spec.curation.validation", reason)
+    for number, source in enumerate(recipe.sources):
+        if source.format not in FORMATS:
+            reason = f"{source.format} cannot be read yet; this version reads {', '.join(sorted(FORMATS))}"
+            yield Violation(f"spec.curation.sources[{number}].format", reason)
+
+
+def _teacher(teacher: TeacherRecipe) -> Iterator[Violation]:
+    if teacher.endpoint and not teacher.endpoint.startswith(("http://", "https://")):
+        yield Violation("spec.curation.teacher.endpoint", "must be an http:// or https:// URL")
+    unknown = [] if teacher.endpoint else [t for t in teacher.question_types if t not in QUESTION_TYPES]
+    if unknown:
+        reason = f"the embedded teacher has no {', '.join(unknown)}; it knows {', '.join(QUESTION_TYPES)}"
+        yield Violation("spec.curation.teacher.questionTypes", reason)
+
+
+def _uris(recipe: Recipe) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(field, uri, endings) of everything that will be read."""
+    for number, source in enumerate(recipe.sources):
+        if source.format in FORMATS:
+            yield f"spec.curation.sources[{number}].uri", source.uri, FORMATS[source.format].endings
+    if recipe.general:
+        yield "spec.curation.general.uri", recipe.general.uri, _JSON_LINES
+    if recipe.behaviour:
+        yield "spec.curation.behaviour.examples", recipe.behaviour, _JSON_LINES
+    for number, uri in enumerate(recipe.suites):
+        yield f"spec.suiteUris[{number}]", uri, _JSON_LINES
+
+
+def _fingerprint(file: Found, limits: Limits) -> str:
+    """The file's sha256; one that is too large stands for itself by its size, and becomes a drop later."""
+    return read_digest(file) if file.size <= limits.max_bytes else f"too large: {file.size}"
+
+
+def _refusal(problems: list[Violation], denied: bool) -> PosologyError:
+    refused = InvalidInput.of(problems)
+    if denied and len(problems) == 1:
+        return PermissionDenied(refused.message, violations=problems)
+    return refused

@@ -1,0 +1,83 @@
+"""Composition root: `python -m posology.curation.app` serves curation."""
+
+from contextlib import AsyncExitStack
+
+import grpc.aio
+
+from posology.core import settings as environment
+from posology.core.artifacts import ArtifactStore
+from posology.core.jobs.domain import Command, Resources
+from posology.core.jobs.jobs import SERVICE_NAME, Published
+from posology.core.jobs.settings import local_jobs
+from posology.core.rpc import server
+from posology.core.rpc.client import connect
+from posology.core.signing import Signer
+from posology.core.store import Database
+from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2, curation_pb2_grpc
+
+from .registration import Registrar
+from .reviews import Reviews
+from .servicer import DATASET, PREFERENCES, CurationServicer
+from .settings import CurationSettings
+
+NAME = curation_pb2.DESCRIPTOR.services_by_name["Curation"].full_name
+WORKER = "posology.curation.worker"
+
+
+async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Server:
+    """Curation over its database and stores; what must be closed goes on `stack`."""
+    db = Database(settings.database_url, schema=settings.service)
+    stack.push_async_callback(db.close)
+    await db.migrate("posology.core.audit", "posology.core.jobs", "posology.curation")
+    artifacts = ArtifactStore(settings.candidates_url)
+    channel = await stack.enter_async_context(connect(settings, "catalog"))
+    registrar = Registrar(catalog_pb2_grpc.CatalogStub(channel))
+
+    async def registered(published: Published) -> None:
+        await registrar.register(_namespace(published.job.name), published.digest, published.manifest)
+
+    jobs = local_jobs(settings, db, commands=_commands(settings), on_published=registered)
+    signer = Signer.load_or_create(settings.keys_dir / f"{settings.service}.key")
+    reviews = Reviews(db, artifacts, signer, registrar)
+    servicer = CurationServicer(jobs, reviews, settings.limits)
+
+    def add(grpc_server: grpc.aio.Server) -> None:
+        curation_pb2_grpc.add_CurationServicer_to_server(servicer, grpc_server)
+        jobs.add_to(grpc_server)
+
+    return server.Server(
+        name=settings.service,
+        settings=settings,
+        add=add,
+        service_names=(NAME, SERVICE_NAME),
+        exempt=(SERVICE_NAME,),
+        on_ready=(jobs.ready,),
+        background=(jobs.run, reviews.run),
+        on_drain=(jobs.drain,),
+    )
+
+
+def _commands(settings: CurationSettings) -> dict[str, Command]:
+    """Both kinds of jobs run in the same worker; it may read what the service may read, and nothing is downloaded."""
+    resources = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
+    command = Command(WORKER, resources=resources, environment=settings.environment | {"HF_HUB_OFFLINE": "1"})
+    return {DATASET: command, PREFERENCES: command}
+
+
+def _namespace(name: str) -> str:
+    return name.split("/")[1]
+
+
+async def serve() -> None:
+    """Run until told to stop."""
+    async with AsyncExitStack() as stack:
+        await server.run(await build(environment.load(CurationSettings), stack))
+
+
+def main() -> None:
+    """Entry point of the process."""
+    server.launch(serve)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Reviews in the database; every function works inside the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+
+from posology.core.errors import AlreadyExists, NotFound
+from posology.core.store import Transaction, pages
+
+from . import tables
+from .reviewing import Item, Judgement, Policy, Rating, Review, ReviewState
+
+_POLICY = ("sample", "share", "max_error_rate", "confidence", "reviewers")
+ALL = "-"  # the namespace that stands for all
+
+
+async def create(tx: Transaction, review: Review, items: Sequence[Item], *, request_id: str) -> Review:
+    """Store a review with its items; the first one when it was asked for before, AlreadyExists for another."""
+    found = await _same(tx, review, request_id)
+    if found:
+        return found
+    await tx.execute(insert(tables.reviews).values(**_columns(review), request_id=request_id or None))
+    rows = [vars(item) | {"review": review.name} for item in items]
+    await tx.execute(insert(tables.items), rows)
+    return review
+
+
+async def find(tx: Transaction, review: Review, *, request_id: str) -> Review | None:
+    """The stored review that a repeated request asks for."""
+    return await _same(tx, review, request_id)
+
+
+async def get(tx: Transaction, name: str, *, lock: bool = False) -> Review:
+    """The review; NotFound. `lock` holds its row until the transaction ends."""
+    query = select(tables.reviews).where(tables.reviews.c.name == name)
+    row = (await tx.execute(query.with_for_update() if lock else query)).mappings().first()
+    if row is None:
+        raise NotFound(f"there is no review {name}; `posology review list` shows those that are there")
+    return _review(row)
+
+
+async def list_page(
+    tx: Transaction, namespace: str, *, size: int, token: str, ended_after: datetime | None
+) -> tuple[list[Review], str]:
+    """A page of reviews, newest first, and the token of the next."""
+    c = tables.reviews.c
+    query = select(tables.reviews)
+    query = query if namespace == ALL else query.where(c.namespace == namespace)
+    query = query.where(c.ended > ended_after) if ended_after else query
+    scope = f"reviews/{namespace}/{ended_after.isoformat() if ended_after else ''}"
+    page = await pages.fetch(tx, query, order=(c.created, c.name), size=size, token=token, scope=scope, descending=True)
+    return [_review(row) for row in page.rows], page.next_token
+
+
+async def in_state(tx: Transaction, state: ReviewState) -> list[str]:
+    """Names of reviews in a state."""
+    query = select(tables.reviews.c.name).where(tables.reviews.c.state == state.value)
+    return [row.name for row in await tx.execute(query)]
+
+
+async def items(tx: Transaction, review: str) -> list[Item]:
+    """All items in the order in which they were drawn."""
+    query = select(tables.items).where(tables.items.c.review == review).order_by(tables.items.c.position)
+    return [_item(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def positions(tx: Transaction, review: str) -> dict[str, int]:
+    """Item id -> position, without the texts."""
+    query = select(tables.items.c.id, tables.items.c.position).where(tables.items.c.review == review)
+    return {row.id: row.position for row in await tx.execute(query)}
+
+
+async def item(tx: Transaction, review: str, item_id: str) -> Item:
+    """One item; NotFound."""
+    query = select(tables.items).where(tables.items.c.review == review, tables.items.c.id == item_id)
+    row = (await tx.execute(query)).mappings().first()
+    if row is None:
+        raise NotFound(f"{review} has no item {item_id!r}; ask NextReviewItem for one")
+    return _item(row)
+
+
+async def ratings(tx: Transaction, review: str) -> dict[str, list[Rating]]:
+    """Ratings by item."""
+    query = select(tables.ratings).where(tables.ratings.c.review == review).order_by(tables.ratings.c.reviewer)
+    found: dict[str, list[Rating]] = {}
+    for row in (await tx.execute(query)).mappings():
+        found.setdefault(row["item"], []).append(_rating(row))
+    return found
+
+
+async def rate(tx: Transaction, review: str, rating: Rating) -> None:
+    """Store a rating; a later one by the same reviewer replaces the first."""
+    c = tables.ratings.c
+    mine = (c.review == review, c.item == rating.item, c.reviewer == rating.reviewer)
+    values = vars(rating) | {"judgement": rating.judgement.value}
+    changed = await tx.execute(update(tables.ratings).where(*mine).values(**values))
+    if changed.rowcount == 0:
+        await tx.execute(insert(tables.ratings).values(review=review, **values))
+
+
+async def move(tx: Transaction, review: str, state: ReviewState, **values: Any) -> None:
+    """Change a review's state, and what else changes with it."""
+    await tx.execute(update(tables.reviews).where(tables.reviews.c.name == review).values(state=state.value, **values))
+
+
+async def _same(tx: Transaction, review: Review, request_id: str) -> Review | None:
+    c = tables.reviews.c
+    by_name = c.name == review.name
+    by_request = (c.namespace == review.namespace) & (c.request_id == request_id)
+    query = select(tables.reviews).where(by_name | by_request if request_id else by_name)
+    row = (await tx.execute(query)).mappings().first()
+    if row is None:
+        return None
+    found = _review(row)
+    if (found.subject, found.policy, found.seed) != (review.subject, review.policy, review.seed):
+        raise AlreadyExists(f"{found.name} is a review of something else, or under another policy; choose another id")
+    return found
+
+
+def _columns(review: Review) -> dict[str, Any]:
+    values = {name: value for name, value in vars(review).items() if name != "policy"}
+    return values | vars(review.policy) | {"state": review.state.value}
+
+
+def _review(row: RowMapping) -> Review:
+    policy = Policy(**{name: row[name] for name in _POLICY})
+    rest = {name: row[name] for name in Review.__dataclass_fields__ if name not in ("policy", "state")}
+    return Review(policy=policy, state=ReviewState(row["state"]), **rest)
+
+
+def _item(row: RowMapping) -> Item:
+    return Item(**{name: row[name] for name in Item.__dataclass_fields__})
+
+
+def _rating(row: Mapping[str, Any] | RowMapping) -> Rating:
+    rest = {name: row[name] for name in Rating.__dataclass_fields__ if name != "judgement"}
+    return Rating(judgement=Judgement(row["judgement"]), **rest)

@@ -1,0 +1,138 @@
+"""The end of a review: the reviewed artifact (rejected items removed, review.json added) and a signed statement."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from posology.core.artifacts import ArtifactStore
+from posology.core.signing import Signer, statement
+
+from . import reviewing
+from .reviewing import Item, Rating, Review
+from .summary import Summary, passed
+
+PREDICATE = "https://posology.dev/attestation/review/v1"
+_DATA = {"dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"), "preferences": ("preferences.jsonl",)}
+
+
+def publish(
+    store: ArtifactStore,
+    review: Review,
+    items: Sequence[Item],
+    ratings: Mapping[str, Sequence[Rating]],
+    summary: Summary,
+) -> str:
+    """Publish the reviewed artifact and give its digest. Blocking; doing it again gives the same digest."""
+    rejected = {item.pair: ratings[item.id] for item in items if _is_error(ratings[item.id], review)}
+    with TemporaryDirectory(prefix="posology-review-") as scratch:
+        source = store.materialize(review.subject, Path(scratch) / "subject")
+        made = Path(scratch) / "made"
+        made.mkdir()
+        for file in source.iterdir():
+            if file.name in _DATA[review.kind]:
+                _copy_without(file, made / file.name, rejected)
+            elif file.is_file():
+                shutil.copyfile(file, made / file.name)
+        _append_drops(made / "drops.jsonl", rejected)
+        report = json.dumps(record(review, items, ratings, summary), ensure_ascii=False, sort_keys=True, indent=1)
+        (made / "review.json").write_text(report + "\n", encoding="utf-8")
+        return store.publish(
+            made,
+            kind=review.kind,
+            producer=f"posology-curation/{version('posology')}",
+            parents=(review.subject,),
+            parameters={"reviewed": summary.planned, "errors": summary.errors, "seed": review.seed},
+        )
+
+
+def sign(signer: Signer, review: Review, summary: Summary, *, artifact: str) -> str:
+    """The DSSE envelope (JSON) of what was observed; its subject is the reviewed artifact, or what failed."""
+    predicate = {
+        "result": "PASS" if passed(review, summary) else "FAIL",
+        "subject": review.subject,
+        "artifact": artifact,
+        "frame": {"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
+        "policy": vars(review.policy),
+        **_numbers(summary),
+    }
+    subjects = {"reviewed": artifact} if artifact else {"failed": review.subject}
+    return json.dumps(signer.sign(statement(PREDICATE, subjects, predicate)), sort_keys=True)
+
+
+def record(
+    review: Review, items: Sequence[Item], ratings: Mapping[str, Sequence[Rating]], summary: Summary
+) -> dict[str, Any]:
+    """What `review.json` holds: frame, policy, numbers, and every rating; no times, for equal content, equal digest."""
+    return {
+        "subject": review.subject,
+        "frame": {"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
+        "policy": vars(review.policy),
+        **_numbers(summary),
+        "items": [_item(item, ratings.get(item.id, ())) for item in items],
+    }
+
+
+def _numbers(summary: Summary) -> dict[str, Any]:
+    agreed = summary.agreement
+    return {
+        "planned": summary.planned,
+        "rated": summary.rated,
+        "errors": summary.errors,
+        "severities": dict(summary.severities),
+        "upper_bound": summary.upper_bound,
+        "method": "one-sided Clopper-Pearson",
+        "allowed_errors": summary.allowed_errors,
+        "sufficient_sample": summary.sufficient_sample,
+        "would_have_sufficed": summary.would_have_sufficed,
+        "reviewer_kinds": list(summary.kinds),
+        "agreement": vars(agreed) | {"table": [list(row) for row in agreed.table]} if agreed else None,
+    }
+
+
+def _item(item: Item, ratings: Sequence[Rating]) -> dict[str, Any]:
+    return {
+        "pair": item.pair,
+        "ratings": [
+            {
+                "reviewer": rating.reviewer,
+                "kind": rating.kind,
+                "judgement": rating.judgement.value,
+                "comment": rating.comment,
+                "adjudication": rating.adjudication,
+            }
+            for rating in sorted(ratings, key=lambda rating: (rating.adjudication, rating.reviewer))
+        ],
+    }
+
+
+def _is_error(ratings: Sequence[Rating], review: Review) -> bool:
+    verdict = reviewing.settled(ratings, review.policy.reviewers)
+    return verdict is not None and verdict.error
+
+
+def _copy_without(source: Path, target: Path, rejected: Mapping[str, Sequence[Rating]]) -> None:
+    """Copy the lines of the pairs that stay; each keeps its bytes."""
+    with source.open(encoding="utf-8") as lines, target.open("w", encoding="utf-8", newline="\n") as out:
+        out.writelines(line for line in lines if json.loads(line)["id"] not in rejected)
+
+
+def _append_drops(path: Path, rejected: Mapping[str, Sequence[Rating]]) -> None:
+    with path.open("a", encoding="utf-8", newline="\n") as out:
+        out.writelines(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in _drops(rejected))
+
+
+def _drops(rejected: Mapping[str, Sequence[Rating]]) -> Iterable[dict[str, Any]]:
+    for pair, ratings in sorted(rejected.items()):
+        worst = next((r for r in ratings if r.adjudication), ratings[0])
+        detail = "; ".join(r.comment for r in ratings if r.comment) or worst.judgement.value
+        yield {
+            "stage": "review",
+            "reason": worst.judgement.value.casefold(),
+            "detail": detail,
+            "source": "",
+            "pair": pair,
+        }

@@ -1,0 +1,138 @@
+"""The rules of a review: which item is settled, what its verdict is, and what the whole says. Standard library only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+EXPERT = "expert"
+STAND_IN = "automated stand-in, not an expert"
+
+
+class Judgement(StrEnum):
+    """By severity; everything but CORRECT is an error and counts against the limit."""
+
+    CORRECT = "CORRECT"
+    MINOR_ERROR = "MINOR_ERROR"
+    MAJOR_ERROR = "MAJOR_ERROR"
+    HARMFUL = "HARMFUL"
+
+    @property
+    def error(self) -> bool:
+        return self is not Judgement.CORRECT
+
+
+_SEVERITY = tuple(Judgement)
+
+
+class ReviewState(StrEnum):
+    """CLOSING: all is rated and the result is being signed and published; it is shown as OPEN."""
+
+    OPEN = "OPEN"
+    CLOSING = "CLOSING"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def final(self) -> bool:
+        return self in (ReviewState.PASSED, ReviewState.FAILED, ReviewState.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How much is reviewed and what it must show."""
+
+    sample: int
+    share: float  # of the frame, instead of `sample`; 0 = use `sample`
+    max_error_rate: float
+    confidence: float
+    reviewers: int
+
+    def planned(self, frame: int) -> int:
+        """Items to review in a frame of this size."""
+        wanted = -(-frame * self.share // 1) if self.share else self.sample
+        return min(frame, max(1, int(wanted)))
+
+
+@dataclass(frozen=True)
+class Rating:
+    """One reviewer's judgement on one item."""
+
+    item: str
+    reviewer: str
+    kind: str
+    judgement: Judgement
+    comment: str
+    at: datetime
+    adjudication: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a reviewer sees, and the pair behind it."""
+
+    id: str
+    position: int
+    pair: str
+    question: str
+    answer: str
+    rejected: str
+    evidence: str
+    section_text: str
+    section_title: str
+    drug: str
+
+
+@dataclass(frozen=True)
+class Review:
+    """A review as stored."""
+
+    name: str
+    namespace: str
+    subject: str  # digest
+    kind: str  # artifact kind of the subject
+    policy: Policy
+    seed: int
+    frame_size: int
+    frame_digest: str
+    planned: int
+    state: ReviewState
+    creator: str
+    created: datetime
+    ended: datetime | None = None
+    artifact: str = ""
+    statement: str = ""
+    run: str = ""
+
+
+def settled(ratings: Sequence[Rating], reviewers: int) -> Judgement | None:
+    """The verdict on one item: agreed (the more severe of two errors), adjudicated, or None while something lacks."""
+    decided = next((r for r in ratings if r.adjudication), None)
+    if decided:
+        return decided.judgement
+    given = [r.judgement for r in ratings]
+    if len(given) < reviewers or disputed(ratings, reviewers):
+        return None
+    return max(given, key=_SEVERITY.index)
+
+
+def disputed(ratings: Sequence[Rating], reviewers: int) -> bool:
+    """Whether the item waits for adjudication: all have rated, and they disagree on whether it is an error."""
+    given = [r.judgement.error for r in ratings if not r.adjudication]
+    return len(given) >= reviewers and len(set(given)) > 1 and not any(r.adjudication for r in ratings)
+
+
+def first_two(ratings: Mapping[str, Sequence[Rating]]) -> list[tuple[str, str]]:
+    """The first and second judgement of every item that has two, for agreement; who was first goes by name."""
+    pairs = []
+    for item in sorted(ratings):
+        given = sorted((r for r in ratings[item] if not r.adjudication), key=lambda r: r.reviewer)
+        if len(given) >= 2:
+            pairs.append((given[0].judgement.value, given[1].judgement.value))
+    return pairs
+
+
+def kinds(ratings: Mapping[str, Sequence[Rating]]) -> list[str]:
+    """The kinds of reviewers that took part."""
+    return sorted({rating.kind for given in ratings.values() for rating in given})

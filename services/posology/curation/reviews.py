@@ -1,0 +1,217 @@
+"""Reviews: opened over an artifact, rated item by item, closed once when all is settled."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from posology.core import audit
+from posology.core.artifacts import ArtifactStore
+from posology.core.errors import FailedPrecondition, InvalidInput, PosologyError, Violation
+from posology.core.rpc import context
+from posology.core.signing import Signer
+from posology.core.store import Database, Transaction, now
+
+from . import bound, records, reviewed
+from .candidates import draw
+from .registration import Registrar
+from .reviewing import Item, Policy, Rating, Review, ReviewState, disputed, settled
+from .subject import draw_items
+from .summary import Summary, passed, summarize
+
+log = logging.getLogger("posology.curation.reviews")
+_LOOK_SECONDS = 5.0  # how late a review that a dead process left in CLOSING is taken up
+ACTOR = "posology.curation"
+
+
+class Reviews:
+    """All reviews of this installation."""
+
+    def __init__(self, db: Database, artifacts: ArtifactStore, signer: Signer, registrar: Registrar) -> None:
+        self._db = db
+        self._artifacts = artifacts
+        self._signer = signer
+        self._registrar = registrar
+        self._due = asyncio.Event()
+
+    # --- opening ---------------------------------------------------------------------------------------
+
+    async def create(self, asked: Review, *, request_id: str, validate_only: bool) -> Review:
+        """Open the review that `asked` describes; frame, plan and state are filled in here."""
+        async with self._db.read() as tx:
+            found = await records.find(tx, asked, request_id=request_id)
+        if found:
+            return found
+        drawn = await asyncio.to_thread(draw_items, self._artifacts, asked.subject, asked.policy, seed=asked.seed)
+        review = replace(
+            asked,
+            kind=drawn.kind,
+            frame_size=drawn.frame_size,
+            frame_digest=drawn.frame_digest,
+            planned=len(drawn.items),
+        )
+        _check_plan(review.policy, review.planned, review.frame_size)
+        if validate_only:
+            return review
+        async with self._db.begin() as tx:
+            opened = replace(review, created=await now(tx))
+            stored = await records.create(tx, opened, drawn.items, request_id=request_id)
+            detail = {"subject": review.subject, "planned": review.planned, "frame": review.frame_digest}
+            if stored.name == review.name:
+                await self._note(tx, "review.create", stored.name, detail)
+        return stored
+
+    # --- reading ---------------------------------------------------------------------------------------
+
+    async def get(self, name: str) -> tuple[Review, Summary]:
+        """A review and what its ratings say; NotFound."""
+        async with self._db.read() as tx:
+            review = await records.get(tx, name)
+            return review, summarize(review, await records.ratings(tx, name))
+
+    async def list_page(
+        self, namespace: str, *, size: int, token: str, ended_after: datetime | None
+    ) -> tuple[list[tuple[Review, Summary]], str]:
+        """A page of reviews, newest first."""
+        async with self._db.read() as tx:
+            found, following = await records.list_page(tx, namespace, size=size, token=token, ended_after=ended_after)
+            return [(r, summarize(r, await records.ratings(tx, r.name))) for r in found], following
+
+    async def next_item(self, name: str, reviewer: str, *, adjudicate: bool) -> tuple[Item, int] | None:
+        """The next item for a reviewer and how many are left for them; None when there is none.
+
+        Each reviewer has an order of their own, so that tiredness does not fall on the same items.
+        """
+        async with self._db.read() as tx:
+            review = await records.get(tx, name)
+            if review.state is not ReviewState.OPEN:
+                return None
+            ratings = await records.ratings(tx, name)
+            positions = await records.positions(tx, name)
+            wanted = [id for id in positions if _is_for(ratings.get(id, []), review, reviewer, adjudicate)]
+            if not wanted:
+                return None
+            first = min(wanted, key=lambda id: draw(review.seed, reviewer, id))
+            return await records.item(tx, name, first), len(wanted)
+
+    # --- rating ----------------------------------------------------------------------------------------
+
+    async def submit(self, name: str, rating: Rating) -> Rating:
+        """Store a rating; when it settles the last item, the review closes."""
+        async with self._db.begin() as tx:
+            review = await records.get(tx, name, lock=True)
+            if review.state is not ReviewState.OPEN:
+                raise FailedPrecondition(f"{name} is {review.state.lower()}; its ratings no longer change")
+            await records.item(tx, name, rating.item)
+            stored = replace(rating, at=await now(tx))
+            before = (await records.ratings(tx, name)).get(rating.item, [])
+            _check_rating(review, stored, before)
+            await records.rate(tx, name, stored)
+            ratings = await records.ratings(tx, name)
+            complete = summarize(review, ratings).complete
+            if complete:
+                await records.move(tx, name, ReviewState.CLOSING)
+            action = "review.adjudicate" if rating.adjudication else "review.rate"
+            await self._note(tx, action, name, _said(rating))
+        if complete:
+            self._due.set()
+        return stored
+
+    async def cancel(self, name: str) -> tuple[Review, Summary]:
+        """Close a review early; one that ended stays as it is."""
+        async with self._db.begin() as tx:
+            review = await records.get(tx, name, lock=True)
+            if review.state is ReviewState.OPEN:
+                await records.move(tx, name, ReviewState.CANCELLED, ended=await now(tx))
+                await self._note(tx, "review.cancel", name, {})
+        return await self.get(name)
+
+    # --- closing ---------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Close reviews that are settled, also those that a dead process left behind; never returns."""
+        while True:
+            self._due.clear()
+            async with self._db.read() as tx:
+                due = await records.in_state(tx, ReviewState.CLOSING)
+            for name in due:
+                await self._close_or_wait(name)
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._due.wait()
+            except TimeoutError:
+                continue
+
+    async def _close_or_wait(self, name: str) -> None:
+        try:
+            await self.close(name)
+        except PosologyError as error:
+            log.warning("the review is not closed yet; tried again", extra={"review": name, "reason": error.message})
+
+    async def close(self, name: str) -> None:
+        """Publish, sign, and say so, in this order: a crash in between does the same again with the same digest."""
+        async with self._db.read() as tx:
+            review = await records.get(tx, name)
+            ratings, items = await records.ratings(tx, name), await records.items(tx, name)
+        summary = summarize(review, ratings)
+        artifact = ""
+        if passed(review, summary):
+            artifact = await asyncio.to_thread(reviewed.publish, self._artifacts, review, items, ratings, summary)
+            manifest = await asyncio.to_thread(self._artifacts.manifest, artifact)
+            await self._registrar.register(review.namespace, artifact, manifest)
+        envelope = reviewed.sign(self._signer, review, summary, artifact=artifact)
+        state = ReviewState.PASSED if artifact else ReviewState.FAILED
+        async with self._db.begin() as tx:
+            if (await records.get(tx, name, lock=True)).state is not ReviewState.CLOSING:
+                return  # another replica was first
+            await records.move(tx, name, state, artifact=artifact, statement=envelope, ended=await now(tx))
+            detail = {"state": state.value, "artifact": artifact, "errors": summary.errors, "rated": summary.rated}
+            await audit.append(tx, actor=ACTOR, action="review.close", subject=name, detail=detail)
+
+    async def _note(self, tx: Transaction, action: str, name: str, detail: Mapping[str, object]) -> None:
+        await audit.append(tx, actor=context.caller.get().subject, action=action, subject=name, detail=detail)
+
+
+def _check_plan(policy: Policy, planned: int, frame: int) -> None:
+    """A review that could not pass even without an error is refused before experts spend their time on it."""
+    limit, confidence = policy.max_error_rate, policy.confidence
+    if bound.allowed_errors(planned, limit=limit, confidence=confidence) >= 0:
+        return
+    shown = bound.upper_bound(0, planned, confidence=confidence)
+    needed = bound.sufficient_sample(0, limit=limit, confidence=confidence)
+    reason = (
+        f"{planned} items without an error prove only an error rate below {shown:.2%}, not below {limit:.2%}: "
+        f"review {needed} or more (the set has {frame}), or raise maxErrorRate"
+    )
+    raise InvalidInput.of([Violation("policy.sample", reason)])
+
+
+def _is_for(ratings: list[Rating], review: Review, reviewer: str, adjudicate: bool) -> bool:
+    """Whether an item waits for this reviewer: not rated by them, nor by enough others; or in dispute among others."""
+    if any(rating.reviewer == reviewer for rating in ratings):
+        return False
+    if adjudicate:
+        return disputed(ratings, review.policy.reviewers)
+    return len(ratings) < review.policy.reviewers
+
+
+def _check_rating(review: Review, rating: Rating, before: list[Rating]) -> None:
+    others = [r for r in before if r.reviewer != rating.reviewer]
+    mine = [r for r in before if r.reviewer == rating.reviewer]
+    if rating.adjudication:
+        if mine and not mine[0].adjudication:
+            raise FailedPrecondition("an item is adjudicated by somebody who has not rated it")
+        if not mine and not disputed(before, review.policy.reviewers):
+            raise FailedPrecondition("this item is not in dispute; there is nothing to adjudicate")
+    elif mine and mine[0].adjudication:
+        raise FailedPrecondition("you adjudicated this item; use AdjudicateReviewItem to change that")
+    elif not mine and len(others) >= review.policy.reviewers:
+        raise FailedPrecondition(f"this item has its {review.policy.reviewers} ratings; ask NextReviewItem for another")
+    elif settled(before, review.policy.reviewers) and any(r.adjudication for r in others):
+        raise FailedPrecondition("this item was adjudicated; its ratings no longer change")
+
+
+def _said(rating: Rating) -> dict[str, str]:
+    """A rating for the audit trail, without its free text."""
+    return {"item": rating.item, "reviewer": rating.reviewer, "kind": rating.kind, "judgement": rating.judgement.value}

@@ -1,0 +1,179 @@
+"""The Curation service: decode, delegate, encode."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from posology.core.errors import AlreadyExists, InvalidInput, NotFound, Violation
+from posology.core.jobs import convert as jobs_convert
+from posology.core.jobs.domain import Job, NewJob
+from posology.core.jobs.jobs import Jobs
+from posology.core.rpc import context
+from posology.core.schema import apply_defaults
+from posology.v1alpha1 import curation_pb2 as pb
+from posology.v1alpha1 import curation_pb2_grpc, job_pb2
+
+from . import convert
+from .admission import check_dataset, check_preferences
+from .reviewing import Review, ReviewState
+from .reviews import Reviews
+from .sources.location import Limits
+
+DATASET, PREFERENCES = "dataset", "preferences"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class CurationServicer(curation_pb2_grpc.CurationServicer):
+    """Data sets, preference sets and reviews over gRPC."""
+
+    def __init__(self, jobs: Jobs, reviews: Reviews, limits: Limits) -> None:
+        self._jobs = jobs
+        self._reviews = reviews
+        self._limits = limits
+
+    # --- data sets -------------------------------------------------------------------------------------
+
+    async def CreateDataset(self, request: pb.CreateDatasetRequest, _: Any) -> pb.Dataset:
+        """Admit a data set: sources are checked, and their bytes fingerprinted, before anything starts."""
+        apply_defaults(request.spec)
+        name = f"{request.parent}/datasets/{request.dataset_id}"
+        stored = convert.stored_spec(request.spec)
+        found = await self._repeated(name, stored)
+        if found and not request.validate_only:
+            return convert.dataset(found)
+        recipe = convert.recipe_of(request.spec)
+        digest = await asyncio.to_thread(check_dataset, recipe, self._limits)
+        if request.validate_only:
+            return pb.Dataset(name=name, spec=request.spec, source_sha256=digest)
+        spec = stored | {convert.SOURCE_SHA256: digest}
+        return convert.dataset(await self._jobs.create(NewJob(name, DATASET, spec, request.request_id)))
+
+    async def GetDataset(self, request: pb.GetDatasetRequest, _: Any) -> pb.Dataset:
+        """Read one data set."""
+        return convert.dataset(await self._job(request.name, DATASET))
+
+    async def ListDatasets(self, request: pb.ListDatasetsRequest, _: Any) -> pb.ListDatasetsResponse:
+        """A page of data sets, newest first."""
+        page = await self._jobs.list(
+            _namespace(request.parent), kinds=(DATASET,), page_size=request.page_size, page_token=request.page_token
+        )
+        datasets = [convert.dataset(job) for job in page.jobs]
+        return pb.ListDatasetsResponse(datasets=datasets, next_page_token=page.next_token)
+
+    async def WatchDataset(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
+        """The job's events from the token on."""
+        await self._job(request.name, DATASET)
+        async for event in self._jobs.watch(request.name, request.resume_token):
+            yield jobs_convert.job_event(event)
+
+    async def CancelDataset(self, request: pb.CancelDatasetRequest, _: Any) -> pb.Dataset:
+        """Stop making a data set."""
+        await self._job(request.name, DATASET)
+        return convert.dataset(await self._jobs.cancel(request.name))
+
+    # --- preference sets -------------------------------------------------------------------------------
+
+    async def CreatePreferenceSet(self, request: pb.CreatePreferenceSetRequest, _: Any) -> pb.PreferenceSet:
+        """Admit a preference set."""
+        apply_defaults(request.spec)
+        name = f"{request.parent}/preferenceSets/{request.preference_set_id}"
+        check_preferences(convert.preferences_of(request.spec))
+        if request.validate_only:
+            return pb.PreferenceSet(name=name, spec=request.spec)
+        new = NewJob(name, PREFERENCES, convert.stored_spec(request.spec), request.request_id)
+        return convert.preference_set(await self._jobs.create(new))
+
+    async def GetPreferenceSet(self, request: pb.GetPreferenceSetRequest, _: Any) -> pb.PreferenceSet:
+        """Read one preference set."""
+        return convert.preference_set(await self._job(request.name, PREFERENCES))
+
+    async def WatchPreferenceSet(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
+        """The job's events from the token on."""
+        await self._job(request.name, PREFERENCES)
+        async for event in self._jobs.watch(request.name, request.resume_token):
+            yield jobs_convert.job_event(event)
+
+    async def CancelPreferenceSet(self, request: pb.CancelPreferenceSetRequest, _: Any) -> pb.PreferenceSet:
+        """Stop making a preference set."""
+        await self._job(request.name, PREFERENCES)
+        return convert.preference_set(await self._jobs.cancel(request.name))
+
+    # --- reviews ---------------------------------------------------------------------------------------
+
+    async def CreateReview(self, request: pb.CreateReviewRequest, _: Any) -> pb.Review:
+        """Draw a sample and open its review."""
+        asked = Review(
+            name=f"{request.parent}/reviews/{request.review_id}",
+            namespace=_namespace(request.parent),
+            subject=request.subject,
+            kind="",
+            policy=convert.policy_of(request.policy),
+            seed=request.seed,
+            frame_size=0,
+            frame_digest="",
+            planned=0,
+            state=ReviewState.OPEN,
+            creator=context.caller.get().subject,
+            created=_EPOCH,
+            run=context.run_id.get(),
+        )
+        review = await self._reviews.create(asked, request_id=request.request_id, validate_only=request.validate_only)
+        if request.validate_only:
+            return pb.Review(name=review.name, subject=review.subject, policy=request.policy, seed=review.seed)
+        return convert.review(*await self._reviews.get(review.name))
+
+    async def GetReview(self, request: pb.GetReviewRequest, _: Any) -> pb.Review:
+        """A review with its summary."""
+        return convert.review(*await self._reviews.get(request.name))
+
+    async def ListReviews(self, request: pb.ListReviewsRequest, _: Any) -> pb.ListReviewsResponse:
+        """A page of reviews, newest first."""
+        after = request.ended_after.ToDatetime(UTC) if request.HasField("ended_after") else None
+        found, token = await self._reviews.list_page(
+            _namespace(request.parent), size=request.page_size, token=request.page_token, ended_after=after
+        )
+        return pb.ListReviewsResponse(reviews=[convert.review(*one) for one in found], next_page_token=token)
+
+    async def NextReviewItem(self, request: pb.NextReviewItemRequest, _: Any) -> pb.NextReviewItemResponse:
+        """The next item for a reviewer, blind."""
+        found = await self._reviews.next_item(request.name, request.reviewer, adjudicate=request.adjudicate)
+        return pb.NextReviewItemResponse(item=convert.review_item(*found) if found else None)
+
+    async def SubmitReviewItem(self, request: pb.SubmitReviewItemRequest, _: Any) -> pb.ReviewRating:
+        """Rate an item."""
+        given = convert.rating_of(request.rating, at=_EPOCH, adjudication=False)
+        return convert.rating(await self._reviews.submit(request.name, given))
+
+    async def AdjudicateReviewItem(self, request: pb.SubmitReviewItemRequest, _: Any) -> pb.ReviewRating:
+        """Decide an item on which reviewers disagree."""
+        given = convert.rating_of(request.rating, at=_EPOCH, adjudication=True)
+        return convert.rating(await self._reviews.submit(request.name, given))
+
+    async def CancelReview(self, request: pb.CancelReviewRequest, _: Any) -> pb.Review:
+        """Close a review early."""
+        return convert.review(*await self._reviews.cancel(request.name))
+
+    # --- details ---------------------------------------------------------------------------------------
+
+    async def _job(self, name: str, kind: str) -> Job:
+        job = await self._jobs.get(name)
+        if job.kind != kind:
+            raise NotFound(f"{name} is no {kind}")
+        return job
+
+    async def _repeated(self, name: str, stored: dict[str, Any]) -> Job | None:
+        """The job of this name and spec, whatever became of its source files since; AlreadyExists for another spec."""
+        try:
+            job = await self._jobs.get(name)
+        except NotFound:
+            return None
+        if {key: value for key, value in job.spec.items() if key != convert.SOURCE_SHA256} == stored:
+            return job
+        raise AlreadyExists(f"{name} was made from another spec; choose another dataset_id")
+
+
+def _namespace(parent: str) -> str:
+    if not parent.startswith("namespaces/"):
+        raise InvalidInput.of([Violation("parent", "must be namespaces/{ns}")])
+    return parent.removeprefix("namespaces/")

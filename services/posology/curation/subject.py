@@ -1,0 +1,88 @@
+"""What a review looks at: the frame and the items of a data set or preference set, read from its artifact."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from posology.core.artifacts import ArtifactStore
+from posology.core.errors import InvalidInput, Violation
+
+from .domain import GENERAL, content_id
+from .reviewing import Item, Policy
+from .sampling import Unit, frame_digest, sample
+
+KINDS = ("dataset", "preferences")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A frozen frame and what was drawn from it."""
+
+    kind: str
+    frame_size: int
+    frame_digest: str
+    items: tuple[Item, ...]
+
+
+def draw_items(store: ArtifactStore, subject: str, policy: Policy, *, seed: int) -> Drawn:
+    """Read the artifact, freeze its frame (general pairs are no part of it), and draw. Blocking.
+
+    Raises NotFound for an unknown digest, InvalidInput for an artifact that is no data set or preference set.
+    """
+    manifest = store.manifest(subject)
+    if manifest.kind not in KINDS:
+        raise InvalidInput.of(
+            [Violation("subject", f"is a {manifest.kind}; only a dataset or preferences is reviewed")]
+        )
+    rows = {row["id"]: row for row in _frame(store, subject, manifest.kind)}
+    if not rows:
+        raise InvalidInput.of([Violation("subject", "holds nothing to review")])
+    codes = {row["id"]: row["code"] for row in lines(store, subject, "sections.jsonl")}
+    units = [Unit(id, (codes.get(row["section"], ""), row["drug"])) for id, row in rows.items()]
+    chosen = sample(units, size=policy.planned(len(units)), seed=seed)
+    sections = _sections(store, subject, {rows[id]["section"] for id in chosen})
+    items = tuple(
+        _item(rows[id], sections.get(rows[id]["section"], {}), position, seed) for position, id in enumerate(chosen)
+    )
+    return Drawn(manifest.kind, len(units), frame_digest(units), items)
+
+
+def lines(store: ArtifactStore, digest: str, path: str) -> Iterator[dict[str, Any]]:
+    """The JSON lines of one file of an artifact; nothing when it has no such file."""
+    if path not in {file.path for file in store.manifest(digest).files}:
+        return
+    with store.open(digest, path) as raw:
+        for line in io.TextIOWrapper(raw, encoding="utf-8"):
+            if line.strip():
+                yield json.loads(line)
+
+
+def _frame(store: ArtifactStore, subject: str, kind: str) -> Iterator[dict[str, Any]]:
+    if kind == "preferences":
+        yield from lines(store, subject, "preferences.jsonl")
+        return
+    for path in ("train.jsonl", "validation.jsonl"):
+        yield from (row for row in lines(store, subject, path) if GENERAL not in row["tags"])
+
+
+def _sections(store: ArtifactStore, subject: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in lines(store, subject, "sections.jsonl") if row["id"] in wanted}
+
+
+def _item(row: dict[str, Any], section: dict[str, Any], position: int, seed: int) -> Item:
+    chosen = row["chosen"] if "chosen" in row else row["completion"]
+    rejected = row["rejected"][0]["content"] if "rejected" in row else ""
+    return Item(
+        id=content_id("i", str(seed), row["id"]),  # says nothing about the pair: the queue is blind
+        position=position,
+        pair=row["id"],
+        question="\n".join(turn["content"] for turn in row["prompt"] if turn["role"] != "system"),
+        answer=chosen[0]["content"],
+        rejected=rejected,
+        evidence=row.get("evidence", ""),
+        section_text=section.get("text", ""),
+        section_title=section.get("title", ""),
+        drug=row.get("drug", ""),
+    )

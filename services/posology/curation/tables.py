@@ -1,0 +1,66 @@
+"""Reviews, their items and their ratings; data sets and preference sets are jobs, whose tables core.jobs has."""
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+
+from posology.core.store import UtcDateTime
+
+metadata = MetaData()
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sample", Integer, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("max_error_rate", Float, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("reviewers", Integer, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("frame_size", Integer, nullable=False),
+    Column("frame_digest", Text, nullable=False),
+    Column("planned", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("creator", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("request_id", Text),  # null, not "": nulls never collide in the unique index
+    Column("created", UtcDateTime, nullable=False),
+    Column("ended", UtcDateTime),
+    Column("artifact", Text, nullable=False),
+    Column("statement", Text, nullable=False),
+    Index("reviews_request", "namespace", "request_id", unique=True),
+    Index("reviews_listing", "namespace", "created", "name"),
+    Index("reviews_ended", "ended"),
+    Index("reviews_state", "state"),
+)
+
+items = Table(
+    "review_items",
+    metadata,
+    Column("review", Text, ForeignKey("reviews.name"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("pair", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("rejected", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("section_text", Text, nullable=False),
+    Column("section_title", Text, nullable=False),
+    Column("drug", Text, nullable=False),
+)
+
+ratings = Table(
+    "review_ratings",
+    metadata,
+    Column("review", Text, ForeignKey("reviews.name"), primary_key=True),
+    Column("item", Text, primary_key=True),
+    Column("reviewer", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("judgement", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("adjudication", Boolean, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
