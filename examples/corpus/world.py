@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import cache
 
 NUMBERS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 18, 20, 24, 25, 30, 35, 36, 40, 45, 48, 50, 60, 70, 75, 80, 90, 100)
 
@@ -299,6 +300,7 @@ _ENDS = ("dex", "var", "nib", "zol", "mex", "tor", "lan", "quil", "bren", "gar",
 POOLS = ("labels", "reading", "holdout", "development")
 
 
+@cache
 def names(pool: str) -> tuple[str, ...]:
     """Every invented name of `pool`, always in the same order."""
     every = [a + b + c for a in _STARTS for b in _MIDDLES for c in _ENDS]

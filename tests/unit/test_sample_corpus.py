@@ -1,6 +1,7 @@
 """The sample files are what their script writes, and no suite item is in what a model may have learned."""
 
 import json
+import random
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,6 +9,7 @@ import pytest
 from examples.corpus.__main__ import write_all
 from examples.corpus.labels import read_fact_table
 from examples.corpus.world import KINDS, POOLS, names
+from examples.nano.reading import document
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 HL7 = "{urn:hl7-org:v3}"
@@ -83,3 +85,14 @@ def test_a_third_of_the_general_corpus_declines() -> None:
     rows = lines("general/instructions.jsonl")
     share = sum("refusal" in row["tags"] for row in rows) / len(rows)  # type: ignore[operator]
     assert 0.28 < share < 0.38
+
+
+def test_the_base_model_reads_no_name_of_a_label_or_suite_and_no_excerpt() -> None:
+    rng = random.Random(1)
+    text = "\n".join(document(rng) for _ in range(3_000))
+    assert "Excerpt" not in text
+    assert [name for pool in POOLS if pool != "reading" for name in names(pool) if name in text] == []
+
+
+def test_a_row_of_what_the_base_model_reads_depends_on_its_seed_alone() -> None:
+    assert [document(random.Random(7)) for _ in range(2)] == [document(random.Random(7))] * 2
