@@ -1,0 +1,63 @@
+"""What is checked before a job is accepted, so that nobody waits for a GPU to hear of a typo."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from posology.core.errors import InvalidInput, Violation
+from posology.training.domain import DpoTask, Method, SftTask, Task
+from posology.training.models import Models
+from posology.training.shapes import targets
+
+NF4_BLOCK = 64
+MODEL, ADAPTER = ("base-model", "model"), ("adapter", "model")
+
+
+async def check(task: Task, models: Models) -> None:
+    """InvalidInput with every violation: inputs that do not exist or are of another kind, modules, NF4 shapes."""
+    await asyncio.to_thread(_inputs_exist, task, models)
+    if isinstance(task, SftTask):
+        await _fits_model(task, models)
+
+
+def _inputs_exist(task: Task, models: Models) -> None:
+    wanted: list[tuple[str, str, tuple[str, ...]]] = [("spec.base_model", task.base_model, MODEL)]
+    match task:
+        case SftTask():
+            wanted.append(("spec.sft.dataset", task.dataset, ("dataset",)))
+        case DpoTask():
+            wanted.append(("spec.dpo.sft", task.sft, ADAPTER))
+            wanted.append(("spec.dpo.preferences", task.preferences, ("preferences",)))
+        case _:
+            wanted.append(("spec.merge.adapter", task.adapter, ADAPTER))
+    _all(partial(models.kind, digest, field=field, kinds=kinds) for field, digest, kinds in wanted)
+
+
+async def _fits_model(task: SftTask, models: Models) -> None:
+    """Modules that the model has, and shapes that NF4 takes."""
+    if task.recipe.method is Method.FULL:
+        return
+    shape = (await models.artifact(task.base_model)).shape
+    violations = []
+    try:
+        targets(shape, task.recipe.lora)
+    except InvalidInput as error:
+        violations += [Violation(f"spec.sft.config.{each.field}", each.description) for each in error.violations]
+    odd = sorted({each.short for each in shape.linears if each.inputs % NF4_BLOCK})
+    if task.recipe.method is Method.QLORA and odd:
+        said = f"QLORA needs modules whose inputs are multiples of {NF4_BLOCK}; {', '.join(odd)} are not. Use LORA"
+        violations.append(Violation("spec.sft.config.method", said))
+    if violations:
+        raise InvalidInput.of(violations)
+
+
+def _all(checks: Iterable[Callable[[], None]]) -> None:
+    """Run every check and raise all violations at once."""
+    violations: list[Violation] = []
+    for check_one in checks:
+        try:
+            check_one()
+        except InvalidInput as error:
+            violations += error.violations
+    if violations:
+        raise InvalidInput.of(violations)

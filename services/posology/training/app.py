@@ -1,0 +1,98 @@
+"""Training's composition root."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import grpc.aio
+
+from posology.core.artifacts import ArtifactStore
+from posology.core.jobs.domain import Command, Resources
+from posology.core.jobs.jobs import SERVICE_NAME, Jobs
+from posology.core.jobs.settings import local_jobs
+from posology.core.rpc.server import Server, launch, run
+from posology.core.settings import load
+from posology.core.signing import Signer
+from posology.core.store import Database
+from posology.training import convert
+from posology.training.models import Models
+from posology.training.provenance import Provenance
+from posology.training.servicer import BASE_MODEL, TRAINING, TrainingServicer
+from posology.training.settings import TrainingSettings
+from posology.v1alpha1.training_pb2_grpc import add_TrainingServicer_to_server
+
+SERVICE = "posology.v1alpha1.Training"
+WORKER = "posology.training.worker"
+OFFLINE = {"HF_HUB_DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""Workers say nothing to anybody else."""
+
+
+@dataclass
+class Training:
+    """Everything that the process holds, put together."""
+
+    settings: TrainingSettings
+    jobs: Jobs
+    servicer: TrainingServicer
+
+    def server(self) -> Server:
+        """What the runner needs."""
+        return Server(
+            name="training",
+            settings=self.settings,
+            add=self._register,
+            service_names=(SERVICE, SERVICE_NAME),
+            exempt=(SERVICE_NAME,),
+            on_ready=(self.jobs.ready,),
+            background=(self.jobs.run,),
+            on_drain=(self.jobs.drain,),
+        )
+
+    def _register(self, server: grpc.aio.Server) -> None:
+        add_TrainingServicer_to_server(self.servicer, server)
+        self.jobs.add_to(server)
+
+
+def commands(settings: TrainingSettings) -> dict[str, Command]:
+    """How each kind of job is run."""
+    default = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
+    return {
+        TRAINING: Command(
+            WORKER,
+            default,
+            # No worker of this kind may ask the hub for anything: its inputs are artifacts.
+            environment={**OFFLINE, "HF_HUB_OFFLINE": "1"},
+            resources_of=lambda spec: convert.resources_from_spec(spec, default),
+        ),
+        BASE_MODEL: Command(WORKER, default, environment={**OFFLINE, **settings.environment}),
+    }
+
+
+@asynccontextmanager
+async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
+    """Training with its database migrated and its key made."""
+    async with AsyncExitStack() as stack:
+        db = Database(settings.database_url, schema=settings.service)
+        stack.push_async_callback(db.close)
+        await db.migrate("posology.core.audit", "posology.core.jobs", "posology.training")
+        provenance = Provenance(db, Signer.load_or_create(settings.keys_dir / "training.key"))
+        jobs = local_jobs(settings, db, commands=commands(settings), on_published=provenance.sign)
+        stores = [ArtifactStore(url) for url in (settings.candidates_url, settings.released_url)]
+        models = Models(stores, settings.rules, hub=settings.hub_endpoint)
+        servicer = TrainingServicer(jobs, provenance, models, rules=settings.rules, device=settings.device)
+        yield Training(settings, jobs, servicer)
+
+
+async def serve() -> None:
+    """Run until told to stop."""
+    async with compose(load(TrainingSettings)) as training:
+        await run(training.server())
+
+
+def main() -> None:
+    """`python -m posology.training.app`."""
+    launch(serve)
+
+
+if __name__ == "__main__":
+    main()

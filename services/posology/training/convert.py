@@ -1,0 +1,182 @@
+"""The only place that knows both the contract and the domain."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from posology.core.errors import InvalidInput
+from posology.core.jobs.convert import job_status
+from posology.core.jobs.domain import Job, Resources
+from posology.training import shapes
+from posology.training.domain import (
+    BaseModelSpec,
+    Dpo,
+    DpoTask,
+    Lora,
+    MergeTask,
+    Method,
+    Optimisation,
+    Schedule,
+    Sft,
+    SftTask,
+    Task,
+)
+from posology.training.models import Known
+from posology.training.plan import Plan
+from posology.v1alpha1 import training_pb2 as pb
+
+
+def task_from_spec(spec: Mapping[str, Any]) -> Task:
+    """What a job's stored JSON asks for."""
+    return task_from_proto(json_format.ParseDict(dict(spec), pb.TrainingJobSpec()))
+
+
+def task_from_proto(msg: pb.TrainingJobSpec) -> Task:
+    """Defaults were written at admission."""
+    match msg.WhichOneof("task"):
+        case "sft":
+            return SftTask(msg.base_model, msg.sft.dataset, sft_from_proto(msg.sft.config))
+        case "dpo":
+            return DpoTask(msg.base_model, msg.dpo.sft, msg.dpo.preferences, dpo_from_proto(msg.dpo.config))
+        case "merge":
+            return MergeTask(msg.base_model, msg.merge.adapter)
+    raise InvalidInput("spec names no task; set sft, dpo or merge")
+
+
+def sft_from_proto(msg: pb.SftConfig) -> Sft:
+    """The recipe of SFT."""
+    return Sft(
+        method=Method(pb.SftConfig.Method.Name(msg.method)),
+        lora=Lora(rank=msg.rank, alpha=msg.alpha, dropout=msg.dropout, target_modules=tuple(msg.target_modules)),
+        optimisation=Optimisation(
+            epochs=msg.epochs,
+            max_steps=msg.max_steps,
+            learning_rate=msg.learning_rate,
+            schedule=Schedule(pb.Schedule.Name(msg.schedule)),
+            warmup=msg.warmup,
+            weight_decay=msg.weight_decay,
+            batch_size=msg.batch_size,
+            micro_batch_size=msg.micro_batch_size,
+            max_length=msg.max_length,
+            patience=msg.early_stopping.patience if msg.HasField("early_stopping") else 0,
+            checkpoint_steps=msg.checkpoint_steps,
+            seed=msg.seed,
+        ),
+    )
+
+
+def dpo_from_proto(msg: pb.DpoConfig) -> Dpo:
+    """The recipe of DPO; schedule and warm-up are fixed."""
+    return Dpo(
+        beta=msg.beta,
+        lora=Lora(rank=msg.rank, alpha=msg.alpha, dropout=0.0, target_modules=tuple(msg.target_modules)),
+        optimisation=Optimisation(
+            epochs=msg.epochs,
+            max_steps=msg.max_steps,
+            learning_rate=msg.learning_rate,
+            warmup=0.1,
+            batch_size=msg.batch_size,
+            max_length=msg.max_length,
+            checkpoint_steps=msg.checkpoint_steps,
+            seed=msg.seed,
+        ),
+        held_out=msg.held_out,
+    )
+
+
+def base_model_from_spec(spec: Mapping[str, Any]) -> BaseModelSpec:
+    """What an import's stored JSON asks for."""
+    return base_model_from_proto(json_format.ParseDict(dict(spec), pb.BaseModelSpec()))
+
+
+def base_model_from_proto(msg: pb.BaseModelSpec) -> BaseModelSpec:
+    """Field by field."""
+    return BaseModelSpec(msg.uri, msg.revision, msg.credentials_secret)
+
+
+def shape_to_summary(shape: shapes.ModelShape) -> dict[str, Any]:
+    """The small JSON on a BaseModel that InspectModel answers from."""
+    first = {each.short: each for each in reversed(shape.linears)}
+    names = [each.short for each in shape.linears]
+    return {
+        "architecture": shape.architecture,
+        "parameters": shape.parameters,
+        "max_length": shape.context,
+        "modules": [
+            {"name": name, "count": names.count(name), "in": first[name].inputs, "out": first[name].outputs}
+            for name in shape.module_names()
+        ],
+    }
+
+
+def groups_to_proto(shape: shapes.ModelShape) -> list[pb.ModuleGroup]:
+    """The modules by their last name."""
+    first = {each.short: each for each in reversed(shape.linears)}
+    counts = Counter(each.short for each in shape.linears)
+    return [
+        pb.ModuleGroup(name=name, count=counts[name], in_features=first[name].inputs, out_features=first[name].outputs)
+        for name in shape.module_names()
+    ]
+
+
+def inspection_to_proto(known: Known) -> pb.ModelInspection:
+    """What InspectModel answers."""
+    return pb.ModelInspection(
+        architecture=known.architecture,
+        parameters=known.shape.parameters,
+        modules=groups_to_proto(known.shape),
+        has_chat_template=bool(known.has_chat_template),
+        max_length=known.shape.context,
+    )
+
+
+def plan_to_proto(plan: Plan) -> pb.TrainingPlan:
+    """Warnings and advice as sentences that name their field."""
+    return pb.TrainingPlan(
+        parameters=plan.parameters,
+        trainable_parameters=plan.trainable,
+        memory_mib=dict(plan.memory_mib()),
+        sft_steps=plan.sft_steps,
+        dpo_steps=plan.dpo_steps,
+        seconds=plan.seconds,
+        warnings=[f"{note.field}: {note.message}" for note in plan.notes if note.warning],
+        advice=[f"{note.field}: {note.message}" for note in plan.notes if not note.warning],
+    )
+
+
+def job_to_proto(job: Job, envelope: Mapping[str, Any] | None) -> pb.TrainingJob:
+    """A job row as a TrainingJob."""
+    return pb.TrainingJob(
+        name=job.name,
+        spec=json_format.ParseDict(dict(job.spec), pb.TrainingJobSpec()),
+        status=job_status(job),
+        findings=list(job.summary.get("findings", ())),
+        statement=json.dumps(envelope, sort_keys=True) if envelope else "",
+    )
+
+
+def job_to_base_model(job: Job) -> pb.BaseModel:
+    """A job row as a BaseModel."""
+    return pb.BaseModel(
+        name=job.name, spec=json_format.ParseDict(dict(job.spec), pb.BaseModelSpec()), status=job_status(job)
+    )
+
+
+def to_spec(msg: Message) -> dict[str, Any]:
+    """A spec message as the JSON that a job stores."""
+    found: dict[str, Any] = json_format.MessageToDict(msg)
+    return found
+
+
+def resources_from_spec(spec: Mapping[str, Any], default: Resources) -> Resources:
+    """What a job's spec asks of the machine; what it leaves open is the installation's."""
+    asked = json_format.ParseDict(dict(spec.get("resources", {})), pb.TrainingResources())
+    return Resources(
+        cpus=asked.cpus or default.cpus,
+        memory=asked.memory_mib << 20 or default.memory,
+        gpus=asked.gpus,
+    )

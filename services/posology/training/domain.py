@@ -1,0 +1,140 @@
+"""What training is made of: recipes, the stages of a job, and the rules they obey."""
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+ALL_LINEAR = "all-linear"
+
+
+class Method(StrEnum):
+    """Which weights move."""
+
+    FULL = "FULL"
+    LORA = "LORA"
+    QLORA = "QLORA"
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes from its peak to the end."""
+
+    COSINE = "COSINE"
+    LINEAR = "LINEAR"
+    CONSTANT = "CONSTANT"
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A low-rank update of the named linear modules: W + (alpha / rank) B A."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.05
+    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How the weights are moved.
+
+    `batch_size` counts rows per optimiser step, over all devices; `micro_batch_size` 0 is chosen by memory;
+    `max_steps` 0 means `epochs`; `patience` counts evaluations without a better validation loss, 0 never stops.
+    """
+
+    epochs: float = 3.0
+    max_steps: int = 0
+    learning_rate: float = 2e-4
+    schedule: Schedule = Schedule.COSINE
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    batch_size: int = 8
+    micro_batch_size: int = 0
+    max_length: int = 1024
+    patience: int = 0
+    checkpoint_steps: int = 50
+    seed: int = 0
+
+    def steps(self, rows: int) -> int:
+        """Optimiser steps over `rows` rows."""
+        return self.max_steps or math.ceil(math.ceil(rows / self.batch_size) * self.epochs)
+
+
+@dataclass(frozen=True)
+class Sft:
+    """Supervised fine-tuning on prompt/completion pairs; `lora` counts for LORA and QLORA."""
+
+    method: Method = Method.QLORA
+    lora: Lora = field(default_factory=Lora)
+    optimisation: Optimisation = field(default_factory=Optimisation)
+
+
+@dataclass(frozen=True)
+class Dpo:
+    """Preference optimisation against the SFT model.
+
+    An SFT adapter is continued, with its own rank and modules; `lora` shapes the fresh adapter that is put on a
+    model which SFT trained whole. `held_out` is the share of prompts kept for the preference accuracy.
+    """
+
+    beta: float = 0.1
+    lora: Lora = field(default_factory=lambda: Lora(dropout=0.0))
+    optimisation: Optimisation = field(default_factory=lambda: Optimisation(epochs=2.0, learning_rate=5e-5, warmup=0.1))
+    held_out: float = 0.1
+
+
+@dataclass(frozen=True)
+class SftTask:
+    """SFT of a base model on a data set; both are artifact digests."""
+
+    base_model: str
+    dataset: str
+    recipe: Sft
+
+
+@dataclass(frozen=True)
+class DpoTask:
+    """DPO of what SFT made (`sft`, an adapter or a model), which is also the reference."""
+
+    base_model: str
+    sft: str
+    preferences: str
+    recipe: Dpo
+
+
+@dataclass(frozen=True)
+class MergeTask:
+    """Merging `adapter` into the model that it was trained on; a whole model passes through."""
+
+    base_model: str
+    adapter: str
+
+
+Task = SftTask | DpoTask | MergeTask
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a loss curve shows: at which step, and what to do about it."""
+
+    kind: str
+    step: int
+    message: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """One warning or piece of advice of a plan: the field it is about, and why."""
+
+    field: str
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class BaseModelSpec:
+    """Where a base model comes from; `credentials_secret` is a reference, never the secret."""
+
+    uri: str
+    revision: str = ""
+    credentials_secret: str = ""

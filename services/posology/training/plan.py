@@ -1,0 +1,120 @@
+"""What training would take, worked out from shapes alone: no weights, no GPU, well under a second."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from posology.training import advice, batches, devices
+from posology.training.batches import Batches
+from posology.training.devices import Device
+from posology.training.domain import Dpo, Method, Note, Optimisation, Sft
+from posology.training.memory import Memory
+from posology.training.shapes import ModelShape, lora_parameters, targets
+
+MIB = 1 << 20
+TOKENS_PER_ROW = 320
+"""Assumed for prompt and answer of one pair with padding, at most maxLength: no data set is there to look at yet."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be planned: `rows` training pairs and `preference_rows` preferences; `gpus` 0 means the CPU."""
+
+    shape: ModelShape
+    sft: Sft
+    dpo: Dpo | None
+    rows: int
+    preference_rows: int
+    gpus: int = 0
+    device: Device | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answer. `seconds` is 0 when nothing is known of the device."""
+
+    parameters: int
+    trainable: int
+    memory: Memory
+    batches: Batches
+    sft_steps: int
+    dpo_steps: int
+    seconds: float
+    notes: tuple[Note, ...]
+
+    def memory_mib(self) -> Mapping[str, float]:
+        """Parts of the estimate, and their sum under `total`."""
+        parts = {name: value / MIB for name, value in dataclasses.asdict(self.memory).items()}
+        return {**parts, "total": self.memory.total / MIB}
+
+
+def plan(request: Request) -> Plan:
+    """Plan `request`; InvalidInput when it asks for modules that the model does not have."""
+    sft = request.sft
+    trainable = request.shape.parameters if sft.method is Method.FULL else lora_parameters(request.shape, sft.lora)
+    cut = cut_batches(request, sft.method, sft.optimisation)
+    made = Plan(
+        parameters=request.shape.parameters,
+        trainable=trainable,
+        memory=cut.memory,
+        batches=cut,
+        sft_steps=sft.optimisation.steps(request.rows) if request.rows or sft.optimisation.max_steps else 0,
+        dpo_steps=_dpo_steps(request),
+        seconds=0.0,
+        notes=(),
+    )
+    timed = dataclasses.replace(made, seconds=_seconds(request, made))
+    return dataclasses.replace(timed, notes=tuple(advice.notes(request, timed)))
+
+
+def cut_batches(request: Request, method: Method, optimisation: Optimisation) -> Batches:
+    """Micro-batches for the device; without one, for the smallest GPU that holds the recipe at all."""
+    if method is not Method.FULL:
+        targets(request.shape, request.sft.lora)
+    memory = request.device.memory if request.device else 0
+    if request.gpus and not request.device:
+        needed = batches.fit(
+            request.shape,
+            method=method,
+            lora=request.sft.lora,
+            batch_size=1,
+            max_length=optimisation.max_length,
+            device_memory=1,
+        )
+        guess = devices.smallest_for(int(needed.memory.total / 0.9))
+        memory = guess.memory if guess else 0
+    return batches.fit(
+        request.shape,
+        method=method,
+        lora=request.sft.lora,
+        batch_size=optimisation.batch_size,
+        micro=optimisation.micro_batch_size,
+        max_length=optimisation.max_length,
+        device_memory=memory,
+        bf16=request.gpus > 0,
+    )
+
+
+def _dpo_steps(request: Request) -> int:
+    if request.dpo is None:
+        return 0
+    rows = round(request.preference_rows * (1 - request.dpo.held_out))
+    steps = request.dpo.optimisation
+    return steps.steps(rows) if rows or steps.max_steps else 0
+
+
+def _seconds(request: Request, made: Plan) -> float:
+    """SFT and DPO; a preference has two answers, and the reference reads both too (a third of a training pass)."""
+    if request.device is None:
+        return 0.0
+    flops = devices.flops_per_token(
+        request.shape, request.sft.method, checkpoint_activations=made.batches.checkpoint_activations
+    )
+    tokens = _tokens(made.sft_steps, request.sft.optimisation)
+    if request.dpo:
+        tokens += 3 * _tokens(made.dpo_steps, request.dpo.optimisation)
+    return devices.seconds(tokens, flops, request.device) / max(1, request.gpus)
+
+
+def _tokens(steps: int, optimisation: Optimisation) -> float:
+    return float(steps * optimisation.batch_size * min(TOKENS_PER_ROW, optimisation.max_length))

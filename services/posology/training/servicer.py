@@ -1,0 +1,133 @@
+"""Training's gRPC face: decode, delegate, encode."""
+
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+from posology.core import schema
+from posology.core.errors import InvalidInput, Violation
+from posology.core.jobs.convert import job_event
+from posology.core.jobs.domain import Job, NewJob
+from posology.core.jobs.jobs import Jobs
+from posology.training import admission, convert, devices, sources
+from posology.training.models import Models
+from posology.training.plan import Request, plan
+from posology.training.provenance import Provenance
+from posology.v1alpha1 import job_pb2
+from posology.v1alpha1 import training_pb2 as pb
+from posology.v1alpha1.training_pb2_grpc import TrainingServicer as Base
+
+TRAINING, BASE_MODEL = "training", "base-model"
+
+
+class TrainingServicer(Base):
+    """Every method raises core.errors; the interceptor speaks gRPC."""
+
+    def __init__(
+        self, jobs: Jobs, provenance: Provenance, models: Models, *, rules: sources.Rules, device: str = ""
+    ) -> None:
+        self._jobs = jobs
+        self._provenance = provenance
+        self._models = models
+        self._rules = rules
+        self._device = device
+
+    # --- before anything is spent ----------------------------------------------------------------------
+
+    async def PlanTraining(self, request: pb.PlanTrainingRequest, _: Any) -> pb.TrainingPlan:
+        schema.apply_defaults(request.training)
+        asked = request.base_model
+        known = await self._models.look(asked.uri, asked.revision, config_json=request.config_json)
+        gpus = request.training.resources.gpus
+        cores = request.training.resources.cpus or os.cpu_count() or 1
+        made = plan(
+            Request(
+                shape=known.shape,
+                sft=convert.sft_from_proto(request.training.sft),
+                dpo=convert.dpo_from_proto(request.training.dpo) if request.training.HasField("dpo") else None,
+                rows=request.rows,
+                preference_rows=request.preference_rows,
+                gpus=gpus * request.training.resources.nodes,
+                device=devices.find(self._device) if gpus else devices.cpu(cores),
+            )
+        )
+        return convert.plan_to_proto(made)
+
+    async def InspectModel(self, request: pb.InspectModelRequest, _: Any) -> pb.ModelInspection:
+        return convert.inspection_to_proto(await self._models.look(request.base_model.uri, request.base_model.revision))
+
+    # --- base models -----------------------------------------------------------------------------------
+
+    async def CreateBaseModel(self, request: pb.CreateBaseModelRequest, _: Any) -> pb.BaseModel:
+        sources.parse(request.spec.uri, request.spec.revision, self._rules)
+        name = f"{request.parent}/baseModels/{request.base_model_id}"
+        if request.validate_only:
+            return pb.BaseModel(name=name, spec=request.spec)
+        new = NewJob(name, BASE_MODEL, convert.to_spec(request.spec), request.request_id)
+        return convert.job_to_base_model(await self._jobs.create(new))
+
+    async def GetBaseModel(self, request: pb.GetBaseModelRequest, _: Any) -> pb.BaseModel:
+        return convert.job_to_base_model(await self._get(request.name, BASE_MODEL))
+
+    async def WatchBaseModel(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
+        async for event in self._watch(request, BASE_MODEL):
+            yield event
+
+    # --- training jobs ---------------------------------------------------------------------------------
+
+    async def CreateTrainingJob(self, request: pb.CreateTrainingJobRequest, _: Any) -> pb.TrainingJob:
+        schema.apply_defaults(request.spec)
+        return await self._create(request, request.spec)
+
+    async def MergeAdapter(self, request: pb.MergeAdapterRequest, _: Any) -> pb.TrainingJob:
+        spec = pb.TrainingJobSpec(base_model=request.base_model, merge=pb.MergeTask(adapter=request.adapter))
+        return await self._create(request, spec)
+
+    async def _create(
+        self, request: pb.CreateTrainingJobRequest | pb.MergeAdapterRequest, spec: pb.TrainingJobSpec
+    ) -> pb.TrainingJob:
+        name = f"{request.parent}/trainingJobs/{request.training_job_id}"
+        await admission.check(convert.task_from_proto(spec), self._models)
+        if request.validate_only:
+            return pb.TrainingJob(name=name, spec=spec)
+        return await self._shown(
+            await self._jobs.create(NewJob(name, TRAINING, convert.to_spec(spec), request.request_id))
+        )
+
+    async def GetTrainingJob(self, request: pb.GetTrainingJobRequest, _: Any) -> pb.TrainingJob:
+        return await self._shown(await self._get(request.name, TRAINING))
+
+    async def ListTrainingJobs(self, request: pb.ListTrainingJobsRequest, _: Any) -> pb.ListTrainingJobsResponse:
+        found = await self._jobs.list(
+            _namespace(request.parent), kinds=(TRAINING,), page_size=request.page_size, page_token=request.page_token
+        )
+        shown = [await self._shown(job) for job in found.jobs]
+        return pb.ListTrainingJobsResponse(training_jobs=shown, next_page_token=found.next_token)
+
+    async def WatchTrainingJob(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
+        async for event in self._watch(request, TRAINING):
+            yield event
+
+    async def CancelTrainingJob(self, request: pb.CancelTrainingJobRequest, _: Any) -> pb.TrainingJob:
+        await self._get(request.name, TRAINING)
+        return await self._shown(await self._jobs.cancel(request.name))
+
+    # --- details ---------------------------------------------------------------------------------------
+
+    async def _get(self, name: str, kind: str) -> Job:
+        job = await self._jobs.get(name)
+        if job.kind != kind:
+            raise InvalidInput.of([Violation("name", f"{name} is a {job.kind} job, not a {kind} one")])
+        return job
+
+    async def _watch(self, request: job_pb2.WatchJobRequest, kind: str) -> AsyncIterator[job_pb2.JobEvent]:
+        await self._get(request.name, kind)
+        async for event in self._jobs.watch(request.name, request.resume_token):
+            yield job_event(event)
+
+    async def _shown(self, job: Job) -> pb.TrainingJob:
+        return convert.job_to_proto(job, await self._provenance.of(job.name) if job.artifact else None)
+
+
+def _namespace(parent: str) -> str:
+    return parent.removeprefix("namespaces/")

@@ -1,0 +1,218 @@
+"""The linear modules and parameter counts of a model, from config.json or safetensors headers: no weights, no torch."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from posology.core.errors import InvalidInput, Violation
+from posology.training.domain import ALL_LINEAR, Lora
+
+LONGEST_HEADER = 100_000_000
+"""Bytes; the format allows no longer header."""
+
+KNOWN = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi3", "smollm3", "granite")
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One linear module by its full name (`model.layers.0.self_attn.q_proj`): weight [outputs, inputs]."""
+
+    name: str
+    outputs: int
+    inputs: int
+
+    @property
+    def short(self) -> str:
+        """The last part of the name, what `target_modules` speaks of."""
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """What planning needs to know of a model."""
+
+    architecture: str
+    linears: tuple[Linear, ...]
+    parameters: int
+    hidden: int
+    layers: int
+    vocabulary: int
+    intermediate: int
+    context: int
+
+    @property
+    def linear_parameters(self) -> int:
+        """Weights in the linear modules of the layers: what NF4 quantises (never embeddings or head)."""
+        return sum(each.outputs * each.inputs for each in self.linears)
+
+    def module_names(self) -> tuple[str, ...]:
+        """The short names that `target_modules` may use, in the order of the model."""
+        return tuple(dict.fromkeys(each.short for each in self.linears))
+
+
+def targets(shape: ModelShape, lora: Lora) -> tuple[Linear, ...]:
+    """The modules that `lora` adapts; a name that the model lacks is an error that lists the names it has."""
+    if ALL_LINEAR in lora.target_modules:
+        return shape.linears
+    missing = [name for name in lora.target_modules if name not in shape.module_names()]
+    if missing:
+        raise InvalidInput.of(
+            Violation("targetModules", f"{name} is not in this model; it has {', '.join(shape.module_names())}")
+            for name in missing
+        )
+    return tuple(each for each in shape.linears if each.short in lora.target_modules)
+
+
+def lora_parameters(shape: ModelShape, lora: Lora) -> int:
+    """Trainable parameters of the adapter: rank x (inputs + outputs) for each module."""
+    return sum(lora.rank * (each.inputs + each.outputs) for each in targets(shape, lora))
+
+
+def from_config(config: Mapping[str, Any]) -> ModelShape:
+    """The shape of a Llama-like model from its config.json alone."""
+    kind = str(config.get("model_type", ""))
+    if kind not in KNOWN:
+        raise InvalidInput(
+            f"the plan cannot read model type {kind or '(none)'} from config.json alone (it knows {', '.join(KNOWN)}); "
+            "import the model first, then the plan reads its weight files"
+        )
+    hidden, layers, vocabulary = (config[key] for key in ("hidden_size", "num_hidden_layers", "vocab_size"))
+    block = _block(config, kind)
+    linears = tuple(
+        Linear(f"model.layers.{layer}.{name}", outputs, inputs)
+        for layer in range(layers)
+        for name, outputs, inputs in block
+    )
+    embeddings = vocabulary * hidden * (1 if _tied(config, kind) else 2)
+    rest = layers * _small_parameters(config, kind) + hidden
+    return ModelShape(
+        architecture=kind,
+        linears=linears,
+        parameters=sum(each.outputs * each.inputs for each in linears) + embeddings + rest,
+        hidden=hidden,
+        layers=layers,
+        vocabulary=vocabulary,
+        intermediate=config["intermediate_size"],
+        context=int(config.get("max_position_embeddings", 2048)),
+    )
+
+
+def _heads(config: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Query heads, key-value heads, head size."""
+    heads = int(config["num_attention_heads"])
+    size = config.get("head_dim") or int(config["hidden_size"]) // heads
+    return heads, int(config.get("num_key_value_heads") or heads), int(size)
+
+
+def _block(config: Mapping[str, Any], kind: str) -> list[tuple[str, int, int]]:
+    hidden, wide = int(config["hidden_size"]), int(config["intermediate_size"])
+    heads, kv, size = _heads(config)
+    if kind == "phi3":
+        return [
+            ("self_attn.qkv_proj", (heads + 2 * kv) * size, hidden),
+            ("self_attn.o_proj", hidden, heads * size),
+            ("mlp.gate_up_proj", 2 * wide, hidden),
+            ("mlp.down_proj", hidden, wide),
+        ]
+    return [
+        ("self_attn.q_proj", heads * size, hidden),
+        ("self_attn.k_proj", kv * size, hidden),
+        ("self_attn.v_proj", kv * size, hidden),
+        ("self_attn.o_proj", hidden, heads * size),
+        ("mlp.gate_proj", wide, hidden),
+        ("mlp.up_proj", wide, hidden),
+        ("mlp.down_proj", hidden, wide),
+    ]
+
+
+def _small_parameters(config: Mapping[str, Any], kind: str) -> int:
+    """Norms and biases of one layer."""
+    hidden = int(config["hidden_size"])
+    heads, kv, size = _heads(config)
+    norms = hidden * (4 if kind == "gemma2" else 2) + (2 * size if kind == "qwen3" else 0)
+    attention_bias = kind == "qwen2" or bool(config.get("attention_bias"))
+    biases = (heads + 2 * kv) * size if attention_bias else 0
+    if attention_bias and kind != "qwen2":
+        biases += hidden
+    if config.get("mlp_bias"):
+        biases += 2 * int(config["intermediate_size"]) + hidden
+    return norms + biases
+
+
+def _tied(config: Mapping[str, Any], kind: str) -> bool:
+    return bool(config.get("tie_word_embeddings", kind in ("gemma", "gemma2")))
+
+
+# --- from the weight files -------------------------------------------------------------------------
+
+_LAYER = re.compile(r"^(.*\.layers\.\d+\..+)\.weight$")
+
+
+def parse_header(raw: bytes) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Tensor name -> (dtype, shape), from the JSON header of a safetensors file (without its 8 length bytes)."""
+    found = json.loads(raw)
+    return {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in found.items() if name != "__metadata__"}
+
+
+def from_headers(config: Mapping[str, Any], headers: Iterable[Mapping[str, tuple[str, tuple[int, ...]]]]) -> ModelShape:
+    """The shape of any model whose layers are called `layers.<n>`, from the headers of its weight files."""
+    tensors = {name: shape for header in headers for name, (_, shape) in header.items()}
+    linears = tuple(
+        Linear(match[1], shape[0], shape[1])
+        for name, shape in sorted(tensors.items(), key=lambda item: _natural(item[0]))
+        if (match := _LAYER.match(name)) and len(shape) == 2
+    )
+    inner = config.get("text_config", config)
+    return ModelShape(
+        architecture=str(config.get("model_type", "unknown")),
+        linears=linears,
+        parameters=sum(_product(shape) for shape in tensors.values()),
+        hidden=int(inner["hidden_size"]),
+        layers=int(inner["num_hidden_layers"]),
+        vocabulary=int(inner["vocab_size"]),
+        intermediate=int(inner.get("intermediate_size", 4 * inner["hidden_size"])),
+        context=int(inner.get("max_position_embeddings", 2048)),
+    )
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key under which layer 10 follows layer 9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
+
+
+def read_headers(folder: Path) -> list[dict[str, tuple[str, tuple[int, ...]]]]:
+    """The headers of every weight file of a model folder."""
+    return [read_header(path) for path in sorted(folder.glob("*.safetensors"))]
+
+
+def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The header of one weight file; a file that is too short or no safetensors is named."""
+    with path.open("rb") as data:
+        return header_of(data, path.name, size=path.stat().st_size)
+
+
+def header_of(data: IO[bytes], name: str, *, size: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The header at the start of an open weight file of `size` bytes; its last tensor must end where the file does."""
+    length = int.from_bytes(data.read(8), "little")
+    if not 2 <= length <= min(size - 8, LONGEST_HEADER):
+        raise InvalidInput(f"{name} is not a safetensors file, or it is cut short; fetch the model again")
+    raw = data.read(length)
+    try:
+        ends = [entry["data_offsets"][1] for key, entry in json.loads(raw).items() if key != "__metadata__"]
+        header = parse_header(raw)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"{name} has no readable safetensors header ({error}); fetch the model again") from error
+    expected = 8 + length + max(ends, default=0)
+    if size != expected:
+        raise InvalidInput(f"{name} has {size} bytes and its header speaks of {expected}; fetch the model again")
+    return header

@@ -1,0 +1,72 @@
+"""Importing a base model: fetch, check its files, and try its template before anybody trains on it."""
+
+import shutil
+from pathlib import Path
+
+from posology.core.errors import Exhausted
+from posology.core.jobs.worker import JobContext, Result
+from posology.core.settings import load
+from posology.training import convert, fetching, folder, sources
+from posology.training.settings import ModelSourceSettings
+
+PROBE = {
+    "id": "the template's own test",
+    "prompt": [{"role": "user", "content": "What is the usual dose?"}],
+    "completion": [{"role": "assistant", "content": "Ten milligrams once daily."}],
+}
+
+
+def run(ctx: JobContext) -> Result:
+    """Import the model of a BaseModelSpec; the artifact holds safetensors, config, tokenizer and template only."""
+    spec = convert.base_model_from_spec(ctx.spec)
+    settings = load(ModelSourceSettings)
+    source = sources.parse(spec.uri, spec.revision, settings.rules)
+    parents: tuple[str, ...] = ()
+    match source:
+        case sources.LocalFolder():
+            fetching.from_folder(source, ctx.output, folders=settings.rules.folders)
+        case sources.HubModel():
+            _download(ctx, source, spec.credentials_secret, endpoint=settings.hub_endpoint or None)
+        case sources.Pushed():
+            parents = (source.digest,)
+            _copy(ctx.input(source.digest), ctx.output)
+    shape = folder.check(ctx.output)
+    _try_template(ctx.output)
+    return Result(
+        kind="base-model",
+        parents=parents,
+        parameters={"uri": spec.uri, "revision": spec.revision} if isinstance(source, sources.HubModel) else {},
+        summary=convert.shape_to_summary(shape),
+    )
+
+
+def _download(ctx: JobContext, source: sources.HubModel, secret: str, *, endpoint: str | None) -> None:
+    """Into the workdir, so that a second attempt goes on where the first one broke off."""
+    kept = ctx.workdir / "download"
+    kept.mkdir(exist_ok=True)
+    fetching.from_hub(
+        source,
+        kept,
+        endpoint=endpoint,
+        token=ctx.secret(secret) if secret else None,
+        progress=ctx.progress,
+    )
+    _copy(kept, ctx.output)
+    shutil.rmtree(kept)
+
+
+def _copy(source: Path, target: Path) -> None:
+    needed = sum(path.stat().st_size for path in source.iterdir() if folder.wanted(path.name))
+    if needed > shutil.disk_usage(target).free:
+        raise Exhausted(f"the model has {needed >> 20} MiB and the disk of {target} has less free")
+    for path in source.iterdir():
+        if path.is_file() and folder.wanted(path.name):
+            shutil.copyfile(path, target / path.name)
+
+
+def _try_template(model: Path) -> None:
+    """Render a conversation: a template without end of turn is better found now than after a night of training."""
+    from posology.training.worker import tokens
+
+    tokenizer = tokens.open_tokenizer(model)
+    tokens.check_template(tokenizer, tokens.stop_ids(tokenizer, model), [PROBE])

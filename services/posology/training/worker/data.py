@@ -1,0 +1,84 @@
+"""Rows from the artifacts of curation, as the trainers want them."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from posology.core.errors import InvalidInput
+
+Row = Mapping[str, Any]
+
+
+def pairs(dataset: Path) -> tuple[list[Row], list[Row]]:
+    """Training and validation pairs of a data set artifact; both must be there."""
+    train, validation = _read(dataset / "train.jsonl"), _read(dataset / "validation.jsonl")
+    if not train:
+        raise InvalidInput("the data set has no training pairs; see its drops for why curation kept none")
+    if not validation:
+        raise InvalidInput(
+            "the data set has no validation pairs, so overfitting could not be seen; "
+            "set curation.validation to at least 1 and curate again"
+        )
+    return train, validation
+
+
+def as_dataset(rows: Sequence[Row]) -> Dataset:
+    """Prompt and completion only: in memory, so that no cache of another run can answer in its place."""
+    return Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows])
+
+
+def preferences(folder: Path, *, held_out: float) -> tuple[list[Row], list[Row]]:
+    """Preference rows split by prompt into training and held-out, the same way on every machine."""
+    rows = _read(folder / "preferences.jsonl")
+    same = [row for row in rows if _text(row["chosen"]) == _text(row["rejected"])]
+    if same:
+        raise InvalidInput(f"{len(same)} preference rows have equal answers, first {same[0].get('id')}; drop them")
+    if len(rows) < 2:
+        raise InvalidInput(f"the preference set has {len(rows)} rows; at least 2 are needed, one of them held out")
+    order = sorted({_key(row) for row in rows})
+    count = max(1, min(len(order) - 1, round(held_out * len(order))))
+    if len(order) < 2:
+        raise InvalidInput("all preference rows share one prompt, so none can be held out; add other prompts")
+    apart = frozenset(order[:count])
+    return [row for row in rows if _key(row) not in apart], [row for row in rows if _key(row) in apart]
+
+
+def as_preferences(rows: Sequence[Row]) -> Dataset:
+    """Prompt, chosen and rejected messages."""
+    return Dataset.from_list([{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in rows])
+
+
+def answers(rows: Sequence[Row]) -> list[Row]:
+    """Both answers of each preference, as prompt and completion."""
+    return [
+        {"id": row.get("id"), "prompt": row["prompt"], "completion": row[side]}
+        for row in rows
+        for side in ("chosen", "rejected")
+    ]
+
+
+def _key(row: Row) -> str:
+    """Rows about one prompt stay together; hashing makes the order unrelated to the file's."""
+    return hashlib.sha256(_text(row["prompt"]).encode()).hexdigest()
+
+
+def _text(messages: Sequence[Mapping[str, str]]) -> str:
+    return "\n".join(f"{message['role']}: {message['content']}" for message in messages)
+
+
+def _read(path: Path) -> list[Row]:
+    return list(_lines(path)) if path.exists() else []
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise InvalidInput(f"{path.name}, line {number}: not JSON ({error})") from error

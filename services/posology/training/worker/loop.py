@@ -1,0 +1,103 @@
+"""The part that SFT and DPO share: arguments, resuming, stopping."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
+
+from posology.core.errors import InvalidInput
+from posology.core.jobs.worker import JobContext, Stopped
+from posology.training.batches import Batches
+from posology.training.domain import Optimisation, Schedule
+from posology.training.worker import checkpoints
+from posology.training.worker.callbacks import Report
+from posology.training.worker.hardware import Hardware
+
+SCHEDULES = {Schedule.COSINE: "cosine", Schedule.LINEAR: "linear", Schedule.CONSTANT: "constant_with_warmup"}
+
+
+def arguments(
+    workdir: Path, recipe: Optimisation, batches: Batches, hardware: Hardware, *, rows: int
+) -> dict[str, Any]:
+    """Settings of transformers' trainer that make a run streamable, resumable and repeatable."""
+    steps = recipe.steps(rows)
+    every = min(recipe.checkpoint_steps, steps)
+    return {
+        "output_dir": str(workdir),
+        "num_train_epochs": recipe.epochs,
+        "max_steps": recipe.max_steps or -1,
+        "per_device_train_batch_size": batches.micro,
+        "per_device_eval_batch_size": batches.micro,
+        "gradient_accumulation_steps": batches.accumulation,
+        "gradient_checkpointing": batches.checkpoint_activations,
+        "learning_rate": recipe.learning_rate,
+        "lr_scheduler_type": SCHEDULES[recipe.schedule],
+        "warmup_steps": math.ceil(steps * recipe.warmup),
+        "weight_decay": recipe.weight_decay,
+        "max_length": recipe.max_length,
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
+        "optim": "adamw_torch_fused",
+        "bf16": hardware.autocast,
+        "use_cpu": not hardware.gpu,
+        "dataloader_pin_memory": hardware.gpu,
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # the default hides a NaN loss behind the mean of the others
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": 3,  # the best, the last, and one to fall back to
+        "load_best_model_at_end": recipe.patience > 0,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "restore_callback_states_from_checkpoint": True,  # or a resumed run forgets its patience
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def early_stopping(recipe: Optimisation) -> list[EarlyStoppingCallback]:
+    """Nothing when patience is 0."""
+    return [EarlyStoppingCallback(recipe.patience)] if recipe.patience > 0 else []
+
+
+def run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
+    """Train to the end from the newest intact checkpoint; on SIGTERM leave a checkpoint and raise Stopped."""
+    trainer.remove_callback(PrinterCallback)  # its lines are in the metrics
+    found, passed_over = checkpoints.newest_intact(Path(str(trainer.args.output_dir)))
+    for reason in passed_over:
+        ctx.log(f"passed over a damaged checkpoint: {reason}")
+    if found is None:
+        trainer.evaluate()  # the loss before the first step, what every later one is compared with
+    else:
+        ctx.log("resuming", step=checkpoints.step_of(found))
+    trainer.train(resume_from_checkpoint=str(found) if found else None)
+    if ctx.stopping.is_set() and trainer.state.global_step < trainer.state.max_steps:
+        raise Stopped(trainer.state.global_step)
+    _refuse_empty(trainer)
+
+
+def _refuse_empty(trainer: Trainer) -> None:
+    if trainer.state.global_step == 0:
+        raise InvalidInput("the recipe gives no optimiser step at all; raise epochs or add training pairs")
+
+
+def history(trainer: Trainer) -> dict[str, list[Mapping[str, float]]]:
+    """The curves as the trainer remembers them, resumed attempts included: what findings are drawn from."""
+    train: list[Mapping[str, float]] = []
+    evaluations: list[Mapping[str, float]] = []
+    for entry in trainer.state.log_history:
+        step = entry["step"]
+        if "loss" in entry:
+            train.append({"step": step, **_only(entry, "loss", "learning_rate", "grad_norm")})
+        elif "eval_loss" in entry:
+            evaluations.append({"step": step, **_only(entry, "eval_loss", "eval_rewards/accuracies")})
+    return {"train": train, "evaluations": evaluations}
+
+
+def _only(entry: Mapping[str, Any], *names: str) -> dict[str, float]:
+    return {name: float(entry[name]) for name in names if name in entry}

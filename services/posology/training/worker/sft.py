@@ -1,0 +1,120 @@
+"""Supervised fine-tuning: read it from top to bottom."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+from transformers import set_seed
+from trl import SFTConfig, SFTTrainer
+
+from posology.core.jobs.worker import JobContext, Result
+from posology.training import batches, curves, shapes
+from posology.training.domain import Method, SftTask
+from posology.training.worker import data, hardware, loop, models, probes, saving, tokens
+from posology.training.worker.callbacks import Report
+
+
+def train(ctx: JobContext, task: SftTask) -> Result:
+    """Train `task.recipe` on the pairs of a data set; the artifact is an adapter, or a model for FULL."""
+    recipe, steps = task.recipe, task.recipe.optimisation
+    machine = hardware.detect()
+    base, dataset = ctx.input(task.base_model), ctx.input(task.dataset)
+
+    # Everything that a user can have got wrong is checked before weights are loaded.
+    rows, validation = data.pairs(dataset)
+    tokenizer = tokens.open_tokenizer(base)
+    stops = tokens.stop_ids(tokenizer, base)
+    tokens.check_template(tokenizer, stops, rows)
+    longest = tokens.check_lengths(tokenizer, [*rows, *validation], steps.max_length)
+    shape = model_shape(base)
+    ctx.log("data read", pairs=len(rows), validation=len(validation), longest=longest)
+
+    batch = batches.fit(
+        shape,
+        method=recipe.method,
+        lora=recipe.lora,
+        batch_size=steps.batch_size,
+        micro=steps.micro_batch_size,
+        max_length=longest,
+        device_memory=machine.memory,
+        bf16=machine.autocast,
+    )
+    set_seed(steps.seed)
+    model = models.load(base, recipe.method, machine)
+    report = Report(ctx)
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(**loop.arguments(ctx.workdir, steps, batch, machine, rows=len(rows)), completion_only_loss=True),
+        train_dataset=data.as_dataset(rows),
+        eval_dataset=data.as_dataset(validation),
+        processing_class=tokenizer,
+        # TRL seeds again right before it creates the adapter: equal seeds give equal adapters.
+        peft_config=None if recipe.method is Method.FULL else models.lora_config(recipe.lora),
+        callbacks=[report, *loop.early_stopping(steps)],
+    )
+    masked = tokens.check_labels(trainer.train_dataset, rows, tokenizer, stops)
+    ctx.log("loss falls on answers and their end of turn only", **masked)
+
+    loop.run(ctx, trainer, report)
+
+    trained = trainer.accelerator.unwrap_model(trainer.model)
+    if isinstance(trained, PeftModel):
+        saving.adapter(trained, ctx.output, base=task.base_model)
+        kind, trainable = "adapter", shapes.lora_parameters(shape, recipe.lora)
+    else:
+        saving.whole_model(trained, ctx.output, base=base)
+        kind, trainable = "model", shape.parameters
+    probes.write(ctx.output, validation)
+    return finish(ctx, task, trainer, report, kind=kind, trainable=trainable, machine=machine, masked=masked)
+
+
+def model_shape(folder: Path) -> shapes.ModelShape:
+    """From the headers of the weight files, so that every architecture is known."""
+    config = json.loads((folder / "config.json").read_text())
+    return shapes.from_headers(config, shapes.read_headers(folder))
+
+
+def finish(
+    ctx: JobContext,
+    task: SftTask,
+    trainer: Any,
+    report: Report,
+    *,
+    kind: str,
+    trainable: int,
+    machine: hardware.Hardware,
+    masked: dict[str, int],
+) -> Result:
+    """Write the record and say what came out."""
+    history = loop.history(trainer)
+    findings = curves.findings(history["train"], history["evaluations"])
+    method = task.recipe.method
+    recorded = {
+        "task": "sft",
+        "base": task.base_model,
+        "method": method.value,
+        "dtype": str(machine.dtype(method)).removeprefix("torch."),
+        "recipe": dataclasses.asdict(task.recipe),
+        "loss_mask": masked,
+        "curves": history,
+        "findings": [dataclasses.asdict(found) for found in findings],
+    }
+    saving.record(ctx.output, recorded)
+    evaluations, best = history["evaluations"], trainer.state.best_metric
+    return Result(
+        kind=kind,
+        parents=(task.base_model, task.dataset),
+        parameters={"task": "sft", "recipe": dataclasses.asdict(task.recipe)},
+        summary={
+            "method": method.value,
+            "trainable_parameters": trainable,
+            "steps": trainer.state.global_step,
+            "train_loss": history["train"][-1]["loss"],
+            "eval_loss": best if task.recipe.optimisation.patience else evaluations[-1]["eval_loss"],
+            "tokens_per_second": round(report.tokens / report.busy, 1) if report.busy else 0.0,
+            "device": machine.name,
+            "findings": [f"step {found.step}: {found.message} {found.advice}" for found in findings],
+        },
+    )

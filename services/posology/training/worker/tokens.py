@@ -1,0 +1,132 @@
+"""The model's own chat template, and the proof that the loss falls on the answer and its end of turn only."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from posology.core.errors import InvalidInput
+
+IGNORED = -100
+Row = Mapping[str, Any]
+
+
+def open_tokenizer(model: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder; a model without a chat template is refused."""
+    tokenizer = AutoTokenizer.from_pretrained(str(model))
+    if not tokenizer.chat_template:
+        raise InvalidInput(
+            "the base model has no chat template, so there is no telling where an answer starts and ends; "
+            "use an instruct model, or add chat_template.jinja to the model folder and import it again"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def stop_ids(tokenizer: PreTrainedTokenizerBase, model: Path) -> frozenset[int]:
+    """The token ids at which generation stops: those of generation_config.json and the tokenizer's own."""
+    found = {tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set()
+    settings = model / "generation_config.json"
+    if settings.exists():
+        listed = json.loads(settings.read_text()).get("eos_token_id")
+        found.update(listed if isinstance(listed, list) else [listed] if listed is not None else [])
+    if not found:
+        raise InvalidInput("the base model names no end-of-sequence token; set eos_token in tokenizer_config.json")
+    return frozenset(found)
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Mapping[str, str]]) -> list[int]:
+    """What the engine will see before it answers."""
+    return _ids(tokenizer.apply_chat_template(list(prompt), add_generation_prompt=True, tokenize=True))
+
+
+def conversation_ids(tokenizer: PreTrainedTokenizerBase, row: Row) -> list[int]:
+    """Prompt and answer as one conversation."""
+    return _ids(tokenizer.apply_chat_template([*row["prompt"], *row["completion"]], tokenize=True))
+
+
+def _ids(rendered: Any) -> list[int]:
+    return list(rendered["input_ids"] if isinstance(rendered, Mapping) else rendered)
+
+
+def check_template(tokenizer: PreTrainedTokenizerBase, stops: frozenset[int], rows: Sequence[Row]) -> None:
+    """Refuse a template under which training would silently teach the wrong thing, before anything heavy starts."""
+    for row in rows[:8]:
+        prompt, whole = prompt_ids(tokenizer, row["prompt"]), conversation_ids(tokenizer, row)
+        if whole[: len(prompt)] != prompt:
+            raise InvalidInput(
+                "the chat template renders a prompt differently once the answer follows (for example an empty think "
+                "block), so the model would be trained on a context that it never sees when it serves; "
+                "use a template that renders both the same way"
+            )
+        if not stops & set(whole[len(prompt) :]):
+            raise InvalidInput(
+                "the chat template does not end the assistant's turn with a token at which generation stops "
+                f"({_names(tokenizer, stops)}), so the model would never learn to stop; "
+                "add the end-of-turn token to the template, or name it in generation_config.json as eos_token_id"
+            )
+
+
+def check_lengths(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_length: int) -> int:
+    """Tokens of the longest row; rows over `max_length` are an error, since a cut answer loses its end of turn."""
+    lengths = [len(conversation_ids(tokenizer, row)) for row in rows]
+    over = [length for length in lengths if length > max_length]
+    if over:
+        raise InvalidInput(
+            f"{len(over)} of {len(rows)} rows are longer than maxLength {max_length}, "
+            f"the longest has {max(over)} tokens; raise maxLength, or let curation make shorter ones"
+        )
+    return max(lengths)
+
+
+def check_labels(
+    dataset: Any, rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, stops: frozenset[int], *, sample: int = 64
+) -> dict[str, int]:
+    """Assert on the very labels that the trainer will use that the loss falls on answer and end of turn only.
+
+    `dataset[i]` holds the `input_ids` and `labels` of `rows[i]`. Returns the token counts of the sample.
+    """
+    if len(dataset) != len(rows):
+        raise InvalidInput(f"the trainer kept {len(dataset)} of {len(rows)} rows; shorten the longest answers")
+    counts = {"examples": 0, "prompt_tokens": 0, "loss_tokens": 0}
+    for index in _spread(len(rows), sample):
+        row, item = rows[index], dataset[index]
+        start = len(prompt_ids(tokenizer, row["prompt"]))
+        _check_one(item["input_ids"], item["labels"], start, row, tokenizer, stops)
+        counts["examples"] += 1
+        counts["prompt_tokens"] += start
+        counts["loss_tokens"] += sum(label != IGNORED for label in item["labels"])
+    return counts
+
+
+def _check_one(
+    ids: Sequence[int],
+    labels: Sequence[int],
+    start: int,
+    row: Row,
+    tokenizer: PreTrainedTokenizerBase,
+    stops: frozenset[int],
+) -> None:
+    name = row.get("id", "a row")
+    if any(label != IGNORED for label in labels[:start]):
+        raise InvalidInput(f"{name}: the loss would fall on the prompt; the chat template and the data disagree")
+    if list(labels[start:]) != list(ids[start:]):
+        raise InvalidInput(f"{name}: a part of the answer is left out of the loss; check the chat template")
+    answer = row["completion"][-1]["content"].strip()
+    if answer not in tokenizer.decode(list(ids[start:]), skip_special_tokens=False):
+        raise InvalidInput(f"{name}: the tokens under the loss are not its answer; check the chat template")
+    if not stops & set(labels[start:]):
+        raise InvalidInput(f"{name}: the end of turn is not under the loss, so the model would never learn to stop")
+
+
+def _spread(count: int, sample: int) -> Iterator[int]:
+    """Up to `sample` indices, evenly over `count`."""
+    step = max(1, count // sample)
+    yield from range(0, count, step)
+
+
+def _names(tokenizer: PreTrainedTokenizerBase, ids: frozenset[int]) -> str:
+    return ", ".join(sorted(str(tokenizer.convert_ids_to_tokens(each)) for each in ids))
