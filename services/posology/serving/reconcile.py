@@ -78,7 +78,10 @@ def _observe(replica: Replica, seen: Seen, now: datetime, rules: Rules) -> Repli
     if seen.alive:
         found = status or Status(ReplicaState.FETCHING, "the agent starts", replica.url)
         restarts = 0 if found.state is ReplicaState.READY else replica.restarts
-        return replace(replica, state=found.state, reason=found.reason, url=found.url, restarts=restarts)
+        # A failure that may be tried again counts once the agent has ended; until then it is on its way out.
+        ending = found.state is ReplicaState.FAILED and not found.final
+        state = ReplicaState.STOPPED if ending else found.state
+        return replace(replica, state=state, reason=found.reason, url=found.url, restarts=restarts)
     if status is not None and status.final:
         return replace(replica, state=ReplicaState.FAILED, reason=status.reason, url="")
     if status is not None and status.state is ReplicaState.STOPPED:

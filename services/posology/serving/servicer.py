@@ -34,10 +34,12 @@ class ServingServicer(serving_pb2_grpc.ServingServicer):
         return convert.deployment_to_proto(made, ready=0)
 
     async def GetDeployment(self, request: pb.GetDeploymentRequest, _: Context) -> pb.Deployment:
+        await self._controller.looked.wait()
         found, ready = await self._deployments.get(*convert.id_of(request.name))
         return convert.deployment_to_proto(found, ready=ready)
 
     async def ListDeployments(self, request: pb.ListDeploymentsRequest, _: Context) -> pb.ListDeploymentsResponse:
+        await self._controller.looked.wait()
         namespace = convert.namespace_of(request.parent)
         found, token = await self._deployments.list_page(namespace, size=request.page_size, token=request.page_token)
         shown = (convert.deployment_to_proto(d, ready=ready) for d, ready in found)
@@ -54,6 +56,7 @@ class ServingServicer(serving_pb2_grpc.ServingServicer):
 
     async def WatchDeployment(self, request: pb.WatchDeploymentRequest, _: Context) -> AsyncIterator[pb.Deployment]:
         """The deployment now and at each change, until it has ended."""
+        await self._controller.looked.wait()
         name, last = convert.id_of(request.name), None
         while not context.draining():
             count = self._changes.count
