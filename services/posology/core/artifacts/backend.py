@@ -51,6 +51,12 @@ class Backend(Protocol):
     def delete(self, key: str) -> None:
         """Remove `key`; already gone is fine."""
 
+    def publishing(self) -> AbstractContextManager[None]:
+        """Held while an artifact is published; any number at once."""
+
+    def collecting(self) -> AbstractContextManager[None]:
+        """Held while gc decides and deletes one thing; never while somebody publishes, where that can be had."""
+
     def partial(self) -> Iterator[Stored]:
         """What interrupted writers left behind."""
 

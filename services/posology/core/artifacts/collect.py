@@ -1,11 +1,13 @@
 """Garbage collection: what no kept artifact refers to, and what is old enough to be nobody's work in progress."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from posology.core.artifacts.backend import Backend, Stored
+from posology.core.errors import NotFound
 
 if TYPE_CHECKING:
     from posology.core.artifacts.store import ArtifactStore
@@ -30,35 +32,36 @@ def collect(
     # Blobs are listed first: one that a publisher adds after this moment can't be on the list.
     blobs = [blob for blob in backend.list("blobs") if blob.modified < before]
     visible = list(store.list())
-    gone = [digest for digest, stored in visible if digest not in keep and stored.modified < before]
-    needed = set(_needed(store, {digest for digest, _ in visible} - set(gone)))
+    gone = [found for found in visible if found[0] not in keep and found[1].modified < before]
+    names = tuple(digest for digest, _ in gone)
+    needed = set(_needed(store, {digest for digest, _ in visible}.difference(names)))
     unneeded = [blob for blob in blobs if _name(blob) not in needed]
     if not dry_run:
-        _delete(store, backend, gone, unneeded, partial, before)
+        _delete(backend, [stored for _, stored in gone], unneeded, partial, before)
     size = sum(blob.size for blob in [*unneeded, *partial])
-    return Collected(tuple(gone), tuple(map(_name, unneeded)), tuple(left.key for left in partial), size)
+    return Collected(names, tuple(map(_name, unneeded)), tuple(left.key for left in partial), size)
 
 
 def _needed(store: "ArtifactStore", digests: set[str]) -> Iterator[str]:
-    """A manifest that can't be read stops the collection: what it needs is unknown."""
+    """A damaged manifest stops the collection: what it needs is unknown. One that is gone needs nothing."""
     for digest in digests:
-        yield from (file.sha256 for file in store.manifest(digest).files)
+        with suppress(NotFound):
+            yield from (file.sha256 for file in store.manifest(digest).files)
 
 
 def _delete(
-    store: "ArtifactStore",
     backend: Backend,
-    gone: list[str],
+    gone: list[Stored],
     unneeded: list[Stored],
     partial: list[Stored],
     before: datetime,
 ) -> None:
-    for digest in gone:  # manifests first: a crash leaves unreferenced blobs, never a broken artifact
-        store.delete(digest)
-    for blob in unneeded:
-        again = backend.info(blob.key)  # a publisher that wants it renews its time
-        if again is not None and again.modified < before:
-            backend.delete(blob.key)
+    """Manifests first: a crash leaves unreferenced blobs, never a broken artifact."""
+    for stored in [*gone, *unneeded]:
+        with backend.collecting():
+            again = backend.info(stored.key)  # a publisher that wants it has renewed its time
+            if again is not None and again.modified < before:
+                backend.delete(stored.key)
     for left in partial:
         backend.delete_partial(left)
 

@@ -1,11 +1,12 @@
 """A folder as a store: temporary file, fsync, rename, fsync of the folder."""
 
+import fcntl
 import os
 import shutil
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -66,6 +67,26 @@ class LocalBackend:
         """See Backend."""
         with failures_of(f"deleting {self.root / key}"):
             (self.root / key).unlink(missing_ok=True)
+
+    def publishing(self) -> AbstractContextManager[None]:
+        """See Backend."""
+        return self._locked(fcntl.LOCK_SH)
+
+    def collecting(self) -> AbstractContextManager[None]:
+        """See Backend."""
+        return self._locked(fcntl.LOCK_EX)
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """The system gives the lock back when a process dies."""
+        with failures_of(f"locking {self.root}"):
+            make_folder(self.root)
+            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
 
     def partial(self) -> Iterator[Stored]:
         """See Backend."""

@@ -20,6 +20,7 @@ KINDS = (
     "model",
     "evaluation",
     "verdict",
+    "suites",
 )
 FORMAT = "posology.artifact/v1"
 MEDIA_TYPES = {

@@ -1,7 +1,7 @@
 """An object store behind fsspec: S3 and what speaks like it, GCS, Azure."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import IO, Any, cast
 
@@ -64,6 +64,14 @@ class RemoteBackend:
         with failures_of(f"deleting {self.url}/{key}"):
             if self.info(key) is not None:
                 self._files.rm_file(self._path(key))
+
+    def publishing(self) -> AbstractContextManager[None]:
+        """See Backend: an object store has no locks; publishers renew what is old instead."""
+        return nullcontext()
+
+    def collecting(self) -> AbstractContextManager[None]:
+        """See Backend. Left open: gc looks at a blob and deletes it milliseconds later."""
+        return nullcontext()
 
     def partial(self) -> Iterator[Stored]:
         """See Backend: unfinished multipart uploads, where the store lets us list them."""

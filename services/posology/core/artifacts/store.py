@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from posology.core.artifacts import cache, collect, credentials
-from posology.core.artifacts.backend import CHUNK, Stored, open_backend
+from posology.core.artifacts.backend import CHUNK, Stored, failures_of, open_backend
 from posology.core.artifacts.local import LocalBackend
 from posology.core.artifacts.manifest import File, Manifest, check_digest
 from posology.core.artifacts.staging import Staging, describe
@@ -78,13 +78,14 @@ class ArtifactStore:
         self._publish(manifest, lambda file: source._backend.open(blob_key(file.sha256)))
 
     def _publish(self, manifest: Manifest, read: Callable[[File], IO[bytes]]) -> str:
-        for file in manifest.files:
-            self._put_blob(file, read)
-        # The manifest makes it visible, so it comes last, and only when every blob is certainly there.
-        for file in manifest.files:
-            if self._backend.info(blob_key(file.sha256)) is None:
+        with self._backend.publishing():
+            for file in manifest.files:
                 self._put_blob(file, read)
-        self._put(manifest_key(manifest.digest), manifest.to_bytes())
+            # The manifest makes it visible, so it comes last, and only when every blob is certainly there.
+            for file in manifest.files:
+                if self._backend.info(blob_key(file.sha256)) is None:
+                    self._put_blob(file, read)
+            self._put(manifest_key(manifest.digest), manifest.to_bytes())
         return manifest.digest
 
     def _put_blob(self, file: File, read: Callable[[File], IO[bytes]]) -> None:
@@ -208,12 +209,13 @@ def manifest_key(digest: str) -> str:
 def _copy_checked(source: IO[bytes], sink: Writes, file: File) -> None:
     """Copy; DataCorrupt unless size and sha256 are the file's."""
     hasher, size = hashlib.sha256(), 0
-    while chunk := source.read(CHUNK):
-        hasher.update(chunk)
-        size += len(chunk)
-        if size > file.size:
-            raise DataCorrupt(f"{file.path} is longer than the {file.size} bytes it should have")
-        sink.write(chunk)
+    with failures_of(f"copying {file.path}"):
+        while chunk := source.read(CHUNK):
+            hasher.update(chunk)
+            size += len(chunk)
+            if size > file.size:
+                raise DataCorrupt(f"{file.path} is longer than the {file.size} bytes it should have")
+            sink.write(chunk)
     if size != file.size:
         raise DataCorrupt(f"{file.path} is cut: {size} of {file.size} bytes")
     if hasher.hexdigest() != file.sha256:
