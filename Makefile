@@ -23,7 +23,7 @@ help: ## List the targets.
 
 .PHONY: demo
 demo: .venv/control/.made .venv/worker/.made .venv/engine-cpu/.made ## Labels to a released model that answers, on this machine: about 15 minutes after installation.
-	.venv/control/bin/python examples/demo.py
+	.venv/control/bin/python -m examples.demo
 
 .PHONY: test
 test: check $(ENVIRONMENTS) system ## Checks, then every test; prints the slowest.

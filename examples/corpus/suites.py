@@ -60,7 +60,6 @@ def _everyday_item(topic: Topic, subject: str) -> Item:
         "id": f"general-{topic.name}-{subject.replace(' ', '-').lower()}",
         "question": topic.suite_ask.format(a=subject),
         **_choices(right, wrong, rng, form=topic.answer.replace("{a}", subject).replace("{b}", "{}")),
-        "cluster": topic.name,
     }
 
 
