@@ -105,8 +105,8 @@ class Installation:
             await started.wait()
 
     def began(self, job: str) -> list[tuple[int, int, int]]:
-        """(attempt, first step, pid) of every run of `count`, from its workdir, while it is there."""
-        path = self.root / "jobs" / job.removeprefix("namespaces/").replace("/", ".") / "work" / "began"
+        """(attempt, first step, pid) of every run of `count`."""
+        path = self.root / "jobs" / job.removeprefix("namespaces/").replace("/", ".") / "began"
         lines = path.read_text().split("\n") if path.exists() else []
         return [(int(a), int(b), int(c)) for a, b, c in (line.split() for line in lines if line)]
 

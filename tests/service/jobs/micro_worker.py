@@ -16,7 +16,7 @@ def count(job: JobContext) -> Result:
     steps, pause = job.spec["steps"], job.spec.get("pause", 0.0)
     saved = job.workdir / "step"
     begin = int(saved.read_text()) if saved.exists() else 0
-    with (job.workdir / "began").open("a") as log:
+    with (job.workdir.parent / "began").open("a") as log:
         log.write(f"{job.attempt} {begin} {os.getpid()}\n")
     job.log("counting", begin=begin)
     for step in range(begin, steps):

@@ -315,6 +315,10 @@ async def to_clean(tx: Transaction, *, limit: int = 50) -> list[str]:
     return list((await tx.execute(query)).scalars())
 
 
+async def mark_cleaned(tx: Transaction, name: str) -> None:
+    await tx.execute(update(tables.jobs).where(tables.jobs.c.name == name).values(cleaned=True))
+
+
 async def counts(tx: Transaction) -> dict[tuple[str, str], int]:
     """Number of jobs by (kind, state)."""
     c = tables.jobs.c

@@ -234,7 +234,7 @@ class Reconciler:
             job = await ledger.get(tx, name)
         await asyncio.to_thread(self._places.clean, job)
         async with self._db.begin() as tx:
-            await ledger.change(tx, await ledger.locked(tx, name), cleaned=True)
+            await ledger.mark_cleaned(tx, name)
 
     async def _show(self) -> None:
         """Gauges, every few seconds."""
