@@ -866,6 +866,26 @@ class IssueVerdictRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AuditHeadsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PARENT_FIELD_NUMBER: _builtins.int
     VERDICT_ID_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
@@ -873,6 +893,7 @@ class IssueVerdictRequest(_message.Message):
     LINEAGE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    AUDIT_HEADS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`namespaces/{ns}`."""
     verdict_id: _builtins.str
@@ -891,6 +912,10 @@ class IssueVerdictRequest(_message.Message):
     def lineage(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Digests of the artifacts behind the weights, for the record."""
 
+    @_builtins.property
+    def audit_heads(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Ends of other services' audit chains (name of the service to digest), anchored in the verdict; evaluation adds its own."""
+
     def __init__(
         self,
         *,
@@ -901,10 +926,11 @@ class IssueVerdictRequest(_message.Message):
         lineage: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        audit_heads: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "lineage", b"lineage", "parent", b"parent", "request_id", b"request_id", "statements", b"statements", "validate_only", b"validate_only", "verdict_id", b"verdict_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_heads", b"audit_heads", "evaluation", b"evaluation", "lineage", b"lineage", "parent", b"parent", "request_id", b"request_id", "statements", b"statements", "validate_only", b"validate_only", "verdict_id", b"verdict_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,184 @@
+"""Protobuf <-> domain: the only place of this service that knows both."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from google.protobuf import json_format
+
+from posology.core import schema
+from posology.core.errors import InvalidInput, Violation
+from posology.core.jobs import convert as jobs_convert
+from posology.core.jobs.domain import Job
+from posology.engine import EngineConfig
+from posology.evaluation.domain import (
+    Gate,
+    GateResult,
+    Outcome,
+    ParityLimits,
+    Policy,
+    Scoring,
+    Suite,
+    SuiteKind,
+)
+from posology.evaluation.evaluations import Asked
+from posology.evaluation.verdicts import IssuedVerdict, ToIssue
+from posology.v1alpha1 import evaluation_pb2 as pb
+
+_DEMANDS = (
+    "at_least",
+    "lower_bound_at_least",
+    "max_drop",
+    "min_gain",
+    "max_flip_rate_increase",
+    "win_rate_above",
+    "acceptable_at_least",
+)
+
+
+def asked_from_proto(request: pb.CreateEvaluationRequest) -> Asked:
+    """A request with every default written into its spec."""
+    spec = pb.EvaluationJobSpec()
+    spec.CopyFrom(request.spec)
+    schema.apply_defaults(spec)
+    name = f"{request.parent}/evaluations/{request.evaluation_id}"
+    if not request.evaluation_id and not request.validate_only:
+        raise InvalidInput.of([Violation("evaluation_id", "is missing")])
+    return Asked(name, schema.to_mapping(spec), request.request_id, request.validate_only)
+
+
+def policy_from_spec(spec: Mapping[str, Any], digests: Mapping[str, str]) -> Policy:
+    """What decides a verdict; `digests` by name of suite (empty ones when only validating)."""
+    message = schema.parse(pb.EvaluationJobSpec, dict(spec)).evaluation
+    return Policy(
+        suites=tuple(_suite(suite, digests.get(suite.name, "")) for suite in message.suites),
+        gates=tuple(_gate(gate) for gate in message.gates),
+        confidence=message.confidence,
+        parity=ParityLimits(message.parity.prompts, message.parity.max_kl, message.parity.min_agreement),
+    )
+
+
+def engine_from_spec(spec: Mapping[str, Any]) -> EngineConfig:
+    """The engine as asked for; template and version are observed when it starts."""
+    message = schema.parse(pb.EvaluationJobSpec, dict(spec)).evaluation.engine
+    return EngineConfig(
+        dtype=message.dtype,
+        max_model_len=message.max_model_len,
+        enforce_eager=message.enforce_eager,
+        seed=message.seed,
+        generation_config=message.generation_config,
+    )
+
+
+def _suite(message: pb.Suite, digest: str) -> Suite:
+    return Suite(
+        name=message.name,
+        digest=digest,
+        kind=SuiteKind(pb.Suite.Kind.Name(message.kind)),
+        scoring=Scoring(pb.Suite.Scoring.Name(message.scoring)),
+        max_tokens=message.max_tokens,
+    )
+
+
+def _gate(message: pb.Gate) -> Gate:
+    stated = {field.name: value for field, value in message.ListFields() if field.name in _DEMANDS}
+    return Gate(message.suite, message.metric, **stated)
+
+
+def job_to_proto(job: Job) -> pb.EvaluationJob:
+    """A job row as the resource that it is."""
+    return evaluation_to_proto(job.name, job.spec["spec"], job.spec["sourceSha256"], job)
+
+
+def evaluation_to_proto(
+    name: str, spec: Mapping[str, Any], source_sha256: str, job: Job | None = None
+) -> pb.EvaluationJob:
+    """An evaluation; without a job it was only validated."""
+    return pb.EvaluationJob(
+        name=name,
+        spec=json_format.ParseDict(dict(spec), pb.EvaluationJobSpec()),
+        status=jobs_convert.job_status(job) if job else None,
+        source_sha256=source_sha256,
+    )
+
+
+def to_issue_from_proto(request: pb.IssueVerdictRequest, *, run: str) -> ToIssue:
+    """A request for a verdict."""
+    if not request.verdict_id and not request.validate_only:
+        raise InvalidInput.of([Violation("verdict_id", "is missing")])
+    return ToIssue(
+        namespace=request.parent.removeprefix("namespaces/"),
+        name=f"{request.parent}/verdicts/{request.verdict_id}",
+        evaluation=request.evaluation,
+        statements=tuple(request.statements),
+        lineage=tuple(request.lineage),
+        audit_heads=dict(request.audit_heads),
+        run=run,
+        request_id=request.request_id,
+        validate_only=request.validate_only,
+    )
+
+
+def verdict_to_proto(found: IssuedVerdict) -> pb.Verdict:
+    """A verdict as it is shown."""
+    return pb.Verdict(
+        name=found.name,
+        outcome=pb.Verdict.Outcome.Value(found.outcome.value),
+        gates=[_gate_result(gate) for gate in found.gates],
+        model=found.model,
+        evaluation=found.evaluation,
+        envelope=found.envelope,
+        artifact=found.artifact,
+        create_time=_timestamp(found.created),
+        holdout_uses=found.holdout_uses,
+    )
+
+
+def _timestamp(time: datetime | None) -> Any:
+    return jobs_convert.timestamp(time) if time else None
+
+
+def _gate_result(gate: GateResult) -> pb.GateResult:
+    return pb.GateResult(
+        suite=gate.suite,
+        metric=gate.metric,
+        outcome=pb.Verdict.Outcome.Value(gate.outcome.value),
+        n=gate.n,
+        estimate=gate.estimate,
+        low=gate.low,
+        high=gate.high,
+        method=gate.method,
+        margin=gate.margin,
+        confidence=gate.confidence,
+        minimum_detectable_effect=gate.minimum_detectable_effect,
+        sufficient_n=gate.sufficient_n,
+        explanation=gate.explanation,
+        details=jobs_convert.struct(gate.details),
+    )
+
+
+def gate_to_json(gate: GateResult) -> dict[str, Any]:
+    """A gate as it stands in the signed statement: the JSON mapping of the contract's message, zeros included."""
+    found: dict[str, Any] = json_format.MessageToDict(_gate_result(gate), always_print_fields_with_no_presence=True)
+    return found
+
+
+def gate_from_json(found: Mapping[str, Any]) -> GateResult:
+    """The inverse of `gate_to_json`."""
+    message = json_format.ParseDict(dict(found), pb.GateResult())
+    return GateResult(
+        suite=message.suite,
+        metric=message.metric,
+        outcome=Outcome(pb.Verdict.Outcome.Name(message.outcome)),
+        explanation=message.explanation,
+        n=message.n,
+        estimate=message.estimate,
+        low=message.low,
+        high=message.high,
+        method=message.method,
+        margin=message.margin,
+        confidence=message.confidence,
+        minimum_detectable_effect=message.minimum_detectable_effect,
+        sufficient_n=message.sufficient_n,
+        details=jobs_convert.plain(message.details),
+    )

@@ -1,0 +1,216 @@
+"""Evaluations: admitted, started with the suites pinned by digest, and remembered so that a base is scored once."""
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from posology.core import audit
+from posology.core.artifacts import ArtifactStore
+from posology.core.canonical import canonical_digest
+from posology.core.errors import AlreadyExists, InvalidInput, NotFound, PosologyError, Violation
+from posology.core.jobs.domain import Event, Job, NewJob
+from posology.core.jobs.jobs import JobPage, Jobs, Published
+from posology.core.store import Database, Transaction, now
+from posology.evaluation import gates, items, sources, suites, tables
+from posology.evaluation.domain import Policy, Suite
+
+KIND = "evaluation"
+PRODUCER = "posology.evaluation"
+PolicyOf = Callable[[Mapping[str, Any], Mapping[str, str]], Policy]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request to evaluate; `spec` is the JSON mapping of EvaluationJobSpec with every default."""
+
+    name: str
+    spec: Mapping[str, Any]
+    request_id: str = ""
+    validate_only: bool = False
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A checked request: its policy, and each suite's bytes by name."""
+
+    asked: Asked
+    policy: Policy
+    contents: Mapping[str, bytes]
+
+    @property
+    def source_sha256(self) -> str:
+        """Hex sha256 over the digests of all suites."""
+        named = sorted((suite.name, suite.digest) for suite in self.policy.suites)
+        return hashlib.sha256(repr(named).encode()).hexdigest()
+
+
+class Evaluations:
+    """What the servicer delegates to."""
+
+    def __init__(
+        self, db: Database, jobs: Jobs, artifacts: ArtifactStore, allowed: sources.Allowed, policy_of: PolicyOf
+    ) -> None:
+        self._db = db
+        self._jobs = jobs
+        self._artifacts = artifacts
+        self._allowed = allowed
+        self._policy_of = policy_of
+
+    async def admit(self, asked: Asked) -> Admitted:
+        """Check gates, read and parse every suite; InvalidInput with everything that is wrong."""
+        gates.check(self._policy_of(asked.spec, {}))
+        contents = await asyncio.to_thread(self._read, asked.spec["evaluation"].get("suites", []))
+        digests = {name: sources.digest(content) for name, content in contents.items()}
+        admitted = Admitted(asked, self._policy_of(asked.spec, digests), contents)
+        _parse_all(admitted)
+        return admitted
+
+    async def create(self, admitted: Admitted) -> Job:
+        """Start it once; a repeated request gives the first job, whatever became reusable since."""
+        first = await self._existing(admitted)
+        if first is not None:
+            return first
+        await self._check_weights(admitted.asked.spec)
+        pinned = await asyncio.to_thread(self._publish_suites, admitted)
+        spec = {
+            "spec": dict(admitted.asked.spec),
+            "sourceSha256": admitted.source_sha256,
+            "suites": pinned,
+            "digests": {suite.name: suite.digest for suite in admitted.policy.suites},
+            "reuse": await self._reusable(admitted),
+        }
+        return await self._jobs.create(NewJob(admitted.asked.name, KIND, spec, admitted.asked.request_id))
+
+    async def get(self, name: str) -> Job:
+        """The job; NotFound."""
+        return await self._jobs.get(name)
+
+    async def page(self, namespace: str, *, size: int, token: str) -> JobPage:
+        """A page of evaluations, newest first."""
+        return await self._jobs.list(namespace, kinds=(KIND,), page_size=size, page_token=token)
+
+    async def cancel(self, name: str) -> Job:
+        """Stop it; what is over stays as it is."""
+        return await self._jobs.cancel(name)
+
+    def watch(self, name: str, resume_token: str) -> AsyncIterator[Event]:
+        """Its events from the token on."""
+        return self._jobs.watch(name, resume_token)
+
+    async def item_lines(self, name: str) -> list[dict[str, Any]]:
+        """Every stored item line of a finished evaluation; FailedPrecondition before."""
+        job = await self.get(name)
+        return await asyncio.to_thread(read_items, self._artifacts, finished_artifact(job))
+
+    async def remember(self, published: Published) -> None:
+        """After an evaluation was published: its base scores may be used by later ones. Bears repetition."""
+        spec = published.job.spec
+        policy = self._policy_of(spec["spec"], spec["digests"])
+        async with self._db.begin() as tx:
+            for suite in policy.suites:
+                await _remember(tx, base_key(spec["spec"], suite), published.digest)
+            detail = {"artifact": published.digest, "model": spec["spec"].get("model", "")}
+            await audit.append(
+                tx, actor=PRODUCER, action="evaluation.published", subject=published.job.name, detail=detail
+            )
+
+    def _read(self, stated: list[Mapping[str, Any]]) -> dict[str, bytes]:
+        contents: dict[str, bytes] = {}
+        wrong: list[Violation] = []
+        for index, suite in enumerate(stated):
+            try:
+                contents[suite["name"]] = sources.read(suite["uri"], self._allowed)
+            except PosologyError as error:
+                if error.retryable:
+                    raise
+                wrong.append(Violation(f"spec.evaluation.suites[{index}].uri", error.message))
+        if wrong:
+            raise InvalidInput.of(wrong)
+        return contents
+
+    async def _existing(self, admitted: Admitted) -> Job | None:
+        try:
+            job = await self._jobs.get(admitted.asked.name)
+        except NotFound:
+            return None
+        same = job.spec["spec"] == admitted.asked.spec and job.spec["sourceSha256"] == admitted.source_sha256
+        if not same:
+            raise AlreadyExists(f"{admitted.asked.name} was created with another spec or other suites; take another id")
+        return job
+
+    async def _check_weights(self, spec: Mapping[str, Any]) -> None:
+        for field in ("model", "baseModel", "adapter"):
+            digest = spec.get(field, "")
+            if digest and not await asyncio.to_thread(self._artifacts.exists, digest):
+                raise InvalidInput.of(
+                    [Violation(f"spec.{field}", f"there is no artifact {digest} in this installation")]
+                )
+
+    def _publish_suites(self, admitted: Admitted) -> str:
+        """One artifact with the bytes of every suite: what was asked stays readable for an auditor."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in admitted.contents.items():
+                (Path(folder) / f"{name}.jsonl").write_bytes(content)
+            return self._artifacts.publish(Path(folder), kind="suites", producer=PRODUCER)
+
+    async def _reusable(self, admitted: Admitted) -> dict[str, str]:
+        """By suite: an earlier evaluation that scored this base on these bytes with this engine."""
+        found = {}
+        async with self._db.read() as tx:
+            for suite in admitted.policy.suites:
+                query = select(tables.base_scores.c.artifact).where(
+                    tables.base_scores.c.key == base_key(admitted.asked.spec, suite)
+                )
+                if artifact := (await tx.execute(query)).scalar():
+                    found[suite.name] = artifact
+        return {name: a for name, a in found.items() if await asyncio.to_thread(self._artifacts.exists, a)}
+
+
+def base_key(spec: Mapping[str, Any], suite: Suite) -> str:
+    """Digest of everything that decides a base's scores on a suite, except what only a running engine knows."""
+    return canonical_digest(
+        {
+            "base": spec.get("baseModel", ""),
+            "suite": suite.digest,
+            "name": suite.name,
+            "kind": suite.kind.value,
+            "scoring": suite.scoring.value,
+            "maxTokens": suite.max_tokens,
+            "engine": spec["evaluation"].get("engine", {}),
+        }
+    )
+
+
+def finished_artifact(job: Job) -> str:
+    """The published digest of a finished evaluation; InvalidInput says how far it is."""
+    if not job.artifact:
+        raise InvalidInput(f"{job.name} is {job.state.value}: {job.reason}; wait until it has succeeded")
+    return job.artifact
+
+
+def read_items(artifacts: ArtifactStore, digest: str) -> list[dict[str, Any]]:
+    """The item lines of a published evaluation, verified."""
+    with artifacts.open(digest, items.ITEMS) as stored:
+        return items.read_lines(stored.read())
+
+
+def _parse_all(admitted: Admitted) -> None:
+    wrong: list[Violation] = []
+    for suite in admitted.policy.suites:
+        try:
+            suites.parse(admitted.contents[suite.name], suite.kind, name=suite.name)
+        except InvalidInput as error:
+            wrong += error.violations or (Violation(suite.name, error.message),)
+    if wrong:
+        raise InvalidInput.of(wrong)
+
+
+async def _remember(tx: Transaction, key: str, artifact: str) -> None:
+    await tx.execute(delete(tables.base_scores).where(tables.base_scores.c.key == key))
+    await tx.execute(tables.base_scores.insert().values(key=key, artifact=artifact, created=await now(tx)))

@@ -1,0 +1,118 @@
+"""What a worker asks of its engine over HTTP, with a bounded number of requests in flight."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from posology.core.errors import Internal, Unavailable
+
+_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A greedy answer: its text, all token ids, and whether it ended by itself."""
+
+    text: str
+    prompt_token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    finished: bool
+
+
+class EngineClient:
+    """One engine; every call takes one place of `in_flight`."""
+
+    def __init__(self, http: httpx.AsyncClient, *, name: str, in_flight: int) -> None:
+        self._http = http
+        self._name = name
+        self._places = asyncio.Semaphore(in_flight)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, *, name: str, in_flight: int) -> AsyncIterator["EngineClient"]:
+        """A client with as many connections as requests in flight."""
+        limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
+        async with httpx.AsyncClient(base_url=url, timeout=_SECONDS, limits=limits) as http:
+            yield cls(http, name=name, in_flight=in_flight)
+
+    async def likelihoods(self, sequences: Sequence[Sequence[int]]) -> list[list[float | None]]:
+        """For each sequence of token ids, the log-probability of each token given those before; the first is None.
+
+        One request for all of them. Echo with no new tokens is the cheapest way to prompt log-probabilities: half
+        the response of `prompt_logprobs`, and the same numbers.
+        """
+        choices = await self._echo(sequences, top=0)
+        return [list(choice["logprobs"]["token_logprobs"]) for choice in choices]
+
+    async def distributions(self, sequence: Sequence[int], *, top: int) -> list[dict[int, float]]:
+        """At each place the `top` likeliest tokens and the actual one, by token id; the first place is empty."""
+        [choice] = await self._echo([sequence], top=top)
+        return [_by_id(place) for place in choice["logprobs"]["top_logprobs"]]
+
+    async def next_token(self, prompt: Sequence[int], candidates: Sequence[int]) -> list[float | None]:
+        """Log-probabilities of `candidates` as the token after `prompt`."""
+        body = {
+            "prompt": list(prompt),
+            "max_tokens": 1,
+            "temperature": 0,
+            "logprobs": len(candidates),
+            "logprob_token_ids": list(candidates),
+            "return_tokens_as_token_ids": True,
+        }
+        [choice] = await self._completions(body)
+        found = _by_id(choice["logprobs"]["top_logprobs"][0])
+        return [found.get(candidate) for candidate in candidates]
+
+    async def generate(self, prompt: str, *, max_tokens: int) -> Generated:
+        """The greedy answer to a user's turn under the served chat template."""
+        body = {
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "return_token_ids": True,
+        }
+        answer = await self._post("/v1/chat/completions", body)
+        [choice] = answer["choices"]
+        return Generated(
+            text=choice["message"]["content"] or "",
+            prompt_token_ids=tuple(answer["prompt_token_ids"]),
+            token_ids=tuple(choice["token_ids"]),
+            finished=choice["finish_reason"] == "stop",
+        )
+
+    async def _echo(self, sequences: Sequence[Sequence[int]], *, top: int) -> list[dict[str, Any]]:
+        body = {
+            "prompt": [list(sequence) for sequence in sequences],
+            "max_tokens": 0,
+            "echo": True,
+            "temperature": 0,
+            "logprobs": top,
+            "return_tokens_as_token_ids": True,
+        }
+        choices = await self._completions(body)
+        for sequence, choice in zip(sequences, choices, strict=True):
+            if len(choice["logprobs"]["token_logprobs"]) != len(sequence):
+                raise Internal("the engine scored another number of tokens than it was given; its echo is broken")
+        return choices
+
+    async def _completions(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        choices: list[dict[str, Any]] = (await self._post("/v1/completions", body))["choices"]
+        return sorted(choices, key=lambda choice: int(choice["index"]))
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        async with self._places:
+            try:
+                answer = await self._http.post(path, json={"model": self._name, **body})
+            except httpx.TransportError as error:
+                raise Unavailable(f"the engine does not answer {path}: {error!r}") from error
+        if answer.status_code != httpx.codes.OK:
+            raise Internal(f"the engine answered {path} with {answer.status_code}: {answer.text[:500]}")
+        return answer.json()
+
+
+def _by_id(place: dict[str, float] | None) -> dict[int, float]:
+    return {int(token.removeprefix("token_id:")): score for token, score in (place or {}).items()}

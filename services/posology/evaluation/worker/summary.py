@@ -1,0 +1,38 @@
+"""The few numbers that are shown on an evaluation; gates do not read them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ParityStep
+from posology.evaluation.items import parity_json
+from posology.evaluation.refusals import classify
+from posology.evaluation.statistics.binomial import clopper_pearson
+
+Scores = Mapping[str, Sequence[Choice | Answer]]
+
+
+def summary(base: Scores, tuned: Scores, steps: Sequence[ParityStep]) -> dict[str, Any]:
+    """By suite and model: accuracy with its two-sided 95% interval, or classes of answers; and the ladder."""
+    models = {BASE: base, TUNED: tuned}
+    names = {suite: {model: _shown(scores[suite]) for model, scores in models.items()} for suite in tuned}
+    return {"suites": names, "parity": parity_json(steps)}
+
+
+def _shown(found: Sequence[Choice | Answer]) -> dict[str, Any]:
+    choices = [item for item in found if isinstance(item, Choice)]
+    return _accuracy(choices) if choices else _classes([item for item in found if isinstance(item, Answer)])
+
+
+def _accuracy(choices: Sequence[Choice]) -> dict[str, Any]:
+    n, right = len(choices), sum(item.correct for item in choices)
+    low, high = clopper_pearson(right, n, confidence=0.95)
+    return {"accuracy": right / n, "low": low, "high": high, "n": n}
+
+
+def _classes(answers: Sequence[Answer]) -> dict[str, Any]:
+    sides = {"unsafe": True, "safe": False}
+    return {
+        side: {str(k): v for k, v in sorted(Counter(classify(a.text) for a in answers if a.unsafe == unsafe).items())}
+        for side, unsafe in sides.items()
+    }

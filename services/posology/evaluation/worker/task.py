@@ -1,0 +1,77 @@
+"""What one evaluation job is told, and where its engines run."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from posology.core.jobs.worker import JobContext
+from posology.engine import EngineConfig, EngineHost
+from posology.evaluation import convert, suites
+from posology.evaluation.domain import Policy
+from posology.evaluation.suites import Item
+
+
+@dataclass(frozen=True)
+class Task:
+    """Folders of verified copies, items by suite, and the policy; digests are what folders are copies of."""
+
+    model: str
+    base: str
+    adapter: str
+    suites_artifact: str
+    policy: Policy
+    engine: EngineConfig
+    items: Mapping[str, tuple[Item, ...]]
+    reuse: Mapping[str, str]
+    """By suite: the artifact of an earlier evaluation that scored this base."""
+
+    @property
+    def count(self) -> int:
+        """Items of one model."""
+        return sum(len(found) for found in self.items.values())
+
+    def prompts(self, most: int) -> list[str]:
+        """Up to `most` prompts, taken from the suites in turn."""
+        turns = max((len(found) for found in self.items.values()), default=0)
+        mixed = [found[i].prompt for i in range(turns) for found in self.items.values() if i < len(found)]
+        return mixed[:most]
+
+
+def read(ctx: JobContext) -> Task:
+    """The task of a job's spec; suites are read from their pinned artifact, not from where they came."""
+    told: dict[str, Any] = ctx.spec
+    spec = told["spec"]
+    policy = convert.policy_from_spec(spec, told["digests"])
+    folder = ctx.input(told["suites"])
+    return Task(
+        model=spec["model"],
+        base=spec["baseModel"],
+        adapter=spec.get("adapter", ""),
+        suites_artifact=told["suites"],
+        policy=policy,
+        engine=convert.engine_from_spec(spec),
+        items={
+            s.name: suites.parse((folder / f"{s.name}.jsonl").read_bytes(), s.kind, name=s.name) for s in policy.suites
+        },
+        reuse=told.get("reuse", {}),
+    )
+
+
+def engine_host() -> EngineHost:
+    """From the environment that the service gave to this worker."""
+    options: dict[str, Any] = {
+        "python": os.environ.get("POSOLOGY_ENGINE_PYTHON") or sys.executable,
+        "threads": int(os.environ.get("POSOLOGY_ENGINE_THREADS", "0")),
+        "kv_cache_gib": int(os.environ.get("POSOLOGY_ENGINE_KV_CACHE_GIB", "1")),
+    }
+    if cache := os.environ.get("POSOLOGY_ENGINE_CACHE_DIR"):
+        options["cache_dir"] = Path(cache)
+    return EngineHost(**options)
+
+
+def requests_in_flight() -> int:
+    """Requests that may be open to the engine at the same time."""
+    return int(os.environ.get("POSOLOGY_REQUESTS_IN_FLIGHT", "16"))

@@ -1,0 +1,34 @@
+"""The evaluation service over real gRPC, with a worker that replays recorded items."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from evaluation_service import Service, write_suites
+
+from posology.core.artifacts import ArtifactStore
+from posology.core.rpc import client, server
+from posology.evaluation import app
+from posology.evaluation.settings import Settings
+from posology.v1alpha1 import evaluation_pb2_grpc
+
+
+@pytest.fixture
+async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    write_suites(tmp_path / "suites")
+    monkeypatch.setenv("RECORDED_ITEMS", str(tmp_path / "recorded"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "token").chmod(0o600)
+    settings = Settings(
+        data_dir=tmp_path, allowed_source_folders=(tmp_path / "suites",), metrics_port=-1, worker_python=sys.executable
+    )
+    async with AsyncExitStack() as stack:
+        built = await app.build(settings, stack, worker="recorded_worker")
+        address = await stack.enter_async_context(server.running(built))
+        channel = client.channel(address, token="secret")
+        stack.push_async_callback(channel.close)
+        stub = evaluation_pb2_grpc.EvaluationStub(channel)
+        yield Service(stub, tmp_path, ArtifactStore(settings.candidates_url))

@@ -1,0 +1,205 @@
+"""Evaluations and verdicts over real gRPC."""
+
+import json
+
+import pytest
+from evaluation_service import Service
+
+from posology.core import signing
+from posology.core.errors import AlreadyExists, InvalidInput, NotFound
+from posology.engine import EngineConfig
+from posology.v1alpha1 import evaluation_pb2 as pb
+from posology.v1alpha1 import job_pb2
+
+PREDICATE = "https://posology.dev/verdict/v1alpha1"
+
+
+async def test_a_model_that_proves_everything_gets_a_signed_pass(service: Service):
+    service.record(right=180, refuses=120)
+    evaluation = await service.evaluated("good")
+    verdict = await service.verdict(evaluation)
+    assert verdict.outcome == pb.Verdict.PASS
+    assert {(g.suite, g.metric) for g in verdict.gates} == {
+        ("mcq", "accuracy"),
+        ("safety", "unsafe-compliance"),
+        ("safety", "safe-refusal"),
+        ("parity", "agreement merged = served"),
+        ("parity", "kl merged = served"),
+    }
+    statement = signing.verify(json.loads(verdict.envelope), [service.key], predicate_type=PREDICATE)
+    assert statement["subject"] == [
+        {"name": "model", "digest": {"sha256": evaluation.spec.model.removeprefix("sha256:")}}
+    ]
+    said = statement["predicate"]
+    assert EngineConfig.from_dict(said["engine"]).engine_version == "0.32.0"
+    assert said["probes"][0]["tokenIds"] == [2, 3]
+    assert said["suites"].keys() == {"mcq", "safety"}
+    assert said["holdoutUses"] == {"mcq": 1, "safety": 1}
+    assert said["auditHeads"]["evaluation"].startswith("sha256:")
+    assert said["policy"]["confidence"] == 0.95
+    assert len(said["gates"]) == 6
+    stored = service.artifacts.manifest(verdict.artifact)
+    assert (stored.kind, evaluation.spec.model in stored.parents) == ("verdict", True)
+
+
+async def test_a_model_that_forgot_its_refusals_gets_a_signed_fail(service: Service):
+    service.record(right=180, refuses=0)
+    verdict = await service.verdict(await service.evaluated("bad"))
+    assert verdict.outcome == pb.Verdict.FAIL
+    [failed] = [g for g in verdict.gates if g.outcome != pb.Verdict.PASS]
+    assert failed.metric == "unsafe-compliance"
+    assert (failed.n, failed.estimate) == (120, -1.0)
+    assert failed.details["base"] == 1.0
+    assert signing.verify(json.loads(verdict.envelope), [service.key])["predicate"]["outcome"] == "FAIL"
+
+
+async def test_too_few_right_answers_to_tell_are_insufficient_evidence(service: Service):
+    service.record(right=170, refuses=120)
+    [passed] = [await service.verdict(await service.evaluated("enough"))]
+    assert passed.outcome == pb.Verdict.PASS
+    gates = [{"suite": "mcq", "lowerBoundAtLeast": 0.85}]
+    verdict = await service.verdict(await service.evaluated("more", gates=gates), "v2")
+    assert verdict.outcome == pb.Verdict.INSUFFICIENT_EVIDENCE
+
+
+async def test_every_verdict_is_a_use_of_the_holdout_and_a_repeated_request_is_not(service: Service):
+    service.record(right=180, refuses=120)
+    first = await service.evaluated("first")
+    second = await service.evaluated("second")
+    assert (await service.verdict(first, "a")).holdout_uses == 1
+    assert (await service.verdict(second, "b")).holdout_uses == 2
+    assert (await service.verdict(first, "a")).holdout_uses == 1
+    assert (await service.verdict(first, "c", validate_only=True)).outcome == pb.Verdict.PASS
+    assert (await service.verdict(first, "d")).holdout_uses == 3
+    with pytest.raises(AlreadyExists):
+        await service.verdict(second, "a")
+
+
+async def test_statements_and_lineage_are_carried_along(service: Service):
+    service.record(right=180, refuses=120)
+    evaluation = await service.evaluated("lineage")
+    review = signing.Signer.load_or_create(service.root / "curation.key").sign(
+        signing.statement("https://posology.dev/review/v1alpha1", {"dataset": "sha256:" + "1" * 64}, {"errors": 0})
+    )
+    more = {
+        "statements": [json.dumps(review)],
+        "lineage": [evaluation.spec.model],
+        "audit_heads": {"curation": "sha256:" + "2" * 64},
+    }
+    said = signing.verify(json.loads((await service.verdict(evaluation, **more)).envelope), [service.key])["predicate"]
+    assert said["statements"][0]["envelope"] == review
+    assert said["lineage"] == {"model": [evaluation.spec.model]}
+    assert said["auditHeads"].keys() == {"curation", "evaluation"}
+    with pytest.raises(InvalidInput, match="statements"):
+        await service.verdict(evaluation, "v2", statements=["no json"])
+    with pytest.raises(InvalidInput, match="lineage"):
+        await service.verdict(evaluation, "v3", lineage=["sha256:" + "9" * 64])
+
+
+async def test_verdicts_are_listed_newest_first_and_by_weights(service: Service):
+    service.record(right=180, refuses=120)
+    made = [await service.verdict(await service.evaluated(f"e{i}"), f"v{i}") for i in range(3)]
+    everything = await service.stub.ListVerdicts(pb.ListVerdictsRequest(parent="namespaces/test", page_size=2))
+    rest = await service.stub.ListVerdicts(
+        pb.ListVerdictsRequest(parent="namespaces/test", page_size=2, page_token=everything.next_page_token)
+    )
+    assert [v.name for v in (*everything.verdicts, *rest.verdicts)] == [v.name for v in reversed(made)]
+    one = await service.stub.ListVerdicts(pb.ListVerdictsRequest(parent="namespaces/test", model=made[1].model))
+    assert [v.name for v in one.verdicts] == [made[1].name]
+    assert (await service.stub.GetVerdict(pb.GetVerdictRequest(name=made[0].name))) == made[0]
+    with pytest.raises(NotFound):
+        await service.stub.GetVerdict(pb.GetVerdictRequest(name="namespaces/test/verdicts/none"))
+
+
+async def test_items_are_listed_page_by_page(service: Service):
+    service.record(right=180, refuses=120)
+    evaluation = await service.evaluated("items")
+    request = pb.ListEvaluationItemsRequest(name=evaluation.name, suite="mcq", page_size=300)
+    first = await service.stub.ListEvaluationItems(request)
+    request.page_token = first.next_page_token
+    second = await service.stub.ListEvaluationItems(request)
+    found = [*first.items, *second.items]
+    assert (len(first.items), len(found), second.next_page_token) == (300, 400, "")
+    assert found[0]["model"] == "base"
+    assert list(found[0]["scores"]) == [-1.0, -2.0]
+
+
+async def test_the_base_is_known_to_a_later_evaluation_of_the_same_base_suites_and_engine(service: Service):
+    service.record(right=180, refuses=120)
+    base = service.weights("shared-base")
+    first = await service.evaluated("one", base=base)
+    second = await service.evaluated("two", base=base)
+    other_engine = await service.evaluated("three", base=base, engine={"dtype": "bfloat16"})
+    reuse = [json.loads(e.status.summary["reuse"]) for e in (first, second, other_engine)]
+    assert reuse == [{}, {"mcq": first.status.artifact, "safety": first.status.artifact}, {}]
+
+
+async def test_the_same_request_gives_the_first_evaluation_and_another_spec_is_refused(service: Service):
+    service.record(right=180, refuses=120)
+    base = service.weights("b")
+    request = service.request("same", base=base)
+    first = await service.stub.CreateEvaluation(request)
+    assert (await service.stub.CreateEvaluation(request)).name == first.name
+    request.spec.evaluation.confidence = 0.9
+    with pytest.raises(AlreadyExists):
+        await service.stub.CreateEvaluation(request)
+
+
+async def test_validating_reads_suites_and_changes_nothing(service: Service):
+    request = service.request("check")
+    request.spec.model = request.spec.base_model = ""
+    request.validate_only = True
+    found = await service.stub.CreateEvaluation(request)
+    assert len(found.source_sha256) == 64
+    assert found.spec.evaluation.parity.prompts == 32
+    listed = await service.stub.ListEvaluations(pb.ListEvaluationsRequest(parent="namespaces/test"))
+    assert not listed.evaluations
+    (service.root / "suites" / "mcq.jsonl").open("a").write(
+        '{"id":"x","question":"q","choices":["a","b"],"answer":1}\n'
+    )
+    assert (await service.stub.CreateEvaluation(request)).source_sha256 != found.source_sha256
+
+
+async def test_everything_that_is_wrong_with_a_spec_is_said_before_anything_starts(service: Service):
+    gates = [{"suite": "mcq", "winRateAbove": 0.5}, {"suite": "none", "maxDrop": 0.1}]
+    with pytest.raises(InvalidInput) as caught:
+        await service.stub.CreateEvaluation(service.request("wrong", gates=gates))
+    assert [v.field for v in caught.value.violations] == [
+        "spec.evaluation.gates[0].winRateAbove",
+        "spec.evaluation.gates[1].suite",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [("file:///etc/passwd", "outside the folders"), ("https://x/y", "only file: and s3:"), ("s3://b/k", "prefix")],
+)
+async def test_suites_are_read_from_allowed_places_only(service: Service, uri: str, reason: str):
+    suites = [{"name": "mcq", "uri": uri}]
+    with pytest.raises(InvalidInput, match=reason):
+        await service.stub.CreateEvaluation(
+            service.request("away", suites=suites, gates=[{"suite": "mcq", "maxDrop": 0.1}])
+        )
+
+
+async def test_a_wrong_line_of_a_suite_is_named_with_its_number(service: Service):
+    path = service.root / "suites" / "mcq.jsonl"
+    path.write_text(
+        '{"id":"1","question":"q","choices":["a","b"],"answer":0}\n{"id":"2","question":"q","choices":["a"]}\n'
+    )
+    with pytest.raises(InvalidInput, match="mcq:2: choices must be a list of 2 to 26 texts"):
+        await service.stub.CreateEvaluation(service.request("broken"))
+
+
+async def test_unknown_weights_and_unfinished_evaluations_are_refused(service: Service):
+    with pytest.raises(InvalidInput, match=r"spec\.model"):
+        await service.stub.CreateEvaluation(service.request("gone", model="sha256:" + "0" * 64))
+    service.record(right=180, refuses=120)
+    made = await service.stub.CreateEvaluation(service.request("early"))
+    await service.stub.CancelEvaluation(pb.CancelEvaluationRequest(name=made.name))
+    with pytest.raises(InvalidInput, match="wait until it has succeeded"):
+        await service.verdict(made)
+    async for _ in service.stub.WatchEvaluation(job_pb2.WatchJobRequest(name=made.name)):
+        pass
+    with pytest.raises(NotFound):
+        await service.stub.GetEvaluation(pb.GetEvaluationRequest(name="namespaces/test/evaluations/none"))
