@@ -20,7 +20,7 @@ from posology.core.store import Database
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("count", "fail", "die", "eat", "deaf", "full", "inherit", "odd")
-FAST = Timing(heartbeat=0.2, silence=3.0, start=20.0, grace=1.0, launching=2.0, interval=0.1, patience=30.0)
+FAST = Timing(heartbeat=0.2, silence=3.0, start=20.0, grace=1.0, launching=2.0, interval=0.1, patience=60.0)
 COMMAND = Command(
     "micro_worker",
     resources=Resources(cpus=1),

@@ -133,7 +133,7 @@ async def test_numbers_that_json_does_not_know_arrive(installation: Installation
         job = await finished(jobs, NAME)
         metrics = [event.data["values"] async for event in jobs.watch(NAME) if event.kind == "METRIC"]
     assert job.state is State.SUCCEEDED
-    assert str(metrics) == "[{'loss': nan, 'size': inf}]"
+    assert [(str(values["loss"]), str(values["size"])) for values in metrics] == [("nan", "inf")]
 
 
 async def test_a_result_that_would_change_on_its_way_is_refused(installation: Installation) -> None:

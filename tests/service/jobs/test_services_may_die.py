@@ -5,10 +5,11 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psutil
 import pytest
-from installation import Installation, events, finished, named, until
+from installation import FAST, Installation, events, finished, named, until
 
 from posology.core.jobs.domain import EventKind, State
 from posology.core.jobs.launcher import SPEC_VARIABLE
@@ -86,6 +87,21 @@ async def test_a_worker_started_but_not_written_down_is_found(installation: Inst
     async with installation.process():
         job = await finished(jobs, NAME)
     assert (job.state, job.attempt, job.failures) == (State.SUCCEEDED, 1, 0)
+
+
+async def test_a_worker_whose_service_stays_away_ends_and_its_work_is_not_lost(
+    installation: Installation,
+) -> None:
+    installation.timing = replace(FAST, patience=1.0)
+    async with installation.serving() as jobs:
+        await jobs.create(named("a", steps=20, pause=0.05))
+        await until(lambda: _steps(installation) > 1)
+    await until(lambda: list(_workers(installation)) == [])
+    assert (installation.root / "jobs/test.evaluations.a/1/exit").read_text() == "75"
+    async with installation.serving() as jobs:
+        job = await finished(jobs, NAME)
+    assert (job.state, job.failures, job.attempt) == (State.SUCCEEDED, 0, 2)
+    assert installation.began(NAME)[1][1] == 20
 
 
 async def test_a_deliberate_end_checkpoints_the_workers_and_the_next_start_goes_on(

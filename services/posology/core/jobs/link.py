@@ -29,13 +29,21 @@ _LONGEST = 8192
 """Characters of a log line that are sent; the rest is in the worker's log file."""
 _SUPERSEDED_SECONDS = 10.0
 """How long a handler may go on after another attempt took over, before this process is cut."""
-_STOPPING_SECONDS = 10.0
+_STOPPING_SECONDS = 3.0
 """How long a stopping worker tries to report to a service that is away."""
 _REFUSALS = (errors.Unauthenticated, errors.PermissionDenied, errors.NotFound, errors.InvalidInput)
 
 
+_LONGEST_PAUSE = 0.5
+"""Seconds between two tries to reach the service; a restarted one shall not wait for its workers."""
+
+
 class Superseded(Exception):
     """The service accepts nothing more of this attempt."""
+
+
+class Undelivered(Exception):
+    """The service was away for longer than this worker may wait."""
 
 
 class Link:
@@ -92,7 +100,7 @@ class Link:
 
     def stopped(self, step: int) -> None:
         """Report a checkpoint; a service that is away learns of it from the exit code."""
-        self._last(worker_pb2.WorkerEvent(stopped=worker_pb2.Stopped(step=step)))
+        self._last(worker_pb2.WorkerEvent(stopped=worker_pb2.Stopped(step=step)), wait=_STOPPING_SECONDS)
 
     def close(self) -> None:
         """End the stream."""
@@ -117,15 +125,11 @@ class Link:
         return event.sequence
 
     def _last(self, event: worker_pb2.WorkerEvent, *, wait: float | None = None) -> None:
-        patience = self.given.patience if wait is None else wait
-        try:
-            self._wait_for(self._send(event), patience)
-        except errors.Unavailable as error:
-            # Whoever finds this process gone sees its exit code, and the next attempt starts from the workdir.
-            log.error("the service did not take the last report", extra={"reason": error.message})
+        self._wait_for(self._send(event), self.given.patience if wait is None else wait)
 
     def _wait_for(self, sequence: int, patience: float) -> None:
-        """Until everything up to `sequence` is stored; shorter once the worker shall stop."""
+        """Until everything up to `sequence` is stored; Undelivered after `patience` seconds, or sooner once
+        the worker shall stop."""
         began = time.monotonic()
         with self._changed:
             while self._acknowledged < sequence:
@@ -133,7 +137,7 @@ class Link:
                     raise Superseded(self._refused)
                 allowed = min(patience, _STOPPING_SECONDS) if self._stopping.is_set() else patience
                 if time.monotonic() - began > allowed:
-                    raise errors.Unavailable(f"the service was away for {allowed:.0f} s")
+                    raise Undelivered(f"the service was away for {allowed:.0f} s")
                 self._changed.wait(0.2)
 
     def _wake(self) -> None:
@@ -152,24 +156,25 @@ class Link:
 
     async def _stay_connected(self) -> None:
         self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
-        pause = 0.1
+        pause, told = 0.05, False
         while not self._closed and not self._refused:
+            welcomed = asyncio.Event()
             try:
-                if await self._one_stream():
-                    pause = 0.1
+                await self._one_stream(welcomed)
             except _REFUSALS as error:
                 self._refuse(error.message)
             except errors.PosologyError as error:
-                log.info("the service is away", extra={"reason": error.message})
+                if welcomed.is_set() or not told:
+                    log.info("the service is away; going on without", extra={"reason": error.message})
+                told = True
             except Exception as error:  # whatever broke the stream, the handler goes on
                 log.warning("the stream broke", exc_info=error)
+            pause = 0.05 if welcomed.is_set() else min(_LONGEST_PAUSE, pause * 2)
             if not self._closed and not self._refused:
                 await asyncio.sleep(pause)
-                pause = min(2.0, pause * 2)
 
-    async def _one_stream(self) -> bool:
-        """Say hello, send, obey, until the stream ends; whether the service had welcomed this attempt."""
-        welcomed = asyncio.Event()
+    async def _one_stream(self, welcomed: asyncio.Event) -> None:
+        """Say hello, send, obey, until the stream ends; `welcomed` once the service took this attempt."""
         async with channel(self._address(), service="job", credentials=self._credentials()) as opened:
             call = worker_pb2_grpc.WorkerStub(opened).Attach(self._outgoing(welcomed))
             async for command in call:
@@ -177,7 +182,6 @@ class Link:
                 self._obey(command)
                 if self._closed or self._refused:
                     break
-        return welcomed.is_set()
 
     def _address(self) -> str:
         """A service that restarted on another port says so in its file."""

@@ -9,6 +9,8 @@ from posology.core.jobs.rows import Attempt
 
 STOPPED_CODE = 143
 """128 + SIGTERM: a worker that saved its checkpoint because it was told to."""
+AWAY_CODE = 75
+"""EX_TEMPFAIL: a worker whose service stayed away; what it made is made again from its checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ def silence(attempt: Attempt, timing: Timing) -> Failure:
 
 def ending(exit_code: int | None) -> tuple[Outcome, Failure | None]:
     """What the end of a process means that had not reported one."""
-    if exit_code == STOPPED_CODE:
+    if exit_code in {STOPPED_CODE, AWAY_CODE}:
         return Outcome.STOPPED, None
     if exit_code is None:
         said = "the worker ended without a result"

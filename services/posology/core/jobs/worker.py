@@ -34,15 +34,16 @@ from posology.core.canonical import canonical_json
 from posology.core.jobs import assignment, staging
 from posology.core.jobs.assignment import Assignment
 from posology.core.jobs.domain import Failure, Progress
-from posology.core.jobs.link import Link, Superseded
+from posology.core.jobs.link import Link, Superseded, Undelivered
 from posology.core.jobs.memory import MemoryWatch
 from posology.core.jobs.pace import Pace
+from posology.core.jobs.tending import AWAY_CODE, STOPPED_CODE
 
 __all__ = ["Handler", "JobContext", "Result", "Stopped", "main"]
 
 log = logging.getLogger("posology.worker")
 
-DONE, FAILED, SUPERSEDED, STOPPED = 0, 1, 3, 143
+DONE, FAILED, SUPERSEDED, UNDELIVERED, STOPPED = 0, 1, 3, AWAY_CODE, STOPPED_CODE
 _END_SECONDS = 15.0
 """How long threads and exit handlers of a finished worker may take before it is cut."""
 
@@ -121,7 +122,8 @@ Handler = Callable[[JobContext], Result]
 def main(handlers: Mapping[str, Handler]) -> NoReturn:
     """Entry of a worker process: run the handler of this job's kind, report, exit.
 
-    Exit codes: 0 reported a result, 1 reported a failure, 3 another attempt took over, 143 stopped.
+    Exit codes: 0 reported a result, 1 reported a failure, 3 another attempt took over, 75 had something to
+    report and nobody took it, 143 stopped.
     """
     given = assignment.read()
     _log_as_json(given)
@@ -145,8 +147,9 @@ def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
     except Superseded as error:
         log.warning("another attempt took over", extra={"reason": str(error)})
         return SUPERSEDED
-    except Stopped:
-        return STOPPED
+    except Undelivered as error:
+        log.error("nobody took the last report", extra={"reason": str(error)})
+        return STOPPED if stopping.is_set() else UNDELIVERED
     finally:
         link.close()
 
@@ -169,7 +172,7 @@ def _report(link: Link, run: Callable[[], Result]) -> int:
         files = staging.stage(link.given.output, url=link.given.staging, prefix=link.given.prefix)
         link.result(result.kind, result.parents, result.parameters, result.summary, files)
         return DONE
-    except Superseded:
+    except (Superseded, Undelivered):
         raise
     except Stopped as stop:
         link.stopped(stop.step)
@@ -205,7 +208,10 @@ def failure_of(error: Exception) -> Failure:
 def _out_of_memory(link: Link, failure: Failure) -> None:
     """Called from the watch's thread: report, then end at once, whatever the handler is doing."""
     log.error(failure.message)
-    link.failure(failure, wait=5.0)
+    try:
+        link.failure(failure, wait=5.0)
+    except (Superseded, Undelivered) as error:
+        log.error("nobody took the last report", extra={"reason": str(error)})
     if link.given.exit_file:
         link.given.exit_file.write_text(str(FAILED))
     os._exit(FAILED)
