@@ -14,6 +14,9 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 TORCH_BACKEND ?=
 TORCH := $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND))
 
+# Without cached bytecode every process compiles all of torch or vLLM anew: 5 to 10 s a start.
+unexport PYTHONDONTWRITEBYTECODE
+
 ROLES := control worker engine-cpu dev
 ENVIRONMENTS := $(ROLES:%=.venv/%/.made)
 
