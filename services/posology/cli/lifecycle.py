@@ -47,7 +47,7 @@ def up(
 
 def _allowed(folders: tuple[Path, ...]) -> dict[str, str]:
     """Folders that `file:` URIs may name."""
-    return {"POSOLOGY_ALLOWED_FOLDERS": ":".join(str(f.resolve()) for f in folders)} if folders else {}
+    return {"POSOLOGY_ALLOWED_SOURCE_FOLDERS": ":".join(str(f.resolve()) for f in folders)} if folders else {}
 
 
 def _await_ready(data_dir: Path, say: Callable[[str], None]) -> None:
