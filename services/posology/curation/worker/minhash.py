@@ -72,5 +72,5 @@ def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 
 def same_facts(one: Pair, other: Pair, *, drugs: frozenset[str]) -> bool:
     """ "10 mg" and "100 mg" in sixty equal words are a Jaccard of .9 and two different doses: never a copy."""
-    same_book = is_open_book(one.question) == is_open_book(other.question)
-    return same_book and fingerprint(said(one), drugs=drugs) == fingerprint(said(other), drugs=drugs)
+    alike = one.family == other.family and is_open_book(one.question) == is_open_book(other.question)
+    return alike and fingerprint(said(one), drugs=drugs) == fingerprint(said(other), drugs=drugs)

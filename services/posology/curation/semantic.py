@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from posology.curation.domain import CONTRADICTION, GENERAL, Drop, Pair
-from posology.curation.facts import COMMON_DRUGS, Fingerprint, fingerprint
-from posology.curation.screens import Screened, said
-from posology.curation.teachers import bare_question, is_open_book
+from .domain import CONTRADICTION, GENERAL, Drop, Pair
+from .facts import COMMON_DRUGS, Fingerprint, fingerprint
+from .screens import Screened, said
+from .teachers import bare_question, is_open_book
 
-from .embedding import DIMENSIONS, Vectors
-
+Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 Embed = Callable[[Sequence[str]], Vectors]
 _BLOCK = 4096  # rows of accepted vectors per product
 _BY_DESIGN = frozenset({"check", "gap", "open-book/gap"})  # such questions differ in one fact on purpose
@@ -58,8 +57,8 @@ class SemanticScreen:
     def _judge(self, pair: Pair, facts: Fingerprint, near: list[tuple[int, float]]) -> Pair | Drop:
         for number, cosine in near:
             other = self._pairs[number]
-            same_book = is_open_book(pair.question) == is_open_book(other.question)
-            if same_book and facts == self._facts[number] and not self._too_many(pair.source):
+            alike = pair.family == other.family and is_open_book(pair.question) == is_open_book(other.question)
+            if alike and facts == self._facts[number] and not self._too_many(pair.source):
                 detail = f"cosine {cosine:.3f} with {other.id} and the same facts"
                 return Drop("duplicate", "paraphrase", detail, pair=pair)
         if any(self._contradicts(pair, facts, number) for number, _ in near):
@@ -80,7 +79,7 @@ class SemanticScreen:
         """Accepted pairs at or above the threshold, per row of the batch, nearest first."""
         found: list[list[tuple[int, float]]] = [[] for _ in range(len(vectors))]
         self._first = len(self._pairs)
-        known = np.concatenate(self._vectors) if self._vectors else np.zeros((0, DIMENSIONS), np.float32)
+        known = np.concatenate(self._vectors) if self._vectors else np.zeros((0, vectors.shape[1]), np.float32)
         self._vectors = [known] if len(known) else []
         for start in range(0, len(known), _BLOCK):
             cosines = vectors @ known[start : start + _BLOCK].T

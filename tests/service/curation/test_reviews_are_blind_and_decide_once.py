@@ -1,0 +1,148 @@
+"""Reviews over gRPC: the sample, the blind queue, adjudication, the bound, and what is published at the end."""
+
+import json
+
+import pytest
+from curation_world import PARENT, World
+
+from posology.core import signing
+from posology.core.errors import FailedPrecondition, InvalidInput
+from posology.curation.reviewing import STAND_IN
+from posology.v1alpha1 import curation_pb2 as pb
+from posology.v1alpha1.job_pb2 import JobStatus
+
+
+async def test_a_passed_review_publishes_the_data_set_without_the_rejected_pairs(world: World) -> None:
+    dataset = await world.draft()
+    review = await world.open_review("passes", dataset, sample=30)
+    assert review.state == pb.Review.OPEN
+    assert not review.summary.HasField("upper_bound")
+    await world.rate_all(review.name, wrong=2, kind=STAND_IN)
+    closed = await world.closed(review.name)
+    assert closed.state == pb.Review.PASSED
+    assert closed.summary.errors == 2
+    assert closed.summary.upper_bound == pytest.approx(0.195, abs=0.001)
+    assert list(closed.summary.reviewer_kinds) == [STAND_IN]
+
+    before = world.lines(dataset, "train.jsonl") + world.lines(dataset, "validation.jsonl")
+    after = world.lines(closed.artifact, "train.jsonl") + world.lines(closed.artifact, "validation.jsonl")
+    assert len(after) == len(before) - 2
+    manifest = world.store.manifest(closed.artifact)
+    assert (manifest.kind, tuple(manifest.parents)) == ("dataset", (dataset,))
+    with world.store.open(closed.artifact, "review.json") as stream:
+        record = json.load(stream)
+    assert record["reviewer_kinds"] == [STAND_IN]
+    assert record["frame"]["size"] == 60
+
+    key = signing.PublicKey.load(world.root / "data" / "keys" / "curation.pub")
+    said = signing.verify(json.loads(closed.statement), [key])
+    assert said["predicate"]["result"] == "PASS"
+    assert said["subject"][0]["digest"]["sha256"] == closed.artifact.removeprefix("sha256:")
+
+
+async def test_a_failed_review_publishes_nothing_and_says_so_signed(world: World) -> None:
+    dataset = await world.draft()
+    review = await world.open_review("fails", dataset)
+    await world.rate_all(review.name, wrong=3)
+    closed = await world.closed(review.name)
+    assert closed.state == pb.Review.FAILED
+    assert closed.artifact == ""
+    payload = signing.verify(
+        json.loads(closed.statement), [signing.PublicKey.load(world.root / "data" / "keys" / "curation.pub")]
+    )
+    assert payload["predicate"]["result"] == "FAIL"
+
+
+async def test_a_sample_that_could_prove_nothing_is_refused_with_the_number_that_could(world: World) -> None:
+    dataset = await world.draft()
+    with pytest.raises(InvalidInput, match="review 149 or more") as refused:
+        await world.open_review("hopeless", dataset, sample=50, maxErrorRate=0.02)
+    assert refused.value.violations[0].field == "policy.sample"
+
+
+async def test_two_reviewers_work_blind_and_a_third_decides_where_they_disagree(world: World) -> None:
+    dataset = await world.draft()
+    review = await world.open_review("dual", dataset, sample=15, reviewers=2)
+    await world.rate_all(review.name, "ann", wrong=1)
+    await world.rate_all(review.name, "ben")
+    halted = await world.curation.GetReview(pb.GetReviewRequest(name=review.name))
+    assert halted.state == pb.Review.OPEN
+    assert (halted.summary.rated, halted.summary.disagreements) == (14, 1)
+    assert halted.summary.agreement.raw == pytest.approx(14 / 15)
+
+    asked = pb.NextReviewItemRequest(name=review.name, reviewer="ann", adjudicate=True)
+    assert not (await world.curation.NextReviewItem(asked)).HasField("item")
+    asked.reviewer = "chair"
+    item = (await world.curation.NextReviewItem(asked)).item
+    with pytest.raises(FailedPrecondition, match="has not rated"):
+        await adjudicate(world, review.name, item.item_id, "ann")
+    await adjudicate(world, review.name, item.item_id, "chair")
+    assert (await world.closed(review.name)).state == pb.Review.PASSED
+
+
+async def adjudicate(world: World, review: str, item: str, reviewer: str) -> None:
+    rating = pb.ReviewRating(item_id=item, reviewer=reviewer, judgement=pb.ReviewRating.CORRECT)
+    await world.curation.AdjudicateReviewItem(pb.SubmitReviewItemRequest(name=review, rating=rating))
+
+
+async def test_reviewers_see_no_ratings_and_each_has_an_order_of_their_own(world: World) -> None:
+    dataset = await world.draft()
+    review = await world.open_review("order", dataset, reviewers=2)
+    first = [await first_item(world, review.name, reviewer) for reviewer in ("ann", "ben", "cai", "dia")]
+    assert len({item.item_id for item in first}) > 1
+    assert all(item.remaining == 20 and item.section_text and item.evidence for item in first)
+    await world.rate(review.name, first[0].item_id, "ann", "MINOR_ERROR")
+    changed = await world.rate(review.name, first[0].item_id, "ann", "CORRECT")
+    assert changed.judgement == pb.ReviewRating.CORRECT
+    assert (await first_item(world, review.name, "ann")).remaining == 19
+
+
+async def first_item(world: World, review: str, reviewer: str) -> pb.ReviewItem:
+    found = await world.curation.NextReviewItem(pb.NextReviewItemRequest(name=review, reviewer=reviewer))
+    item: pb.ReviewItem = found.item
+    return item
+
+
+async def test_the_same_subject_and_seed_draw_the_same_sample(world: World) -> None:
+    dataset = await world.draft()
+    one = await world.open_review("one", dataset)
+    other = await world.open_review("other", dataset)
+    assert await first_item(world, one.name, "ann") == await first_item(world, other.name, "ann")
+
+
+async def test_a_cancelled_review_takes_no_more_ratings(world: World) -> None:
+    dataset = await world.draft()
+    review = await world.open_review("cancelled", dataset)
+    item = await first_item(world, review.name, "ann")
+    cancelled = await world.curation.CancelReview(pb.CancelReviewRequest(name=review.name))
+    assert cancelled.state == pb.Review.CANCELLED
+    with pytest.raises(FailedPrecondition, match="cancelled"):
+        await world.rate(review.name, item.item_id, "ann", "CORRECT")
+
+
+async def test_closed_reviews_of_all_namespaces_are_listed_from_a_time_on(world: World) -> None:
+    dataset = await world.draft()
+    review = await world.open_review("listed", dataset)
+    await world.rate_all(review.name)
+    closed = await world.closed(review.name)
+    everywhere = pb.ListReviewsRequest(parent="namespaces/-", ended_after=review.create_time)
+    assert [r.name for r in (await world.curation.ListReviews(everywhere)).reviews] == [review.name]
+    everywhere.ended_after.CopyFrom(closed.end_time)
+    assert not (await world.curation.ListReviews(everywhere)).reviews
+
+
+async def test_a_preference_set_is_reviewed_by_its_chosen_and_rejected_answers(world: World) -> None:
+    dataset = await world.made("with-preferences")
+    spec = pb.PreferenceSetSpec(dataset=dataset.status.artifact, preferences=pb.Preferences(pairs=20))
+    made = await world.curation.CreatePreferenceSet(
+        pb.CreatePreferenceSetRequest(parent=PARENT, preference_set_id="reviewed", spec=spec)
+    )
+    while made.status.state not in (JobStatus.SUCCEEDED, JobStatus.FAILED):
+        made = await world.curation.GetPreferenceSet(pb.GetPreferenceSetRequest(name=made.name))
+    review = await world.open_review("preferences", made.status.artifact)
+    item = await first_item(world, review.name, "ann")
+    assert item.rejected
+    assert item.rejected != item.answer
+    await world.rate_all(review.name, wrong=1)
+    closed = await world.closed(review.name)
+    assert len(world.lines(closed.artifact, "preferences.jsonl")) == 19
