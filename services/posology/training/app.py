@@ -9,7 +9,10 @@ import grpc.aio
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command, Resources
 from posology.core.jobs.jobs import SERVICE_NAME, Jobs
+from posology.core.jobs.publishing import Published
 from posology.core.jobs.settings import local_jobs
+from posology.core.registrar import Registrar
+from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
 from posology.core.settings import load
 from posology.core.signing import Signer
@@ -19,6 +22,7 @@ from posology.training.models import Models
 from posology.training.provenance import Provenance
 from posology.training.servicer import BASE_MODEL, TRAINING, TrainingServicer
 from posology.training.settings import TrainingSettings
+from posology.v1alpha1.catalog_pb2_grpc import CatalogStub
 from posology.v1alpha1.training_pb2_grpc import add_TrainingServicer_to_server
 
 SERVICE = "posology.v1alpha1.Training"
@@ -76,7 +80,13 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
         stack.push_async_callback(db.close)
         await db.migrate("posology.core.audit", "posology.core.jobs", "posology.training")
         provenance = Provenance(db, Signer.load_or_create(settings.keys_dir / "training.key"))
-        jobs = local_jobs(settings, db, commands=commands(settings), on_published=provenance.sign)
+        registrar = Registrar(CatalogStub(await stack.enter_async_context(connect(settings, "catalog"))))
+
+        async def attested(published: Published) -> None:
+            await provenance.sign(published)
+            await registrar.register(published)
+
+        jobs = local_jobs(settings, db, commands=commands(settings), on_published=attested)
         stores = [ArtifactStore(url) for url in (settings.candidates_url, settings.released_url)]
         models = Models(stores, settings.rules, hub=settings.hub_endpoint)
         servicer = TrainingServicer(jobs, provenance, models, rules=settings.rules, device=settings.device)

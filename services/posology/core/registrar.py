@@ -1,0 +1,37 @@
+"""Telling the catalog of what a service published, so that lineage, pins and garbage collection know it."""
+
+from __future__ import annotations  # the AsyncStub names exist for type checkers only
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.struct_pb2 import Struct
+
+from posology.core.jobs.publishing import Published
+from posology.v1alpha1 import catalog_pb2 as pb
+
+if TYPE_CHECKING:
+    from posology.v1alpha1.catalog_pb2_grpc import CatalogAsyncStub
+
+
+class Registrar:
+    """Registers artifacts; doing it again changes nothing."""
+
+    def __init__(self, catalog: CatalogAsyncStub) -> None:
+        self._catalog = catalog
+
+    async def register(self, published: Published) -> None:
+        """In the namespace of the job that made it. Unavailable while the catalog is away: call again then."""
+        manifest, namespace = published.manifest, published.job.name.split("/")[1]
+        parameters = Struct()
+        parameters.update(dict(manifest.parameters))
+        artifact = pb.Artifact(
+            digest=published.digest,
+            kind=manifest.kind,
+            size_bytes=manifest.size,
+            parents=manifest.parents,
+            producer=manifest.producer,
+            parameters=parameters,
+        )
+        await self._catalog.CreateArtifact(
+            pb.CreateArtifactRequest(parent=f"namespaces/{namespace}", artifact=artifact)
+        )

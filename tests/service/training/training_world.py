@@ -1,0 +1,134 @@
+"""The training service and a catalog beside it, over real gRPC below one folder; and small artifacts to ask about."""
+
+from __future__ import annotations  # the AsyncStub names exist for type checkers only
+
+import json
+import os
+import struct
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from posology.catalog import app as catalog_app
+from posology.catalog.settings import Settings as CatalogSettings
+from posology.core.artifacts import ArtifactStore
+from posology.core.jobs.convert import shown_state
+from posology.core.jobs.domain import State
+from posology.core.rpc import client, server
+from posology.training import app
+from posology.training.settings import TrainingSettings
+from posology.v1alpha1 import catalog_pb2_grpc, training_pb2_grpc
+from posology.v1alpha1 import training_pb2 as pb
+
+PARENT = "namespaces/default"
+REPOSITORY = Path(__file__).resolve().parents[3]
+WORKER_PYTHON = os.environ.get("POSOLOGY_WORKER_PYTHON", str(REPOSITORY / ".venv/worker/bin/python"))
+OVER = {shown_state(state) for state in State if state.final}
+
+
+@dataclass(frozen=True)
+class World:
+    """Stubs, and the store that both services share."""
+
+    root: Path
+    training: training_pb2_grpc.TrainingAsyncStub
+    catalog: catalog_pb2_grpc.CatalogAsyncStub
+    store: ArtifactStore
+
+    def publish(self, folder: Path, kind: str, *parents: str) -> str:
+        return self.store.publish(folder, kind=kind, producer="test/0", parents=parents)
+
+    async def over(self, name: str) -> pb.TrainingJob | pb.BaseModel:
+        """The resource, once its job is over."""
+        from posology.v1alpha1 import job_pb2
+
+        base = "/baseModels/" in name
+        watch = self.training.WatchBaseModel if base else self.training.WatchTrainingJob
+        async for _ in watch(job_pb2.WatchJobRequest(name=name)):
+            pass
+        if base:
+            return await self.training.GetBaseModel(pb.GetBaseModelRequest(name=name))
+        return await self.training.GetTrainingJob(pb.GetTrainingJobRequest(name=name))
+
+
+@asynccontextmanager
+async def world(root: Path, **settings: Any) -> AsyncIterator[World]:
+    """Both services serving; what they keep lies below `root`."""
+    token = root / "token"
+    token.write_text("secret-token-of-this-test")
+    common: dict[str, Any] = {"data_dir": root, "token_file": token, "metrics_port": -1, "drain_seconds": 2}
+    async with AsyncExitStack() as stack:
+        catalog = await stack.enter_async_context(serving_catalog(CatalogSettings(**common)))
+        found = TrainingSettings(**common, catalog_address=catalog, worker_python=WORKER_PYTHON, **settings)
+        composed = await stack.enter_async_context(app.compose(found))
+        training = await stack.enter_async_context(server.running(composed.server()))
+        stubs = [
+            await stack.enter_async_context(client.channel(address, token=token.read_text(), service=name))
+            for name, address in (("training", training), ("catalog", catalog))
+        ]
+        yield World(
+            root,
+            training_pb2_grpc.TrainingStub(stubs[0]),
+            catalog_pb2_grpc.CatalogStub(stubs[1]),
+            ArtifactStore(found.candidates_url),
+        )
+
+
+@asynccontextmanager
+async def serving_catalog(settings: CatalogSettings) -> AsyncIterator[str]:
+    """The catalog's address."""
+    async with AsyncExitStack() as stack:
+        os.environ["POSOLOGY_DATA_DIR"] = str(settings.data_dir)
+        try:
+            built = await catalog_app.build(stack)
+        finally:
+            del os.environ["POSOLOGY_DATA_DIR"]
+        runner = server.Server(name="catalog", settings=settings, add=built.add, service_names=built.service_names)
+        yield await stack.enter_async_context(server.running(runner))
+
+
+def write_model(folder: Path, *, hidden: int = 64, layers: int = 2, template: bool = True) -> Path:
+    """A model folder whose weights are zeros: enough for everything but training."""
+    folder.mkdir(parents=True)
+    config = {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": hidden,
+        "intermediate_size": 2 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "vocab_size": 100,
+        "max_position_embeddings": 512,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"} if template else {}))
+    tensors: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (100, hidden)}
+    for layer in range(layers):
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            tensors[f"model.layers.{layer}.self_attn.{name}.weight"] = (hidden, hidden)
+        tensors[f"model.layers.{layer}.mlp.up_proj.weight"] = (2 * hidden, hidden)
+    write_weights(folder / "model.safetensors", tensors)
+    return folder
+
+
+def write_weights(path: Path, tensors: Mapping[str, tuple[int, ...]]) -> None:
+    """A safetensors file of zeros."""
+    header, end = {}, 0
+    for name, shape in tensors.items():
+        size = 4
+        for length in shape:
+            size *= length
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    raw = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(raw)) + raw + b"\0" * end)
+
+
+def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path.parent
