@@ -30,9 +30,7 @@ class Postgres:
     def url(self) -> str:
         """The URL of a database that nobody has used yet."""
         name = f"t{uuid.uuid4().hex}"
-        with psycopg.connect(
-            f"host={self.folder} user=posology dbname=postgres", autocommit=True
-        ) as connection:
+        with psycopg.connect(f"host={self.folder} user=posology dbname=postgres", autocommit=True) as connection:
             connection.execute(f"create database {name}".encode())
         return f"postgresql+psycopg://posology@/{name}?host={self.folder}"
 
@@ -103,14 +101,10 @@ def postgres_server() -> Iterator[Postgres]:
 
 def _postgres_binaries() -> Path:
     on_path = shutil.which("initdb")
-    folders = (
-        [Path(on_path).parent] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    )
+    folders = [Path(on_path).parent] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     found = [folder for folder in folders if (folder / "initdb").exists()]
     if not found:
-        pytest.skip(
-            "no PostgreSQL: neither initdb on PATH nor in /usr/lib/postgresql (apt install postgresql)"
-        )
+        pytest.skip("no PostgreSQL: neither initdb on PATH nor in /usr/lib/postgresql (apt install postgresql)")
     return found[0]
 
 
@@ -128,6 +122,7 @@ class S3:
 
     endpoint: str
     folder: Path
+    program: str = "versitygw"
     key: str = "tester"
     secret: str = "tester-secret"
 
@@ -142,15 +137,25 @@ class S3:
         (self.folder / name).mkdir()
         return f"s3://{name}"
 
+    def user(self, name: str) -> dict[str, object]:
+        """Storage options of a new user who may do nothing yet."""
+        admin = [self.program, "admin", "-a", self.key, "-s", self.secret, "--endpoint-url", self.endpoint]
+        create = ["create-user", "-a", name, "-s", f"{name}-secret", "-r", "user"]
+        subprocess.run([*admin, *create], check=True, capture_output=True)
+        return {**self.options, "key": name, "secret": f"{name}-secret"}
+
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3]:
     """versitygw over a folder; skips where the program is missing."""
     program = _s3_program()
     port = _free_port()
-    server = S3(f"http://127.0.0.1:{port}", folder)
+    server = S3(f"http://127.0.0.1:{port}", folder / "buckets", program)
+    server.folder.mkdir()
+    (folder / "users").mkdir()
     environment = {**os.environ, "ROOT_ACCESS_KEY": server.key, "ROOT_SECRET_KEY": server.secret}
-    command = [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", str(folder)]
+    command = [program, "--port", f"127.0.0.1:{port}", "--quiet", "--iam-dir", str(folder / "users")]
+    command += ["posix", str(server.folder)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(port, process)
@@ -166,9 +171,7 @@ def _s3_program() -> str:
         return named
     archive = sorted((REPOSITORY.parent / "shared" / "tools").glob("programs.tar.xz.*"))
     if not archive:
-        pytest.skip(
-            "no S3 server: versitygw is not on PATH, POSOLOGY_TEST_S3_SERVER is not set, no shared tools"
-        )
+        pytest.skip("no S3 server: versitygw is not on PATH, POSOLOGY_TEST_S3_SERVER is not set, no shared tools")
     return str(_unpack("versitygw", archive))
 
 

@@ -1,5 +1,6 @@
 """Crashes, full disks, lost servers and rivals: nothing half-written is ever visible, and a retry succeeds."""
 
+import gc
 import os
 import random
 import signal
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,8 @@ from typing import Any
 import pytest
 from servers import S3, s3_server
 
-from posology.core.artifacts import ArtifactStore, describe
-from posology.core.errors import Exhausted, PosologyError, Unavailable
+from posology.core.artifacts import ArtifactStore, Staging, describe
+from posology.core.errors import DataCorrupt, Exhausted, PosologyError, Unavailable
 
 OPTIONS: dict[str, Any] = {"kind": "model", "producer": "test/1"}
 MIB = 1 << 20
@@ -262,6 +264,52 @@ def test_a_file_that_changes_while_it_is_published_is_refused(tmp_path: Path, mo
     with pytest.raises(PosologyError, match=r"part-0.bin is cut: 5 of 1000"):
         store.publish(folder, **OPTIONS)
     assert list(store.list()) == []
+
+
+def test_a_large_altered_file_leaves_nothing_on_s3(s3: S3, tmp_path: Path) -> None:
+    store = ArtifactStore(f"{s3.bucket()}/candidates", options=s3.options)
+    staging = Staging(str(tmp_path / "staging"))
+    (file,) = staging.upload(make(tmp_path / "data", 40 * MIB), "jobs/j1/1")
+    with pytest.raises(DataCorrupt, match=r"part-0.bin was altered"):
+        store.publish_staged(staging, "jobs/j1/1", [replace(file, sha256="0" * 64)], **OPTIONS)
+    gc.collect()  # a forgotten upload would come back to life here
+    assert list(store._backend.list("")) == []
+    assert list(store._backend.partial()) == []
+
+
+def test_gc_waits_for_a_publisher_between_its_blobs_and_its_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ArtifactStore(str(tmp_path / "store"))
+    folder = make(tmp_path / "data", 1000)
+    put: Callable[..., None] = store._put
+    collector = threading.Thread(target=lambda: store.gc([], older_than=AT_ONCE))
+
+    def slowly(*arguments: Any) -> None:
+        collector.start()
+        collector.join(0.5)
+        assert collector.is_alive()
+        put(*arguments)
+
+    monkeypatch.setattr(store, "_put", slowly)
+    digest = store.publish(folder, **OPTIONS)
+    collector.join()
+    # AT_ONCE knows no young things, so the blob goes after all; with a real age it would stay.
+    assert store.exists(digest)
+
+
+def test_an_old_blob_is_written_anew_on_s3(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ArtifactStore(f"{s3.bucket()}/candidates", options=s3.options)
+    folder = make(tmp_path / "data", 1000)
+    store.publish(folder, **OPTIONS)
+    (before,) = store._backend.list("blobs")
+    time.sleep(1.1)  # S3 tells whole seconds
+    store.publish(folder, **OPTIONS)
+    assert list(store._backend.list("blobs")) == [before]
+    monkeypatch.setattr("posology.core.artifacts.store._RENEW_AFTER", timedelta(seconds=1))
+    store.publish(folder, **OPTIONS)
+    (after,) = store._backend.list("blobs")
+    assert after.modified > before.modified
 
 
 def test_a_large_artifact_travels_in_parts_over_s3(s3: S3, tmp_path: Path) -> None:

@@ -40,5 +40,6 @@ def _from_file(name: str) -> str:
         raise InvalidInput(f"the storage credentials file {name} can't be read: {error.strerror}") from error
 
 
-def _unknown(name: str) -> str:
-    raise InvalidInput(f"storage credentials are given as env:NAME or file:PATH, not {name[:40]!r}")
+def _unknown(_name: str) -> str:
+    # What was given is not repeated: it may be the secret itself.
+    raise InvalidInput("storage credentials are given by reference, as env:NAME or file:PATH")
