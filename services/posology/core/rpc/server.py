@@ -38,8 +38,8 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
 )
-_OPEN = (health.SERVICE_NAME, reflection.SERVICE_NAME, "posology.v1alpha1.Worker")
-"""Need no bearer token: probes have none, the contract is public, workers show the token of their attempt."""
+_OPEN = (health.SERVICE_NAME, reflection.SERVICE_NAME)
+"""Need no bearer token: probes have none, and the contract is public."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
     checks = health.aio.HealthServicer()
     await checks.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, grpc_server)
-    reflection.enable_server_reflection((*server.service_names, *_OPEN[:2]), grpc_server)
+    reflection.enable_server_reflection((*server.service_names, *_OPEN), grpc_server)
     server.add(grpc_server)
     address = _bind(grpc_server, settings)
     host, _ = split_address(settings.listen)
