@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from gateway_world import World, world
+from service.gateway.gateway_world import World, world
 
 
 @pytest.fixture

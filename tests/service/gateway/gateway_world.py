@@ -92,7 +92,7 @@ class World:
 
     async def until_busy(self) -> None:
         """Returns once the first agent's engine works on a request."""
-        while not self.agents[0].engine.running:  # noqa: ASYNC110 - nothing tells when an engine starts
+        while not self.agents[0].engine.running:
             await asyncio.sleep(0.01)
 
     async def answers(self) -> list[pb.Answer]:

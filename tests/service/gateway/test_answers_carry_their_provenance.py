@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from gateway_world import DATASET, MODEL, VERDICT, World, said, world
+from service.gateway.gateway_world import DATASET, MODEL, VERDICT, World, said, world
 
 from posology.core.errors import NotFound
 from posology.v1alpha1 import gateway_pb2 as pb

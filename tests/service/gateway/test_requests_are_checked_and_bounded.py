@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gateway_world import World, world
+from service.gateway.gateway_world import World, world
 
 from posology.v1alpha1 import gateway_pb2 as pb
 

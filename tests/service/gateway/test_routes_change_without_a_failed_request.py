@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import httpx
-from gateway_world import World, route_to, world
+from service.gateway.gateway_world import World, route_to, world
 
 from posology.core.rpc.server import running
 from posology.gateway.app import compose

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from serving_world import Installation, Service, serving
+from service.serving.serving_world import Installation, Service, serving
 
 
 @pytest.fixture

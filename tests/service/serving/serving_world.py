@@ -148,7 +148,7 @@ async def _start(installation: Installation, settings: dict[str, str]) -> tuple[
     ready = installation.root / "serving.json"
     ready.unlink(missing_ok=True)
     log = (installation.root / "serving.log").open("ab")
-    process = subprocess.Popen(  # noqa: ASYNC220 - starting takes a millisecond
+    process = subprocess.Popen(
         [sys.executable, "-m", "posology.serving.app"],
         env=installation.environment(**settings),
         stdout=log,

@@ -6,7 +6,7 @@ import signal
 
 import httpx
 import pytest
-from serving_world import PROMPT, Installation, Service, ask, serving
+from service.serving.serving_world import PROMPT, Installation, Service, ask, serving
 
 from posology.core import audit, errors
 from posology.core.store import Database

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving_world import Installation, Service
+from service.serving.serving_world import Installation, Service
 
 from posology.core import errors
 from posology.core.signing import Signer
