@@ -47,27 +47,13 @@ async def _losses(client: Client, run: FineTuneRun, name: str) -> Values:
 
 
 async def _choices(client: Client, run: FineTuneRun) -> Values:
-    """Accuracy of base and tuned model on the open-book suite, with 95% intervals (Wilson, two-sided)."""
+    """Accuracy of base and tuned model on the open-book suite, each with its two-sided 95% interval and n."""
     name = stage(run, "evaluate").resource
-    right: dict[str, list[bool]] = {}
-    token = ""
-    while name:
-        request = evaluation_pb2.ListEvaluationItemsRequest(name=name, suite=SUITE, page_size=1000, page_token=token)
-        page = await client.evaluation.ListEvaluationItems(request)
-        for item in map(_plain, page.items):
-            best = max(range(len(item["scores"])), key=item["scores"].__getitem__)
-            right.setdefault(item["model"], []).append(best == int(item["answer"]))
-        token = page.next_page_token
-        if not token:
-            break
-    return {model: _interval(sum(found), len(found)) for model, found in right.items()}
-
-
-def _interval(right: int, n: int, z: float = 1.96) -> Values:
-    share, spread = right / n, z * z / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * (share * (1 - share) / n + spread / (4 * n)) ** 0.5
-    return {"accuracy": round(share, 4), "low": round(middle - half, 4), "high": round(middle + half, 4), "n": n}
+    if not name:
+        return {}
+    found = await client.evaluation.GetEvaluation(evaluation_pb2.GetEvaluationRequest(name=name))
+    suites: Values = _plain(found.status.summary).get("suites", {})
+    return dict(suites.get(SUITE, {}))
 
 
 def _gate(found: GateResult) -> Values:
@@ -120,6 +106,5 @@ def show(console: Console, title: str, found: Values) -> None:
     console.print(gate_table(title, found))
     for model in ("base", "tuned"):
         if one := found["mcq"].get(model):
-            console.print(
-                f"{SUITE}, {model}: {one['accuracy']:.1%} right ({one['low']:.1%} to {one['high']:.1%}), n={one['n']}"
-            )
+            interval = f"{one['low']:.1%} to {one['high']:.1%}"
+            console.print(f"{SUITE}, {model}: {one['accuracy']:.1%} right ({interval}), n={one['n']:.0f}")
