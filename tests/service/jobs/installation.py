@@ -19,7 +19,7 @@ from posology.core.settings import ServiceSettings
 from posology.core.store import Database
 
 HERE = Path(__file__).resolve().parent
-KINDS = ("count", "fail", "die", "eat", "deaf", "full", "inherit", "odd")
+KINDS = ("count", "fail", "die", "eat", "deaf", "full", "inherit", "odd", "limits", "many")
 FAST = Timing(heartbeat=0.2, silence=3.0, start=20.0, grace=1.0, launching=2.0, interval=0.1, patience=60.0)
 COMMAND = Command(
     "micro_worker",
@@ -40,10 +40,12 @@ class Installation:
     on_published: OnPublished | None = None
     keep_workers: bool = True
     launcher: JobLauncher | None = None
+    database_url: str = ""
     db: Database = field(init=False)
 
     def __post_init__(self) -> None:
-        self.db = Database(f"sqlite:///{self.root}/db/micro.sqlite")
+        url = self.database_url or f"sqlite:///{self.root}/db/micro.sqlite"
+        self.db = Database(url, schema="micro")
 
     async def migrate(self) -> None:
         await self.db.migrate("posology.core.audit", "posology.core.jobs")

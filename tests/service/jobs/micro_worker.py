@@ -91,6 +91,23 @@ def odd(job: JobContext) -> Result:
     return Result("evaluation", summary={"seed": 2**60} if job.spec.get("big") else {})
 
 
+def limits(job: JobContext) -> Result:
+    """Says what it may use, and what it sees of the service."""
+    (job.output / "x.txt").write_text("x")
+    ours = sorted(name for name in os.environ if name.startswith("POSOLOGY_"))
+    cpus = len(os.sched_getaffinity(0))
+    return Result("evaluation", summary={"cpus": cpus, "threads": os.environ["OMP_NUM_THREADS"], "ours": ours})
+
+
+def many(job: JobContext) -> Result:
+    """Sends metrics as fast as it can."""
+    for step in range(job.spec["steps"]):
+        job.metric(step, loss=1.0, rate=0.5)
+        job.progress(step + 1, job.spec["steps"])
+    (job.output / "x.txt").write_text("x")
+    return Result("evaluation")
+
+
 if __name__ == "__main__":
     main(
         {
@@ -102,5 +119,7 @@ if __name__ == "__main__":
             "full": full,
             "inherit": inherit,
             "odd": odd,
+            "limits": limits,
+            "many": many,
         }
     )

@@ -63,6 +63,17 @@ async def test_the_memory_limit_names_itself(installation: Installation, child: 
     assert "more than its limit of 0.25 GiB" in job.reason
 
 
+async def test_a_worker_gets_its_cpus_and_none_of_our_settings(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSOLOGY_TOKEN_FILE", "/some/token")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    async with installation.serving() as jobs:
+        await jobs.create(named("a", "limits"))
+        job = await finished(jobs, NAME)
+    assert job.summary == {"cpus": 1, "threads": "1", "ours": ["POSOLOGY_WORKER_SPEC"]}
+
+
 async def test_a_full_disk_is_exhausted(installation: Installation) -> None:
     async with installation.serving() as jobs:
         await jobs.create(named("a", "full"))

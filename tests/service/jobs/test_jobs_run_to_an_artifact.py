@@ -1,11 +1,14 @@
 """The straight path: a job becomes an artifact, with its events, its audit entry and nothing left behind."""
 
 import json
+from pathlib import Path
 
-from installation import Installation, events, finished, named
+from installation import Installation, events, finished, named, until
 
 from posology.core import audit
+from posology.core.audit.tables import metadata as audit_metadata
 from posology.core.jobs.domain import EventKind, State
+from posology.core.jobs.tables import metadata
 
 
 async def test_a_job_ends_as_a_published_artifact(installation: Installation) -> None:
@@ -30,6 +33,27 @@ async def test_every_metric_and_log_line_is_kept_and_only_the_last_progress(inst
     assert found[-1].data["state"] == State.SUCCEEDED
     sequences = [e.sequence for e in found]
     assert sequences == sorted(set(sequences))
+
+
+async def test_both_databases_carry_jobs(database_url: str, tmp_path: Path) -> None:
+    installation = Installation(tmp_path, database_url=database_url)
+    await installation.migrate()
+    assert await installation.db.drift([audit_metadata, metadata]) == []
+    async with installation.serving() as jobs:
+        await jobs.create(named("a", "fail", error="Unavailable", until=2, steps=3))
+        await jobs.create(named("b", "odd"))
+        first = await finished(jobs, "namespaces/test/evaluations/a")
+        second = await finished(jobs, "namespaces/test/evaluations/b")
+        await until(lambda: not (tmp_path / "jobs/test.evaluations.a/work").exists())
+    await installation.db.close()
+    assert (first.state, first.attempt, second.state) == (State.SUCCEEDED, 2, State.SUCCEEDED)
+
+
+async def test_thousands_of_metrics_are_kept_in_order(installation: Installation) -> None:
+    async with installation.serving() as jobs:
+        await jobs.create(named("a", "many", steps=5000))
+        found = await events(jobs, "namespaces/test/evaluations/a")
+    assert [e.data["step"] for e in found if e.kind is EventKind.METRIC] == list(range(5000))
 
 
 async def test_creation_and_success_are_audited(installation: Installation) -> None:

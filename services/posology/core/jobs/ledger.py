@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -299,19 +299,45 @@ async def settle(tx: Transaction, job: Job, decision: Decision) -> Job:
 # --- queues -----------------------------------------------------------------------------------------------
 
 
-async def in_state(tx: Transaction, state: State, *, due: datetime | None = None) -> list[Job]:
+@dataclass(frozen=True)
+class Overview:
+    """What the reconcile loop looks at. `open` counts jobs that are not over, `due` those that may start."""
+
+    time: datetime
+    alive: tuple[Attempt, ...]
+    open: int
+    due: int
+    to_publish: tuple[Job, ...]
+    to_clean: tuple[str, ...]
+
+
+async def overview(tx: Transaction) -> Overview:
+    """Everything there is to do, in one snapshot."""
+    c, time = tables.jobs.c, await now(tx)
+    states = await tx.execute(select(c.state, c.wake_at).where(c.state.not_in(FINAL)))
+    waiting = [(state, wake_at <= time) for state, wake_at in states]
+    publishing = (State.PUBLISHING, True) in waiting
+    return Overview(
+        time=time,
+        alive=tuple(await alive(tx)),
+        open=len(waiting),
+        due=waiting.count((State.PENDING, True)),
+        to_publish=tuple(await _to_publish(tx, time)) if publishing else (),
+        to_clean=tuple(await _to_clean(tx)),
+    )
+
+
+async def _to_publish(tx: Transaction, time: datetime) -> list[Job]:
     c = tables.jobs.c
-    query = select(tables.jobs).where(c.state == state).order_by(c.created_at, c.name)
-    if due is not None:
-        query = query.where(c.wake_at <= due)
+    query = select(tables.jobs).where(c.state == State.PUBLISHING, c.wake_at <= time)
     return [job_from_row(row) for row in (await tx.execute(query)).mappings()]
 
 
-async def to_clean(tx: Transaction, *, limit: int = 50) -> list[str]:
+async def _to_clean(tx: Transaction) -> list[str]:
     """Jobs that are over, of which nothing runs, and whose files were not removed yet."""
     c, a = tables.jobs.c, tables.attempts.c
     busy = exists().where(a.job == c.name, a.gone_at.is_(None))
-    query = select(c.name).where(c.state.in_(FINAL), ~c.cleaned, ~busy).limit(limit)
+    query = select(c.name).where(c.state.in_(FINAL), ~c.cleaned, ~busy).limit(50)
     return list((await tx.execute(query)).scalars())
 
 

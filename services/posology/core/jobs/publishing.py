@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -66,10 +66,8 @@ class Publisher:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tries: dict[str, int] = {}
 
-    async def look(self) -> None:
-        """Start publishing what is due."""
-        async with self._db.read() as tx:
-            due = await ledger.in_state(tx, State.PUBLISHING, due=await now(tx))
+    def begin(self, due: Iterable[Job]) -> None:
+        """Start publishing what is due and not being published already."""
         for job in due:
             if job.name not in self._running:
                 task = asyncio.ensure_future(self._guarded(job))

@@ -27,6 +27,8 @@ from posology.core.store import Database, now
 log = logging.getLogger("posology.jobs")
 
 _SHOW_SECONDS = 5.0
+_IDLE_SECONDS = 2.0
+"""Between two looks when every job is over; what this process creates wakes the loop at once."""
 
 
 class Reconciler:
@@ -57,7 +59,9 @@ class Reconciler:
         self._concurrency = concurrency
         self._timing = timing
         self._draining = False
+        self._idle = False
         self._since: datetime | None = None
+        self._looked: datetime | None = None
         self._shown = float("-inf")
 
     async def run(self) -> None:
@@ -65,18 +69,30 @@ class Reconciler:
         try:
             while True:
                 await self._guarded(self.once())
-                await self._changes.wait_for_any(self._timing.interval)
+                await self._changes.wait_for_any(_IDLE_SECONDS if self._idle else self._timing.interval)
         finally:
             await self._publisher.close()
 
     async def once(self) -> None:
         """One look at everything."""
-        await self._tend_all()
-        await self._publisher.look()
-        while await self._start_one():
+        async with self._db.read() as tx:
+            found = await ledger.overview(tx)
+        self._listen(found.time)
+        self._idle = not found.open
+        for attempt in found.alive:
+            await self._guarded(self._tend(attempt))
+        self._publisher.begin(found.to_publish)
+        while found.due and not self._draining and await self._start_one():
             pass
-        await self._clean()
+        for name in found.to_clean:
+            await self._guarded(self._clean(name))
         await self._show()
+
+    def _listen(self, time: datetime) -> None:
+        """After a gap (a restart, a database that was away, a laptop that slept) workers get time to report."""
+        if self._looked is None or time - self._looked > timedelta(seconds=self._timing.silence / 2):
+            self._since = time
+        self._looked = time
 
     def drain(self) -> None:
         """Start nothing more."""
@@ -100,13 +116,6 @@ class Reconciler:
             log.exception("a defect in the job loop")
 
     # --- watching over ---------------------------------------------------------------------------------
-
-    async def _tend_all(self) -> None:
-        async with self._db.read() as tx:
-            attempts = await ledger.alive(tx)
-            self._since = self._since or await now(tx)
-        for attempt in attempts:
-            await self._guarded(self._tend(attempt))
 
     async def _tend(self, attempt: Attempt) -> None:
         handle = attempt.handle or await self._recover(attempt)
@@ -176,13 +185,9 @@ class Reconciler:
     async def _start_one(self) -> bool:
         """Start the job that waits longest, if there is a slot; whether it did."""
         token = secrets.token_urlsafe(32)
-        async with self._db.read() as tx:
-            free = self._concurrency - len(await ledger.alive(tx))
-            waiting, _ = await ledger.waiting(tx)
-        if self._draining or free <= 0 or not waiting:
-            return False
         async with self._db.begin() as tx:
-            job = await ledger.claim(tx, token_hash=hash_token(token))
+            free = self._concurrency - len(await ledger.alive(tx))
+            job = await ledger.claim(tx, token_hash=hash_token(token)) if free > 0 else None
         if job is None:
             return False
         await self._launch(job, token)
@@ -222,13 +227,7 @@ class Reconciler:
 
     # --- the rest --------------------------------------------------------------------------------------
 
-    async def _clean(self) -> None:
-        async with self._db.read() as tx:
-            names = await ledger.to_clean(tx)
-        for name in names:
-            await self._guarded(self._clean_one(name))
-
-    async def _clean_one(self, name: str) -> None:
+    async def _clean(self, name: str) -> None:
         await self._launcher.clean(name)
         async with self._db.read() as tx:
             job = await ledger.get(tx, name)
