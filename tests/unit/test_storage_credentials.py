@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from servers import S3
 
-from posology.core.artifacts import ArtifactStore
+from posology.core.artifacts import ArtifactStore, Staging
 from posology.core.errors import InvalidInput, PermissionDenied
 
 OPTIONS: dict[str, Any] = {"kind": "model", "producer": "test/1"}
@@ -58,6 +58,8 @@ def test_credentials_come_from_the_environment_or_a_file(
     (tmp_path / "store.json").write_text(json.dumps(s3.options))
     for reference in ("env:TEST_STORE", f"file:{tmp_path}/store.json"):
         assert list(ArtifactStore(bucket, credentials_from=reference).list()) == []
+        assert list(ArtifactStore(f"{bucket}/candidates#{reference}").list()) == []
+        Staging(f"{bucket}/staging#{reference}").remove("jobs/j1")
 
 
 @pytest.mark.parametrize(

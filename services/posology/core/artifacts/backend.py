@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import IO, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from posology.core.artifacts import credentials
 from posology.core.errors import Exhausted, InvalidInput, NotFound, PermissionDenied, PosologyError, Unavailable
 
 CHUNK = 1 << 20
@@ -65,7 +66,11 @@ class Backend(Protocol):
 
 
 def open_backend(url: str, options: Mapping[str, Any] | None = None) -> Backend:
-    """The backend for `url`: `file:///folder`, a plain absolute path, or `s3://bucket/prefix` and the like."""
+    """The backend for `url`: `file:///folder`, a plain absolute path, or `s3://bucket/prefix` and the like.
+
+    `s3://bucket/prefix#env:NAME` says where its storage options are (see credentials.resolve), so that each
+    root has its own; `options` go first.
+    """
     from posology.core.artifacts.local import LocalBackend
     from posology.core.artifacts.remote import RemoteBackend
 
@@ -75,7 +80,8 @@ def open_backend(url: str, options: Mapping[str, Any] | None = None) -> Backend:
         if not path.startswith("/"):
             raise InvalidInput(f"{url!r} must be an absolute path, like file:///var/lib/posology/artifacts")
         return LocalBackend(path)
-    return RemoteBackend(url, options or {})
+    place, _, reference = url.partition("#")
+    return RemoteBackend(place, options or credentials.resolve(reference))
 
 
 @contextmanager

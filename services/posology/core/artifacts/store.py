@@ -31,7 +31,8 @@ class ArtifactStore:
     """Immutable artifacts under one root, each named by the digest of its manifest.
 
     Blocking and safe to share between threads: call it through `asyncio.to_thread` from a service.
-    Give `candidates` and `released` a store each; `credentials` is a reference (`env:NAME`, `file:PATH`).
+    Give `candidates` and `released` a store each, and each its own credentials: `url#env:NAME`, `url#file:PATH`
+    or the same reference as `credentials_from`.
     """
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, credentials_from: str = "") -> None:

@@ -67,8 +67,8 @@ class Database:
         """
         await asyncio.to_thread(migrations.upgrade, self.url, self.schema, packages)
 
-    async def drift(self, metadata: MetaData) -> list[str]:
-        """How the tables in the database differ from `metadata`; empty if migrations and code agree."""
+    async def drift(self, *metadata: MetaData) -> list[str]:
+        """How the database differs from all these tables together; empty if migrations and code agree."""
         return await asyncio.to_thread(migrations.differences, self.url, self.schema, metadata)
 
     async def close(self) -> None:

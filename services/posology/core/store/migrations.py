@@ -38,13 +38,21 @@ def upgrade(url: URL, schema: str | None, packages: Sequence[str]) -> None:
             _upgrade(connection, package)
 
 
-def differences(url: URL, schema: str | None, metadata: MetaData) -> list[str]:
+def differences(url: URL, schema: str | None, metadata: Sequence[MetaData]) -> list[str]:
     """What Alembic would have to change to make the database equal `metadata`, in words. Blocking."""
     with _ONE_AT_A_TIME, _connection(url, schema) as connection:
         context = MigrationContext.configure(
             connection, opts={"include_object": lambda _, name, *__: not str(name).startswith(_VERSIONS)}
         )
-        return [str(change) for change in compare_metadata(context, metadata)]
+        return [str(change) for change in compare_metadata(context, _together(metadata))]
+
+
+def _together(parts: Sequence[MetaData]) -> MetaData:
+    whole = MetaData()
+    for part in parts:
+        for table in part.tables.values():
+            table.to_metadata(whole)
+    return whole
 
 
 @contextmanager
