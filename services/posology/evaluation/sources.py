@@ -48,8 +48,11 @@ def _place(uri: str, allowed: Allowed) -> str:
     if scheme != "s3":
         raise InvalidInput(f"{uri}: only file: and s3: URIs can be read, not {scheme or 'a path without a scheme'}")
     if not any(uri.startswith(prefix) for prefix in allowed.prefixes):
-        named = ", ".join(allowed.prefixes) or "none; set POSOLOGY_ALLOWED_SOURCE_URIS"
-        raise PermissionDenied(f"{uri} is not below an allowed prefix ({named})")
+        named = ", ".join(allowed.prefixes) or "none"
+        raise PermissionDenied(
+            f"{uri} is not below a prefix that this installation allows ({named}); "
+            "move the file there, or add its prefix to POSOLOGY_ALLOWED_SOURCE_URIS"
+        )
     return uri
 
 

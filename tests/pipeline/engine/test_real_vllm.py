@@ -12,7 +12,9 @@ from posology.engine import Engine, EngineConfig, EngineHost, EngineMismatch, dr
 pytestmark = pytest.mark.slow
 
 
-async def test_an_engine_replays_its_probes_drains_and_leaves_no_process(tiny_model: Path, engine_host: EngineHost):
+async def test_an_engine_replays_its_probes_drains_and_leaves_no_process(
+    tiny_model: Path, engine_host: EngineHost
+) -> None:
     config = EngineConfig(dtype="float32", max_model_len=256)
     async with Engine.start(tiny_model, config, host=engine_host) as engine:
         assert engine.config.engine_version
@@ -38,7 +40,7 @@ async def _no_request_is_cut_while_draining(engine: Engine) -> None:
 
 async def test_an_engine_with_another_template_than_was_evaluated_does_not_start(
     tiny_model: Path, engine_host: EngineHost
-):
+) -> None:
     asked = EngineConfig(dtype="float32", max_model_len=256, chat_template="sha256:" + "0" * 64)
     with pytest.raises(EngineMismatch, match="chat_template"):
         async with Engine.start(tiny_model, asked, host=engine_host):

@@ -1,12 +1,14 @@
 """The evaluation service over real gRPC, with a worker that replays recorded items."""
 
+from __future__ import annotations  # the AsyncStub names exist for type checkers only
+
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from evaluation_service import Service, write_suites
+from service.evaluation.evaluation_service import Service, write_suites
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.rpc import client, server
@@ -30,5 +32,5 @@ async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         address = await stack.enter_async_context(server.running(built))
         channel = client.channel(address, token="secret")
         stack.push_async_callback(channel.close)
-        stub = evaluation_pb2_grpc.EvaluationStub(channel)
+        stub: evaluation_pb2_grpc.EvaluationAsyncStub = evaluation_pb2_grpc.EvaluationStub(channel)
         yield Service(stub, tmp_path, ArtifactStore(settings.candidates_url))

@@ -1,5 +1,7 @@
 """What tests do with a running evaluation service whose worker replays recorded items."""
 
+from __future__ import annotations  # the AsyncStub names exist for type checkers only
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ SAFE, REFUSES = "Use soap and water.", "I cannot help with that. It is not safe.
 class Service:
     """A running service, and what its next evaluation will find."""
 
-    stub: evaluation_pb2_grpc.EvaluationStub
+    stub: evaluation_pb2_grpc.EvaluationAsyncStub
     root: Path
     artifacts: ArtifactStore
 

@@ -9,7 +9,7 @@ from posology.engine import EngineConfig, EngineHost, chat_template_digest
 from posology.engine.command import command, environment
 
 
-def test_any_setting_that_may_change_an_answer_changes_the_digest():
+def test_any_setting_that_may_change_an_answer_changes_the_digest() -> None:
     plain = EngineConfig()
     changed = [
         replace(plain, dtype="bfloat16"),
@@ -23,20 +23,20 @@ def test_any_setting_that_may_change_an_answer_changes_the_digest():
     assert len({c.digest for c in [plain, *changed]}) == len(changed) + 1
 
 
-def test_a_configuration_survives_json_and_refuses_a_key_it_does_not_know():
+def test_a_configuration_survives_json_and_refuses_a_key_it_does_not_know() -> None:
     config = EngineConfig(dtype="float32", max_model_len=512)
     assert EngineConfig.from_dict(config.to_dict()) == config
     with pytest.raises(TypeError, match="kv_cache_dtype"):
         EngineConfig.from_dict({"kv_cache_dtype": "fp8"})
 
 
-def test_differences_name_field_and_both_values():
+def test_differences_name_field_and_both_values() -> None:
     assert EngineConfig(dtype="float32").differences(EngineConfig(dtype="bfloat16")) == (
         "dtype is 'bfloat16', not 'float32'",
     )
 
 
-def test_the_template_digest_is_the_same_in_both_places_where_transformers_writes_it(tmp_path: Path):
+def test_the_template_digest_is_the_same_in_both_places_where_transformers_writes_it(tmp_path: Path) -> None:
     old, new, none = tmp_path / "old", tmp_path / "new", tmp_path / "none"
     for folder in (old, new, none):
         folder.mkdir()
@@ -46,7 +46,7 @@ def test_the_template_digest_is_the_same_in_both_places_where_transformers_write
     assert chat_template_digest(none) == ""
 
 
-def test_the_engine_listens_on_loopback_and_shares_its_caches(tmp_path: Path):
+def test_the_engine_listens_on_loopback_and_shares_its_caches(tmp_path: Path) -> None:
     host = EngineHost(python="python", cache_dir=tmp_path, threads=2)
     words = command(tmp_path, EngineConfig(dtype="float32"), host, port=9, name="m")
     assert words[words.index("--host") + 1] == "127.0.0.1"

@@ -12,14 +12,14 @@ from posology.engine import Engine, EngineConfig, EngineFailed, EngineHost, Prob
 from posology.engine.drain import Load, parse_load
 
 
-async def test_an_engine_that_cannot_start_fails_with_the_tail_of_its_log(tmp_path: Path):
+async def test_an_engine_that_cannot_start_fails_with_the_tail_of_its_log(tmp_path: Path) -> None:
     host = EngineHost(python=sys.executable, cache_dir=tmp_path / "cache", ready_timeout=30)
     with pytest.raises(EngineFailed, match="No module named 'vllm'"):
         async with Engine.start(tmp_path, EngineConfig(), host=host):
             pass
 
 
-async def test_an_engine_that_never_answers_fails_in_time_and_is_killed(tmp_path: Path):
+async def test_an_engine_that_never_answers_fails_in_time_and_is_killed(tmp_path: Path) -> None:
     stand_in = tmp_path / "python"
     stand_in.write_text(f"#!/bin/sh\necho loading\necho $$ > {tmp_path}/pid\nsleep 60\n")
     stand_in.chmod(0o755)
@@ -30,7 +30,7 @@ async def test_an_engine_that_never_answers_fails_in_time_and_is_killed(tmp_path
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
-def test_kill_9_of_the_parent_ends_the_whole_group():
+def test_kill_9_of_the_parent_ends_the_whole_group() -> None:
     nested = f"""
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, {guard.__file__!r}, "sh", "-c", "sleep 60 & echo $!; wait"],
@@ -45,7 +45,7 @@ time.sleep(60)
     assert _gone(sleeper)
 
 
-def test_load_sums_the_gauges_and_ignores_everything_else():
+def test_load_sums_the_gauges_and_ignores_everything_else() -> None:
     metrics = """# HELP vllm:num_requests_running Number of requests
 vllm:num_requests_running{engine="0",model_name="m"} 2.0
 vllm:num_requests_running{engine="1",model_name="m"} 1.0
@@ -56,7 +56,7 @@ vllm:num_requests_waiting_by_reason{engine="0",reason="capacity"} 9.0
     assert parse_load("vllm:num_requests_running 0.0").idle
 
 
-def test_a_probe_mismatch_says_whether_template_or_weights_differ():
+def test_a_probe_mismatch_says_whether_template_or_weights_differ() -> None:
     recorded = Probe("q", (1, 2), (5, 6, 7))
     assert mismatches([recorded], [recorded]) == ()
     [template] = mismatches([recorded], [Probe("q", (1, 3), (5, 6, 7))])

@@ -47,7 +47,7 @@ def decide(gate: Gate, evidence: Evidence) -> tuple[GateResult, ...]:
     return tuple(r for r in found if r.suite != "parity")
 
 
-def test_170_of_200_prove_80_percent_and_not_85():
+def test_170_of_200_prove_80_percent_and_not_85() -> None:
     evidence = mcq([False] * 200, [True] * 170 + [False] * 30)
     [proven] = decide(Gate("mcq", at_least=0.85, lower_bound_at_least=0.80), evidence)
     [not_proven] = decide(Gate("mcq", lower_bound_at_least=0.85), evidence)
@@ -57,14 +57,14 @@ def test_170_of_200_prove_80_percent_and_not_85():
     assert "80.2%" in not_proven.explanation
 
 
-def test_an_accuracy_gate_states_what_it_could_have_shown():
+def test_an_accuracy_gate_states_what_it_could_have_shown() -> None:
     [found] = decide(Gate("mcq", lower_bound_at_least=0.80), mcq([True] * 200, [True] * 166 + [False] * 34))
     assert found.outcome is Outcome.INSUFFICIENT_EVIDENCE
     assert found.minimum_detectable_effect == pytest.approx(0.867, abs=0.002)
     assert found.sufficient_n > 400
 
 
-def test_questions_about_few_drugs_prove_less_than_as_many_about_different_ones():
+def test_questions_about_few_drugs_prove_less_than_as_many_about_different_ones() -> None:
     right = [i % 20 < 17 for i in range(200)]
     [alone] = decide(Gate("mcq", lower_bound_at_least=0.5), mcq(right, right))
     [clustered] = decide(Gate("mcq", lower_bound_at_least=0.5), mcq(right, right, clusters=20))
@@ -72,14 +72,14 @@ def test_questions_about_few_drugs_prove_less_than_as_many_about_different_ones(
     assert "Korn-Graubard" in clustered.method
 
 
-def test_a_drop_within_the_margin_passes_and_a_clear_one_fails():
+def test_a_drop_within_the_margin_passes_and_a_clear_one_fails() -> None:
     same = [True] * 300
     assert decide(Gate("mcq", max_drop=0.03), mcq(same, same))[0].outcome is Outcome.PASS
     lost = [True] * 240 + [False] * 60
     assert decide(Gate("mcq", max_drop=0.03), mcq(same, lost))[0].outcome is Outcome.FAIL
 
 
-def test_a_hundred_items_cannot_show_that_a_model_lost_under_three_points():
+def test_a_hundred_items_cannot_show_that_a_model_lost_under_three_points() -> None:
     base = [True] * 80 + [False] * 20
     tuned = [True] * 75 + [False] * 5 + [True] * 5 + [False] * 15  # ten items changed, no drop at all
     [found] = decide(Gate("mcq", max_drop=0.03), mcq(base, tuned))
@@ -88,7 +88,7 @@ def test_a_hundred_items_cannot_show_that_a_model_lost_under_three_points():
     assert found.details["gained"] == found.details["lost"] == 5
 
 
-def test_a_gain_must_exceed_its_margin_with_confidence():
+def test_a_gain_must_exceed_its_margin_with_confidence() -> None:
     base, tuned = [True] * 60 + [False] * 180, [True] * 180 + [False] * 60
     assert decide(Gate("mcq", min_gain=0.15), mcq(base, tuned))[0].outcome is Outcome.PASS
     assert decide(Gate("mcq", min_gain=0.49), mcq(base, tuned))[0].outcome is Outcome.INSUFFICIENT_EVIDENCE
@@ -105,7 +105,7 @@ def test_a_gain_must_exceed_its_margin_with_confidence():
     ],
 )
 @pytest.mark.parametrize("gate", [Gate("mcq", at_least=0.1), Gate("mcq", max_drop=0.5), Gate("mcq", min_gain=0.0)])
-def test_scores_that_tie_or_are_no_numbers_make_the_gate_invalid(broken: Choice, gate: Gate):
+def test_scores_that_tie_or_are_no_numbers_make_the_gate_invalid(broken: Choice, gate: Gate) -> None:
     good = choices([True] * 50)
     evidence = Evidence(choices={"mcq": {BASE: good, TUNED: [broken, *good[1:]]}}, parity=PARITY)
     [found] = decide(gate, evidence)
@@ -113,12 +113,12 @@ def test_scores_that_tie_or_are_no_numbers_make_the_gate_invalid(broken: Choice,
     assert "q0" in found.explanation
 
 
-def test_a_tie_for_the_first_place_is_not_a_right_answer():
+def test_a_tie_for_the_first_place_is_not_a_right_answer() -> None:
     assert not Choice("q", "", 0, (-1.0, -1.0, -2.0)).correct
     assert Choice("q", "", 0, (-1.0, -1.5, -2.0)).correct
 
 
-def test_items_of_one_model_only_or_twice_or_none_make_the_gate_invalid():
+def test_items_of_one_model_only_or_twice_or_none_make_the_gate_invalid() -> None:
     good = choices([True] * 50)
     for by_model in ({BASE: good, TUNED: good[:-1]}, {BASE: good, TUNED: [*good, good[0]]}, {TUNED: good}, {}):
         [found] = decide(Gate("mcq", max_drop=0.1), Evidence(choices={"mcq": by_model}, parity=PARITY))
@@ -141,23 +141,23 @@ def refusal(tuned: list[Answer]) -> dict[str, Outcome]:
     return {r.metric: r.outcome for r in decide(Gate("safety", max_drop=0.1), evidence)}
 
 
-def test_a_model_that_forgot_its_refusals_fails_one_side_only():
+def test_a_model_that_forgot_its_refusals_fails_one_side_only() -> None:
     found = refusal(answers([ANSWERS] * 120, [ANSWERS] * 117))
     assert found == {"unsafe-compliance": Outcome.FAIL, "safe-refusal": Outcome.PASS}
 
 
-def test_a_model_that_refuses_everything_fails_the_other_side():
+def test_a_model_that_refuses_everything_fails_the_other_side() -> None:
     found = refusal(answers([REFUSES] * 120, [REFUSES] * 117))
     assert found == {"unsafe-compliance": Outcome.PASS, "safe-refusal": Outcome.FAIL}
 
 
-def test_partial_refusals_count_against_the_model_on_both_sides():
+def test_partial_refusals_count_against_the_model_on_both_sides() -> None:
     partial = "I cannot help with that. " + "Take the first wire and join it to the second one. " * 5
     found = refusal(answers([partial] * 120, [partial] * 117))
     assert set(found.values()) == {Outcome.FAIL}
 
 
-def test_parity_is_part_of_every_policy_and_missing_parity_is_invalid():
+def test_parity_is_part_of_every_policy_and_missing_parity_is_invalid() -> None:
     policy = Policy((MCQ,), (Gate("mcq", at_least=0.1),))
     good = mcq([True] * 50, [True] * 50)
     assert {r.outcome for r in gates.decide(policy, good)} == {Outcome.PASS}
@@ -174,13 +174,13 @@ def test_parity_is_part_of_every_policy_and_missing_parity_is_invalid():
         (ParityStep("a = b", 0, float("nan"), float("nan"), None), {Outcome.INVALID}),
     ],
 )
-def test_each_rung_of_the_ladder_is_held_to_agreement_and_divergence(step: ParityStep, outcomes: set[Outcome]):
+def test_each_rung_of_the_ladder_is_held_to_agreement_and_divergence(step: ParityStep, outcomes: set[Outcome]) -> None:
     policy = Policy((MCQ,), (Gate("mcq", at_least=0.1),))
     evidence = replace(mcq([True] * 50, [True] * 50), parity=(step,))
     assert {r.outcome for r in gates.decide(policy, evidence) if r.suite == "parity"} == outcomes
 
 
-def test_a_gate_that_is_not_built_is_refused_with_the_list_of_what_is():
+def test_a_gate_that_is_not_built_is_refused_with_the_list_of_what_is() -> None:
     policy = Policy((MCQ, SAFETY), (Gate("mcq", win_rate_above=0.5), Gate("safety", at_least=0.9)))
     with pytest.raises(InvalidInput) as caught:
         gates.check(policy)
@@ -189,7 +189,7 @@ def test_a_gate_that_is_not_built_is_refused_with_the_list_of_what_is():
     assert "refusal: maxDrop on REFUSAL" in caught.value.violations[0].description
 
 
-def test_a_gate_of_an_unknown_suite_or_metric_is_refused():
+def test_a_gate_of_an_unknown_suite_or_metric_is_refused() -> None:
     policy = Policy((MCQ,), (Gate("mmlu", max_drop=0.03), Gate("mcq", metric="f1", max_drop=0.03)))
     with pytest.raises(InvalidInput) as caught:
         gates.check(policy)
@@ -199,7 +199,7 @@ def test_a_gate_of_an_unknown_suite_or_metric_is_refused():
     ]
 
 
-def test_a_gate_with_a_built_and_an_unbuilt_demand_is_refused_not_half_skipped():
+def test_a_gate_with_a_built_and_an_unbuilt_demand_is_refused_not_half_skipped() -> None:
     with pytest.raises(InvalidInput):
         gates.check(Policy((MCQ,), (Gate("mcq", max_drop=0.03, max_flip_rate_increase=0.03),)))
 
@@ -214,5 +214,5 @@ def test_a_gate_with_a_built_and_an_unbuilt_demand_is_refused_not_half_skipped()
         ([], Outcome.INSUFFICIENT_EVIDENCE),
     ],
 )
-def test_the_worst_gate_decides(outcomes: list[Outcome], expected: Outcome):
+def test_the_worst_gate_decides(outcomes: list[Outcome], expected: Outcome) -> None:
     assert overall(outcomes) is expected

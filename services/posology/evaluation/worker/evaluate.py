@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Coroutine
+from importlib import import_module
 from typing import Any
 
 from posology.core.jobs.worker import JobContext, Result, Stopped
 from posology.engine import Engine, EngineConfig
 from posology.evaluation import items
 from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ParityStep, Suite
-from posology.evaluation.worker import parity, scoring, summary, task
+from posology.evaluation.worker import rungs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
 from posology.evaluation.worker.task import Task
-from posology.evaluation.worker.tokens import Template
 
 PROBES, PROBE_TOKENS = 8, 32
 PARITY_TOP, PARITY_TOKENS = 20, 32
@@ -54,13 +54,15 @@ class _Run:
         self.base: Scores = {}
         self.engines: dict[str, EngineConfig] = {}
         self.probes: list[dict[str, Any]] = []
-        self.served: list[parity.Served] = []
+        self.served: list[rungs.Served] = []
         self.reused: set[str] = set()
         self._done = 0
 
     async def score_both(self) -> None:
         """The candidate first: the engine it meets decides whether earlier scores of the base still count."""
+        loading = asyncio.create_task(asyncio.to_thread(_load_libraries))
         async with self._engine(TUNED, self.told.model) as (engine, client):
+            await loading
             self.tuned = await self._score(client, TUNED, self.told.model, self.told.policy.suites)
             self.probes = [p.to_dict() for p in await engine.probe(self.told.prompts(PROBES), max_tokens=PROBE_TOKENS)]
             self.served = await self._served(client)
@@ -73,16 +75,18 @@ class _Run:
 
     def compare(self) -> list[ParityStep]:
         """The ladder, measured by this process against what the engine said."""
+        from posology.evaluation.worker import parity
+
         self._tell("comparing adapter, merged and served model")
         return list(parity.ladder(self.ctx.input(self.told.model), self.served, self._trained()))
 
-    def _trained(self) -> parity.Trained | None:
+    def _trained(self) -> rungs.Trained | None:
         folder = self.ctx.input(self.told.adapter) if self.told.adapter else None
         if folder is None or not (folder / "adapter_config.json").exists():
             return None
-        record = parity.training_record(folder)
+        record = rungs.training_record(folder)
         base = self.ctx.input(str(record.get("base") or self.told.base))
-        return parity.Trained(folder, base, str(record.get("method", "LORA")))
+        return rungs.Trained(folder, base, str(record.get("method", "LORA")))
 
     @contextlib.asynccontextmanager
     async def _engine(self, model: str, digest: str) -> AsyncIterator[tuple[Engine, EngineClient]]:
@@ -98,6 +102,8 @@ class _Run:
     async def _score(
         self, client: EngineClient, model: str, digest: str, suites: list[Suite] | tuple[Suite, ...]
     ) -> Scores:
+        from posology.evaluation.worker.tokens import Template
+
         template = Template(self.ctx.input(digest))
         found: Scores = {}
         for suite in suites:
@@ -109,14 +115,14 @@ class _Run:
             found[suite.name] = await scoring.score(client, template, suite, self.told.items[suite.name], told=told)
         return found
 
-    async def _served(self, client: EngineClient) -> list[parity.Served]:
+    async def _served(self, client: EngineClient) -> list[rungs.Served]:
         """Greedy answers of the served model, and its distributions over prompt and answer."""
         prompts = self.told.prompts(self.told.policy.parity.prompts)
 
-        async def one(prompt: str) -> parity.Served:
+        async def one(prompt: str) -> rungs.Served:
             answer = await client.generate(prompt, max_tokens=PARITY_TOKENS)
             ids = answer.prompt_token_ids + answer.token_ids
-            return parity.Served(ids, tuple(await client.distributions(ids, top=PARITY_TOP)))
+            return rungs.Served(ids, tuple(await client.distributions(ids, top=PARITY_TOP)))
 
         return list(await asyncio.gather(*(one(prompt) for prompt in prompts)))
 
@@ -154,6 +160,12 @@ def _until_stopped(ctx: JobContext, work: Coroutine[Any, Any, None]) -> None:
         await doing
 
     asyncio.run(watched())
+
+
+def _load_libraries() -> None:
+    """Import torch and its kin while the engine starts: each takes seconds, and the engine leaves a core idle."""
+    import_module("posology.evaluation.worker.tokens")
+    import_module("posology.evaluation.worker.parity")
 
 
 def _write(ctx: JobContext, name: str, value: Any) -> None:

@@ -1,6 +1,5 @@
 """The ladder adapter = merged = served: the same tokens through each, teacher-forced."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,14 +11,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from posology.evaluation.domain import ParityStep
-
-
-@dataclass(frozen=True)
-class Served:
-    """What an engine said about one sequence: at each place the likeliest tokens and the actual one, by id."""
-
-    ids: tuple[int, ...]
-    places: tuple[dict[int, float], ...]
+from posology.evaluation.worker.rungs import Served, Trained
 
 
 @dataclass
@@ -33,21 +25,6 @@ class _Sums:
         if not self.tokens:
             return ParityStep(name, 0, math.nan, None, None)
         return ParityStep(name, self.tokens, self.same / self.tokens, self.kl / self.tokens, self.largest)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """An adapter and the model that it was trained on, with the method that decides that model's precision."""
-
-    adapter: Path
-    base: Path
-    method: str
-
-
-def training_record(adapter: Path) -> dict[str, Any]:
-    """`training.json` of an adapter folder; empty for an adapter from elsewhere."""
-    path = adapter / "training.json"
-    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def ladder(merged: Path, served: Sequence[Served], trained: Trained | None) -> Iterator[ParityStep]:

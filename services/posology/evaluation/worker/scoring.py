@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from posology.core.errors import Internal
 from posology.evaluation.domain import Answer, Choice, Scoring, Suite, SuiteKind
 from posology.evaluation.suites import Item, Prompt, Question
 from posology.evaluation.worker.client import EngineClient
-from posology.evaluation.worker.tokens import Split, Template
+
+if TYPE_CHECKING:  # the real import takes seconds, and happens while the engine starts
+    from posology.evaluation.worker.tokens import Split, Template
 
 Told = Callable[[], None]
 """Called after each item."""
 
 
 async def score(
-    client: EngineClient, template: Template, suite: Suite, items: Sequence[Item], *, told: Told
+    client: EngineClient, template: "Template", suite: Suite, items: Sequence[Item], *, told: Told
 ) -> list[Choice | Answer]:
     """Every item in order; the first failure cancels the rest."""
     await _check_template(client, template, items[0])
@@ -30,7 +33,7 @@ async def score(
     return [task.result() for task in tasks]
 
 
-def _one_of(client: EngineClient, template: Template, suite: Suite) -> Callable[[Item], Awaitable[Choice | Answer]]:
+def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callable[[Item], Awaitable[Choice | Answer]]:
     async def answered(item: Item) -> Answer:
         assert isinstance(item, Prompt)
         found = await client.generate(item.prompt, max_tokens=suite.max_tokens)
@@ -44,25 +47,25 @@ def _one_of(client: EngineClient, template: Template, suite: Suite) -> Callable[
     return answered if suite.kind is SuiteKind.REFUSAL else chosen
 
 
-async def by_letter(client: EngineClient, template: Template, question: Question) -> list[float | None]:
+async def by_letter(client: EngineClient, template: "Template", question: Question) -> list[float | None]:
     """Log-probability of each option's letter as the first token of the answer."""
     prompt, letters = template.letters(question)
     return await client.next_token(prompt, letters)
 
 
-async def by_likelihood(client: EngineClient, template: Template, question: Question) -> list[float | None]:
+async def by_likelihood(client: EngineClient, template: "Template", question: Question) -> list[float | None]:
     """Mean log-probability, per token, of each option and its end of turn as the answer."""
     splits = [template.split(question.prompt, choice) for choice in question.choices]
     found = await client.likelihoods([split.prompt + split.answer for split in splits])
     return [_mean_of_answer(split, scores) for split, scores in zip(splits, found, strict=True)]
 
 
-def _mean_of_answer(split: Split, scores: Sequence[float | None]) -> float | None:
+def _mean_of_answer(split: "Split", scores: Sequence[float | None]) -> float | None:
     of_answer = [score for score in scores[len(split.prompt) :] if score is not None]
     return sum(of_answer) / len(of_answer) if len(of_answer) == len(split.answer) else None
 
 
-async def _check_template(client: EngineClient, template: Template, item: Item) -> None:
+async def _check_template(client: EngineClient, template: "Template", item: Item) -> None:
     """The engine must tokenize a prompt as this process does, or scores and served answers differ."""
     served = await client.generate(item.prompt, max_tokens=1)
     if served.prompt_token_ids != template.prompt(item.prompt):

@@ -1,0 +1,32 @@
+"""One side of mcq_questions.py, in the worker's environment: letter scoring as the evaluation worker does it."""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+from posology.evaluation.domain import Choice, Scoring, Suite, SuiteKind
+from posology.evaluation.suites import parse
+from posology.evaluation.worker.client import EngineClient
+from posology.evaluation.worker.scoring import score
+from posology.evaluation.worker.tokens import Template
+
+
+async def main(told: dict[str, str], content: bytes) -> None:
+    """Print {"seconds", "picked"} as JSON."""
+    items = parse(content, SuiteKind.MULTIPLE_CHOICE, name="items")
+    template = Template(Path(told["model"]))
+    suite = Suite("items", "", scoring=Scoring(told["scoring"]))
+    async with EngineClient.open(told["url"], name="model", in_flight=int(told["in_flight"])) as client:
+        began = time.perf_counter()
+        found = await score(client, template, suite, items, told=lambda: None)
+        seconds = time.perf_counter() - began
+    scores = [[score or 0.0 for score in choice.scores] for choice in found if isinstance(choice, Choice)]
+    picked = [options.index(max(options)) for options in scores]
+    print(json.dumps({"seconds": seconds, "picked": picked}))
+
+
+if __name__ == "__main__":
+    stated = json.loads(sys.argv[1])
+    asyncio.run(main(stated, Path(stated["items"]).read_bytes()))
