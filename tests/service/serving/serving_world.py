@@ -160,7 +160,9 @@ async def _start(installation: Installation, settings: dict[str, str]) -> tuple[
             assert process.poll() is None, (installation.root / "serving.log").read_text()
             await asyncio.sleep(0.05)
     address = json.loads(ready.read_text())["address"]
-    return process, client.channel(address, token=installation.token, service="serving")
+    # A pool of its own: the gateway in this process may be backing off from the same address.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    return process, client.channel(address, token=installation.token, service="serving", options=options)
 
 
 @asynccontextmanager

@@ -83,7 +83,7 @@ async def replay(url: str, evidence: Evidence, *, model_name: str) -> None:
     recorded = evidence.verdict.probes
     if not recorded:
         raise ProbesDiffer("the verdict holds no probes, so nothing shows that this engine serves what was evaluated")
-    longest = max(len(found.token_ids) for found in recorded)
+    longest = max(1, *(len(found.token_ids) for found in recorded))
     replayed = await probe(url, [found.prompt for found in recorded], model=model_name, max_tokens=longest)
     if found := mismatches(recorded, replayed):
         raise ProbesDiffer(
