@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import httpx
+import httpx2
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -50,7 +50,7 @@ def from_hub(source: HubModel, into: Path, *, endpoint: str | None, token: str |
             _compare(into / file.rfilename, file)
             done += file.size or 0
         progress(total, total, "downloaded")
-    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+    except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
         raise _translated(error, source, given_token=token is not None) from error
     shutil.rmtree(into / ".cache", ignore_errors=True)  # the client's own notes
 
