@@ -47,7 +47,9 @@ async def serving(app: ASGIApp, listen: str) -> AsyncIterator[HttpServer]:
     `stop` first to let them end.
     """
     bound = _bind(listen)
-    server = _Quiet(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False))
+    server = _Quiet(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False)
+    )
     task = asyncio.ensure_future(server.serve(sockets=[bound]))
     try:
         while not server.started:
