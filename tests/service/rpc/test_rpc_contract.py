@@ -42,7 +42,7 @@ def orchestrator(folder: Path, *, settings_: ServiceSettings | None = None) -> S
     return Server(
         name="orchestrator",
         settings=settings_ or settings(folder),
-        add=lambda server: rpc.add_OrchestratorServicer_to_server(Runs(), server),
+        add=lambda server: rpc.add_OrchestratorServicer_to_server(Runs(), server),  # type: ignore[abstract]
         service_names=(ORCHESTRATOR,),
     )
 

@@ -19,7 +19,7 @@ from posology.core import errors
 from posology.core.rpc import client, context
 from posology.core.rpc.auth import ensure_token, read_token
 
-SCRIPT = Path(__file__).parent / "rpc_process.py"
+SCRIPT = Path(__file__).parents[2] / "rpc_process.py"
 
 
 @dataclass
@@ -58,7 +58,7 @@ async def service(folder: Path, **environment: str) -> AsyncIterator[Started]:
     token, ready = ensure_token(folder / "token"), folder / "run" / "echo.json"
     async with process(folder, POSOLOGY_READY_FILE=str(ready), **environment) as started:
         async with asyncio.timeout(20):
-            while not ready.exists():  # noqa: ASYNC110 - another process makes it
+            while not ready.exists():
                 await asyncio.sleep(0.05)
         yield Started(started, json.loads(ready.read_text()), token)
 

@@ -1,6 +1,7 @@
 """What travels with a call."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextvars import copy_context
 
 import pytest
@@ -54,7 +55,7 @@ async def test_a_pause_ends_early_when_the_server_drains() -> None:
 
 
 async def test_an_error_of_what_is_followed_reaches_the_watcher() -> None:
-    async def events():  # type: ignore[no-untyped-def]
+    async def events() -> AsyncIterator[int]:
         yield 1
         raise ValueError("broken")
 

@@ -59,7 +59,7 @@ def test_half_a_tls_pair_is_refused(tmp_path: Path) -> None:
 def test_settings_do_not_change(tmp_path: Path) -> None:
     found = load(ServiceSettings, data_dir=tmp_path)
     with pytest.raises(pydantic.ValidationError, match="frozen"):
-        found.listen = "127.0.0.1:1"  # type: ignore[misc]
+        found.listen = "127.0.0.1:1"
 
 
 def test_a_nearly_right_variable_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
