@@ -11,18 +11,18 @@ from posology.core.jobs.domain import Command
 from posology.core.jobs.jobs import SERVICE_NAME as WORKER_SERVICE
 from posology.core.jobs.jobs import Published
 from posology.core.jobs.settings import local_jobs
+from posology.core.registrar import Registrar
 from posology.core.rpc import server
+from posology.core.rpc.client import connect
 from posology.core.store import Database
 from posology.evaluation import convert
 from posology.evaluation.evaluations import KIND, Evaluations
 from posology.evaluation.servicer import EvaluationServicer
 from posology.evaluation.settings import Settings
 from posology.evaluation.verdicts import Verdicts
-from posology.v1alpha1 import evaluation_pb2, evaluation_pb2_grpc
+from posology.v1alpha1 import catalog_pb2_grpc, evaluation_pb2, evaluation_pb2_grpc
 
 NAME = evaluation_pb2.DESCRIPTOR.services_by_name["Evaluation"].full_name
-
-
 WORKER = "posology.evaluation.worker"
 
 
@@ -33,8 +33,12 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
     await db.migrate("posology.core.audit", "posology.core.jobs", "posology.evaluation")
     artifacts = ArtifactStore(settings.candidates_url)
 
+    channel = await stack.enter_async_context(connect(settings, "catalog"))
+    registrar = Registrar(catalog_pb2_grpc.CatalogStub(channel))
+
     async def remember(published: Published) -> None:
         await evaluations.remember(published)
+        await registrar.register_published(published)
 
     command = Command(worker, environment=settings.worker_environment())
     jobs = local_jobs(settings, db, commands={KIND: command}, on_published=remember)
@@ -50,7 +54,8 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
     )
 
     def add(grpc_server: grpc.aio.Server) -> None:
-        evaluation_pb2_grpc.add_EvaluationServicer_to_server(EvaluationServicer(evaluations, verdicts), grpc_server)
+        servicer = EvaluationServicer(evaluations, verdicts, registrar)
+        evaluation_pb2_grpc.add_EvaluationServicer_to_server(servicer, grpc_server)
         jobs.add_to(grpc_server)
 
     return server.Server(

@@ -22,6 +22,10 @@ from posology.evaluation.domain import Policy, Suite
 
 KIND = "evaluation"
 PRODUCER = "posology.evaluation"
+_UNBUILT = {
+    "baseline": "the few-shot baseline is not built yet; leave it out",
+    "judge": "judged answers are not built yet; leave it out",
+}
 PolicyOf = Callable[[Mapping[str, Any], Mapping[str, str]], Policy]
 
 
@@ -64,8 +68,11 @@ class Evaluations:
 
     async def admit(self, asked: Asked) -> Admitted:
         """Check gates, read and parse every suite; InvalidInput with everything that is wrong."""
-        gates.check(self._policy_of(asked.spec, {}))
-        contents = await asyncio.to_thread(self._read, asked.spec["evaluation"].get("suites", []))
+        stated = asked.spec["evaluation"]
+        wrong = [*_unbuilt(stated), *gates.violations(self._policy_of(asked.spec, {}))]
+        contents = await asyncio.to_thread(self._read, stated.get("suites", []), wrong)
+        if wrong:
+            raise InvalidInput.of(wrong)
         digests = {name: sources.digest(content) for name, content in contents.items()}
         admitted = Admitted(asked, self._policy_of(asked.spec, digests), contents)
         _parse_all(admitted)
@@ -120,9 +127,9 @@ class Evaluations:
                 tx, actor=PRODUCER, action="evaluation.published", subject=published.job.name, detail=detail
             )
 
-    def _read(self, stated: list[Mapping[str, Any]]) -> dict[str, bytes]:
+    def _read(self, stated: list[Mapping[str, Any]], wrong: list[Violation]) -> dict[str, bytes]:
+        """Bytes by name of suite; what cannot be read is added to `wrong`."""
         contents: dict[str, bytes] = {}
-        wrong: list[Violation] = []
         for index, suite in enumerate(stated):
             try:
                 contents[suite["name"]] = sources.read(suite["uri"], self._allowed)
@@ -130,8 +137,6 @@ class Evaluations:
                 if error.retryable:
                     raise
                 wrong.append(Violation(f"spec.evaluation.suites[{index}].uri", error.message))
-        if wrong:
-            raise InvalidInput.of(wrong)
         return contents
 
     async def _existing(self, admitted: Admitted) -> Job | None:
@@ -198,6 +203,11 @@ def read_items(artifacts: ArtifactStore, digest: str) -> list[dict[str, Any]]:
     """The item lines of a published evaluation, verified."""
     with artifacts.open(digest, items.ITEMS) as stored:
         return items.read_lines(stored.read())
+
+
+def _unbuilt(stated: Mapping[str, Any]) -> list[Violation]:
+    """What a spec may name and this version does not do: said, never skipped."""
+    return [Violation(f"spec.evaluation.{part}", said) for part, said in _UNBUILT.items() if part in stated]
 
 
 def _parse_all(admitted: Admitted) -> None:

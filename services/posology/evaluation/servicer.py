@@ -1,11 +1,13 @@
 """The Evaluation service: decode, delegate, encode."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 from google.protobuf import struct_pb2
 
 from posology.core.jobs import convert as jobs_convert
+from posology.core.registrar import Registrar
 from posology.core.rpc import context
 from posology.core.store import pages
 from posology.evaluation import convert
@@ -18,9 +20,10 @@ from posology.v1alpha1 import evaluation_pb2_grpc, job_pb2
 class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
     """See evaluation.proto."""
 
-    def __init__(self, evaluations: Evaluations, verdicts: Verdicts) -> None:
+    def __init__(self, evaluations: Evaluations, verdicts: Verdicts, registrar: Registrar) -> None:
         self._evaluations = evaluations
         self._verdicts = verdicts
+        self._registrar = registrar
 
     async def CreateEvaluation(self, request: pb.CreateEvaluationRequest, _: Any) -> pb.EvaluationJob:
         admitted = await self._evaluations.admit(convert.asked_from_proto(request))
@@ -59,7 +62,11 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
 
     async def IssueVerdict(self, request: pb.IssueVerdictRequest, _: Any) -> pb.Verdict:
         asked = convert.to_issue_from_proto(request, run=context.run_id.get())
-        return convert.verdict_to_proto(await self._verdicts.issue(asked, actor=context.caller.get().subject))
+        issued = await self._verdicts.issue(asked, actor=context.caller.get().subject)
+        if issued.artifact:  # again with every repetition: the first one may have ended before the catalog answered
+            manifest = await asyncio.to_thread(self._verdicts.manifest, issued)
+            await self._registrar.register(request.parent.removeprefix("namespaces/"), issued.artifact, manifest)
+        return convert.verdict_to_proto(issued)
 
     async def GetVerdict(self, request: pb.GetVerdictRequest, _: Any) -> pb.Verdict:
         return convert.verdict_to_proto(await self._verdicts.get(request.name))

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from catalogs import serving_catalog
 from service.evaluation.evaluation_service import Service, write_suites
 
 from posology.core.artifacts import ArtifactStore
@@ -24,10 +25,15 @@ async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     (tmp_path / "token").write_text("secret")
     (tmp_path / "token").chmod(0o600)
-    settings = Settings(
-        data_dir=tmp_path, allowed_source_folders=(tmp_path / "suites",), metrics_port=-1, worker_python=sys.executable
-    )
     async with AsyncExitStack() as stack:
+        catalog = await stack.enter_async_context(serving_catalog(tmp_path))
+        settings = Settings(
+            catalog_address=catalog,
+            data_dir=tmp_path,
+            allowed_source_folders=(tmp_path / "suites",),
+            metrics_port=-1,
+            worker_python=sys.executable,
+        )
         built = await app.build(settings, stack, worker="recorded_worker")
         address = await stack.enter_async_context(server.running(built))
         channel = client.channel(address, token="secret")

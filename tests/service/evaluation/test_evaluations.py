@@ -163,9 +163,12 @@ async def test_validating_reads_suites_and_changes_nothing(service: Service) -> 
 
 async def test_everything_that_is_wrong_with_a_spec_is_said_before_anything_starts(service: Service) -> None:
     gates = [{"suite": "mcq", "winRateAbove": 0.5}, {"suite": "none", "maxDrop": 0.1}]
+    judge = {"endpoint": "http://judge", "model": "m"}
     with pytest.raises(InvalidInput) as caught:
-        await service.stub.CreateEvaluation(service.request("wrong", gates=gates))
+        await service.stub.CreateEvaluation(service.request("wrong", gates=gates, judge=judge, baseline={}))
     assert [v.field for v in caught.value.violations] == [
+        "spec.evaluation.baseline",
+        "spec.evaluation.judge",
         "spec.evaluation.gates[0].winRateAbove",
         "spec.evaluation.gates[1].suite",
     ]

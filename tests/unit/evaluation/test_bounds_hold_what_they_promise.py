@@ -153,6 +153,11 @@ def test_the_detectable_rate_is_detected_four_times_in_five() -> None:
     assert power.proportion_power(200, rate, 0.8, confidence=0.95) == pytest.approx(0.8, abs=1e-6)
 
 
+@pytest.mark.parametrize(("threshold", "expected"), [(0.0, 0.0), (1.0, 1.0)])
+def test_thresholds_at_the_ends_are_detected_always_or_never(threshold: float, expected: float) -> None:
+    assert power.detectable_proportion(50, threshold, confidence=0.95) == expected
+
+
 def test_a_point_estimate_alone_would_pass_a_worse_model_as_often_as_the_design_says() -> None:
     # evidence.md: a true 82% passes "85% of 200" 16% of the time; with the lower bound it hardly ever does more.
     assert binom.sf(169, 200, 0.82) == pytest.approx(0.16, abs=0.01)

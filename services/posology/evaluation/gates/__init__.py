@@ -35,13 +35,18 @@ def built() -> str:
     )
 
 
-def check(policy: Policy, *, at: str = "spec.evaluation") -> None:
-    """Raise InvalidInput with every gate that names an unknown suite or asks for what is not built."""
+def check(policy: Policy) -> None:
+    """Raise InvalidInput with every violation."""
+    if found := violations(policy):
+        raise InvalidInput.of(found)
+
+
+def violations(policy: Policy, *, at: str = "spec.evaluation") -> list[Violation]:
+    """Every gate that names an unknown suite or asks for what is not built, and every suite named twice."""
     found = [v for i, gate in enumerate(policy.gates) for v in _violations(policy, gate, f"{at}.gates[{i}]")]
     names = [suite.name for suite in policy.suites]
     found += [Violation(f"{at}.suites[{i}].name", f"{n} is taken") for i, n in enumerate(names) if n in names[:i]]
-    if found:
-        raise InvalidInput.of(found)
+    return found
 
 
 def decide(policy: Policy, evidence: Evidence) -> tuple[GateResult, ...]:

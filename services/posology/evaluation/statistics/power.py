@@ -37,6 +37,8 @@ def detectable_proportion(n: int, threshold: float, *, confidence: float, power:
     def short(true: float) -> float:
         return proportion_power(n, true, threshold, confidence=confidence) - power
 
+    if short(threshold) >= 0:
+        return threshold
     return 1.0 if short(1.0) <= 0 else float(brentq(short, threshold, 1.0))
 
 
