@@ -3,17 +3,15 @@
 from __future__ import annotations  # the AsyncStub names exist for type checkers only
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from catalogs import serving_catalog
 
-from posology.catalog import app
-from posology.catalog.settings import Settings
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import InvalidInput, NotFound
-from posology.core.rpc import client, server
-from posology.core.rpc.auth import read_token
+from posology.core.rpc import client
+from posology.core.rpc.auth import ensure_token
 from posology.v1alpha1 import catalog_pb2 as pb
 from posology.v1alpha1 import catalog_pb2_grpc
 
@@ -21,16 +19,12 @@ PARENT = "namespaces/default"
 
 
 @pytest.fixture
-async def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[catalog_pb2_grpc.CatalogAsyncStub]:
-    monkeypatch.setenv("POSOLOGY_DATA_DIR", str(tmp_path))
-    (tmp_path / "token").write_text("secret-token-of-this-test")
-    settings = Settings()
-    async with AsyncExitStack() as stack:
-        built = await app.build(stack)
-        runner = server.Server(name="catalog", settings=settings, add=built.add, service_names=built.service_names)
-        address = await stack.enter_async_context(server.running(runner))
-        token = read_token(settings.token_file)
-        channel = await stack.enter_async_context(client.channel(address, token=token, service="catalog"))
+async def catalog(tmp_path: Path) -> AsyncIterator[catalog_pb2_grpc.CatalogAsyncStub]:
+    token = ensure_token(tmp_path / "token")
+    async with (
+        serving_catalog(tmp_path) as address,
+        client.channel(address, token=token, service="catalog") as channel,
+    ):
         yield catalog_pb2_grpc.CatalogStub(channel)
 
 
@@ -52,10 +46,10 @@ async def test_lineage_is_walked_both_ways(catalog: catalog_pb2_grpc.CatalogAsyn
     base = await register(catalog, publish(tmp_path, "base", "base-model"))
     adapter = await register(catalog, publish(tmp_path, "adapter", "adapter", data.digest, base.digest))
     model = await register(catalog, publish(tmp_path, "model", "model", adapter.digest, base.digest))
-    up = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=model.name, direction="ANCESTORS"))
+    up = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=model.name, direction=pb.TraceArtifactRequest.ANCESTORS))
     assert next(a.kind for a in up.artifacts) == "model"
     assert {a.digest for a in up.artifacts} == {model.digest, adapter.digest, base.digest, data.digest}
-    down = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=data.name, direction="DESCENDANTS"))
+    down = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=data.name, direction=pb.TraceArtifactRequest.DESCENDANTS))
     assert [a.kind for a in down.artifacts] == ["dataset", "adapter", "model"]
 
 

@@ -8,7 +8,6 @@ import grpc.aio
 
 from posology.catalog.servicer import CatalogServicer
 from posology.catalog.settings import Settings
-from posology.core import settings as environment
 from posology.core.artifacts import ArtifactStore
 from posology.core.store import Database
 from posology.v1alpha1 import catalog_pb2, catalog_pb2_grpc
@@ -24,9 +23,8 @@ class Catalog:
     service_names: tuple[str, ...] = (NAME,)
 
 
-async def build(stack: AsyncExitStack) -> Catalog:
+async def build(settings: Settings, stack: AsyncExitStack) -> Catalog:
     """The catalog over its own database and the candidates' store; what must be closed goes on `stack`."""
-    settings = environment.load(Settings)
     db = Database(settings.database_url, schema=settings.service)
     stack.push_async_callback(db.close)
     await db.migrate("posology.core.audit", "posology.catalog")

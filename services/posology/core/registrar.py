@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.struct_pb2 import Struct
 
+from posology.core.artifacts import Manifest
 from posology.core.jobs.publishing import Published
 from posology.v1alpha1 import catalog_pb2 as pb
 
@@ -19,13 +20,16 @@ class Registrar:
     def __init__(self, catalog: CatalogAsyncStub) -> None:
         self._catalog = catalog
 
-    async def register(self, published: Published) -> None:
-        """In the namespace of the job that made it. Unavailable while the catalog is away: call again then."""
-        manifest, namespace = published.manifest, published.job.name.split("/")[1]
+    async def register_published(self, published: Published) -> None:
+        """What a job published, in the job's namespace."""
+        await self.register(published.job.name.split("/")[1], published.digest, published.manifest)
+
+    async def register(self, namespace: str, digest: str, manifest: Manifest) -> None:
+        """Raises Unavailable while the catalog is away: call again then."""
         parameters = Struct()
         parameters.update(dict(manifest.parameters))
         artifact = pb.Artifact(
-            digest=published.digest,
+            digest=digest,
             kind=manifest.kind,
             size_bytes=manifest.size,
             parents=manifest.parents,

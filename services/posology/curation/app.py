@@ -7,15 +7,15 @@ import grpc.aio
 from posology.core import settings as environment
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command, Resources
-from posology.core.jobs.jobs import SERVICE_NAME, Published
+from posology.core.jobs.jobs import SERVICE_NAME
 from posology.core.jobs.settings import local_jobs
+from posology.core.registrar import Registrar
 from posology.core.rpc import server
 from posology.core.rpc.client import connect
 from posology.core.signing import Signer
 from posology.core.store import Database
 from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2, curation_pb2_grpc
 
-from .registration import Registrar
 from .reviews import Reviews
 from .servicer import DATASET, PREFERENCES, CurationServicer
 from .settings import CurationSettings
@@ -33,10 +33,7 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
     channel = await stack.enter_async_context(connect(settings, "catalog"))
     registrar = Registrar(catalog_pb2_grpc.CatalogStub(channel))
 
-    async def registered(published: Published) -> None:
-        await registrar.register(_namespace(published.job.name), published.digest, published.manifest)
-
-    jobs = local_jobs(settings, db, commands=_commands(settings), on_published=registered)
+    jobs = local_jobs(settings, db, commands=_commands(settings), on_published=registrar.register_published)
     signer = Signer.load_or_create(settings.keys_dir / f"{settings.service}.key")
     reviews = Reviews(db, artifacts, signer, registrar)
     servicer = CurationServicer(jobs, reviews, settings.limits)
@@ -62,10 +59,6 @@ def _commands(settings: CurationSettings) -> dict[str, Command]:
     resources = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
     command = Command(WORKER, resources=resources, environment=settings.environment | {"HF_HUB_OFFLINE": "1"})
     return {DATASET: command, PREFERENCES: command}
-
-
-def _namespace(name: str) -> str:
-    return name.split("/")[1]
 
 
 async def serve() -> None:

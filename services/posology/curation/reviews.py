@@ -9,13 +9,13 @@ from datetime import datetime
 from posology.core import audit
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import FailedPrecondition, InvalidInput, PosologyError, Violation
+from posology.core.registrar import Registrar
 from posology.core.rpc import context
 from posology.core.signing import Signer
 from posology.core.store import Database, Transaction, now
 
 from . import bound, records, reviewed
 from .candidates import draw
-from .registration import Registrar
 from .reviewing import Item, Policy, Rating, Review, ReviewState, disputed, settled
 from .subject import draw_items
 from .summary import Summary, passed, summarize

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 import grpc.aio
 
 from posology.catalog import app as catalog
+from posology.catalog.settings import Settings as CatalogSettings
 from posology.core import settings as environment
 from posology.core.rpc import server
 from posology.core.store import Database
@@ -34,7 +35,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         concurrency=settings.concurrency,
     )
     waker = Waker(db, found, reconciler, settings.review_poll_seconds)
-    beside = await catalog.build(stack)
+    beside = await catalog.build(environment.load(CatalogSettings), stack)
 
     def add(grpc_server: grpc.aio.Server) -> None:
         orchestrator_pb2_grpc.add_OrchestratorServicer_to_server(

@@ -84,7 +84,7 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
 
         async def attested(published: Published) -> None:
             await provenance.sign(published)
-            await registrar.register(published)
+            await registrar.register_published(published)
 
         jobs = local_jobs(settings, db, commands=commands(settings), on_published=attested)
         stores = [ArtifactStore(url) for url in (settings.candidates_url, settings.released_url)]

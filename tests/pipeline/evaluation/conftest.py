@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from catalogs import serving_catalog
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.rpc import client, server
@@ -72,14 +73,16 @@ async def service(tmp_path: Path) -> AsyncIterator[RealService]:
     suites.mkdir()
     (tmp_path / "token").write_text("secret")
     (tmp_path / "token").chmod(0o600)
-    settings = Settings(
-        data_dir=tmp_path,
-        allowed_source_folders=(suites,),
-        metrics_port=-1,
-        worker_python=_python("POSOLOGY_WORKER_PYTHON", "worker"),
-        engine_python=_python("POSOLOGY_ENGINE_PYTHON", "engine-cpu"),
-    )
     async with AsyncExitStack() as stack:
+        catalog = await stack.enter_async_context(serving_catalog(tmp_path))
+        settings = Settings(
+            catalog_address=catalog,
+            data_dir=tmp_path,
+            allowed_source_folders=(suites,),
+            metrics_port=-1,
+            worker_python=_python("POSOLOGY_WORKER_PYTHON", "worker"),
+            engine_python=_python("POSOLOGY_ENGINE_PYTHON", "engine-cpu"),
+        )
         built = await app.build(settings, stack)
         address = await stack.enter_async_context(server.running(built))
         channel = client.channel(address, token="secret")

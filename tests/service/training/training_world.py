@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posology.catalog import app as catalog_app
-from posology.catalog.settings import Settings as CatalogSettings
+from catalogs import serving_catalog
+
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.convert import shown_state
 from posology.core.jobs.domain import State
@@ -60,7 +60,7 @@ async def world(root: Path, **settings: Any) -> AsyncIterator[World]:
     token.write_text("secret-token-of-this-test")
     common: dict[str, Any] = {"data_dir": root, "token_file": token, "metrics_port": -1, "drain_seconds": 2}
     async with AsyncExitStack() as stack:
-        catalog = await stack.enter_async_context(serving_catalog(CatalogSettings(**common)))
+        catalog = await stack.enter_async_context(serving_catalog(root))
         found = TrainingSettings(**common, catalog_address=catalog, worker_python=WORKER_PYTHON, **settings)
         composed = await stack.enter_async_context(app.compose(found))
         training = await stack.enter_async_context(server.running(composed.server()))
@@ -74,19 +74,6 @@ async def world(root: Path, **settings: Any) -> AsyncIterator[World]:
             catalog_pb2_grpc.CatalogStub(stubs[1]),
             ArtifactStore(found.candidates_url),
         )
-
-
-@asynccontextmanager
-async def serving_catalog(settings: CatalogSettings) -> AsyncIterator[str]:
-    """The catalog's address."""
-    async with AsyncExitStack() as stack:
-        os.environ["POSOLOGY_DATA_DIR"] = str(settings.data_dir)
-        try:
-            built = await catalog_app.build(stack)
-        finally:
-            del os.environ["POSOLOGY_DATA_DIR"]
-        runner = server.Server(name="catalog", settings=settings, add=built.add, service_names=built.service_names)
-        yield await stack.enter_async_context(server.running(runner))
 
 
 def write_model(folder: Path, *, hidden: int = 64, layers: int = 2, template: bool = True) -> Path:
