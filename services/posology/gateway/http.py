@@ -132,10 +132,17 @@ class Door:
         async def guarded(request: Request) -> Response:
             response = await _spoken(handle, request)
             path = request.scope["route"].path
+            log.info("answered", extra={"path": path, "status": response.status_code, **_answer_of(response)})
             metrics.REQUESTS.labels(path, str(response.status_code)).inc()
             return response
 
         return guarded
+
+
+def _answer_of(response: Response) -> dict[str, str]:
+    """The answer's name, for the log; a stream has only begun at that moment."""
+    name = response.headers.get("x-posology-answer")
+    return {"answer": name} if name else {}
 
 
 async def _spoken(handle: Callable[[Request], Awaitable[Response]], request: Request) -> Response:

@@ -19,6 +19,10 @@ PATHS: Mapping[AnswerKind, str] = {
 }
 
 
+_NOT_TAKEN = (401, 403, 404, 502, 503)
+"""The agent drains, or is not the one that the routes speak of: nothing that a client could mend."""
+
+
 class _TryAnother(Exception):
     """This engine took nothing of the request, so another one may have it."""
 
@@ -123,7 +127,7 @@ class Upstream:
             response = await self._client.send(request, stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.RemoteProtocolError, httpx.ReadError) as error:
             raise _TryAnother from error
-        if response.status_code in (502, 503):
+        if response.status_code in _NOT_TAKEN:
             await response.aclose()
             raise _TryAnother
         return response

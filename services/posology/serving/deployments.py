@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
+
 from posology.core import audit
-from posology.core.errors import AlreadyExists, FailedPrecondition
-from posology.core.store import Database, Transaction, now
+from posology.core.errors import AlreadyExists, Conflict, FailedPrecondition
+from posology.core.store import Database, Transaction, is_duplicate, now
 from posology.serving import ledger
 from posology.serving.changes import Changes
 from posology.serving.domain import Asked, Deployment, Goal, State
@@ -37,7 +39,7 @@ class Deployments:
         async with self._db.begin() as tx:
             if (known := await self._known(tx, asked)) is not None:
                 return known
-            await ledger.add(tx, draft, request_id=asked.request_id)
+            await _add(tx, draft, asked)
             await audit.append(tx, actor=actor, action="CreateDeployment", subject=draft.name, detail=_released(draft))
         self._changes.ask()
         return draft
@@ -139,6 +141,16 @@ class Deployments:
     ) -> None:
         await ledger.save(tx, deployment)
         await audit.append(tx, actor=actor, action=action, subject=deployment.name, detail=detail or {})
+
+
+async def _add(tx: Transaction, draft: Deployment, asked: Asked) -> None:
+    """Conflict when another process added the same name in this very moment."""
+    try:
+        await ledger.add(tx, draft, request_id=asked.request_id)
+    except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
+        raise Conflict(f"{draft.name} is being created by somebody else; ask again") from error
 
 
 async def _earlier(tx: Transaction, leaving: Deployment) -> Deployment:

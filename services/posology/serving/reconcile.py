@@ -161,6 +161,7 @@ def _keep_up(deployment: Deployment, replicas: Sequence[Replica], now: datetime,
     have = {r.id: r for r in replicas}
     for identity in wanted:
         replica = have.get(identity) or Replica(identity, deployment.name)
+        replica = replace(replica, stop_at=None)  # set where somebody rolled back to it while it drained
         if replica.state is ReplicaState.WAITING and (replica.start_at is None or replica.start_at <= now):
             replica = replace(replica, state=ReplicaState.FETCHING, reason="the agent starts", launched_at=now)
             outcome.start.append(identity)

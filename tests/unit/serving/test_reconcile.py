@@ -173,6 +173,13 @@ def test_a_rolled_back_deployment_takes_over_only_when_it_is_ready() -> None:
     assert [(d.state, d.traffic) for d in state] == [(State.DRAINING, 0), (State.READY, 100)]
 
 
+def test_who_is_rolled_back_to_while_it_drains_stays() -> None:
+    back = deployment("back", state=State.PENDING, promoted=True, ready_at=NOW)
+    draining = replace(ready(back), stop_at=NOW)
+    outcome = look([back], [draining], {"n.back.0": seen_ready()}, at=5)
+    assert (outcome.stop, outcome.replicas[0].stop_at) == ([], None)
+
+
 def test_model_names_and_namespaces_do_not_meet() -> None:
     one = deployment("one", age=10, state=State.READY, traffic=100, ready_at=NOW)
     two = deployment("two", state=State.STARTING, plan=Plan("other"))
