@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from servers import Postgres
 from service.gateway.gateway_world import DATASET, MODEL, VERDICT, World, said, world
 
 from posology.core.errors import NotFound
@@ -114,6 +115,15 @@ async def test_answers_are_listed_newest_first_in_pages(gateway: World) -> None:
     assert [a.name for a in (*page.answers, *rest.answers)] == names[::-1]
     none = pb.ListAnswersRequest(parent="namespaces/default", model="sha256:" + "0" * 64)
     assert not (await gateway.rpc.ListAnswers(none)).answers
+
+
+async def test_answers_live_in_postgresql_too(tmp_path: Path, postgres: Postgres) -> None:
+    async with world(tmp_path, database_url=postgres.url()) as gateway:
+        await asyncio.gather(*(gateway.stream() for _ in range(5)), *(gateway.chat() for _ in range(5)))
+        found = await gateway.answers()
+        assert [a.state for a in found] == [pb.Answer.COMPLETE] * 10
+        page = await gateway.rpc.ListAnswers(pb.ListAnswersRequest(parent="namespaces/default", page_size=3))
+        assert page.answers[0].name == found[0].name
 
 
 async def test_an_unknown_answer_says_where_ids_are(gateway: World) -> None:

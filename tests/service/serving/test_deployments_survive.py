@@ -3,12 +3,16 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import httpx
 import pytest
+from servers import Postgres
 from service.serving.serving_world import PROMPT, Installation, Service, ask, serving
+from vllm_protocol import Protocol, weights_digest
 
 from posology.core import audit, errors
+from posology.core import http as core_http
 from posology.core.store import Database
 from posology.v1alpha1 import serving_pb2 as pb
 
@@ -154,6 +158,35 @@ async def test_a_deleted_deployment_drains_and_goes(installation: Installation, 
     assert service.agents() == {}
     with pytest.raises(errors.NotFound):
         await service.get("unknown")
+
+
+async def test_an_engine_beside_the_agent_serves_too(installation: Installation, tmp_path: Path) -> None:
+    model = installation.weights()
+    installation.verdict(model)
+    beside = Protocol(weights_digest(tmp_path / "models" / "one"), name="labels")
+    async with (
+        core_http.serving(beside.app(), "127.0.0.1:0") as engine,
+        serving(installation, engine_url=engine.url) as service,
+    ):
+        await service.create(model)
+        await service.until("READY")
+        assert (await ask((await service.routes()).routes[0])).status_code == 200
+        beside.healthy = False
+        await service.until("DEGRADED")
+        beside.healthy = True
+        await service.until("READY")
+
+
+async def test_deployments_live_in_postgresql_too(installation: Installation, postgres: Postgres) -> None:
+    model = installation.weights()
+    installation.verdict(model)
+    async with serving(installation, database_url=postgres.url()) as service:
+        await service.create(model)
+        await service.until("READY")
+        await service.kill()
+        await service.restart()
+        await service.rpc.DeleteDeployment(pb.DeleteDeploymentRequest(name="namespaces/default/deployments/first"))
+        await service.until("STOPPED")
 
 
 async def test_every_change_is_in_the_audit(installation: Installation) -> None:
