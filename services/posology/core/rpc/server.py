@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
+import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -246,7 +247,7 @@ def _signals() -> "asyncio.Queue[int]":
 def launch(serve: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
     """`main()` of every service: run, and end with one line and exit code 2 when the environment is wrong."""
     try:
-        asyncio.run(serve())
+        uvloop.run(serve())
     except PosologyError as error:
         sys.stderr.write(f"{error.message}\n")
         sys.exit(2)
