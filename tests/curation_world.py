@@ -156,7 +156,7 @@ async def serve(root: Path, monkeypatch: pytest.MonkeyPatch, stack: AsyncExitSta
     (root / "data").mkdir(exist_ok=True)
     (root / "data" / "token").write_text("secret-token-of-this-test")
     settings = load(CatalogSettings)
-    catalog = await catalog_app.build(stack)
+    catalog = await catalog_app.build(settings, stack)
     runner = server.Server(name="catalog", settings=settings, add=catalog.add, service_names=catalog.service_names)
     catalog_address = await stack.enter_async_context(server.running(runner))
     monkeypatch.setenv("POSOLOGY_CATALOG_ADDRESS", catalog_address)

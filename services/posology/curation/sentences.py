@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from . import codes
 from .domain import Section
-from .text import sentences
+from .text import sentences, without_references
 
 _NOT_PROSE = re.compile(
     r"https?:|www\.|@|\b1-8\d\d|\bTable \d|\bFigure \d|\|\s|NDC|\bRx\b|[Mm]ed[Gg]uide|\bfda\b|FDA-1088|MedWatch|_{3,}|\.{3,}|"
@@ -32,7 +32,7 @@ _SUBHEADINGS = re.compile(
 def usable_sentences(section: Section) -> tuple[str, ...]:
     """Sentences fit to be shown: no headings, tables, addresses or fragments; in order, without repeats."""
     found = (_trimmed(sentence, section) for sentence in sentences(section.text))
-    return tuple(dict.fromkeys(s for s in found if _is_prose(s)))
+    return tuple(dict.fromkeys(s for s in found if _is_prose(without_references(s))))
 
 
 def _trimmed(sentence: str, section: Section) -> str:

@@ -164,7 +164,7 @@ PATTERNS = (
     ),
     _pattern(
         "storage",
-        r"(?:^|[a-z,] )(?:[Ss]tore|should be stored|must be stored) (?:[a-z]{1,12} ){0,4}?(?P<answer>(?:at|between|below|under|in|refrigerated|upright|above|out of) [^.;()]{3,90}?)(?:[.;(]|$)",
+        r"(?:^|[a-z,] )(?:[Ss]tore|should be stored|must be stored) (?:[A-Za-z]{1,24} ){0,4}?(?P<answer>(?:at|between|below|under|in|refrigerated|upright|above|out of) [^.;()]{3,90}?)(?:[.;(]|$)",
         "How should {drug} be stored?",
         "Under which conditions is {drug} kept?",
         "Where and how is {drug} kept?",
