@@ -1,0 +1,161 @@
+"""Messages of the services -> the plain values of a report."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from posology.cli import show
+from posology.cli.report.domain import Accuracy, Behind, Gate, Point, Review, Rung, Stage
+from posology.client import envelopes
+from posology.v1alpha1 import catalog_pb2, curation_pb2, job_pb2
+from posology.v1alpha1.evaluation_pb2 import GateResult, Verdict
+from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
+from posology.v1alpha1.orchestrator_pb2 import Stage as StageMessage
+
+
+def stage(found: StageMessage) -> Stage:
+    """A row of the stage table."""
+    return Stage(
+        name=found.stage,
+        state=show.state(found),
+        reason=found.reason,
+        seconds=show.seconds(found),
+        attempts=found.attempt,
+        reused=found.reused,
+        artifact=found.artifact,
+        resource=found.resource,
+    )
+
+
+def gate(found: GateResult) -> Gate:
+    """A gate; the limit is what its details say, or the margin where the estimate is no difference."""
+    details = plain(found.details)
+    paired = "base" in details and "tuned" in details
+    limit = details.get("limit", None if paired else found.margin)
+    return Gate(
+        suite=found.suite,
+        metric=found.metric,
+        outcome=Verdict.Outcome.Name(found.outcome),
+        n=found.n,
+        estimate=found.estimate,
+        low=found.low,
+        high=found.high,
+        limit=limit,
+        margin=found.margin,
+        method=found.method,
+        confidence=found.confidence,
+        detectable=found.minimum_detectable_effect,
+        sufficient=found.sufficient_n,
+        explanation=found.explanation,
+        details=details,
+    )
+
+
+def accuracies(suites: Mapping[str, Any]) -> Iterator[Accuracy]:
+    """Base and tuned of every multiple-choice suite, from an evaluation's summary."""
+    for suite, models in sorted(suites.items()):
+        for model in ("base", "tuned"):
+            one = models.get(model, {})
+            if "accuracy" in one:
+                yield Accuracy(suite, model, one["accuracy"], one["low"], one["high"], int(one["n"]))
+
+
+def classes(suites: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts of answers by class, of suites that are no multiple choice."""
+    return {name: models for name, models in suites.items() if "accuracy" not in models.get("tuned", {})}
+
+
+def rung(found: Mapping[str, Any]) -> Rung:
+    """A rung of the ladder."""
+    return Rung(
+        found["name"], int(found["tokens"]), found.get("agreement"), found.get("mean_kl"), found.get("max_difference")
+    )
+
+
+def review(stage_name: str, found: curation_pb2.Review) -> Review:
+    """A review with its bound."""
+    total = found.summary
+    agreed = total.agreement if total.HasField("agreement") else None
+    return Review(
+        stage=stage_name,
+        state=curation_pb2.Review.State.Name(found.state),
+        planned=total.planned,
+        rated=total.rated,
+        errors=total.errors,
+        bound=total.upper_bound if total.HasField("upper_bound") else None,
+        limit=found.policy.max_error_rate,
+        confidence=found.policy.confidence,
+        allowed_errors=total.allowed_errors,
+        sufficient=total.sufficient_sample,
+        chance_to_pass=total.chance_to_pass,
+        reviewers=found.policy.reviewers,
+        kinds=tuple(total.reviewer_kinds),
+        agreement={"items": agreed.items, "raw": agreed.raw, "kappa": agreed.kappa, "ac1": agreed.ac1}
+        if agreed
+        else None,
+    )
+
+
+def behind(found: catalog_pb2.Artifact) -> Behind:
+    """An artifact of the lineage."""
+    return Behind(
+        found.digest, found.kind, found.size_bytes, found.producer, tuple(found.parents), found.quarantine_reason
+    )
+
+
+def curve(events: Iterable[job_pb2.JobEvent]) -> tuple[Point, ...]:
+    """What was measured, by step; an attempt that went on from a checkpoint replaces what it repeats."""
+    steps: dict[int, dict[str, float]] = {}
+    for event in events:
+        if event.WhichOneof("event") == "metric":
+            steps.setdefault(event.metric.step, {}).update(event.metric.values)
+    return tuple(Point(step, values) for step, values in sorted(steps.items()))
+
+
+def artifact(run: FineTuneRun, *names: str) -> str:
+    """The artifact of the first of these stages that has one."""
+    by_name = {found.stage: found.artifact for found in run.stages}
+    return next((digest for name in names if (digest := by_name.get(name, ""))), "")
+
+
+def resource(run: FineTuneRun, name: str) -> str:
+    """The resource of a stage, if it has one."""
+    return next((found.resource for found in run.stages if found.stage == name), "")
+
+
+def lasted(run: FineTuneRun) -> float:
+    """Seconds from admission to the end, or to now."""
+    if not run.HasField("create_time"):
+        return 0.0
+    end = run.end_time.ToDatetime(UTC) if run.HasField("end_time") else datetime.now(UTC)
+    return (end - run.create_time.ToDatetime(UTC)).total_seconds()
+
+
+def when(value: Timestamp) -> str:
+    """`2026-01-31 12:00:00 UTC`."""
+    return shown(value.ToDatetime(UTC))
+
+
+def shown(value: datetime) -> str:
+    """`2026-01-31 12:00:00 UTC`."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def plain(message: Message) -> dict[str, Any]:
+    """A struct as JSON."""
+    found: dict[str, Any] = json_format.MessageToDict(message)
+    return found
+
+
+def statement_line(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """What a statement is about, in a few values."""
+    found = envelopes.payload(envelope)
+    return {
+        "type": found["predicateType"],
+        "subjects": envelopes.subjects(found),
+        "signedBy": envelopes.signers(envelope),
+    }

@@ -1,0 +1,108 @@
+"""A report as one HTML file: no links to anything outside, readable on paper and in dark mode."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from posology.cli import show
+from posology.cli.report import figures, intervals
+from posology.cli.report.domain import STAND_IN, Accuracy, Gate, Report
+
+TONES = {"PASS": "good", "FAIL": "bad", "INVALID": "bad", "INSUFFICIENT_EVIDENCE": "bad"}
+STATE_TONES = {"SUCCEEDED": "good", "PASSED": "good", "FAILED": "bad", "CANCELLED": "open", "RUNNING": "open"}
+
+
+def render(report: Report) -> str:
+    """The page."""
+    template = _environment().get_template("report.html.jinja")
+    return template.render(
+        report=report,
+        stand_in=STAND_IN,
+        gates=[gate for gate in report.gates if gate.suite != "parity"],
+        parity_gates=[gate for gate in report.gates if gate.suite == "parity"],
+        models=paired_accuracies(report.accuracies),
+        spec=yaml.safe_dump(dict(report.spec), sort_keys=False, allow_unicode=True, width=100),
+    )
+
+
+def gate_plot(gate: Gate) -> Markup:
+    """The gate's interval and its limit; nothing for a gate that could not be worked out."""
+    if gate.n == 0 or gate.outcome == "INVALID":
+        return Markup("")
+    draw = intervals.difference if gate.paired else intervals.share
+    return draw(gate.low, gate.estimate, gate.high, limit=gate.limit, tone=TONES[gate.outcome])
+
+
+def paired_accuracies(found: tuple[Accuracy, ...]) -> list[tuple[str, list[Accuracy], Markup]]:
+    """By suite: its models, and both intervals on one axis."""
+    suites = dict.fromkeys(one.suite for one in found)
+    by_suite = {suite: [one for one in found if one.suite == suite] for suite in suites}
+    return [
+        (suite, models, intervals.pair([intervals.Bar(m.low, m.accuracy, m.high, m.model) for m in models]))
+        for suite, models in by_suite.items()
+    ]
+
+
+def percent(value: float, *, signed: bool = False) -> str:
+    """`83.3%`, or `+12.5%` for a difference."""
+    return f"{value:+.1%}" if signed else f"{value:.1%}"
+
+
+def number(value: float | int | None) -> str:
+    """Four significant digits; a dash for nothing."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def size(value: int) -> str:
+    """`6.1 KiB`."""
+    for unit, divisor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if value >= divisor:
+            return f"{value / divisor:.1f} {unit}"
+    return f"{value} B"
+
+
+def last(name: str) -> str:
+    """The last part of a resource's name."""
+    return name.rsplit("/", 1)[-1]
+
+
+def short(digest: str) -> str:
+    """A digest that fits in a line; the whole one is in the lineage."""
+    return digest[:19] + "…" if digest else ""
+
+
+def settings(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Nested settings as `filters.min_words`, one a line."""
+    found: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        nested = settings(value) if isinstance(value, Mapping) else None
+        found += [(f"{key}.{name}", inner) for name, inner in nested] if nested else [(key, value)]
+    return found
+
+
+def _environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("posology.cli.report", "."), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    found.filters |= {
+        "percent": percent,
+        "number": number,
+        "size": size,
+        "last": last,
+        "short": short,
+        "duration": show.duration,
+        "settings": settings,
+    }
+    found.globals |= {
+        "curves": figures.curves,
+        "gate_plot": gate_plot,
+        "tones": TONES,
+        "state_tones": STATE_TONES,
+    }
+    return found
