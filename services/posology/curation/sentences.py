@@ -59,7 +59,7 @@ def _is_prose(sentence: str) -> bool:
         and sentence.count("(") == sentence.count(")")
         and sentence.count("[") == sentence.count("]")
         and not _NOT_PROSE.search(sentence)
-        and sum(word.isupper() and len(word) > 3 for word in words) <= len(words) / 4
+        and sum(word.isupper() and word.isalpha() and len(word) > 3 for word in words) <= len(words) / 4
         and not _two_headings(words)
     )
 
