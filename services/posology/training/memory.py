@@ -15,16 +15,17 @@ NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes by purpose."""
+    """Bytes by purpose; `weights` are the model's own, trained or frozen."""
 
     weights: int
+    adapter: int
     gradients: int
     optimizer: int
     activations: int
 
     @property
     def total(self) -> int:
-        return self.weights + self.gradients + self.optimizer + self.activations
+        return self.weights + self.adapter + self.gradients + self.optimizer + self.activations
 
 
 def estimate(
@@ -41,7 +42,8 @@ def estimate(
     trained = shape.parameters if method is Method.FULL else lora_parameters(shape, lora)
     size = 2 if method is Method.QLORA else 4  # of a trained weight: QLoRA adapters are bf16, all else fp32
     return Memory(
-        weights=_frozen(shape, method, bf16=bf16) + trained * size,
+        weights=_weights(shape, method, bf16=bf16),
+        adapter=0 if method is Method.FULL else trained * size,
         gradients=trained * size,
         optimizer=2 * trained * size,  # AdamW keeps two moments in the dtype of the weight
         activations=_activations(
@@ -50,9 +52,9 @@ def estimate(
     )
 
 
-def _frozen(shape: ModelShape, method: Method, *, bf16: bool) -> int:
+def _weights(shape: ModelShape, method: Method, *, bf16: bool) -> int:
     if method is Method.FULL:
-        return 0
+        return 4 * shape.parameters
     if method is Method.QLORA:
         return int(shape.linear_parameters * NF4_BYTES) + 2 * (shape.parameters - shape.linear_parameters)
     return shape.parameters * (2 if bf16 else 4)

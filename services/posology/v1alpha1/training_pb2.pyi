@@ -344,9 +344,11 @@ class DpoConfig(_message.Message):
     batch_size: _builtins.int
     """Pairs in one optimizer step; default 8."""
     rank: _builtins.int
-    """Rank of the adapter; default 16."""
+    """Rank of the fresh adapter that is put on a model which SFT trained whole; default 16. After LORA or QLORA the adapter of
+    SFT is continued, with its own rank, scale and modules.
+    """
     alpha: _builtins.int
-    """Scale of the adapter; default 32."""
+    """Scale of that fresh adapter; default 32."""
     max_length: _builtins.int
     """Tokens in one row; default 1024."""
     held_out: _builtins.float
@@ -357,7 +359,7 @@ class DpoConfig(_message.Message):
     """Optimizer steps between checkpoints; default 50."""
     @_builtins.property
     def target_modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Modules that get an adapter, or the one word `all-linear`; default q_proj, k_proj, v_proj, o_proj."""
+        """Modules that get that fresh adapter, or the one word `all-linear`; default q_proj, k_proj, v_proj, o_proj."""
 
     def __init__(
         self,

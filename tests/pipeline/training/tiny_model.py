@@ -20,7 +20,17 @@ TEMPLATES = {
 }
 
 
-def build(folder: Path, *, template: str = "good", hidden: int = 64, seed: int = 0) -> None:
+def build(
+    folder: Path,
+    *,
+    template: str = "good",
+    hidden: int = 64,
+    layers: int = 2,
+    heads: int = 2,
+    intermediate: int = 128,
+    vocabulary: int = 320,
+    seed: int = 0,
+) -> None:
     """A model of about 0.1M parameters whose answers are noise, but whose format is a real one."""
     torch.manual_seed(seed)
     tokenizer = _tokenizer()
@@ -28,11 +38,11 @@ def build(folder: Path, *, template: str = "good", hidden: int = 64, seed: int =
     tokenizer.save_pretrained(folder)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(tokenizer),
+            vocab_size=max(vocabulary, len(tokenizer)),
             hidden_size=hidden,
-            intermediate_size=2 * hidden,
-            num_hidden_layers=2,
-            num_attention_heads=2,
+            intermediate_size=intermediate,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
             num_key_value_heads=1,
             max_position_embeddings=512,
             bos_token_id=None,

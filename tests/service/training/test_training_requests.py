@@ -50,7 +50,7 @@ async def test_a_plan_for_llama_8b_from_its_config_alone_takes_under_a_second(wo
     assert plan.sft_steps == 1875
     assert list(plan.warnings) == []
     assert "2e-4" in " ".join(plan.advice)
-    parts = ("weights", "gradients", "optimizer", "activations")
+    parts = ("weights", "adapter", "gradients", "optimizer", "activations")
     assert plan.memory_mib["total"] == pytest.approx(sum(plan.memory_mib[part] for part in parts))
 
 
