@@ -41,7 +41,7 @@ def _parse(source: Source, file: Found, limits: Limits, corpus: Corpus) -> list[
     except Unreadable as error:
         corpus.drops.append(Drop("source", "unreadable", f"{file.name} {error}", file.name))
         return []
-    corpus.files[file.name] = digest
+    corpus.files[file.name if file.name not in corpus.files else f"{source.format}:{file.name}"] = digest
     return parsed
 
 

@@ -10,7 +10,7 @@ from .text import sentences, without_references
 
 _NOT_PROSE = re.compile(
     r"https?:|www\.|@|\b1-8\d\d|\bTable \d|\bFigure \d|\|\s|NDC|\bRx\b|[Mm]ed[Gg]uide|\bfda\b|FDA-1088|MedWatch|_{3,}|\.{3,}|"
-    r"\bRevised\b|\bLOT\b|\bEXP\b|©|™|\[\s*see|\bTo report\b|\bN\s?=\s?\d|\bn\s?=\s?\d",
+    r"\bRevised\b|\bLOT\b|\bEXP\b|©|™|\bTo report\b|[a-z]\.[A-Z][a-z]|\b\d{1,2}\.\d{1,2}\s+[A-Z][A-Za-z]|\bN\s?=\s?\d|\bn\s?=\s?\d",
 )
 _GLUED_HEADING = re.compile(r"^(?:(?:[A-Z][A-Z&/,()-]+|AND|OF|IN|FOR)\s+)+(?=(?:The |In |[A-Z][a-z]+ ))")
 _LEANS_BACK = re.compile(
@@ -20,12 +20,73 @@ _LEANS_BACK = re.compile(
 )
 
 
-_SUBHEADINGS = re.compile(
-    r"^(?:(?:Absorption|Distribution|Elimination|Metabolism|Excretion|Dosage|Hypersensitivity|General|Adults?|Pediatrics?|Risk Summary|"
-    r"Clinical Considerations|Data|Human Data|Animal Data|Effect of Food|Food Effect|Specific Populations|Prevention or Management|"
-    r"Clinical Impact|Clinical Comment|Mechanism|Administration|Overview|Storage|Pharmacokinetics|Pharmacodynamics|Intervention|"
-    r"Carcinogenesis|Mutagenesis|Impairment of Fertility|Absorption and Distribution|Hepatotoxicity|Hypotension)[ :—-]+)+(?=[A-Z])"
+_STARTERS = frozenset(
+    [
+        "A",
+        "About",
+        "Administer",
+        "Advise",
+        "After",
+        "Although",
+        "An",
+        "As",
+        "At",
+        "Avoid",
+        "Because",
+        "Before",
+        "Based",
+        "Both",
+        "By",
+        "Consider",
+        "Counsel",
+        "Data",
+        "Discontinue",
+        "Do",
+        "Due",
+        "During",
+        "Each",
+        "For",
+        "Following",
+        "Four",
+        "From",
+        "Give",
+        "If",
+        "In",
+        "Inform",
+        "Instruct",
+        "It",
+        "Monitor",
+        "Most",
+        "No",
+        "None",
+        "Of",
+        "On",
+        "One",
+        "Patients",
+        "Permanently",
+        "Reduce",
+        "Safety",
+        "Several",
+        "Since",
+        "Some",
+        "Store",
+        "Take",
+        "The",
+        "There",
+        "This",
+        "Three",
+        "Treatment",
+        "Two",
+        "Under",
+        "Use",
+        "Use",
+        "When",
+        "While",
+        "Withhold",
+        "Women",
+    ]
 )
+_JOINERS = frozenset({"and", "of", "in", "for", "or", "with", "to", "on", "-", "&", "—"})
 
 
 @lru_cache(maxsize=4096)
@@ -38,16 +99,20 @@ def usable_sentences(section: Section) -> tuple[str, ...]:
 def _trimmed(sentence: str, section: Section) -> str:
     """The sentence without a heading that a flat text glued to its front."""
     for title in (section.title, codes.title_of(section.code)):
-        if (
-            title
-            and sentence.casefold().startswith(title.casefold() + " ")
-            and sentence[len(title) + 1 :][:1].isupper()
-        ):
-            sentence = sentence[len(title) + 1 :]
-    sentence = _SUBHEADINGS.sub("", sentence)
+        rest = sentence[len(title) + 1 :]
+        if title and sentence.casefold().startswith(title.casefold() + " ") and rest[:1].isupper():
+            sentence = rest
     heading = _GLUED_HEADING.match(sentence)
     keeps_name = heading and any(word in heading.group().casefold() for word in section.drug.split())
-    return sentence[heading.end() :] if heading and not keeps_name else sentence
+    return _from_its_start(sentence[heading.end() :] if heading and not keeps_name else sentence)
+
+
+def _from_its_start(sentence: str) -> str:
+    """ "Embryo-Fetal Toxicity Advise pregnant women" -> from "Advise" on: a word that only ever starts a sentence."""
+    words = sentence.split(" ")
+    run = next((n for n, word in enumerate(words) if not (word[:1].isupper() or word in _JOINERS)), len(words))
+    start = next((n for n in range(min(run, 12) - 1, 0, -1) if words[n].strip(":,") in _STARTERS), 0)
+    return " ".join(words[start:])
 
 
 def _is_prose(sentence: str) -> bool:
@@ -60,16 +125,7 @@ def _is_prose(sentence: str) -> bool:
         and sentence.count("[") == sentence.count("]")
         and not _NOT_PROSE.search(sentence)
         and sum(word.isupper() and word.isalpha() and len(word) > 3 for word in words) <= len(words) / 4
-        and not _two_headings(words)
-    )
-
-
-def _two_headings(words: list[str]) -> bool:
-    """Flat text glues "Postural Hypotension A pooled analysis": several capitalised words, then a sentence start."""
-    return (
-        len(words) > 3
-        and all(w[:1].isupper() for w in words[:3])
-        and any(w in {"A", "The", "In", "Of", "An"} for w in words[1:5])
+        and not all(word[:1].isupper() for word in words[:3])
     )
 
 

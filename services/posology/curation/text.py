@@ -53,7 +53,8 @@ def _split(line: str) -> list[str]:
 
 
 def _ends_sentence(before: str) -> bool:
-    last = before.split()[-1].rstrip(".").lstrip("([").casefold() if before.split() else ""
+    words = before.rstrip(" .!?").split()
+    last = words[-1].lstrip("([").casefold() if words else ""
     open_brackets = before.count("(") + before.count("[") - before.count(")") - before.count("]")
     return bool(last) and last not in _ABBREVIATIONS and not (len(last) == 1 and last.isalpha()) and open_brackets <= 0
 

@@ -159,5 +159,6 @@ def _without_heading(text: str, code: str) -> str:
     """The text starts with its own number and heading: "12.1 Mechanism of Action Carvedilol is"."""
     title = re.escape(codes.title_of(code)).replace(r"\ ", r"\s+")
     numbered = re.sub(r"^\d{1,2}(?:\.\d{1,2})*\s+(?=[A-Z])", "", text)
+    numbered = re.sub(r"(?<=/m) 2\b", "^2", numbered)  # a square metre whose raised 2 was flattened
     bare = re.sub(rf"^{title}\s*:?\s+(?=[A-Z0-9])", "", numbered, flags=re.IGNORECASE)
     return re.sub(r"(?<=[.\])])\s+(?=\d{1,2}\.\d{1,2}\s+[A-Z])", "\n", bare)

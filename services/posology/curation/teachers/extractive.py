@@ -22,8 +22,9 @@ from .patterns import NAMES, PATTERNS, Pattern
 
 QUESTION_TYPES = (*NAMES, "gap", "check", "population", "interaction", "summary")
 
-_PLENTIFUL = frozenset({"gap", "open-book/gap", "check"})  # every second sentence gives one: rarer types go first
+_PLENTIFUL = frozenset({"gap", "open-book/gap", "check", "summary"})  # nearly every section gives one: rarer go first
 _INTERACTION_CODES = frozenset({"34073-7", "43685-7", "34070-3", "34071-1"})
+_NOT_ON_GROUPS = frozenset({"34084-4", "90374-0", "34092-7", "34089-3", "43680-8", "34083-6", "34069-5", "43681-6"})
 _GROUPS = {
     "pregnant women": r"\bpregnan",
     "nursing mothers": r"\b(?:nursing|lactat|breast-?fe)",
@@ -57,7 +58,7 @@ class ExtractiveTeacher:
         by_type: dict[str, list[Draft]] = {}
         for draft in self._drafts(task):
             by_type.setdefault(draft.question_type, []).append(draft)
-        order = sorted(by_type, key=lambda kind: (kind in _PLENTIFUL, self._draw(task.section.id, kind)))
+        order = sorted(by_type, key=lambda kind: (_rank(kind), self._draw(task.section.id, kind)))
         for turn in zip_longest(*(by_type[kind] for kind in order)):
             yield from (draft for draft in turn if draft)
 
@@ -125,7 +126,7 @@ class ExtractiveTeacher:
         drug = section.drug
         alone = [s for s in sentences if not leans_back(without_references(s))]
         if "population" in wanted:
-            yield from self._about_groups(drug, alone)
+            yield from self._about_groups(section, drug, alone)
         if "interaction" in wanted:
             yield from self._about_drugs(section, drug, alone)
         if "check" in wanted:
@@ -133,7 +134,9 @@ class ExtractiveTeacher:
         if "summary" in wanted:
             yield from self._summary(section, drug, sentences)
 
-    def _about_groups(self, drug: str, alone: Sequence[str]) -> Iterator[Draft]:
+    def _about_groups(self, section: Section, drug: str, alone: Sequence[str]) -> Iterator[Draft]:
+        if section.code in _NOT_ON_GROUPS:
+            return
         for group, expression in _GROUPS.items():
             found = next((s for s in alone if re.search(expression, s, re.IGNORECASE)), "")
             if found:
@@ -214,6 +217,11 @@ def _match(section: Section, evidence: str, pattern: Pattern) -> _Fact | None:
     drug, subject = spelled(section.drug, sentence), groups.get("subject", "").casefold()
     questions = tuple(asks.format(drug=drug, subject=subject) for asks in pattern.questions)
     return _Fact(pattern.name, questions, answer, sentence, evidence)
+
+
+def _rank(kind: str) -> int:
+    """Facts first, then what a section says on somebody, then what nearly every section gives."""
+    return 2 if kind in _PLENTIFUL else 1 if kind in {"population", "interaction"} else 0
 
 
 def _tidy(answer: str) -> str:
