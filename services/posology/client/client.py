@@ -234,9 +234,49 @@ class Client:
             return None
         return await self.evaluation.GetVerdict(evaluation_pb2.GetVerdictRequest(name=resource))
 
+    async def artifacts(self, kind: str = "") -> list[catalog_pb2.Artifact]:
+        """Every artifact of the namespace, or every one of a kind, newest first."""
+        found, token = [], ""
+        while True:
+            request = catalog_pb2.ListArtifactsRequest(
+                parent=self.names.parent, kind=kind, page_size=1000, page_token=token
+            )
+            page = await self.catalog.ListArtifacts(request)
+            found += list(page.artifacts)
+            token = page.next_page_token
+            if not token:
+                return found
+
+    async def quarantine(self, digest: str, *, reason: str) -> catalog_pb2.Artifact:
+        """Withdraw an artifact: nothing may be built on it or served from it."""
+        request = catalog_pb2.QuarantineArtifactRequest(name=self.names.artifact(digest), reason=reason)
+        return await self.catalog.QuarantineArtifact(request)
+
+    async def verdicts(self, *, model: str = "") -> list[evaluation_pb2.Verdict]:
+        """Verdicts on these weights, or all, newest first (at most 1000)."""
+        request = evaluation_pb2.ListVerdictsRequest(parent=self.names.parent, model=model, page_size=1000)
+        return list((await self.evaluation.ListVerdicts(request)).verdicts)
+
+    async def verdict(self, verdict: str) -> evaluation_pb2.Verdict:
+        """One verdict by its name."""
+        return await self.evaluation.GetVerdict(evaluation_pb2.GetVerdictRequest(name=self.names.verdict(verdict)))
+
     async def answer(self, answer: str) -> gateway_pb2.Answer:
         """The record of one answer."""
         return await self.gateway.GetAnswer(gateway_pb2.GetAnswerRequest(name=self.names.answer(answer)))
+
+    async def count_answers(self, *, model: str = "", deployment: str = "") -> int:
+        """How many answers these weights, or this deployment, gave."""
+        counted, token = 0, ""
+        while True:
+            request = gateway_pb2.ListAnswersRequest(
+                parent=self.names.parent, model=model, deployment=deployment, page_size=1000, page_token=token
+            )
+            page = await self.gateway.ListAnswers(request)
+            counted += len(page.answers)
+            token = page.next_page_token
+            if not token:
+                return counted
 
     # --- serving -------------------------------------------------------------------------------------
 
@@ -253,6 +293,11 @@ class Client:
             request_id=uuid.uuid4().hex,
         )
         return await self.serving.CreateDeployment(request)
+
+    async def deployments(self) -> list[serving_pb2.Deployment]:
+        """Every deployment, newest first (at most 1000), those that are gone included."""
+        request = serving_pb2.ListDeploymentsRequest(parent=self.names.parent, page_size=1000)
+        return list((await self.serving.ListDeployments(request)).deployments)
 
     async def create_key(self, display_name: str, *, requests_per_minute: int = 0) -> gateway_pb2.ApiKey:
         """A key for an application; its secret is in this answer only."""

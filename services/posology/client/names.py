@@ -26,6 +26,10 @@ class Names:
         """An artifact's full name, from its digest."""
         return self._full("artifacts", digest.removeprefix("sha256:"))
 
+    def verdict(self, name: str) -> str:
+        """A verdict's full name."""
+        return self._full("verdicts", name)
+
     def answer(self, name: str) -> str:
         """An answer's full name."""
         return self._full("answers", name)

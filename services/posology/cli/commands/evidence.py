@@ -6,12 +6,20 @@ from typing import Annotated
 
 import typer
 
-from posology.cli import state
+from posology.cli import evidence, state
+from posology.client.explain import explain as explain_answer
+from posology.client.recall import quarantine
+from posology.client.recall import recall as recall_source
+from posology.client.stored import Stored
+from posology.client.verification import Keyring, find
+from posology.client.verification import verify as verify_verdict
+from posology.core.errors import Cancelled
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(report)
+    for command in (report, explain, recall, verify):
+        app.command()(command)
 
 
 def report(
@@ -24,5 +32,66 @@ def report(
 
     at = state.of(context)
     found = at.call(lambda client: page.gather(client, run))
+    to.parent.mkdir(parents=True, exist_ok=True)
     to.write_text(page.render(found), encoding="utf-8")
     at.write.value({"path": str(to), **asdict(found)}, f"{to}: {found.run} {found.headline}")
+
+
+def explain(
+    context: typer.Context,
+    answer: Annotated[str, typer.Argument(help="The answer's id, from its x-posology-answer header.")],
+    question: Annotated[str, typer.Option(help="What was asked, where the gateway keeps hashes only.")] = "",
+    sentences: Annotated[int, typer.Option(min=0, help="Most label sentences to show.")] = 5,
+) -> None:
+    """Say what stands behind an answer: deployment, weights, verdict, adapters, data, reviews, and near label text."""
+    at = state.of(context)
+    found = at.call(lambda client: explain_answer(client, answer, question=question, count=sentences))
+    at.write.value(asdict(found), "\n".join(evidence.explanation_lines(found)))
+
+
+def recall(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help="A section's id, a label's set id, a drug or a source file.")],
+    withdraw: Annotated[str, typer.Option("--quarantine", help="Withdraw what is affected, for this reason.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before withdrawing.")] = False,
+) -> None:
+    """Say what rests on a label section, a label or a drug: data, models, verdicts, deployments and answers."""
+    at = state.of(context)
+    found = at.call(lambda client: recall_source(client, what))
+    if not withdraw:
+        at.write.value(asdict(found), "\n".join(evidence.recall_lines(found)))
+        return
+    if not yes:
+        at.write.note("\n".join(evidence.recall_lines(found)))
+        if not typer.confirm(f"Withdraw these {len(found.affected)} artifacts?", err=True):
+            raise Cancelled("nothing was withdrawn")
+    done = at.call(lambda client: quarantine(client, found, reason=withdraw))
+    at.write.value({**asdict(found), "withdrawn": done}, "\n".join(evidence.withdrawn_lines(found, done)))
+
+
+def verify(
+    context: typer.Context,
+    target: Annotated[
+        str, typer.Argument(help="A run, a verdict's digest, the weights' digest, or an envelope's file.")
+    ],
+    keys: Annotated[
+        Path | None, typer.Option(help="Folder of public keys (*.pub) to trust [the installation's own].")
+    ] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Check every service's audit chain, and the heads that the verdict anchors.")
+    ] = False,
+) -> None:
+    """Check a verdict and ask no service: signatures, bytes, engine, gates, outcome. Exit code 1 if one fails."""
+    at = state.of(context)
+    settings = at.installation.settings
+    stored = Stored.of(settings)
+    folder = keys or settings.keys_dir
+    found = verify_verdict(
+        find(target, stored), stored, Keyring.load(folder), audit=settings.data_dir / "db" if audit else None
+    )
+    at.write.value(
+        {**asdict(found), "ok": found.ok, "keys": str(folder)},
+        "\n".join(evidence.verification_lines(found, keys=folder, own=keys is None)),
+    )
+    if not found.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,177 @@
+"""Explanations, recalls and verifications as people read them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from posology.cli.show import coloured
+from posology.client.explain import Explanation, Sentence
+from posology.client.recall import Data, Recall, Served
+from posology.client.verification import Check, Verification
+
+_MOST_SECTIONS = 10
+_GOOD = {"PASS": "green", "READY": "green"}
+
+
+def explanation_lines(found: Explanation) -> Iterator[str]:
+    """An answer, and the way up from it."""
+    answer = found.answer
+    yield f"[bold]{answer['name']}[/]  {answer.get('state', '')}  {answer.get('createTime', '')}"
+    if found.question:
+        yield f"  question    {_text(found.question)}  [dim]({escape(found.question_from)})[/]"
+    if answer.get("text"):
+        yield f"  answer      {_text(answer['text'])}"
+    yield "[bold]given by[/]"
+    yield from _deployment(found.deployment)
+    yield f"  weights     {answer.get('model', 'unknown')}"
+    yield "[bold]released by[/]"
+    yield f"  verdict     {_outcome(found.verdict['outcome'] or 'not found')}  {found.verdict['digest']}"
+    yield from (f"              {escape(line)}" for line in found.verdict["gates"])
+    yield "[bold]made from[/]"
+    yield from _made_from(found)
+    yield from _reviews(found.reviews)
+    yield from _sentences(found)
+
+
+def _deployment(found: Mapping[str, Any]) -> Iterator[str]:
+    if not found:
+        yield "  deployment  unknown"
+        return
+    share = f", {found['trafficPercent']}% of the traffic" if found.get("trafficPercent") else ""
+    yield f"  deployment  {found['name']}  {_outcome(found.get('state', 'unknown'))}{share}"
+    if found.get("run"):
+        yield f"  run         {found['run']}"
+
+
+def _made_from(found: Explanation) -> Iterator[str]:
+    for artifact in found.made_from:
+        kind = artifact.get("kind", "unknown")
+        task = artifact.get("parameters", {}).get("task", "")
+        label = f"{kind} ({task})" if task and kind == "adapter" else kind
+        note = "  <- trained on this" if artifact["digest"] == found.dataset else ""
+        withdrawn = artifact.get("quarantineReason", "")
+        yield f"  {label:<14}{artifact['digest']}{note}" + (
+            f"  [red]withdrawn: {escape(withdrawn)}[/]" if withdrawn else ""
+        )
+
+
+def _reviews(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "[bold]reviewed[/]"
+    for review in found:
+        kinds = ", ".join(review["reviewerKinds"]) or "nobody named"
+        yield (
+            f"  {_outcome(review['result'])}  {review['errors']} errors in {review['rated']} items, under "
+            f"{review['upperBound']:.2%} (wanted under {review['limit']:.2%}), by [bold]{escape(kinds)}[/]"
+        )
+    if not found:
+        yield "  no review is signed with this verdict"
+
+
+def _sentences(found: Explanation) -> Iterator[str]:
+    yield f"[bold]label text near the question[/]  [dim]({found.caution})[/]"
+    if not found.question:
+        yield f"  [dim]{escape(found.question_from)}[/]"
+        return
+    for number, one in enumerate(found.sentences, 1):
+        yield from _sentence(number, one)
+    if not found.sentences:
+        yield "  no pair of the data set shares a word with the question"
+    if found.unseen:
+        yield f"  [yellow]words of the question that stand in no pair:[/] {escape(', '.join(found.unseen))}"
+
+
+def _sentence(number: int, one: Sentence) -> Iterator[str]:
+    held_out = "  [yellow]held out: the model did not learn from it[/]" if one.split == "validation" else ""
+    yield (
+        f"  {number}. [bold]{one.score:.2f}[/] {escape(one.drug)}, {escape(one.section_title)} "
+        f"({one.section_code}), {escape(one.source)}{held_out}"
+    )
+    yield f"     label says: {_text(one.evidence)}"
+    yield f"     asked there: {_text(one.question)}"
+    shared = escape(", ".join(one.shared[:8]))
+    yield f"     [dim]words in common: {shared}; section {one.section}, label {one.set_id}[/]"
+
+
+def recall_lines(found: Recall) -> Iterator[str]:
+    """A section, label or drug, and the way down from it."""
+    yield f"[bold]{escape(found.what)}[/] is a {found.matched_as} with {_count(len(found.sections), 'section')}"
+    yield from (_section(section) for section in found.sections[:_MOST_SECTIONS])
+    if len(found.sections) > _MOST_SECTIONS:
+        yield f"  and {len(found.sections) - _MOST_SECTIONS} more (--output json lists them)"
+    yield from _block("data that rest on it", [_data(data) for data in found.data])
+    made = [f"  {one.kind:<12}{one.digest}{_withdrawn(one.quarantine)}" for one in found.made]
+    yield from _block("made from these", made)
+    verdicts = [f"  {_outcome(one.outcome)}  {one.name}  {one.artifact}" for one in found.verdicts]
+    yield from _block("verdicts on them", verdicts)
+    yield from _block("deployments of them", [_served(one) for one in found.deployments])
+    serving = _count(len(found.serving), "deployment")
+    yield f"{_count(found.answers, 'answer')} came from these models; {serving} of them serve now."
+
+
+def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
+    yield f"[bold]{title}[/]"
+    yield from lines or ("  none",)
+
+
+def _section(section: Mapping[str, Any]) -> str:
+    place = f"{section['drug']}: {section['title']} ({section['code']}), {section['source']}"
+    return f"  {section['id']}  {escape(place)}"
+
+
+def _data(data: Data) -> str:
+    files = ", ".join(f"{path.removesuffix('.jsonl')} {count}" for path, count in data.by_file.items())
+    pairs = f"{data.pairs} of {_count(data.of, 'pair')} ({files})"
+    return f"  {data.kind:<12}{data.digest}  {pairs}{_withdrawn(data.quarantine)}"
+
+
+def _served(one: Served) -> str:
+    share = f"{one.traffic_percent}% of the traffic, {_count(one.answers, 'answer')}"
+    return f"  {_outcome(one.state)}  {one.name} as {escape(one.model_name)}, {share}"
+
+
+def withdrawn_lines(found: Recall, done: Sequence[str]) -> Iterator[str]:
+    """What a withdrawal did, and what is left to do by hand."""
+    yield f"{_count(len(done), 'artifact')} withdrawn: nothing may be built on them any more."
+    yield from (f"  {digest}" for digest in done)
+    if found.serving:
+        yield "[yellow]Still serving until they are removed:[/]"
+        yield from (f"  {one.name}" for one in found.serving)
+
+
+def verification_lines(found: Verification, *, keys: Path, own: bool) -> Iterator[str]:
+    """Each check on a line, and the sum."""
+    yield f"[bold]{found.verdict}[/]" + (f"  {escape(found.run)}" if found.run else "")
+    yield from (_check_line(check) for check in found.checks)
+    failed = sum(not check.ok for check in found.checks)
+    if own:
+        advice = "give --keys for keys that reached you another way"
+        yield f"[dim]keys: {escape(str(keys))}, the installation's own; {advice}[/]"
+    if failed:
+        yield f"[bold red]{_count(failed, 'check')} of {len(found.checks)} FAILED[/]"
+    else:
+        yield f"[bold green]all {_count(len(found.checks), 'check')} ok[/]: {found.outcome}"
+
+
+def _check_line(check: Check) -> str:
+    mark = "[green]ok    [/]" if check.ok else "[bold red]FAILED[/]"
+    return f"{mark}  {check.subject}: {escape(check.name)}: {escape(check.said)}"
+
+
+def _withdrawn(reason: str) -> str:
+    return f"  [red]withdrawn: {escape(reason)}[/]" if reason else ""
+
+
+def _outcome(name: str) -> str:
+    colour = _GOOD.get(name)
+    return f"[{colour}]{name}[/]" if colour else coloured(name)
+
+
+def _text(value: str) -> str:
+    """One line of somebody's text: control characters would write on the terminal."""
+    return escape("".join(c if c.isprintable() else " " for c in value).strip())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,201 @@
+"""From a label, a section or a drug down the graph: which data, models, verdicts and answers rest on it."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from posology.client.stored import Stored
+from posology.core.errors import NotFound
+from posology.v1alpha1 import catalog_pb2
+from posology.v1alpha1.evaluation_pb2 import Verdict
+from posology.v1alpha1.serving_pb2 import Deployment
+
+if TYPE_CHECKING:
+    from posology.client.client import Client
+
+DATA_KINDS = ("dataset", "preferences")
+WITHDRAWN_KINDS = (*DATA_KINDS, "adapter", "model")
+"""What a recall withdraws; evaluations and verdicts stay as the record of what was believed."""
+_FILES = {
+    "dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"),
+    "preferences": ("preferences.jsonl",),
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set or preference set, and how many of its pairs rest on what is recalled."""
+
+    digest: str
+    kind: str
+    pairs: int
+    of: int
+    by_file: Mapping[str, int]
+    quarantine: str = ""
+
+
+@dataclass(frozen=True)
+class Made:
+    """An adapter or model made from affected data."""
+
+    digest: str
+    kind: str
+    quarantine: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A verdict on an affected model."""
+
+    name: str
+    model: str
+    outcome: str
+    artifact: str
+
+
+@dataclass(frozen=True)
+class Served:
+    """A deployment of an affected model, and the answers that it gave."""
+
+    name: str
+    model_name: str
+    model: str
+    state: str
+    traffic_percent: int
+    answers: int
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Everything downstream of a section, a label or a drug."""
+
+    what: str
+    matched_as: str
+    """`section`, `label`, `drug` or `source file`."""
+    sections: tuple[Mapping[str, Any], ...]
+    data: tuple[Data, ...]
+    made: tuple[Made, ...]
+    verdicts: tuple[Release, ...]
+    deployments: tuple[Served, ...]
+    answers: int
+    """Answers by affected models, of deployments that are gone as well."""
+
+    @property
+    def affected(self) -> tuple[str, ...]:
+        """Digests of what a recall withdraws, data first."""
+        return tuple([one.digest for one in self.data] + [one.digest for one in self.made])
+
+    @property
+    def serving(self) -> tuple[Served, ...]:
+        """Deployments that answer now."""
+        return tuple(one for one in self.deployments if one.state in ("READY", "DEGRADED", "STARTING", "PENDING"))
+
+
+async def recall(client: "Client", what: str) -> Recall:
+    """Everything that rests on a section id, a label's set id, a drug or a source file; NotFound if nothing does."""
+    stored = Stored.of(client.installation.settings)
+    artifacts = [artifact for kind in DATA_KINDS for artifact in await client.artifacts(kind)]
+    found = [await asyncio.to_thread(_look, stored, artifact, what) for artifact in artifacts]
+    matched_as, sections = _agree(what, found)
+    data = [one.data for one in found if one.data.pairs and one.matched_as == matched_as]
+    made = await _made(client, data)
+    models = {one.digest for one in made if one.kind == "model"}
+    deployments = [d for d in await client.deployments() if d.model in models]
+    return Recall(
+        what=what,
+        matched_as=matched_as,
+        sections=sections,
+        data=tuple(data),
+        made=made,
+        verdicts=tuple([release for model in sorted(models) for release in await _releases(client, model)]),
+        deployments=tuple([await _served(client, deployment) for deployment in deployments]),
+        answers=sum([await client.count_answers(model=model) for model in sorted(models)]),
+    )
+
+
+async def quarantine(client: "Client", found: Recall, *, reason: str) -> list[str]:
+    """Withdraw every affected artifact that is not withdrawn yet; their digests."""
+    done = [*(d.digest for d in found.data if not d.quarantine), *(m.digest for m in found.made if not m.quarantine)]
+    for digest in done:
+        await client.quarantine(digest, reason=reason)
+    return done
+
+
+# --- data ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Seen:
+    matched_as: str
+    sections: tuple[Mapping[str, Any], ...]
+    data: Data
+
+
+def _look(stored: Stored, artifact: catalog_pb2.Artifact, what: str) -> _Seen:
+    """What one artifact has of it; bytes that are gone have nothing."""
+    kind, digest = artifact.kind, artifact.digest
+    matched_as, sections = match(stored.rows(digest, "sections.jsonl"), what)
+    ids = {section["id"] for section in sections}
+    rows = {path: [row["section"] in ids for row in stored.rows(digest, path)] for path in _FILES[kind]}
+    by_file = {path: sum(hits) for path, hits in rows.items() if any(hits)}
+    total = sum(len(hits) for hits in rows.values())
+    data = Data(digest, kind, sum(by_file.values()), total, by_file, artifact.quarantine_reason)
+    return _Seen(matched_as, sections, data)
+
+
+def match(sections: Iterable[Mapping[str, Any]], what: str) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+    """As what `what` is known, and the sections that it names; a drug is found in any letter case."""
+    rows = list(sections)
+    asked = what.strip().casefold()
+    for matched_as, fields in (
+        ("section", ("id",)),
+        ("label", ("set_id",)),
+        ("drug", ("drug", "family")),
+        ("source file", ("source",)),
+    ):
+        if found := tuple(row for row in rows if any(str(row.get(f, "")).casefold() == asked for f in fields)):
+            return matched_as, found
+    return "", ()
+
+
+def _agree(what: str, found: Sequence[_Seen]) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+    """What it was matched as, and every section matched, once each."""
+    matched_as = next((one.matched_as for one in found if one.matched_as), "")
+    if not matched_as:
+        raise NotFound(
+            f"no data set has a section, a label (set id), a drug or a source file called {what!r}; "
+            "`posology explain ANSWER` shows the ids of sections"
+        )
+    by_id = {s["id"]: s for one in found if one.matched_as == matched_as for s in one.sections}
+    return matched_as, tuple(sorted(by_id.values(), key=lambda s: (str(s["source"]), str(s["title"]))))
+
+
+# --- down ------------------------------------------------------------------------------------------
+
+
+async def _made(client: "Client", data: Sequence[Data]) -> tuple[Made, ...]:
+    found: dict[str, Made] = {}
+    for one in data:
+        for artifact in await client.trace(one.digest, down=True):
+            if artifact.kind in ("adapter", "model"):
+                found.setdefault(artifact.digest, Made(artifact.digest, artifact.kind, artifact.quarantine_reason))
+    return tuple(found.values())
+
+
+async def _releases(client: "Client", model: str) -> list[Release]:
+    return [
+        Release(found.name, found.model, Verdict.Outcome.Name(found.outcome), found.artifact)
+        for found in await client.verdicts(model=model)
+    ]
+
+
+async def _served(client: "Client", found: Deployment) -> Served:
+    return Served(
+        name=found.name,
+        model_name=found.model_name,
+        model=found.model,
+        state=Deployment.State.Name(found.state),
+        traffic_percent=found.traffic_percent,
+        answers=await client.count_answers(deployment=found.name),
+    )

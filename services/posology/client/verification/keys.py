@@ -1,0 +1,43 @@
+"""Public keys, and whose statements each may sign."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from posology.core import signing
+from posology.core.errors import InvalidInput
+from posology.core.signing import PublicKey
+
+VERDICT = "https://posology.dev/verdict/v1alpha1"
+REVIEW = "https://posology.dev/attestation/review/v1"
+PROVENANCE = "https://slsa.dev/provenance/v1"
+SIGNERS = {VERDICT: "evaluation", REVIEW: "curation", PROVENANCE: "training"}
+"""Who may say what: a genuine signature by another service is none."""
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """Public keys by the name of their file: `evaluation.pub`, `curation.pub`, `training.pub`."""
+
+    keys: Mapping[str, PublicKey]
+    folder: Path
+
+    @classmethod
+    def load(cls, folder: Path) -> "Keyring":
+        """Every `.pub` file of a folder; InvalidInput if there is none."""
+        found = {path.stem: PublicKey.load(path) for path in sorted(folder.glob("*.pub"))}
+        if not found:
+            raise InvalidInput(f"{folder} has no public keys (*.pub); name a folder that has them with --keys")
+        return cls(found, folder)
+
+    def verify(self, envelope: Mapping[str, Any], predicate_type: str) -> tuple[dict[str, Any], str]:
+        """The statement and the name of its signer, if the service whose place it is to say this signed it.
+
+        Raises the SignatureInvalid that says why. In a folder whose files have other names any of its keys will do.
+        """
+        role = SIGNERS.get(predicate_type, "")
+        trusted = {role: self.keys[role]} if role in self.keys else self.keys
+        statement = signing.verify(envelope, trusted.values(), predicate_type=predicate_type)
+        signers = {signature["keyid"] for signature in envelope["signatures"]}
+        return statement, next(name for name, key in trusted.items() if key.id in signers)

@@ -1,0 +1,74 @@
+"""The statements that a verdict carries: who signed each, and that it speaks of what these weights are made from."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from posology.client import envelopes
+from posology.client.verification.domain import Check, Failed, check
+from posology.client.verification.keys import PROVENANCE, REVIEW, Keyring
+from posology.core.artifacts import Manifest
+from posology.core.canonical import canonical_digest
+
+Behind = Mapping[str, Manifest]
+
+
+def checks(predicate: Mapping[str, Any], behind: Behind, keys: Keyring) -> Iterator[Check]:
+    """One line for each statement."""
+    for index, carried in enumerate(predicate.get("statements", ())):
+        yield check("statement", _name(carried, index), lambda one=carried: _statement(one, behind, keys))  # type: ignore[misc]
+
+
+def _name(carried: Mapping[str, Any], index: int) -> str:
+    """For the line's head only: nothing of it is believed."""
+    try:
+        found = envelopes.payload(carried["envelope"])
+        task = found["predicate"].get("buildDefinition", {}).get("buildType", "").split("/")[-2:-1]
+        return "provenance of " + task[0] if task else "review of " + _digest(found["predicate"]["subject"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return f"number {index + 1}"
+
+
+def _statement(carried: Mapping[str, Any], behind: Behind, keys: Keyring) -> str:
+    envelope = carried["envelope"]
+    if canonical_digest(envelope) != carried["digest"]:
+        raise Failed("its digest is not the one that the verdict names")
+    predicate_type = envelopes.payload(envelope)["predicateType"]
+    if predicate_type not in (REVIEW, PROVENANCE):
+        raise Failed(f"it is a {predicate_type}, which is neither a review nor a provenance")
+    statement, signer = keys.verify(envelope, predicate_type)
+    said = _review(statement, behind) if predicate_type == REVIEW else _provenance(statement, behind)
+    return f"signed by {signer} ({keys.keys[signer].id[:16]}); {said}"
+
+
+def _review(statement: Mapping[str, Any], behind: Behind) -> str:
+    found = statement["predicate"]
+    for digest in envelopes.subjects(statement).values():
+        if digest not in behind:
+            raise Failed(f"it is about {digest}, from which these weights were not made")
+    if found["result"] != "PASS":
+        raise Failed(f"the review did not pass: {found['errors']} errors in {found['rated']} items")
+    return (
+        f"{found['errors']} errors in {found['rated']} items, under {found['upper_bound']:.2%}, "
+        f"by {', '.join(found['reviewer_kinds']) or 'nobody named'}"
+    )
+
+
+def _provenance(statement: Mapping[str, Any], behind: Behind) -> str:
+    inputs = {"sha256:" + one["digest"]["sha256"] for one in _definition(statement)["resolvedDependencies"]}
+    for digest in envelopes.subjects(statement).values():
+        manifest = behind.get(digest)
+        if manifest is None:
+            raise Failed(f"it is about {digest}, from which these weights were not made")
+        if inputs != set(manifest.parents):
+            raise Failed(f"it names other inputs of {_digest(digest)} than its manifest does")
+    made = ", ".join(_digest(digest) for digest in envelopes.subjects(statement).values())
+    return f"{made} was made from {', '.join(_digest(one) for one in sorted(inputs))}"
+
+
+def _definition(statement: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = statement["predicate"]["buildDefinition"]
+    return found
+
+
+def _digest(digest: str) -> str:
+    return digest[:19]
