@@ -10,8 +10,8 @@ BIN := .venv/dev/bin
 
 # Where wheels lie beside the package index, if anywhere (pip's own variable is honoured).
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
-# `make demo TORCH_BACKEND=cpu` takes PyTorch's own CPU build; empty takes a wheel at hand, else the one of the package index.
-TORCH_BACKEND ?=
+# Which build of torch: a CPU wheel at hand if there is one, else PyTorch's own CPU index (uv knows where it is).
+TORCH_BACKEND ?= $(if $(wildcard $(UV_FIND_LINKS)/torch-*cpu*.whl),,cpu)
 TORCH := $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND))
 
 # Without cached bytecode every process compiles all of torch or vLLM anew: 5 to 10 s a start.
@@ -39,6 +39,7 @@ check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code
 	$(BIN)/mypy services tests benchmarks examples
 	$(BIN)/lint-imports
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python protos/breaking.py
 
 .PHONY: gen
 gen: .venv/dev/.made ## Generate services/posology/v1alpha1 from protos/ and lint the contract.
@@ -48,13 +49,12 @@ gen: .venv/dev/.made ## Generate services/posology/v1alpha1 from protos/ and lin
 bench: $(ENVIRONMENTS) system ## Run every benchmark; each prints what it measured, with versions and machine.
 	for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
 
+COMPILE := $(UV) pip compile -q --python-version 3.11 --no-annotate --no-header --no-emit-find-links $(TORCH)
+
 .PHONY: lock
 lock: $(UV) ## Resolve requirements/*.in into one pinned lock per role.
-	$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header --no-emit-find-links requirements/control.in -o requirements/control.txt
-	for role in worker dev; do \
-	  $(UV) pip compile -q --python-version 3.11 --no-annotate --no-header --no-emit-find-links requirements/$$role.in -o requirements/$$role.txt; done
-	$(UV) pip compile -q --python-version 3.11 --no-annotate --no-header --no-emit-find-links requirements/engine-cpu.in \
-	  --override requirements/engine-cpu-overrides.txt -o requirements/engine-cpu.txt
+	for role in control worker dev; do $(COMPILE) requirements/$$role.in -o requirements/$$role.txt; done
+	$(COMPILE) requirements/engine-cpu.in --override requirements/engine-cpu-overrides.txt -o requirements/engine-cpu.txt
 	sed -i 's/+cpu$$//' requirements/*.txt  # which build of torch to take is the machine's business
 
 .PHONY: clean

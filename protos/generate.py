@@ -43,7 +43,9 @@ def compile_protos(out: Path) -> None:
     sources = sorted(str(p.relative_to(PROTOS)) for p in (PROTOS / PACKAGE).glob("*.proto"))
     common = ["protoc", f"-I{PROTOS}", f"-I{resources.files('grpc_tools') / '_proto'}"]
     common.append(f"--descriptor_set_in={dependencies()}")
-    plugins = [f"--plugin=protoc-gen-{n}={Path(sys.executable).parent / f'protoc-gen-{n}'}" for n in ("mypy", "mypy_grpc")]
+    plugins = [
+        f"--plugin=protoc-gen-{n}={Path(sys.executable).parent / f'protoc-gen-{n}'}" for n in ("mypy", "mypy_grpc")
+    ]
     run([*common, *plugins, f"--python_out={out}", f"--mypy_out={out}", f"--grpc_python_out={out}",
          f"--mypy_grpc_out={out}", *sources])  # fmt: skip
     run([*common, f"--python_out={out}", "buf/validate/validate.proto"])

@@ -16,6 +16,7 @@ from posology.v1alpha1 import catalog_pb2 as pb
 from posology.v1alpha1 import catalog_pb2_grpc
 
 PARENT = "namespaces/default"
+UP, DOWN = pb.TraceArtifactRequest.ANCESTORS, pb.TraceArtifactRequest.DESCENDANTS
 
 
 @pytest.fixture
@@ -46,10 +47,10 @@ async def test_lineage_is_walked_both_ways(catalog: catalog_pb2_grpc.CatalogAsyn
     base = await register(catalog, publish(tmp_path, "base", "base-model"))
     adapter = await register(catalog, publish(tmp_path, "adapter", "adapter", data.digest, base.digest))
     model = await register(catalog, publish(tmp_path, "model", "model", adapter.digest, base.digest))
-    up = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=model.name, direction=pb.TraceArtifactRequest.ANCESTORS))
+    up = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=model.name, direction=UP))
     assert next(a.kind for a in up.artifacts) == "model"
     assert {a.digest for a in up.artifacts} == {model.digest, adapter.digest, base.digest, data.digest}
-    down = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=data.name, direction=pb.TraceArtifactRequest.DESCENDANTS))
+    down = await catalog.TraceArtifact(pb.TraceArtifactRequest(name=data.name, direction=DOWN))
     assert [a.kind for a in down.artifacts] == ["dataset", "adapter", "model"]
 
 

@@ -38,6 +38,7 @@ class Scripted(Noop):
         answer = script.pop(0) if len(script) > 1 else script[0]
         if isinstance(answer, Exception):
             raise answer
+        assert isinstance(answer, Observation)
         return answer
 
     async def cancel(self, run: Run, stage: Stage) -> None:

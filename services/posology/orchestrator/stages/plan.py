@@ -10,7 +10,7 @@ from posology.v1alpha1 import training_pb2
 
 
 class Plan:
-    """Asks training for parameters, memory, steps and warnings; the run's story keeps the answer."""
+    """Asks training for parameters, memory, steps and warnings; the stage keeps the answer."""
 
     def __init__(self, clients: Clients) -> None:
         self._training = clients.training
@@ -23,8 +23,8 @@ class Plan:
         """Plan and be done."""
         found = await self._training.PlanTraining(request(run.spec))
         said = f"{found.trainable_parameters:,} of {found.parameters:,} parameters are trained"
-        warned = "; ".join(found.warnings)
-        return Observation(State.SUCCEEDED, f"{said}; {warned}" if warned else said, details=schema.to_mapping(found))
+        warned = f"; {len(found.warnings)} warnings, see `posology plan`" if found.warnings else ""
+        return Observation(State.SUCCEEDED, said + warned, details=schema.to_mapping(found))
 
     async def observe(self, run: Run, stage: Stage) -> Observation:
         """Never needed: `start` ends the stage."""
