@@ -6,6 +6,8 @@ import signal
 import sys
 from typing import NoReturn
 
+import uvloop
+
 from posology.core import http, telemetry
 from posology.core.errors import PosologyError
 from posology.core.settings import load
@@ -61,7 +63,7 @@ def main() -> NoReturn:
         sys.stderr.write(f"{error.message}\n")
         sys.exit(2)
     telemetry.log_as_json("agent", level=settings.log_level)
-    sys.exit(asyncio.run(serve(settings)))
+    sys.exit(uvloop.run(serve(settings)))
 
 
 if __name__ == "__main__":
