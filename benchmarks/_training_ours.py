@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import transformers
+
 from posology.training.domain import Lora, Method, Optimisation, Sft, SftTask
-from posology.training.worker import loop, sft
+from posology.training.worker import sft
 
 
 class Context:
@@ -42,7 +44,7 @@ def main() -> None:
     )
     recipe = Sft(Method.LORA, Lora(dropout=0.0, target_modules=("all-linear",)), steps)
     spent: dict[str, float] = {}
-    train = loop.Trainer.train
+    train = transformers.Trainer.train
 
     def timed(trainer: Any, *args: Any, **kwargs: Any) -> Any:
         started = time.perf_counter()
@@ -51,7 +53,7 @@ def main() -> None:
         finally:
             spent["seconds"] = time.perf_counter() - started  # with the last evaluation and checkpoint
 
-    loop.Trainer.train = timed
+    transformers.Trainer.train = timed
     result = sft.train(Context(case), SftTask("model", "data", recipe))  # type: ignore[arg-type]
     rate = result.summary["tokens_per_second"]
     print("RESULT", json.dumps({"rate": rate, "seconds": spent["seconds"]}))

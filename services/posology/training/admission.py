@@ -13,8 +13,11 @@ NF4_BLOCK = 64
 MODEL, ADAPTER = ("base-model", "model"), ("adapter", "model")
 
 
-async def check(task: Task, models: Models) -> None:
+async def check(task: Task, models: Models, *, gpus: int = 0, nodes: int = 1) -> None:
     """InvalidInput with every violation: inputs that do not exist or are of another kind, modules, NF4 shapes."""
+    if gpus > 1 or nodes > 1:
+        said = "training runs on one GPU of one node; ask for gpus 0 or 1 and nodes 1"
+        raise InvalidInput.of([Violation("spec.resources", said)])
     await asyncio.to_thread(_inputs_exist, task, models)
     if isinstance(task, SftTask):
         await _fits_model(task, models)

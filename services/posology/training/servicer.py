@@ -87,7 +87,10 @@ class TrainingServicer(Base):
         self, request: pb.CreateTrainingJobRequest | pb.MergeAdapterRequest, spec: pb.TrainingJobSpec
     ) -> pb.TrainingJob:
         name = f"{request.parent}/trainingJobs/{request.training_job_id}"
-        await admission.check(convert.task_from_proto(spec), self._models)
+        resources = spec.resources
+        await admission.check(
+            convert.task_from_proto(spec), self._models, gpus=resources.gpus, nodes=resources.nodes or 1
+        )
         if request.validate_only:
             return pb.TrainingJob(name=name, spec=spec)
         return await self._shown(

@@ -137,3 +137,10 @@ async def test_one_name_is_one_spec(world: World) -> None:
 async def test_a_name_of_another_kind_is_not_found_under_this_one(world: World) -> None:
     with pytest.raises(NotFound):
         await world.training.GetBaseModel(pb.GetBaseModelRequest(name=f"{PARENT}/baseModels/none"))
+
+
+async def test_more_gpus_than_training_can_use_are_refused_rather_than_left_idle(world: World) -> None:
+    request = sft(*inputs(world))
+    request.spec.resources.gpus = 4
+    with pytest.raises(InvalidInput, match="one GPU of one node"):
+        await world.training.CreateTrainingJob(request)

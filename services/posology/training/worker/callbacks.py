@@ -84,6 +84,8 @@ def refuse_non_finite(logs: dict[str, float], step: int) -> None:
     for name in ("loss", "grad_norm", "eval_loss"):
         value = logs.get(name)
         if value is not None and not math.isfinite(float(value)):
+            if step == 0:
+                raise InvalidInput(f"{name} is {float(value)} before the first step: the base model itself is broken")
             raise InvalidInput(
                 f"{name} is {float(value)} at step {step}: training diverged and was stopped, nothing is published. "
                 "Lower learningRate (try a third of it), lengthen the warm-up, or look for broken rows near this step"

@@ -53,6 +53,7 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
         bf16=machine.autocast,
         sequences_per_row=2,
     )
+    loop.check_disk(ctx.workdir, batch.memory, whole=False)
     set_seed(steps.seed)
     model: Any = models.load(base, method, machine)
     if continued:

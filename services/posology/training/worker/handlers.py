@@ -1,8 +1,10 @@
 """Which function does which kind of job."""
 
+import os
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from posology.core.errors import Internal
+from posology.core.errors import Exhausted, Internal
 from posology.core.jobs.worker import JobContext, Result
 from posology.training import convert
 from posology.training.domain import DpoTask, MergeTask, SftTask
@@ -10,7 +12,31 @@ from posology.training.worker import base_model
 
 
 def run_training(ctx: JobContext) -> Result:
-    """SFT, DPO or a merge, by the task in the spec; the heavy imports happen only for the one that runs."""
+    """SFT, DPO or a merge, by the task in the spec."""
+    _choose_device(ctx.spec)
+    try:
+        return _run(ctx)
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, by name: torch may not be imported here
+            raise Exhausted(
+                "the GPU has too little memory for this job; set microBatchSize to 1, lower maxLength, use QLORA, or "
+                "ask for a larger GPU (PlanTraining says which)"
+            ) from error
+        if "No space left" in str(error) or "PytorchStreamWriter" in str(error):  # neither is an OSError
+            raise Exhausted(f"no space left on the disk of {ctx.workdir}; free some and start the job again") from error
+        raise
+
+
+def _choose_device(spec: Mapping[str, Any]) -> None:
+    """One GPU, or none if the spec asks for none; a merge takes what there is. Before torch is imported."""
+    if "merge" in spec or int(spec.get("resources", {}).get("gpus", 0)) > 0:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    else:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def _run(ctx: JobContext) -> Result:
+    """The heavy imports happen only for the task that runs."""
     match convert.task_from_spec(ctx.spec):
         case SftTask() as task:
             from posology.training.worker import sft

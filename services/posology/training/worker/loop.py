@@ -1,16 +1,18 @@
 """The part that SFT and DPO share: arguments, resuming, stopping."""
 
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
 
-from posology.core.errors import InvalidInput
+from posology.core.errors import Exhausted, InvalidInput
 from posology.core.jobs.worker import JobContext, Stopped
 from posology.training.batches import Batches
 from posology.training.domain import Optimisation, Schedule
+from posology.training.memory import Memory
 from posology.training.worker import checkpoints
 from posology.training.worker.callbacks import Report
 from posology.training.worker.hardware import Hardware
@@ -58,6 +60,18 @@ def arguments(
         "report_to": "none",
         "disable_tqdm": True,
     }
+
+
+def check_disk(workdir: Path, memory: Memory, *, whole: bool) -> None:
+    """Exhausted unless the checkpoints (weights and two moments, four at the same time) and the result fit."""
+    weights = memory.weights if whole else memory.adapter
+    needed = 4 * (weights + memory.optimizer) + weights
+    free = shutil.disk_usage(workdir).free
+    if needed > free:
+        raise Exhausted(
+            f"checkpoints and result need up to {needed / 2**30:.1f} GiB and the disk of {workdir} has "
+            f"{free / 2**30:.1f} free; free some and start the job again"
+        )
 
 
 def early_stopping(recipe: Optimisation) -> list[EarlyStoppingCallback]:

@@ -41,6 +41,7 @@ def train(ctx: JobContext, task: SftTask) -> Result:
         device_memory=machine.memory,
         bf16=machine.autocast,
     )
+    loop.check_disk(ctx.workdir, batch.memory, whole=recipe.method is Method.FULL)
     set_seed(steps.seed)
     model = models.load(base, recipe.method, machine)
     report = Report(ctx)
