@@ -1,15 +1,11 @@
 """An installation per test; whatever its workers left behind is killed at the end."""
 
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from installation import Installation
+from job_installation import Installation
 
 from posology.core.jobs.launcher import SPEC_VARIABLE
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from installation import Installation, finished, named
+from job_installation import Installation, finished, named
 
 from posology.core.errors import Violation
 from posology.core.jobs.domain import Resources, State
@@ -28,6 +28,34 @@ async def test_violations_arrive_with_their_fields(installation: Installation) -
         job = await finished(jobs, NAME)
     assert job.error is not None
     assert job.error.violations == (Violation("spec.rank", "must be above 0"),)
+
+
+async def test_an_error_class_of_the_worker_counts_as_the_one_it_derives_from(installation: Installation) -> None:
+    async with installation.serving() as jobs:
+        await jobs.create(named("a", "diverge"))
+        job = await finished(jobs, NAME)
+    assert (job.state, job.attempt) == (State.FAILED, 1)
+    assert job.error is not None
+    assert (job.error.error, job.reason) == ("InvalidInput", "the loss is not finite; lower the learning rate")
+
+
+async def test_a_handler_that_stops_unasked_does_not_go_round_for_ever(installation: Installation) -> None:
+    async with installation.serving() as jobs:
+        await jobs.create(named("a", "quit"))
+        job = await finished(jobs, NAME)
+    assert (job.state, job.attempt) == (State.FAILED, 3)
+
+
+async def test_a_defect_while_launching_counts_as_a_failure(installation: Installation) -> None:
+    def broken(_: object) -> Resources:
+        raise KeyError("rank")
+
+    installation.command = replace(installation.command, resources_of=broken)
+    async with installation.serving() as jobs:
+        await jobs.create(named("a", steps=1))
+        job = await finished(jobs, NAME)
+    assert (job.state, job.attempt) == (State.FAILED, 3)
+    assert "KeyError" in job.reason
 
 
 async def test_what_may_pass_is_tried_again(installation: Installation) -> None:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from installation import Installation, events, finished, named, until
+from job_installation import Installation, events, finished, named, until
 
 from posology.core import audit
 from posology.core.audit.tables import metadata as audit_metadata
@@ -38,7 +38,7 @@ async def test_every_metric_and_log_line_is_kept_and_only_the_last_progress(inst
 async def test_both_databases_carry_jobs(database_url: str, tmp_path: Path) -> None:
     installation = Installation(tmp_path, database_url=database_url)
     await installation.migrate()
-    assert await installation.db.drift([audit_metadata, metadata]) == []
+    assert await installation.db.drift(audit_metadata, metadata) == []
     async with installation.serving() as jobs:
         await jobs.create(named("a", "fail", error="Unavailable", until=2, steps=3))
         await jobs.create(named("b", "odd"))
@@ -54,6 +54,14 @@ async def test_thousands_of_metrics_are_kept_in_order(installation: Installation
         await jobs.create(named("a", "many", steps=5000))
         found = await events(jobs, "namespaces/test/evaluations/a")
     assert [e.data["step"] for e in found if e.kind is EventKind.METRIC] == list(range(5000))
+
+
+async def test_a_handler_may_fork_while_its_stream_is_open(installation: Installation) -> None:
+    """As data loaders do."""
+    async with installation.serving() as jobs:
+        await jobs.create(named("a", "fork"))
+        job = await finished(jobs, "namespaces/test/evaluations/a")
+    assert (job.state, job.summary) == (State.SUCCEEDED, {"sum": 285})
 
 
 async def test_creation_and_success_are_audited(installation: Installation) -> None:

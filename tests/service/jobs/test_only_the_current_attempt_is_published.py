@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
-from installation import FAST, HERE, Installation, finished, named, until
+from job_installation import FAST, HERE, Installation, finished, named, until
 
 from posology.core.jobs.domain import State
 from posology.core.jobs.launcher import SPEC_VARIABLE, Handle, Observation
@@ -38,7 +38,7 @@ class Unreachable(LocalLauncher):
 async def test_an_attempt_that_comes_back_late_is_refused_and_its_files_stay_unpublished(
     installation: Installation,
 ) -> None:
-    installation.timing = replace(FAST, silence=1.5)
+    installation.timing = replace(FAST, silence=3.0)
     installation.launcher = Unreachable(installation.root / "jobs", python=sys.executable)
     async with installation.serving() as jobs:
         await jobs.create(named("a", steps=20, pause=0.05))

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from installation import Installation, finished, named, until
+from job_installation import Installation, finished, named, until
 
 from posology.core import errors
 from posology.core.jobs.domain import State

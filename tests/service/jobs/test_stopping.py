@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import psutil
 import pytest
-from installation import Installation, finished, named, until
+from job_installation import Installation, finished, named, until
 
 from posology.core import audit, errors
 from posology.core.jobs.domain import State
@@ -20,7 +20,7 @@ async def test_sigterm_checkpoints_and_costs_no_failure(installation: Installati
         await jobs.create(named("a", steps=40, pause=0.05))
         for _ in range(4):  # more often than the job may fail
             known = len(installation.began(NAME))
-            await until(lambda known=known: len(installation.began(NAME)) > known)  # type: ignore[misc]
+            await until(lambda: len(installation.began(NAME)) > known)  # noqa: B023 - called at once
             await asyncio.sleep(0.2)
             os.kill(installation.began(NAME)[-1][2], signal.SIGTERM)
         await until(lambda: len(installation.began(NAME)) == 5)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from installation import FAST, Installation, finished, named, until
+from job_installation import FAST, Installation, finished, named, until
 
 from posology.core.jobs.domain import State
 
@@ -29,7 +29,7 @@ async def test_a_killed_worker_is_replaced_and_goes_on(installation: Installatio
     assert (job.state, job.failures) == (State.SUCCEEDED, 1)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_killed_at_random_points_it_publishes_the_same(installation: Installation, seed: int) -> None:
     generous = replace(installation.command, retry=replace(installation.command.retry, failures=1000))
     installation.command = generous
@@ -69,7 +69,7 @@ async def test_a_worker_that_died_twice_may_still_succeed(installation: Installa
 
 
 async def test_a_silent_worker_is_fenced_killed_and_replaced(installation: Installation) -> None:
-    installation.timing = replace(FAST, silence=1.5)
+    installation.timing = replace(FAST, silence=3.0)
     async with installation.serving() as jobs:
         await jobs.create(named("a", steps=30, pause=0.05))
         await until(lambda: len(installation.began(NAME)) == 1)

@@ -18,7 +18,8 @@ class Assignment:
     restart. `workdir` outlives the attempt, `output` is its own; `prefix` in the staging area `staging` is
     where the service looks for the files of `output`. `inputs` is a cache folder that jobs share; `stores`
     are artifact URLs to read from, in this order. `heartbeat` and `patience` (how long a worker waits for
-    a service that is away, before it began and after it ended) in seconds; `memory` in bytes, None for no
+    a service that is away, before it began and after it ended) in seconds; `ca_file` and the two with it
+    turn TLS on; `memory` in bytes, None for no
     limit.
     """
 
@@ -38,6 +39,8 @@ class Assignment:
     secrets: Path | None = None
     exit_file: Path | None = None
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     heartbeat: float = 5.0
     patience: float = 3600.0
     memory: int | None = None
@@ -45,7 +48,7 @@ class Assignment:
     trace: str = ""
 
 
-_PATHS = {"workdir", "output", "inputs", "service_file", "secrets", "exit_file", "ca_file"}
+_PATHS = {"workdir", "output", "inputs", "service_file", "secrets", "exit_file", "ca_file", "cert_file", "key_file"}
 
 
 def read() -> Assignment:

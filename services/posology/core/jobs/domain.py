@@ -68,7 +68,9 @@ class Failure:
 
     @classmethod
     def of(cls, error: errors.PosologyError) -> "Failure":
-        return cls(type(error).__name__, error.message, error.violations)
+        """Named by the class of `core.errors` that it is or derives from: others exist in one process only."""
+        known = next(found for found in type(error).__mro__ if found.__module__ == errors.__name__)
+        return cls(known.__name__, error.message, error.violations)
 
 
 def error_classes() -> dict[str, type[errors.PosologyError]]:

@@ -52,7 +52,7 @@ class Jobs:
     are the URLs that workers read inputs from, by default that of `artifacts`. `on_published` must succeed
     before a job does. `concurrency` workers run at the same time. A deliberate end of the service stops
     its workers, which checkpoint and go on at the next start; with `keep_workers` they stay (a crash of
-    the service never ends a worker).
+    the service never ends a worker). `tls` names the files that workers call with.
     """
 
     def __init__(
@@ -70,13 +70,14 @@ class Jobs:
         timing: Timing | None = None,
         service_file: Path | None = None,
         keep_workers: bool = False,
+        tls: Mapping[str, Path] | None = None,
     ) -> None:
         self._db = db
         self._commands = commands
         self._keep_workers = keep_workers
         self._changes = Changes()
         self._streams = Streams()
-        self._places = Places(staging_url, tuple(stores) or (artifacts.url,), service_file)
+        self._places = Places(staging_url, tuple(stores) or (artifacts.url,), service_file, tls or {})
         self._inbox = Inbox(db, commands)
         publisher = Publisher(
             db,

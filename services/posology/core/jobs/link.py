@@ -191,8 +191,14 @@ class Link:
         return self.given.service
 
     def _credentials(self) -> grpc.ChannelCredentials | None:
-        file = self.given.ca_file
-        return grpc.ssl_channel_credentials(root_certificates=file.read_bytes()) if file else None
+        given = self.given
+        if given.ca_file is None:
+            return None
+        return grpc.ssl_channel_credentials(
+            root_certificates=given.ca_file.read_bytes(),
+            private_key=given.key_file.read_bytes() if given.key_file else None,
+            certificate_chain=given.cert_file.read_bytes() if given.cert_file else None,
+        )
 
     async def _outgoing(self, welcomed: asyncio.Event) -> AsyncIterator[worker_pb2.WorkerEvent]:
         assert self._news is not None  # set before the first stream

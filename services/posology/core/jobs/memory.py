@@ -34,19 +34,27 @@ class MemoryWatch:
 
     def _watch(self, limit: int) -> None:
         while not self._over.wait(_SECONDS):
-            used = resident(os.getpid())
-            if used > limit:
+            if resident(os.getpid()) > limit and (used := proportional(os.getpid())) > limit:
                 self._exceeded(too_much(used, limit))
                 return
 
 
 def resident(pid: int) -> int:
-    """Bytes of resident memory of a process and everything it started; pages they share count once each."""
-    total = 0
-    root = psutil.Process(pid)
+    """Bytes of resident memory of a process and everything it started. A page that forked processes share
+    counts for each of them, so this is an upper bound."""
+    return _total(pid, lambda process: int(process.memory_info().rss))
+
+
+def proportional(pid: int) -> int:
+    """The same, with shared pages divided among those who share them; true, and much slower."""
+    return _total(pid, lambda process: int(process.memory_full_info().pss))
+
+
+def _total(pid: int, size: Callable[[psutil.Process], int]) -> int:
+    total, root = 0, psutil.Process(pid)
     for process in (root, *root.children(recursive=True)):
         try:
-            total += process.memory_info().rss
+            total += size(process)
         except psutil.NoSuchProcess:
             continue
     return total

@@ -1,7 +1,7 @@
 """Where the parts of an attempt lie, as the service tells its worker."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ class Places:
     """`staging_url` takes what attempts leave, `stores` are the artifact URLs that workers read from.
 
     `service` is the address that workers call; it is known once the server listens. `service_file`, where
-    there is one, tells it to workers that outlived a restart.
+    there is one, tells it to workers that outlived a restart. `tls` names the files that workers call
+    with (`ca_file`, `cert_file`, `key_file`); empty is plain text.
     """
 
     staging_url: str
     stores: Sequence[str]
     service_file: Path | None = None
+    tls: Mapping[str, Path] = field(default_factory=dict)
     service: str = field(default="", init=False)
 
     @property
@@ -56,6 +58,7 @@ class Places:
             "patience": timing.patience,
             "run": job.run,
             "trace": job.trace,
+            **{name: str(path) for name, path in self.tls.items()},
             **({"output": str(local / prefix)} if local else {}),  # then nothing is copied on the way
             **({"service_file": str(self.service_file)} if self.service_file else {}),
         }

@@ -207,8 +207,11 @@ class Reconciler:
             handle = await self._launcher.launch(launch)
         except errors.PosologyError as error:
             log.warning("not started", extra={"job": job.name, "reason": error.message})
-            await self._unlaunched(job, Failure.of(error))
-            return
+            return await self._unlaunched(job, Failure.of(error))
+        except Exception as error:
+            log.exception("a defect kept a worker from starting", extra={"job": job.name})
+            said = f"the worker was not started because of a defect ({type(error).__name__}); the log has it"
+            return await self._unlaunched(job, Failure("Internal", said))
         async with self._db.begin() as tx:
             await ledger.mark(tx, job.name, job.attempt, handle=dict(handle))
 

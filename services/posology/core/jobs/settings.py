@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import Field
 
@@ -56,4 +57,11 @@ def local_jobs(
         concurrency=settings.workers,
         service_file=service_file,
         keep_workers=settings.keep_workers,
+        tls=_tls(settings),
     )
+
+
+def _tls(settings: JobSettings) -> dict[str, Path]:
+    """Local workers run as the same user, and call with the certificate of their service."""
+    files = {"ca_file": settings.tls_ca_file, "cert_file": settings.tls_cert_file, "key_file": settings.tls_key_file}
+    return {name: path for name, path in files.items() if path} if settings.tls_ca_file else {}

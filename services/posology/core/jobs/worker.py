@@ -137,13 +137,12 @@ def main(handlers: Mapping[str, Handler]) -> NoReturn:
 
 def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    _listen_for_signals(stopping)
     link = Link(given, stopping)
     try:
         link.attach()  # nothing is touched before the service says that this attempt is the current one
         with MemoryWatch(given.memory, exceeded=lambda found: _out_of_memory(link, found)):
-            return _report(link, lambda: _run(given, handlers, link, stopping))
+            return _report(link, lambda: _run(given, handlers, link, stopping), stopping)
     except Superseded as error:
         log.warning("another attempt took over", extra={"reason": str(error)})
         return SUPERSEDED
@@ -152,6 +151,18 @@ def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
         return STOPPED if stopping.is_set() else UNDELIVERED
     finally:
         link.close()
+
+
+def _listen_for_signals(stopping: threading.Event) -> None:
+    """SIGTERM asks this process to stop, and still ends the processes that it forks (data loaders, pools)."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+
+    def forget() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+
+    os.register_at_fork(after_in_child=forget)
 
 
 def _run(given: Assignment, handlers: Mapping[str, Handler], link: Link, stopping: threading.Event) -> Result:
@@ -165,7 +176,7 @@ def _run(given: Assignment, handlers: Mapping[str, Handler], link: Link, stoppin
     return handler(JobContext(given, link, stopping))
 
 
-def _report(link: Link, run: Callable[[], Result]) -> int:
+def _report(link: Link, run: Callable[[], Result], stopping: threading.Event) -> int:
     """Run the handler, tell the service how it ended, and wait until that is stored."""
     try:
         result = _exact(run())
@@ -175,6 +186,9 @@ def _report(link: Link, run: Callable[[], Result]) -> int:
     except (Superseded, Undelivered):
         raise
     except Stopped as stop:
+        if not stopping.is_set():  # else a handler that stops by itself would be started again for ever
+            link.failure(Failure("Internal", "the worker stopped although nobody had asked it to"))
+            return FAILED
         link.stopped(stop.step)
         return STOPPED
     except Exception as error:  # whatever it is, the service must hear of it

@@ -1,9 +1,8 @@
 """A small service with jobs: in this process for most tests, as a process of its own to be killed."""
 
 import asyncio
-import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,8 +18,8 @@ from posology.core.settings import ServiceSettings
 from posology.core.store import Database
 
 HERE = Path(__file__).resolve().parent
-KINDS = ("count", "fail", "die", "eat", "deaf", "full", "inherit", "odd", "limits", "many")
-FAST = Timing(heartbeat=0.2, silence=3.0, start=20.0, grace=1.0, launching=2.0, interval=0.1, patience=60.0)
+KINDS = ["count", "fail", "die", "eat", "deaf", "full", "inherit", "odd", "limits", "many", "fork", "quit", "diverge"]
+FAST = Timing(heartbeat=0.2, silence=8.0, start=20.0, grace=1.0, launching=2.0, interval=0.1, patience=60.0)
 COMMAND = Command(
     "micro_worker",
     resources=Resources(cpus=1),
@@ -97,7 +96,7 @@ class Installation:
     async def process(self) -> AsyncIterator[asyncio.subprocess.Process]:
         """The same service as a process; killed at the end if it still runs. Its workers stay."""
         started = await asyncio.create_subprocess_exec(
-            sys.executable, str(HERE / "installation.py"), str(self.root), start_new_session=True
+            sys.executable, str(HERE / "job_installation.py"), str(self.root), start_new_session=True
         )
         try:
             yield started
@@ -105,6 +104,12 @@ class Installation:
             if started.returncode is None:
                 started.kill()
             await started.wait()
+
+    async def listening(self) -> None:
+        """Wait for a `process` to have started: it writes its new address down."""
+        file = self.root / "jobs" / "micro.address"
+        await until(file.exists)
+        file.unlink()
 
     def began(self, job: str) -> list[tuple[int, int, int]]:
         """(attempt, first step, pid) of every run of `count`."""
@@ -117,7 +122,7 @@ def named(name: str, kind: str = "count", *, request_id: str = "", **spec: objec
     return NewJob(f"namespaces/test/evaluations/{name}", kind, spec, request_id)
 
 
-async def finished(jobs: Jobs, name: str, *, within: float = 40.0) -> Job:
+async def finished(jobs: Jobs, name: str, *, within: float = 60.0) -> Job:
     """The job once it is over."""
     async with asyncio.timeout(within):
         async for _ in jobs.watch(name):
@@ -125,13 +130,10 @@ async def finished(jobs: Jobs, name: str, *, within: float = 40.0) -> Job:
     return await jobs.get(name)
 
 
-async def until(condition: object, *, within: float = 20.0) -> None:
-    """Poll a plain or async condition."""
+async def until(condition: Callable[[], bool], *, within: float = 30.0) -> None:
+    """Poll a condition."""
     async with asyncio.timeout(within):
-        while True:
-            found = condition()  # type: ignore[operator]
-            if await found if asyncio.iscoroutine(found) else found:
-                return
+        while not condition():
             await asyncio.sleep(0.02)
 
 
@@ -142,12 +144,8 @@ async def events(jobs: Jobs, name: str, token: str = "") -> list[Event]:
 async def _serve(root: Path) -> None:
     installation = Installation(root)
     await installation.migrate()
-    await run(replace_level(installation.server(installation.jobs())))
-
-
-def replace_level(server: Server) -> Server:
-    level = os.environ.get("POSOLOGY_LOG_LEVEL", "ERROR")
-    return replace(server, settings=server.settings.model_copy(update={"log_level": level}))
+    server = installation.server(installation.jobs())
+    await run(replace(server, settings=server.settings.model_copy(update={"log_level": "ERROR"})))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A worker without torch, started by the tests as a process of its own."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -108,6 +109,33 @@ def many(job: JobContext) -> Result:
     return Result("evaluation")
 
 
+def square(number: int) -> int:
+    return number * number
+
+
+def fork(job: JobContext) -> Result:
+    """Shares its work among forked processes."""
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        for step in range(20):
+            job.metric(step, loss=1.0)
+            total = sum(pool.map(square, range(10)))
+    (job.output / "x.txt").write_text("x")
+    return Result("evaluation", summary={"sum": total})
+
+
+def quit_unasked(job: JobContext) -> Result:
+    """Stops although nobody asked."""
+    raise Stopped(1)
+
+
+class Diverged(errors.InvalidInput):
+    """A class of the worker's own, which no service has ever imported."""
+
+
+def diverge(job: JobContext) -> Result:
+    raise Diverged("the loss is not finite; lower the learning rate")
+
+
 if __name__ == "__main__":
     main(
         {
@@ -121,5 +149,8 @@ if __name__ == "__main__":
             "odd": odd,
             "limits": limits,
             "many": many,
+            "fork": fork,
+            "quit": quit_unasked,
+            "diverge": diverge,
         }
     )
