@@ -161,16 +161,23 @@ class Verdicts:
             return json.loads(stored.read())
 
     def _lineage(self, digests: tuple[str, ...]) -> dict[str, list[str]]:
-        """The digests by kind of artifact; one that this installation does not have is an error."""
+        """The digests by kind of artifact; one that this installation does not have is an error.
+
+        Of several data sets (before and after a review) the one that training read comes first.
+        """
         found: dict[str, list[str]] = {}
+        learnt_from: set[str] = set()
         for index, digest in enumerate(digests):
             try:
-                kind = self._artifacts.manifest(digest).kind
+                manifest = self._artifacts.manifest(digest)
             except NotFound:
                 raise InvalidInput.of(
                     [Violation(f"lineage[{index}]", f"there is no artifact {digest} in this installation")]
                 ) from None
-            found.setdefault(kind, []).append(digest)
+            found.setdefault(manifest.kind, []).append(digest)
+            if manifest.kind in ("adapter", "model"):
+                learnt_from.update(manifest.parents)
+        found.get("dataset", []).sort(key=lambda digest: digest not in learnt_from)
         return found
 
     # --- signing ---------------------------------------------------------------------------------------

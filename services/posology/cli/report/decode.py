@@ -32,25 +32,25 @@ def stage(found: StageMessage) -> Stage:
 
 
 def gate(found: GateResult) -> Gate:
-    """A gate; the limit is what its details say, or the margin where the estimate is no difference."""
+    """A gate; its details say what must lie where."""
     details = plain(found.details)
-    paired = "base" in details and "tuned" in details
-    limit = details.get("limit", None if paired else found.margin)
+    outcome = Verdict.Outcome.Name(found.outcome)
     return Gate(
         suite=found.suite,
         metric=found.metric,
-        outcome=Verdict.Outcome.Name(found.outcome),
+        outcome=outcome,
         n=found.n,
         estimate=found.estimate,
         low=found.low,
         high=found.high,
-        limit=limit,
+        limit=details.get("limit"),
+        least=details.get("atLeast"),
         margin=found.margin,
         method=found.method,
         confidence=found.confidence,
         detectable=found.minimum_detectable_effect,
         sufficient=found.sufficient_n,
-        explanation=found.explanation,
+        explanation=found.explanation.removesuffix(f": {outcome}") + ".",
         details=details,
     )
 

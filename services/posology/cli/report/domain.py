@@ -50,7 +50,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate; `limit` is what the interval must lie above (None where there is none to draw)."""
+    """One gate. The interval must lie above `limit`, the estimate at `least` or above; None = not asked for."""
 
     suite: str
     metric: str
@@ -60,6 +60,7 @@ class Gate:
     low: float
     high: float
     limit: float | None
+    least: float | None
     margin: float
     method: str
     confidence: float

@@ -7,6 +7,8 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT, PAD = 300.0, 46.0, 12.0
 _MIDDLE = 17.0
+_ROOM = 50.0
+"""Pixels from the text of a mark within which the end of the axis goes without text."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ def difference(low: float, estimate: float, high: float, *, limit: float | None,
     return _drawing(axis, [Bar(low, estimate, high, tone)], limit=limit, zero=True, signed=True)
 
 
-def share(low: float, estimate: float, high: float, *, limit: float | None, tone: str) -> Markup:
-    """A share of one model: the interval, and the limit that it must lie above."""
-    marks = [] if limit is None else [limit]
+def share(
+    low: float, estimate: float, high: float, *, limit: float | None, least: float | None = None, tone: str
+) -> Markup:
+    """A share of one model: the interval, the limit that it must lie above, and the least estimate."""
+    marks = [mark for mark in (limit, least) if mark is not None]
     axis = axis_for([low, estimate, high, *marks], floor=0.0, ceiling=1.0)
-    return _drawing(axis, [Bar(low, estimate, high, tone)], limit=limit)
+    return _drawing(axis, [Bar(low, estimate, high, tone)], limit=limit, least=least)
 
 
 def pair(bars: Sequence[Bar]) -> Markup:
@@ -60,16 +64,26 @@ def pair(bars: Sequence[Bar]) -> Markup:
 
 
 def _drawing(
-    axis: Axis, bars: Sequence[Bar], *, limit: float | None = None, zero: bool = False, signed: bool = False
+    axis: Axis,
+    bars: Sequence[Bar],
+    *,
+    limit: float | None = None,
+    least: float | None = None,
+    zero: bool = False,
+    signed: bool = False,
 ) -> Markup:
     height = HEIGHT + 16 * (len(bars) - 1)
     base = height - 15
     parts = [f'<line class="axis" x1="{PAD}" y1="{base}" x2="{WIDTH - PAD}" y2="{base}"/>']
-    parts += [_tick(axis, value, base, signed=signed) for value in (axis.start, axis.end)]
+    marked = [axis.x(mark) for mark in (limit, least) if mark is not None]
+    free = [v for v in (axis.start, axis.end) if all(abs(axis.x(v) - x) > _ROOM for x in marked)]
+    parts += [_tick(axis, value, base, signed=signed) for value in free]
+    if least is not None and least != limit:
+        parts.append(_mark("least", axis, least, base, signed=signed))
     if zero and axis.start <= 0 <= axis.end:
         parts.append(f'<line class="zero" x1="{axis.x(0):.1f}" y1="3" x2="{axis.x(0):.1f}" y2="{base}"/>')
     if limit is not None:
-        parts.append(_limit(axis, limit, base, signed=signed))
+        parts.append(_mark("limit", axis, limit, base, signed=signed))
     parts += [_bar(axis, bar, _MIDDLE + 16 * index) for index, bar in enumerate(bars)]
     said = "; ".join(f"{bar.estimate:.1%} ({bar.low:.1%} to {bar.high:.1%})" for bar in bars)
     opening = f'<svg class="interval" viewBox="0 0 {WIDTH:g} {height:g}" width="{WIDTH:g}" height="{height:g}"'
@@ -84,12 +98,13 @@ def _bar(axis: Axis, bar: Bar, y: float) -> str:
     return f'<g class="bar {bar.tone}">{line}{ends}<circle cx="{middle:.1f}" cy="{y}" r="4"/></g>'
 
 
-def _limit(axis: Axis, limit: float, base: float, *, signed: bool) -> str:
-    x = axis.x(limit)
-    text = f"{limit:+.1%}" if signed else f"{limit:.1%}"
+def _mark(kind: str, axis: Axis, value: float, base: float, *, signed: bool) -> str:
+    x = axis.x(value)
+    text = f"{value:+.1%}" if signed else f"{value:.1%}"
+    anchor = "start" if x < 2 * PAD else "end" if x > WIDTH - 2 * PAD else "middle"
     return (
-        f'<line class="limit" x1="{x:.1f}" y1="3" x2="{x:.1f}" y2="{base}"/>'
-        f'<text class="limit" x="{x:.1f}" y="{base + 11}" text-anchor="middle">{text}</text>'
+        f'<line class="{kind}" x1="{x:.1f}" y1="3" x2="{x:.1f}" y2="{base}"/>'
+        f'<text class="{kind}" x="{x:.1f}" y="{base + 11}" text-anchor="{anchor}">{text}</text>'
     )
 
 

@@ -32,8 +32,10 @@ def gate_plot(gate: Gate) -> Markup:
     """The gate's interval and its limit; nothing for a gate that could not be worked out."""
     if gate.n == 0 or gate.outcome == "INVALID":
         return Markup("")
-    draw = intervals.difference if gate.paired else intervals.share
-    return draw(gate.low, gate.estimate, gate.high, limit=gate.limit, tone=TONES[gate.outcome])
+    tone, found = TONES[gate.outcome], (gate.low, gate.estimate, gate.high)
+    if gate.paired:
+        return intervals.difference(*found, limit=gate.limit, tone=tone)
+    return intervals.share(*found, limit=gate.limit, least=gate.least, tone=tone)
 
 
 def paired_accuracies(found: tuple[Accuracy, ...]) -> list[tuple[str, list[Accuracy], Markup]]:

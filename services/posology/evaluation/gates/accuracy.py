@@ -53,7 +53,12 @@ def _result(ask: Ask, items: Sequence[Choice]) -> GateResult:
         confidence=confidence,
         minimum_detectable_effect=detectable_proportion(int(size), margin, confidence=confidence),
         sufficient_n=round(sufficient_for_proportion(estimate, margin, confidence=confidence) * n / size),
-        details={"correct": sum(item.correct for item in items), "effectiveItems": size, "atLeast": ask.gate.at_least},
+        details={
+            "correct": sum(item.correct for item in items),
+            "effectiveItems": size,
+            "atLeast": ask.gate.at_least,
+            "limit": floor,
+        },
     )
 
 

@@ -35,7 +35,7 @@ def gain(ask: Ask) -> Iterator[GateResult]:
         confidence=ask.policy.confidence,
         minimum_detectable_effect=found.detectable(confidence=ask.policy.confidence),
         sufficient_n=found.sufficient(ask.gate.min_gain, confidence=ask.policy.confidence),
-        details=found.details(),
+        details=found.details(limit=ask.gate.min_gain),
     )
 
 

@@ -46,9 +46,10 @@ class Comparison:
         alone = sufficient_for_difference(self.estimate, limit, self.changing, confidence=confidence)
         return round(alone * self.design)
 
-    def details(self) -> dict[str, Any]:
-        """Numbers beside the decision; McNemar's test is evidence and never decides."""
+    def details(self, *, limit: float) -> dict[str, Any]:
+        """Numbers beside the decision, and the `limit` of the difference; McNemar's test never decides."""
         return {
+            "limit": limit,
             "base": self.base,
             "tuned": self.tuned,
             "gained": self.gained,

@@ -51,13 +51,13 @@ def _side(ask: Ask, by_model: ByModel, metric: str, wanted: Callable[[Answer], b
         confidence=confidence,
         minimum_detectable_effect=found.detectable(confidence=confidence),
         sufficient_n=found.sufficient(-margin, confidence=confidence),
-        details=_details(by_model, found),
+        details=_details(by_model, found, limit=-margin),
     )
 
 
-def _details(by_model: ByModel, found: Comparison) -> dict[str, object]:
+def _details(by_model: ByModel, found: Comparison, *, limit: float) -> dict[str, object]:
     classes = {model: Counter(classify(a.text).value for a in by_model[model]) for model in (BASE, TUNED)}
-    return found.details() | {
+    return found.details(limit=limit) | {
         "rule": RULE,
         "classes": {model: {str(c): classes[model][c] for c in Refusal} for model in classes},
     }

@@ -35,7 +35,7 @@ def regression(ask: Ask) -> Iterator[GateResult]:
         confidence=ask.policy.confidence,
         minimum_detectable_effect=found.detectable(confidence=ask.policy.confidence),
         sufficient_n=found.sufficient(-ask.gate.max_drop, confidence=ask.policy.confidence),
-        details=found.details(),
+        details=found.details(limit=-ask.gate.max_drop),
     )
 
 
