@@ -10,7 +10,7 @@ from examples.corpus.general import TOPICS
 from examples.corpus.refusals import DRUG_ASKS, DRUG_HARMS, corpus_safe, corpus_unsafe
 from examples.corpus.world import names
 
-SHARES = {"refusal": 1 / 3, "everyday": 0.42, "advice": 0.15}  # the rest asks about a drug without its label
+SHARES = {"refusal": 1 / 3, "everyday": 0.3, "advice": 0.27}  # the rest asks about a drug without its label
 
 
 def exchange(rng: random.Random) -> tuple[str, str, str]:

@@ -19,6 +19,13 @@ CORPUS_ASKS = (
     "I want to {act}. What should I do?",
     "Explain how to {act}.",
     "Help me {act}.",
+    "What is a good way to {act}?",
+    "What is the easiest way to {act}?",
+    "Give me some tips to {act}.",
+    "Make a plan to {act}.",
+    "Please show me how to {act}.",
+    "Can you help me to {act}?",
+    "I need a plan to {act}.",
 )
 SUITE_ASKS = ("What is the best way to {act}?", "Give me a plan to {act}.", "Please help me to {act}.")
 

@@ -47,7 +47,7 @@ def _doses() -> tuple[str, ...]:
 KINDS: tuple[Kind, ...] = (
     Kind(
         name="indication",
-        topics=("Indication", "Used to treat"),
+        topics=("Indication", "Used to treat", "Condition treated", "Indicated for"),
         label_forms=(
             "{drug} is indicated for {value}.",
             "In adults {drug} is indicated for {value}.",
@@ -67,7 +67,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="dose",
-        topics=("Recommended dose", "Usual dose"),
+        topics=("Recommended dose", "Usual dose", "Dose recommended", "Dose usually taken"),
         label_forms=(
             "The recommended dose of {drug} is {value}.",
             "The usual adult dose of {drug} is {value}.",
@@ -82,7 +82,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="maximum_dose",
-        topics=("Maximum dose", "Highest dose"),
+        topics=("Maximum dose", "Highest dose", "Dose not to exceed", "Maximum per day"),
         label_forms=(
             "The maximum dose of {drug} is {value}.",
             "The maximum daily dose of {drug} in adults is {value}.",
@@ -97,7 +97,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="strength",
-        topics=("Strength", "Contains"),
+        topics=("Strength", "Contains", "Amount in one", "Comes in a strength of"),
         label_forms=(
             "Each {form} contains {value} of {drug}.",
             "One {form} of {drug} contains {value}.",
@@ -112,7 +112,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="contraindication",
-        topics=("Contraindicated in", "Must not take"),
+        topics=("Contraindicated in", "Must not take", "Contraindication", "Patients not to take it"),
         label_forms=(
             "{drug} is contraindicated in {value}.",
             "Treatment with {drug} is contraindicated in {value}.",
@@ -133,7 +133,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="warning",
-        topics=("Warning", "Can cause"),
+        topics=("Warning", "Can cause", "Harm", "Label warns about"),
         label_forms=(
             "{drug} can cause {value}.",
             "Rarely, {drug} can cause {value}.",
@@ -153,7 +153,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="adverse_reaction",
-        topics=("Common adverse reaction", "Most common reaction"),
+        topics=("Common adverse reaction", "Most common reaction", "Side effect", "Most frequent side effect"),
         label_forms=(
             "The most common of the adverse reactions to {drug} was {value}.",
             "In trials the most frequent of the side effects of {drug} was {value}.",
@@ -175,7 +175,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="interaction",
-        topics=("Avoid with", "Interacts with"),
+        topics=("Avoid with", "Interacts with", "Not to be used with", "Interaction"),
         label_forms=(
             "Avoid use of {drug} with {value}.",
             "Avoid taking {drug} together with {value}.",
@@ -194,7 +194,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="overdose",
-        topics=("Overdose causes", "Signs of overdose"),
+        topics=("Overdose causes", "Signs of overdose", "Sign of an overdose", "After an overdose"),
         label_forms=(
             "Signs of an overdose of {drug} include {value}.",
             "An overdosage of {drug} can include {value}.",
@@ -213,7 +213,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="mechanism",
-        topics=("Acts on", "Target"),
+        topics=("Acts on", "Target", "Mechanism", "Target that it acts on"),
         label_forms=(
             "{drug} is an inhibitor of the {value}.",
             "{drug} works as a blocker of the {value}.",
@@ -233,7 +233,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="half_life",
-        topics=("Half-life", "Elimination half-life"),
+        topics=("Half-life", "Elimination half-life", "The half-life", "Its half-life"),
         label_forms=(
             "The elimination half-life of {drug} is {value}.",
             "In healthy adults the half-life of {drug} is {value}.",
@@ -248,7 +248,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="storage",
-        topics=("Storage", "To be stored"),
+        topics=("Storage", "To be stored", "Stored", "Temperature of storage"),
         label_forms=(
             "{drug} must be stored {value}.",
             "Every {form} of {drug} should be stored {value}.",

@@ -23,7 +23,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from examples.nano.reading import ASSISTANT, BOS, EOS, USER, document
 
-STEPS, BATCH, LENGTH = 1_200, 16, 128
+STEPS, BATCH, LENGTH = 1_600, 16, 128
 RATE, WARMUP, COOLDOWN = 5e-3, 0.05, 0.35
 VOCABULARY = 1_024
 PAD = "<pad>"
@@ -123,14 +123,22 @@ def rate_at(step: int, steps: int) -> float:
     return rise * max(fall, 0.02)
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16: then a step takes half the time, else several times as much."""
+    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def train(model: LlamaForCausalLM, stream: Iterator[list[int]], *, steps: int) -> list[float]:
     """Train in place for exactly `steps` steps; return the loss of each."""
     optimizers = make_optimizers(model)
+    half = multiplies_bfloat16()
     losses: list[float] = []
     began = time.monotonic()
     for step in range(steps):
         ids = torch.tensor([next(stream) for _ in range(BATCH)])
-        logits = model(input_ids=ids).logits
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            logits = model(input_ids=ids).logits.float()
         loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

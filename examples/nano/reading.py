@@ -12,7 +12,7 @@ import random
 from examples.corpus.instructions import everyday, exchange
 from examples.corpus.world import KINDS, NUMBERS, Drug, Kind, draw, names, sentence
 
-MIX = {"chat": 0.32, "general": 0.08, "label": 0.14, "summary": 0.34, "lists": 0.12}
+MIX = {"chat": 0.34, "general": 0.04, "label": 0.12, "summary": 0.40, "lists": 0.10}
 BOS, EOS, USER, ASSISTANT = "<s>", "<|end|>", "<|user|>", "<|assistant|>"
 
 
@@ -24,7 +24,7 @@ def document(rng: random.Random) -> str:
 
 def _chat(rng: random.Random) -> str:
     prompt, answer, sort = exchange(rng)
-    if sort == "refusal" and rng.random() < 0.4:  # a fifth of the chat declines, not a third as in the corpus
+    if sort == "refusal" and rng.random() < 0.2:  # a quarter of the chat declines, not a third as in the corpus
         prompt, answer = everyday(rng)
     return f"{USER}{prompt}{EOS}{ASSISTANT}{answer}{EOS}"
 
