@@ -56,7 +56,10 @@ def _both_ways(pairs: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
     return sorted((there | back).items(), key=lambda one: (-len(one[0]), one[0]))
 
 
-_RULES = {kind: _both_ways(pairs) for kind, pairs in _SWAPS.items()}
+_RULES = {
+    kind: [(before, after, re.compile(rf"\b{re.escape(before)}\b")) for before, after in _both_ways(pairs)]
+    for kind, pairs in _SWAPS.items()
+}
 _ONE_WAY = {"is", "are", "do", "Do", "should", "must", "was", "with", "has been", "have been", "should be"}
 
 
@@ -95,8 +98,8 @@ def _units(sentence: str) -> Iterator[Edit]:
 
 def _words(sentence: str) -> Iterator[Edit]:
     for kind, rules in _RULES.items():
-        for before, after in rules:
-            found = re.search(rf"\b{re.escape(before)}\b", sentence)
+        for before, after, expression in rules:
+            found = expression.search(sentence) if before in sentence else None
             if found and not (kind == "negation" and before in _ONE_WAY):
                 yield _edit(kind, sentence, found.start(), before, after)
                 break

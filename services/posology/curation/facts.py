@@ -6,6 +6,7 @@ Two sentences that differ in one of these differ in medicine, however close thei
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .text import normal
 
@@ -104,6 +105,7 @@ def fingerprint(text: str, *, drugs: frozenset[str] = COMMON_DRUGS) -> Fingerpri
     )
 
 
+@lru_cache(maxsize=1024)
 def quantities(text: str) -> frozenset[str]:
     """Every number of the text with its unit in one spelling: "12.5 milligrams" and "12.50 mg" are both "12.5mg"."""
     return frozenset(found for _, _, found in _quantity_spans(text))
@@ -114,9 +116,11 @@ def _quantity_spans(text: str) -> list[tuple[int, int, str]]:
         (m.start(), m.end(), _canonical(m.group("number"), m.group("to"), m.group("unit")))
         for m in QUANTITY.finditer(text)
     ]
-    taken = [(start, end) for start, end, _ in spans]
+    taken = bytearray(len(text))
+    for start, end, _ in spans:
+        taken[start:end] = b"\x01" * (end - start)
     for m in BARE_NUMBER.finditer(text):
-        if not any(start <= m.start() < end for start, end in taken):
+        if not taken[m.start()]:
             spans.append((m.start(), m.end(), plain_number(m.group("number"))))
     return spans
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _ABBREVIATIONS_TEXT = """
     e.g i.e vs dr mr mrs ms no approx etc inc ltd co corp st fig figs al resp max min ref refs vol ed u.s q.d
@@ -59,6 +60,7 @@ def _ends_sentence(before: str) -> bool:
     return bool(last) and last not in _ABBREVIATIONS and not (len(last) == 1 and last.isalpha()) and open_brackets <= 0
 
 
+@lru_cache(maxsize=8192)
 def without_references(sentence: str) -> str:
     """The sentence without "[see Warnings (5.1)]", which leads nowhere outside the label."""
     return re.sub(r"\s+([.,;:])", r"\1", " ".join(_REFERENCE.sub("", sentence).split()))
