@@ -1,6 +1,7 @@
 """Reviews in the database; every function works inside the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -88,6 +89,15 @@ async def ratings(tx: Transaction, review: str) -> dict[str, list[Rating]]:
     for row in (await tx.execute(query)).mappings():
         found.setdefault(row["item"], []).append(_rating(row))
     return found
+
+
+async def rating(tx: Transaction, review: str, given: Rating) -> Rating | None:
+    """The stored rating that says the same as `given`, if there is one."""
+    c = tables.ratings.c
+    mine = (c.review == review, c.item == given.item, c.reviewer == given.reviewer)
+    row = (await tx.execute(select(tables.ratings).where(*mine))).mappings().first()
+    found = _rating(row) if row is not None else None
+    return found if found is not None and replace(found, at=given.at) == given else None
 
 
 async def rate(tx: Transaction, review: str, rating: Rating) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from .decontaminate import Suites
 from .domain import Drop, Pair
 from .exact import Exact
+from .facts import quantities
 from .teachers import bare_question
 
 
@@ -59,14 +60,20 @@ class SuiteScreen:
 
 
 def through(screens: Sequence[Screen], batch: Sequence[Pair]) -> Screened:
-    """The batch through all screens, cheap ones first."""
-    kept = tuple(batch)
+    """The batch through all screens, cheap ones first. Of copies within it the best is kept, whichever came first."""
+    kept = tuple(sorted(batch, key=quality, reverse=True))
     drops: list[Drop] = []
     for screen in screens:
         found = screen.screen(kept)
         kept = found.kept
         drops.extend(found.drops)
-    return Screened(kept, tuple(drops))
+    place = {pair.id: number for number, pair in enumerate(batch)}
+    return Screened(tuple(sorted(kept, key=lambda pair: place[pair.id])), tuple(drops))
+
+
+def quality(pair: Pair) -> tuple[bool, int, int]:
+    """What makes one of two copies the better one: it can be traced, it states more facts, it says more."""
+    return bool(pair.evidence), len(quantities(pair.answer)), min(len(pair.answer.split()), 160)
 
 
 def said(pair: Pair) -> str:

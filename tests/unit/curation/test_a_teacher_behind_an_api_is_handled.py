@@ -10,9 +10,11 @@ import pytest
 from teacher_server import Reply, completion, good, teacher_server
 
 from posology.core.errors import Cancelled, FailedPrecondition, InvalidInput, PermissionDenied
-from posology.curation.domain import Section
+from posology.curation.domain import Message, Section, make_pair
+from posology.curation.recipe import Style, TeacherRecipe
 from posology.curation.teachers import Answer, Task
 from posology.curation.teachers.openai import OpenAITeacher
+from posology.curation.teachers.weak import weak_answers
 
 
 def tasks(count: int) -> list[Task]:
@@ -140,6 +142,23 @@ def test_few_failures_are_within_the_budget_and_count_once_each(tmp_path: Path) 
         found = ask(server.url, tmp_path, 12, budget=0.1)
     assert [a.task.section.id for a in found if a.failure] == ["s3"]
     assert len(server.bodies) == 13
+
+
+def test_weaker_answers_come_from_the_teacher_pair_by_pair(tmp_path: Path) -> None:
+    def weaker(number: int, body: dict[str, Any]) -> Reply:
+        asked = body["messages"][-1]["content"]
+        wrong = asked.rsplit("Answer: ", 1)[1].replace("10 mg", "100 mg")
+        return completion(json.dumps({"pairs": [{"question": "as given", "answer": wrong}]}))
+
+    pairs = [
+        make_pair((Message("user", f"Dose {n}?"),), f"Take 10 mg, {n} times.", question_type="fact") for n in range(5)
+    ]
+    with teacher_server(weaker) as server:
+        recipe = TeacherRecipe(server.url, "a-model", "", Style.SENTENCES, (), 5.0, 0.1)
+        found = weak_answers(pairs, recipe, key="", journal=tmp_path / "weak.jsonl")
+    assert [(pair.id, answer) for pair, answer in found] == [
+        (pair.id, f"Take 100 mg, {n} times.") for n, pair in enumerate(pairs)
+    ]
 
 
 def test_stopping_cuts_the_pauses_short(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Fingerprints, edits, and what the semantic screen does with them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from posology.curation.domain import CONTRADICTION, Message, Pair, make_pair
 from posology.curation.edits import edits
 from posology.curation.facts import fingerprint
+from posology.curation.screens import through
 from posology.curation.semantic import SemanticScreen, Vectors
 
 
@@ -69,6 +72,15 @@ def test_equal_facts_and_a_high_cosine_are_a_duplicate() -> None:
     found = screen.screen([pair("Take 10 mg once."), pair("One takes 10 mg once.")])
     assert [p.answer for p in found.kept] == ["Take 10 mg once."]
     assert found.drops[0].reason == "paraphrase"
+
+
+def test_of_two_copies_in_a_batch_the_one_that_can_be_traced_is_kept_whichever_came_first() -> None:
+    first = pair("Take 10 mg once.")
+    traced = replace(pair("One takes 10 mg once."), evidence="One takes 10 mg once.")
+    other = pair("Take 7 mg once.", kind="summary")
+    screen = SemanticScreen(0.92, lambda texts: embed_alike(list(texts)))
+    found = through([screen], [first, other, traced])
+    assert [p.id for p in found.kept] == [other.id, traced.id]
 
 
 def test_different_facts_and_a_high_cosine_are_kept_and_marked_for_the_experts() -> None:
