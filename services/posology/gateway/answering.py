@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from starlette.responses import Response
 
+from posology.core.errors import PosologyError
 from posology.gateway import metrics
 from posology.gateway.answers import AnswerLog, digest, new_answer_id
 from posology.gateway.domain import Answer, AnswerState, ApiKey, EngineLost
@@ -82,8 +83,8 @@ class Answering:
         call = _Call(ask, taken, answer, Heard(ask.kind), started)
         headers = {**headers, **provenance_headers(answer)}
         if ask.stream:
-            begun = asyncio.ensure_future(self._log.begin(answer))  # commits while the engine reads the prompt
-            return EventStream(self._events(call, begun, stack.pop_all()), headers=headers)
+            await self._begin(call)
+            return EventStream(self._events(call, stack.pop_all()), headers=headers)
         return await self._whole(call, headers)
 
     async def settled(self) -> None:
@@ -121,19 +122,27 @@ class Answering:
         metrics.observe(answer)
         return Response(raw, media_type="application/json", headers=dict(headers))
 
-    async def _events(self, call: _Call, begun: asyncio.Future[None], stack: AsyncExitStack) -> AsyncIterator[bytes]:
+    async def _begin(self, call: _Call) -> None:
+        """Record that an answer runs; meanwhile the engine reads the prompt, so this costs a stream nothing."""
+        try:
+            await self._log.begin(call.answer)
+        except asyncio.CancelledError:
+            self._later(self._end(call, AnswerState.CLIENT_LEFT))
+            raise
+
+    async def _events(self, call: _Call, stack: AsyncExitStack) -> AsyncIterator[bytes]:
         """The engine's events, unchanged; the last one leaves only after the record is complete on disk."""
         state = AnswerState.CLIENT_LEFT
         try:
-            await begun
             async for event in self._heard(call):
                 yield event
             state = AnswerState.COMPLETE
             await self._end(call, state)
             yield DONE
-        except EngineLost as error:
-            state = AnswerState.FAILED
-            await self._end(call, state)
+        except PosologyError as error:
+            if state is not AnswerState.COMPLETE:  # the engine failed; otherwise the record could not be written
+                state = AnswerState.FAILED
+                await self._end(call, state)
             yield error_event(error)
         finally:
             if state is AnswerState.CLIENT_LEFT:

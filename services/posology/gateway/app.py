@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 import grpc.aio
 
 from posology.core import http as core_http
+from posology.core.errors import Retryable
 from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
 from posology.core.settings import load
@@ -32,6 +34,7 @@ from posology.v1alpha1.gateway_pb2_grpc import add_GatewayServicer_to_server
 
 SERVICE = "posology.v1alpha1.Gateway"
 _SWEEP_SECONDS = 600.0
+log = logging.getLogger("posology.gateway")
 
 
 @dataclass
@@ -87,8 +90,11 @@ class Gateway:
         """Say LOST of answers that a dead gateway left running."""
         age = timedelta(seconds=2 * self.settings.answer_seconds)
         while True:
-            async with self.db.begin() as tx:
-                await answers.mark_lost(tx, older_than=age)
+            try:
+                async with self.db.begin() as tx:
+                    await answers.mark_lost(tx, older_than=age)
+            except Retryable as error:
+                log.warning("will look for lost answers later: %s", error.message)
             await asyncio.sleep(_SWEEP_SECONDS)
 
 

@@ -29,7 +29,7 @@ class RouteFeed:
         """Put the snapshot of the last run in force, until the serving service says otherwise."""
         async with self._db.read() as tx:
             await self._routes.replace(await snapshots.load(tx))
-        metrics.ROUTES_AGE.set(1)
+        metrics.ROUTES_STALE.set(1)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -38,7 +38,7 @@ class RouteFeed:
                 await self._follow()
             except PosologyError as error:
                 log.warning("no routes from the serving service, the last ones serve on: %s", error.message)
-            metrics.ROUTES_AGE.set(1)
+            metrics.ROUTES_STALE.set(1)
             await asyncio.sleep(_RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)])
             self._failures += 1
 
@@ -47,6 +47,6 @@ class RouteFeed:
             snapshot = snapshot_from_proto(table)
             await self._routes.replace(snapshot)
             self._failures = 0
-            metrics.ROUTES_AGE.set(0)
+            metrics.ROUTES_STALE.set(0)
             async with self._db.begin() as tx:
                 await snapshots.save(tx, snapshot)

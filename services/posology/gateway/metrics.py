@@ -20,7 +20,7 @@ SECONDS = Histogram(
     registry=REGISTRY,
 )
 TOKENS = Counter("posology_gateway_tokens", "Tokens by deployment.", ("deployment", "kind"), registry=REGISTRY)
-ROUTES_AGE = Gauge(
+ROUTES_STALE = Gauge(
     "posology_gateway_routes_stale",
     "1 while the serving service is away and the last snapshot serves on.",
     registry=REGISTRY,

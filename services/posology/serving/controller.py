@@ -40,14 +40,19 @@ class Controller:
         self._rules = rules
         self._tick = tick
         self._leaving = False
+        self._broken = False
         self.looked = asyncio.Event()
         """Set after the first look: before it, the database may speak of engines that died with the machine."""
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            await self._look_unless_leaving()
-            await self._changes.asked(within=self._tick)
+        try:
+            while True:
+                await self._look_unless_leaving()
+                await self._changes.asked(within=self._tick)
+        except Exception:
+            self._broken = True
+            raise
 
     async def _look_unless_leaving(self) -> None:
         if self._leaving:
@@ -70,7 +75,12 @@ class Controller:
             await self._changes.tell()
 
     async def stop_engines(self, *, within: float) -> None:
-        """Drain and end every agent, for a machine that goes down; their deployments stay wanted."""
+        """Drain and end every agent, for a machine that goes down; their deployments stay wanted.
+
+        A service that ends by a defect of its own leaves them serving: the next one adopts them.
+        """
+        if self._broken:
+            return
         self._leaving = True
         async with self._db.read() as tx:
             known = [r.id for r in await ledger.all_replicas(tx)]
@@ -88,6 +98,13 @@ class Controller:
         # Polled, because other processes set no event of ours.
         while any([await self._launcher.alive(replica) for replica in replicas]):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+    async def _start(self, launch: Launch) -> None:
+        try:
+            await self._launcher.start(launch)
+        except OSError as error:
+            # A full disk, say: the next look finds no agent and tries again, later each time.
+            log.warning("could not start %s: %s", launch.replica, error)
 
     async def _see(self, replicas: Sequence[Replica]) -> Mapping[str, Seen]:
         async def one(replica: Replica) -> Seen:
@@ -130,7 +147,7 @@ class Controller:
         by_name = {d.name: d for d in outcome.deployments}
         owners = {r.id: by_name[r.deployment] for r in outcome.replicas}
         for replica in outcome.start:
-            await self._launcher.start(launch_of(replica, owners[replica]))
+            await self._start(launch_of(replica, owners[replica]))
         for replica in outcome.stop:
             await self._launcher.stop(replica)
         for replica in outcome.kill:

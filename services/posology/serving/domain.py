@@ -1,7 +1,7 @@
 """What serving knows: deployments, their replicas, and every reason to refuse one. Standard library only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -145,7 +145,6 @@ class Asked:
     """Engine settings that the caller insists on; None takes the verdict's."""
     run: str = ""
     request_id: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class NotReleased(FailedPrecondition):

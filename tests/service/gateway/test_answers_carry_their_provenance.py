@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from servers import Postgres
 from service.gateway.gateway_world import DATASET, MODEL, VERDICT, World, said, world
+from sqlalchemy import text
 
 from posology.core.errors import NotFound
 from posology.v1alpha1 import gateway_pb2 as pb
@@ -25,10 +26,10 @@ async def test_a_whole_answer_has_provenance_and_a_record(gateway: World) -> Non
     response = await gateway.chat()
     assert response.status_code == 200
     assert PROVENANCE.items() <= dict(response.headers).items()
-    text = response.json()["choices"][0]["message"]["content"]
+    said_text = response.json()["choices"][0]["message"]["content"]
     record = await gateway.rpc.GetAnswer(pb.GetAnswerRequest(name=response.headers["x-posology-answer"]))
     assert record.state == pb.Answer.COMPLETE
-    assert record.text_sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert record.text_sha256 == hashlib.sha256(said_text.encode()).hexdigest()
     assert (record.model, record.verdict, record.finish_reason) == (MODEL, VERDICT, "length")
     assert (record.prompt_tokens, record.completion_tokens) == (4, 8)
     assert (record.prompt, record.text) == ("", "")  # hashes only, unless the installation says otherwise
@@ -69,9 +70,9 @@ async def test_usage_reaches_a_streaming_client_only_when_asked_for(gateway: Wor
 
 async def test_an_installation_may_keep_the_texts(tmp_path: Path) -> None:
     async with world(tmp_path, keep_text=True) as gateway:
-        text = (await gateway.chat("Is it safe?")).json()["choices"][0]["message"]["content"]
+        kept = (await gateway.chat("Is it safe?")).json()["choices"][0]["message"]["content"]
         [record] = await gateway.answers()
-    assert record.text == text
+    assert record.text == kept
     assert json.loads(record.prompt) == [{"role": "user", "content": "Is it safe?"}]
     assert record.prompt_sha256 == hashlib.sha256(record.prompt.encode()).hexdigest()
 
@@ -124,6 +125,14 @@ async def test_answers_live_in_postgresql_too(tmp_path: Path, postgres: Postgres
         assert [a.state for a in found] == [pb.Answer.COMPLETE] * 10
         page = await gateway.rpc.ListAnswers(pb.ListAnswersRequest(parent="namespaces/default", page_size=3))
         assert page.answers[0].name == found[0].name
+
+
+async def test_an_answer_that_cant_be_recorded_is_not_given(gateway: World) -> None:
+    async with gateway.gateway.db.begin() as tx:
+        await tx.execute(text("alter table answers rename to elsewhere"))
+    refused = [await gateway.chat(), await gateway.chat(stream=True)]
+    assert [r.status_code for r in refused] == [500, 500]
+    assert all(r.json()["error"]["type"] == "server_error" for r in refused)
 
 
 async def test_an_unknown_answer_says_where_ids_are(gateway: World) -> None:

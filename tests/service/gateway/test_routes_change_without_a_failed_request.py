@@ -8,6 +8,7 @@ import httpx
 from service.gateway.gateway_world import World, route_to, world
 
 from posology.core.rpc.server import running
+from posology.gateway import snapshots
 from posology.gateway.app import compose
 from posology.v1alpha1 import gateway_pb2 as pb
 
@@ -77,6 +78,7 @@ async def test_the_gateway_serves_on_while_the_serving_service_is_away(tmp_path:
     async with world(tmp_path) as gateway:
         settings = gateway.gateway.settings.model_copy(update={"serving_address": "127.0.0.1:9"})
         agent = gateway.agents[0]
+        await _saved(gateway)
         # A second gateway process over the same database, that never reaches the serving service.
         async with compose(settings) as lonely, running(lonely.server()):
             gateway.http.base_url = lonely.http.url
@@ -109,6 +111,14 @@ async def test_a_drain_that_takes_too_long_tells_the_client(tmp_path: Path) -> N
         await response.aclose()
         [record] = await gateway.answers()
     assert record.state == pb.Answer.FAILED
+
+
+async def _saved(gateway: World) -> None:
+    """Returns once the routes in force are on disk."""
+    wanted, found = gateway.gateway.door.routes.current, None
+    while found != wanted:
+        async with gateway.gateway.db.read() as tx:
+            found = await snapshots.load(tx)
 
 
 def _slow(gateway: World) -> httpx.Request:

@@ -44,6 +44,10 @@ async def test_the_agent_answers_nobody_without_its_token(installation: Installa
         token = {"authorization": f"Bearer {route.token}"}
         for path in ("/invocations", "/tokenize", "/pause", "/metrics"):
             assert (await http.post(path, json={}, headers=token)).status_code == 404
+        assert (await http.post("/drain", headers=token)).status_code == 202
+        assert (await http.get("/ready")).status_code == 503
+    refused = await ask(route)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
 
 
 async def test_kill_9_of_the_service_leaves_engines_serving_and_it_adopts_them(
