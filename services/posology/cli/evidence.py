@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from posology.cli.show import coloured
 from posology.client.explain import Explanation, Sentence
-from posology.client.recall import Data, Recall, Served
+from posology.client.recall import Data, Recall, Section, Served
 from posology.client.verification import Check, Verification
 
 _MOST_SECTIONS = 10
@@ -96,18 +96,22 @@ def _sentence(number: int, one: Sentence) -> Iterator[str]:
 
 def recall_lines(found: Recall) -> Iterator[str]:
     """A section, label or drug, and the way down from it."""
-    yield f"[bold]{escape(found.what)}[/] is a {found.matched_as} with {_count(len(found.sections), 'section')}"
-    yield from (_section(section) for section in found.sections[:_MOST_SECTIONS])
-    if len(found.sections) > _MOST_SECTIONS:
-        yield f"  and {len(found.sections) - _MOST_SECTIONS} more (--output json lists them)"
+    resting = [section for section in found.sections if section.pairs]
+    sections = (
+        f", {_count(len(found.sections), 'section')}, {len(resting)} of them with pairs" if found.sections else ""
+    )
+    yield f"[bold]{escape(found.what)}[/] ({found.matched_as}{sections})"
+    yield from (_section(section) for section in resting[:_MOST_SECTIONS])
+    if len(resting) > _MOST_SECTIONS:
+        yield f"  and {len(resting) - _MOST_SECTIONS} more (--output json lists them)"
     yield from _block("data that rest on it", [_data(data) for data in found.data])
     made = [f"  {one.kind:<12}{one.digest}{_withdrawn(one.quarantine)}" for one in found.made]
     yield from _block("made from these", made)
     verdicts = [f"  {_outcome(one.outcome)}  {one.name}  {one.artifact}" for one in found.verdicts]
     yield from _block("verdicts on them", verdicts)
     yield from _block("deployments of them", [_served(one) for one in found.deployments])
-    serving = _count(len(found.serving), "deployment")
-    yield f"{_count(found.answers, 'answer')} came from these models; {serving} of them serve now."
+    answers, serving = _count(found.answers, "answer"), _count(len(found.serving), "deployment")
+    yield f"{answers} came from these models; {serving} of them now {'serves' if len(found.serving) == 1 else 'serve'}."
 
 
 def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
@@ -115,9 +119,9 @@ def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
     yield from lines or ("  none",)
 
 
-def _section(section: Mapping[str, Any]) -> str:
-    place = f"{section['drug']}: {section['title']} ({section['code']}), {section['source']}"
-    return f"  {section['id']}  {escape(place)}"
+def _section(section: Section) -> str:
+    place = f"{section.drug}: {section.title} ({section.code}), {section.source}"
+    return f"  {section.id}  {escape(place)}: {_count(section.pairs, 'pair')}"
 
 
 def _data(data: Data) -> str:

@@ -1,6 +1,7 @@
 """From a label, a section or a drug down the graph: which data, models, verdicts and answers rest on it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,21 @@ _FILES = {
     "dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"),
     "preferences": ("preferences.jsonl",),
 }
+_NAMED_BY = (("section", ("id",)), ("label", ("set_id",)), ("drug", ("drug", "family")), ("source file", ("source",)))
+"""What a section may be called, and its fields that say so."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of a label; `pairs` is the largest number of pairs that rest on it in one artifact."""
+
+    id: str
+    drug: str
+    title: str
+    code: str
+    set_id: str
+    source: str
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,8 @@ class Recall:
     what: str
     matched_as: str
     """`section`, `label`, `drug` or `source file`."""
-    sections: tuple[Mapping[str, Any], ...]
+    sections: tuple[Section, ...]
+    """Those with the most pairs first."""
     data: tuple[Data, ...]
     made: tuple[Made, ...]
     verdicts: tuple[Release, ...]
@@ -97,15 +114,16 @@ async def recall(client: "Client", what: str) -> Recall:
     stored = Stored.of(client.installation.settings)
     artifacts = [artifact for kind in DATA_KINDS for artifact in await client.artifacts(kind)]
     found = [await asyncio.to_thread(_look, stored, artifact, what) for artifact in artifacts]
-    matched_as, sections = _agree(what, found)
-    data = [one.data for one in found if one.data.pairs and one.matched_as == matched_as]
+    matched_as = _matched_as(what, found)
+    found = [one for one in found if one.matched_as == matched_as]
+    data = [one.data for one in found if one.data.pairs]
     made = await _made(client, data)
     models = {one.digest for one in made if one.kind == "model"}
     deployments = [d for d in await client.deployments() if d.model in models]
     return Recall(
         what=what,
         matched_as=matched_as,
-        sections=sections,
+        sections=_sections(found),
         data=tuple(data),
         made=made,
         verdicts=tuple([release for model in sorted(models) for release in await _releases(client, model)]),
@@ -127,48 +145,60 @@ async def quarantine(client: "Client", found: Recall, *, reason: str) -> list[st
 
 @dataclass(frozen=True)
 class _Seen:
+    """What one artifact has of it; `counts` is by section id."""
+
     matched_as: str
     sections: tuple[Mapping[str, Any], ...]
+    counts: Counter[str]
     data: Data
 
 
 def _look(stored: Stored, artifact: catalog_pb2.Artifact, what: str) -> _Seen:
-    """What one artifact has of it; bytes that are gone have nothing."""
+    """Bytes that are gone have nothing. Pairs that name no section (from existing JSON lines) count by themselves."""
     kind, digest = artifact.kind, artifact.digest
     matched_as, sections = match(stored.rows(digest, "sections.jsonl"), what)
     ids = {section["id"] for section in sections}
-    rows = {path: [row["section"] in ids for row in stored.rows(digest, path)] for path in _FILES[kind]}
-    by_file = {path: sum(hits) for path, hits in rows.items() if any(hits)}
-    total = sum(len(hits) for hits in rows.values())
+    counts, by_file, total = Counter[str](), dict[str, int](), 0
+    for path in _FILES[kind]:
+        rows = list(stored.rows(digest, path))
+        alone, unplaced = match((row for row in rows if not row["section"]), what)
+        placed = Counter(row["section"] for row in rows if row["section"] in ids)
+        counts, total, matched_as = counts + placed, total + len(rows), matched_as or alone
+        if hits := placed.total() + len(unplaced):
+            by_file[path] = hits
     data = Data(digest, kind, sum(by_file.values()), total, by_file, artifact.quarantine_reason)
-    return _Seen(matched_as, sections, data)
+    return _Seen(matched_as, sections, counts, data)
 
 
-def match(sections: Iterable[Mapping[str, Any]], what: str) -> tuple[str, tuple[Mapping[str, Any], ...]]:
-    """As what `what` is known, and the sections that it names; a drug is found in any letter case."""
-    rows = list(sections)
+def match(rows: Iterable[Mapping[str, Any]], what: str) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+    """As what `what` is known, and the sections (or pairs) that it names; letter case does not matter."""
+    known = list(rows)
     asked = what.strip().casefold()
-    for matched_as, fields in (
-        ("section", ("id",)),
-        ("label", ("set_id",)),
-        ("drug", ("drug", "family")),
-        ("source file", ("source",)),
-    ):
-        if found := tuple(row for row in rows if any(str(row.get(f, "")).casefold() == asked for f in fields)):
+    for matched_as, fields in _NAMED_BY:
+        if found := tuple(row for row in known if any(str(row.get(f, "")).casefold() == asked for f in fields)):
             return matched_as, found
     return "", ()
 
 
-def _agree(what: str, found: Sequence[_Seen]) -> tuple[str, tuple[Mapping[str, Any], ...]]:
-    """What it was matched as, and every section matched, once each."""
-    matched_as = next((one.matched_as for one in found if one.matched_as), "")
-    if not matched_as:
+def _matched_as(what: str, found: Sequence[_Seen]) -> str:
+    known = next((one.matched_as for one in found if one.matched_as), "")
+    if not known:
         raise NotFound(
             f"no data set has a section, a label (set id), a drug or a source file called {what!r}; "
             "`posology explain ANSWER` shows the ids of sections"
         )
-    by_id = {s["id"]: s for one in found if one.matched_as == matched_as for s in one.sections}
-    return matched_as, tuple(sorted(by_id.values(), key=lambda s: (str(s["source"]), str(s["title"]))))
+    return known
+
+
+def _sections(found: Sequence[_Seen]) -> tuple[Section, ...]:
+    """Every section that was matched, once."""
+    rows = {row["id"]: row for one in found for row in one.sections}
+    pairs = {id: max(one.counts[id] for one in found) for id in rows}
+    order = sorted(rows.values(), key=lambda row: (-pairs[row["id"]], str(row["source"]), str(row["title"])))
+    return tuple(
+        Section(row["id"], row["drug"], row["title"], row["code"], row["set_id"], row["source"], pairs[row["id"]])
+        for row in order
+    )
 
 
 # --- down ------------------------------------------------------------------------------------------
