@@ -1,9 +1,9 @@
 """What must know of an artifact knows it before the job succeeds."""
 
 import asyncio
-from pathlib import Path
+import shutil
 
-from job_installation import Installation, finished, named, until
+from job_installation import Installation, finished, named
 
 from posology.core import errors
 from posology.core.jobs.domain import State
@@ -67,18 +67,23 @@ async def test_a_job_cancelled_while_publishing_does_not_succeed(installation: I
         assert (await jobs.get(NAME)).state is State.CANCELLED
 
 
-async def test_files_that_changed_after_the_report_are_not_published(installation: Installation) -> None:
-    """Another attempt makes them again."""
+async def test_files_that_changed_after_the_report_are_made_again(installation: Installation) -> None:
+    calls = []
+
+    async def lose_everything_once(published: Published) -> None:
+        calls.append(published)
+        if len(calls) == 1:
+            shutil.rmtree(installation.root / "artifacts/candidates")
+            staged = installation.root / "artifacts/staging/jobs/test.evaluations.a/1/count.json"
+            staged.write_text("altered")
+            raise errors.Unavailable("the disk was swapped")
+
+    installation.on_published = lose_everything_once
     async with installation.serving() as jobs:
-        altering = asyncio.create_task(_alter(installation.root / "artifacts/staging/jobs/test.evaluations.a/1"))
-        installation_job = await jobs.create(named("a", steps=1))
-        job = await finished(jobs, installation_job.name)
-        altering.cancel()
-    if job.attempt == 2:
-        assert "not what it reported" in str([e.data async for e in jobs.watch(NAME) if e.kind == "STATE"])
-    assert job.state is State.SUCCEEDED
-
-
-async def _alter(output: Path) -> None:
-    await until(lambda: (output / "count.json").exists())
-    (output / "count.json").write_text("altered")
+        await jobs.create(named("a", steps=1))
+        job = await finished(jobs, NAME)
+        reasons = [event.data["reason"] async for event in jobs.watch(NAME) if event.kind == "STATE"]
+    assert (job.state, job.attempt, job.failures) == (State.SUCCEEDED, 2, 1)
+    assert any("the files of attempt 1 are not what it reported" in reason for reason in reasons)
+    with installation.store.open(job.artifact, "count.json") as file:
+        assert b"altered" not in file.read()
