@@ -39,7 +39,8 @@ def tasks(sections: Sequence[Section], *, seed: int) -> list[Task]:
 def candidates(
     teacher: Teacher, given: Sequence[Pair], todo: Sequence[Task], *, at_once: int, drops: list[Drop]
 ) -> Iterator[Pair]:
-    """Ready-made pairs, then the teacher's: `at_once` of each section, and once all had their turn, the rest.
+    """Ready-made pairs, then the teacher's: `at_once` of each section, and once all had their turn, the rest of them,
+    fillers last.
 
     Sections on which the teacher failed are appended to `drops`.
     """
@@ -49,13 +50,14 @@ def candidates(
         if answer.failure:
             drops.append(_failed(answer))
         section = answer.task.section
-        yield from (_pair(draft, section) for draft in answer.drafts[:at_once])
-        if len(answer.drafts) > at_once:
-            rest.append((section, answer.drafts[at_once:]))
-    while rest:
+        first = [draft for draft in answer.drafts if not draft.filler][:at_once]
+        yield from (_pair(draft, section) for draft in first)
+        later = sorted((d for d in answer.drafts if d not in first), key=lambda draft: draft.filler)
+        rest.append((section, tuple(later)))
+    while rest := [(section, drafts) for section, drafts in rest if drafts]:
         for section, drafts in rest:
             yield from (_pair(draft, section) for draft in drafts[:at_once])
-        rest = [(section, drafts[at_once:]) for section, drafts in rest if len(drafts) > at_once]
+        rest = [(section, drafts[at_once:]) for section, drafts in rest]
 
 
 def _pair(draft: Draft, section: Section) -> Pair:

@@ -22,6 +22,7 @@ class Draft:
     answer: str
     question_type: str
     evidence: str  # the sentence of the section that proves the answer
+    filler: bool = False  # used only when all sections together have too little else
 
 
 @dataclass(frozen=True)

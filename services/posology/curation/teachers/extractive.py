@@ -104,7 +104,8 @@ class ExtractiveTeacher:
         for variant, question in enumerate(fact.questions):
             excerpt = self._excerpt(task, sentences, fact.evidence, variant)
             kind = f"open-book/{fact.kind}"
-            yield Draft(open_book(excerpt, question), f"The answer is {fact.short}.", kind, fact.evidence)
+            answer = f"The answer is {fact.short}."
+            yield Draft(open_book(excerpt, question), answer, kind, fact.evidence, filler=fact.kind == "gap")
 
     def _excerpt(self, task: Task, sentences: Sequence[str], evidence: str, variant: int) -> list[str]:
         """The evidence among sentences of its section and of others, in an order that does not give it away."""
