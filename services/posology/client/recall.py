@@ -113,7 +113,7 @@ async def recall(client: "Client", what: str) -> Recall:
     """Everything that rests on a section id, a label's set id, a drug or a source file; NotFound if nothing does."""
     stored = Stored.of(client.installation.settings)
     artifacts = [artifact for kind in DATA_KINDS for artifact in await client.artifacts(kind)]
-    found = [await asyncio.to_thread(_look, stored, artifact, what) for artifact in artifacts]
+    found = [await asyncio.to_thread(look, stored, artifact, what) for artifact in artifacts]
     matched_as = _matched_as(what, found)
     found = [one for one in found if one.matched_as == matched_as]
     data = [one.data for one in found if one.data.pairs]
@@ -144,7 +144,7 @@ async def quarantine(client: "Client", found: Recall, *, reason: str) -> list[st
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """What one artifact has of it; `counts` is by section id."""
 
     matched_as: str
@@ -153,7 +153,7 @@ class _Seen:
     data: Data
 
 
-def _look(stored: Stored, artifact: catalog_pb2.Artifact, what: str) -> _Seen:
+def look(stored: Stored, artifact: catalog_pb2.Artifact, what: str) -> Seen:
     """Bytes that are gone have nothing. Pairs that name no section (from existing JSON lines) count by themselves."""
     kind, digest = artifact.kind, artifact.digest
     matched_as, sections = match(stored.rows(digest, "sections.jsonl"), what)
@@ -167,7 +167,7 @@ def _look(stored: Stored, artifact: catalog_pb2.Artifact, what: str) -> _Seen:
         if hits := placed.total() + len(unplaced):
             by_file[path] = hits
     data = Data(digest, kind, sum(by_file.values()), total, by_file, artifact.quarantine_reason)
-    return _Seen(matched_as, sections, counts, data)
+    return Seen(matched_as, sections, counts, data)
 
 
 def match(rows: Iterable[Mapping[str, Any]], what: str) -> tuple[str, tuple[Mapping[str, Any], ...]]:
@@ -180,7 +180,7 @@ def match(rows: Iterable[Mapping[str, Any]], what: str) -> tuple[str, tuple[Mapp
     return "", ()
 
 
-def _matched_as(what: str, found: Sequence[_Seen]) -> str:
+def _matched_as(what: str, found: Sequence[Seen]) -> str:
     known = next((one.matched_as for one in found if one.matched_as), "")
     if not known:
         raise NotFound(
@@ -190,7 +190,7 @@ def _matched_as(what: str, found: Sequence[_Seen]) -> str:
     return known
 
 
-def _sections(found: Sequence[_Seen]) -> tuple[Section, ...]:
+def _sections(found: Sequence[Seen]) -> tuple[Section, ...]:
     """Every section that was matched, once."""
     rows = {row["id"]: row for one in found for row in one.sections}
     pairs = {id: max(one.counts[id] for one in found) for id in rows}
