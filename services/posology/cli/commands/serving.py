@@ -92,7 +92,8 @@ def ask(
             provenance = {
                 k.removeprefix("x-posology-"): v for k, v in response.headers.items() if k.startswith("x-posology-")
             }
-    at.write.value({"answer": "".join(pieces), **provenance}, "")
+    # "answer" is the name of the record, as in the header.
+    at.write.value({"text": "".join(pieces), **provenance}, "")
     if answer := provenance.get("answer") or provenance.get("answer-id"):
         at.write.note(f"[dim]answer {answer}; posology explain {answer}[/]")
 
