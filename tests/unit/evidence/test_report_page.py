@@ -118,6 +118,15 @@ def test_every_part_of_a_finished_run_is_there() -> None:
         assert said in page, said
     assert DIGEST in page
     assert "withdrawn: label withdrawn" in page
+    assert "1 of the artifacts of this run was withdrawn since: label withdrawn." in page.split("</header>")[0]
+
+
+def test_long_lists_are_cut_and_say_so() -> None:
+    files = {f"label-{number}.xml": "f" * 64 for number in range(500)}
+    page = render(dataclasses.replace(FULL, card={**CARD, "source_files": files}))
+    assert "label-199.xml" in page
+    assert "label-200.xml" not in page
+    assert "And 300 more" in page
 
 
 def test_each_gate_states_all_that_it_must() -> None:

@@ -180,6 +180,11 @@ class Report:
         return self.outcome or self.phase
 
     @property
+    def withdrawn(self) -> tuple[Behind, ...]:
+        """Artifacts of this run that may not be used any more."""
+        return tuple(one for one in self.lineage if one.quarantine)
+
+    @property
     def by_stand_in(self) -> bool:
         """Whether any review was answered by a script."""
         return any(review.by_stand_in for review in self.reviews)

@@ -58,7 +58,7 @@ async def gather(client: Client, run: str) -> Report:
         reviews=tuple([r for s in found.stages if (r := await _review(client, s.stage, s.resource))]),
         card=await _card(stored, decode.artifact(found, "review-data", "curate")),
         preferences=await _card(stored, decode.artifact(found, "review-preferences", "preferences")),
-        lineage=tuple(await _lineage(client, found)),
+        lineage=tuple([await _known(stored, one) for one in await _lineage(client, found)]),
         verdict=_verdict(verdict, predicate),
         engine=predicate.get("engine", {}),
         spec=schema.to_mapping(found.spec),
@@ -147,6 +147,14 @@ async def _trace(client: Client, digest: str) -> list[Behind]:
         return [decode.behind(artifact) for artifact in await client.trace(digest)]
     except NotFound:  # not entered in the index, or collected since: its digest still belongs on the page
         return [Behind(digest, "unknown", 0, "", ())]
+
+
+async def _known(stored: Stored, found: Behind) -> Behind:
+    """What the store says of an artifact that the index does not list."""
+    if found.kind != "unknown" or not (store := await asyncio.to_thread(stored.holding, found.digest)):
+        return found
+    manifest = await asyncio.to_thread(store.manifest, found.digest)
+    return replace(found, kind=manifest.kind, size=manifest.size, producer=manifest.producer, parents=manifest.parents)
 
 
 async def _deployment(client: Client, run: FineTuneRun) -> Mapping[str, Any]:

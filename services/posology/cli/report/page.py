@@ -14,6 +14,9 @@ from posology.cli.report.domain import STAND_IN, Accuracy, Gate, Report
 TONES = {"PASS": "good", "FAIL": "bad", "INVALID": "bad", "INSUFFICIENT_EVIDENCE": "bad"}
 STATE_TONES = {"SUCCEEDED": "good", "PASSED": "good", "FAILED": "bad", "CANCELLED": "open", "RUNNING": "open"}
 
+MOST = 200
+"""Entries of a list that a page shows; the data set's own card has them all."""
+
 
 def render(report: Report) -> str:
     """The page."""
@@ -24,6 +27,7 @@ def render(report: Report) -> str:
         gates=[gate for gate in report.gates if gate.suite != "parity"],
         parity_gates=[gate for gate in report.gates if gate.suite == "parity"],
         models=paired_accuracies(report.accuracies),
+        most=MOST,
         spec=yaml.safe_dump(dict(report.spec), sort_keys=False, allow_unicode=True, width=100),
     )
 
