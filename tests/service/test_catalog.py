@@ -9,7 +9,7 @@ import pytest
 from catalogs import serving_catalog
 
 from posology.core.artifacts import ArtifactStore
-from posology.core.errors import InvalidInput, NotFound
+from posology.core.errors import FailedPrecondition, InvalidInput, NotFound
 from posology.core.rpc import client
 from posology.core.rpc.auth import ensure_token
 from posology.v1alpha1 import catalog_pb2 as pb
@@ -91,3 +91,15 @@ async def test_quarantine_names_its_reason(catalog: catalog_pb2_grpc.CatalogAsyn
     data = await register(catalog, publish(tmp_path, "data", "dataset"))
     request = pb.QuarantineArtifactRequest(name=data.name, reason="label recalled")
     assert (await catalog.QuarantineArtifact(request)).quarantine_reason == "label recalled"
+
+
+async def test_no_run_gets_what_rests_on_withdrawn_data(
+    catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path
+) -> None:
+    data = await register(catalog, publish(tmp_path, "data", "dataset"))
+    model = await register(catalog, publish(tmp_path, "model", "model", data.digest))
+    await catalog.QuarantineArtifact(pb.QuarantineArtifactRequest(name=data.name, reason="label withdrawn"))
+    with pytest.raises(FailedPrecondition, match=r"rests on dataset .* was withdrawn: label withdrawn"):
+        await catalog.PinArtifact(pb.PinArtifactRequest(name=model.name, holder=f"{PARENT}/fineTuneRuns/again"))
+    kept = await catalog.PinArtifact(pb.PinArtifactRequest(name=model.name, holder="auditor"))
+    assert list(kept.pins) == ["auditor"], "what was withdrawn may still be kept as evidence"

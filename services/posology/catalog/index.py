@@ -66,6 +66,11 @@ async def pin(tx: Transaction, artifact: Artifact, holder: str) -> None:
         await tx.execute(insert(pins).values(**row))
 
 
+async def withdrawn(tx: Transaction, artifact: Artifact) -> Artifact | None:
+    """The artifact itself or the nearest one behind it that was withdrawn; None if all is good."""
+    return next((one for one in await trace(tx, artifact, up=True) if one.quarantine_reason), None)
+
+
 async def unpin(tx: Transaction, artifact: Artifact, holder: str) -> None:
     """Let go."""
     here = (pins.c.namespace == artifact.namespace, pins.c.digest == artifact.digest, pins.c.holder == holder)

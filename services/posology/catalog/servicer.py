@@ -8,12 +8,14 @@ from posology.catalog import convert, index
 from posology.catalog.domain import Artifact
 from posology.core import audit
 from posology.core.artifacts import ArtifactStore
+from posology.core.errors import FailedPrecondition
 from posology.core.rpc import context
 from posology.core.store import Database
 from posology.v1alpha1 import catalog_pb2 as pb
 from posology.v1alpha1 import catalog_pb2_grpc
 
 DAY = 24 * 3600
+_RUNS = "/fineTuneRuns/"
 
 
 class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
@@ -57,9 +59,11 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         return pb.TraceArtifactResponse(artifacts=[convert.to_proto(a) for a in found])
 
     async def PinArtifact(self, request: pb.PinArtifactRequest, _: Any) -> pb.Artifact:
-        """Hold an artifact and all that it was made from."""
+        """Hold an artifact and all that it was made from; a run gets nothing that rests on what was withdrawn."""
         async with self._db.begin() as tx:
             artifact = await index.get(tx, *convert.split_name(request.name))
+            if _RUNS in request.holder and (bad := await index.withdrawn(tx, artifact)):
+                raise FailedPrecondition(_withdrawn(artifact, bad))
             await index.pin(tx, artifact, request.holder)
             await _record(tx, "artifact.pin", artifact, {"holder": request.holder})
         return await self._read(artifact)
@@ -102,3 +106,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
 
 async def _record(tx: Any, action: str, artifact: Artifact, detail: dict[str, Any]) -> None:
     await audit.append(tx, actor=context.caller.get().subject, action=action, subject=artifact.name, detail=detail)
+
+
+def _withdrawn(artifact: Artifact, bad: Artifact) -> str:
+    what = f"{artifact.kind} {artifact.digest}"
+    origin = "" if bad.digest == artifact.digest else f" rests on {bad.kind} {bad.digest}, which"
+    return f"{what}{origin} was withdrawn: {bad.quarantine_reason}; nothing may be built on it, so change the sources"

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from posology.cli.show import coloured
 from posology.client.explain import Explanation, Sentence
-from posology.client.recall import Data, Recall, Section, Served
+from posology.client.recall import Data, Recall, Section, Served, Withdrawal
 from posology.client.verification import Check, Verification
 
 _MOST_SECTIONS = 10
@@ -135,13 +135,16 @@ def _served(one: Served) -> str:
     return f"  {_outcome(one.state)}  {one.name} as {escape(one.model_name)}, {share}"
 
 
-def withdrawn_lines(found: Recall, done: Sequence[str]) -> Iterator[str]:
-    """What a withdrawal did, and what is left to do by hand."""
-    yield f"{_count(len(done), 'artifact')} withdrawn: nothing may be built on them any more."
-    yield from (f"  {digest}" for digest in done)
-    if found.serving:
-        yield "[yellow]Still serving until they are removed:[/]"
-        yield from (f"  {one.name}" for one in found.serving)
+def withdrawn_lines(done: Withdrawal, serving: Sequence[Served]) -> Iterator[str]:
+    """What a withdrawal did, and what is left to do."""
+    yield f"{_count(len(done.withdrawn), 'artifact')} withdrawn: no run may use them, or build on them, any more."
+    yield from (f"  {digest}" for digest in done.withdrawn)
+    if done.stopped:
+        yield f"{_count(len(done.stopped), 'deployment')} stopped, each after the requests that it was answering:"
+        yield from (f"  {name}" for name in done.stopped)
+    if serving:
+        yield "[yellow]Still serving[/] (repeat with --stop-serving to remove them):"
+        yield from (f"  {one.name}" for one in serving)
 
 
 def verification_lines(found: Verification, *, keys: Path, own: bool) -> Iterator[str]:

@@ -299,6 +299,11 @@ class Client:
         request = serving_pb2.ListDeploymentsRequest(parent=self.names.parent, page_size=1000)
         return list((await self.serving.ListDeployments(request)).deployments)
 
+    async def undeploy(self, deployment: str) -> serving_pb2.Deployment:
+        """Drain and remove a deployment."""
+        request = serving_pb2.DeleteDeploymentRequest(name=self.names.deployment(deployment))
+        return await self.serving.DeleteDeployment(request)
+
     async def create_key(self, display_name: str, *, requests_per_minute: int = 0) -> gateway_pb2.ApiKey:
         """A key for an application; its secret is in this answer only."""
         request = gateway_pb2.CreateApiKeyRequest(

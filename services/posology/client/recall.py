@@ -132,12 +132,26 @@ async def recall(client: "Client", what: str) -> Recall:
     )
 
 
-async def quarantine(client: "Client", found: Recall, *, reason: str) -> list[str]:
-    """Withdraw every affected artifact that is not withdrawn yet; their digests."""
-    done = [*(d.digest for d in found.data if not d.quarantine), *(m.digest for m in found.made if not m.quarantine)]
-    for digest in done:
+@dataclass(frozen=True)
+class Withdrawal:
+    """What a withdrawal did: digests, and names of deployments."""
+
+    withdrawn: tuple[str, ...]
+    stopped: tuple[str, ...]
+
+
+async def withdraw_all(client: "Client", found: Recall, *, reason: str, stop_serving: bool = False) -> Withdrawal:
+    """Withdraw every affected artifact that is not withdrawn yet, and stop its deployments if wanted.
+
+    Deployments go first: they are what reaches people. Safe to repeat.
+    """
+    stopped = tuple(one.name for one in found.serving) if stop_serving else ()
+    for name in stopped:
+        await client.undeploy(name)
+    good = [*(d.digest for d in found.data if not d.quarantine), *(m.digest for m in found.made if not m.quarantine)]
+    for digest in good:
         await client.quarantine(digest, reason=reason)
-    return done
+    return Withdrawal(tuple(good), stopped)
 
 
 # --- data ------------------------------------------------------------------------------------------

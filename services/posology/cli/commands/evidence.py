@@ -8,12 +8,12 @@ import typer
 
 from posology.cli import evidence, state
 from posology.client.explain import explain as explain_answer
-from posology.client.recall import quarantine
+from posology.client.recall import Recall, withdraw_all
 from posology.client.recall import recall as recall_source
 from posology.client.stored import Stored
 from posology.client.verification import Keyring, find
 from posology.client.verification import verify as verify_verdict
-from posology.core.errors import Cancelled
+from posology.core.errors import Cancelled, InvalidInput, Violation
 
 
 def register(app: typer.Typer) -> None:
@@ -53,20 +53,31 @@ def recall(
     context: typer.Context,
     what: Annotated[str, typer.Argument(help="A section's id, a label's set id, a drug or a source file.")],
     withdraw: Annotated[str, typer.Option("--quarantine", help="Withdraw what is affected, for this reason.")] = "",
+    stop_serving: Annotated[
+        bool, typer.Option("--stop-serving", help="With --quarantine: also drain and remove their deployments.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before withdrawing.")] = False,
 ) -> None:
     """Say what rests on a label section, a label or a drug: data, models, verdicts, deployments and answers."""
     at = state.of(context)
+    if stop_serving and not withdraw:
+        raise InvalidInput.of([Violation("--stop-serving", "goes with --quarantine, which says why")])
     found = at.call(lambda client: recall_source(client, what))
     if not withdraw:
         at.write.value(asdict(found), "\n".join(evidence.recall_lines(found)))
         return
     if not yes:
         at.write.note("\n".join(evidence.recall_lines(found)))
-        if not typer.confirm(f"Withdraw these {len(found.affected)} artifacts?", err=True):
+        if not typer.confirm(_question(found, stop_serving=stop_serving), err=True):
             raise Cancelled("nothing was withdrawn")
-    done = at.call(lambda client: quarantine(client, found, reason=withdraw))
-    at.write.value({**asdict(found), "withdrawn": done}, "\n".join(evidence.withdrawn_lines(found, done)))
+    done = at.call(lambda client: withdraw_all(client, found, reason=withdraw, stop_serving=stop_serving))
+    lines = evidence.withdrawn_lines(done, () if stop_serving else found.serving)
+    at.write.value({**asdict(found), **asdict(done)}, "\n".join(lines))
+
+
+def _question(found: Recall, *, stop_serving: bool) -> str:
+    also = f" and stop {len(found.serving)} deployments" if stop_serving else ""
+    return f"Withdraw these {len(found.affected)} artifacts{also}?"
 
 
 def verify(
