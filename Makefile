@@ -36,20 +36,26 @@ test: check $(ENVIRONMENTS) system ## Checks, then every test; prints the slowes
 check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code, breaking changes of the contract.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy services tests benchmarks examples
+	$(BIN)/mypy services tests benchmarks examples charts
 	$(BIN)/lint-imports
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python -m charts.generate --check
 	$(BIN)/python protos/breaking.py
 
 .PHONY: gen
 gen: .venv/dev/.made ## Generate services/posology/v1alpha1 from protos/ and lint the contract.
 	$(BIN)/python protos/generate.py
 
+.PHONY: manifests
+manifests: .venv/dev/.made ## Generate the custom resource FineTuneRun from protos/.
+	$(BIN)/python -m charts.generate
+
 .PHONY: bench
 bench: $(ENVIRONMENTS) system ## Run every benchmark; each prints what it measured, with versions and machine.
 	for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
 
-COMPILE := $(UV) pip compile -q --python-version 3.11 --no-annotate --no-header --no-emit-find-links $(TORCH)
+# torch is resolved anew each time: its lock says 2.x without "+cpu", which would hold it to the CUDA build of the index.
+COMPILE := $(UV) pip compile -q --upgrade-package torch --python-version 3.11 --no-annotate --no-header --no-emit-find-links $(TORCH)
 
 .PHONY: lock
 lock: $(UV) ## Resolve requirements/*.in into one pinned lock per role.

@@ -7,7 +7,7 @@ import grpc.aio
 from posology.core import settings as environment
 from posology.core import signing
 from posology.core.artifacts import ArtifactStore
-from posology.core.jobs.domain import Command
+from posology.core.jobs.domain import Command, Resources
 from posology.core.jobs.jobs import SERVICE_NAME as WORKER_SERVICE
 from posology.core.jobs.jobs import Published
 from posology.core.jobs.settings import local_jobs
@@ -40,7 +40,8 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         await evaluations.remember(published)
         await registrar.register_published(published)
 
-    command = Command(worker, environment=settings.worker_environment())
+    resources = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
+    command = Command(worker, resources=resources, environment=settings.worker_environment())
     jobs = local_jobs(settings, db, commands={KIND: command}, on_published=remember)
     evaluations = Evaluations(db, jobs, artifacts, settings.allowed, convert.policy_from_spec)
     verdicts = Verdicts(
