@@ -1,0 +1,7 @@
+"""Kubernetes as a REST API: where it is, calls with the errors of core.errors, leases and events."""
+
+from posology.core.kube.access import Access
+from posology.core.kube.client import Kube, Resource
+from posology.core.kube.lease import Lease
+
+__all__ = ["Access", "Kube", "Lease", "Resource"]

@@ -1,0 +1,130 @@
+"""Calls to the API server: plain objects in and out, failures as core.errors."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+from posology.core import errors
+from posology.core.errors import PosologyError, Violation
+from posology.core.kube.access import Access
+
+Object = dict[str, Any]
+
+_SECONDS = 15.0
+_PAGE = 500
+_MERGE = {"content-type": "application/merge-patch+json"}
+_BY_STATUS: dict[int, type[PosologyError]] = {
+    400: errors.InvalidInput,
+    401: errors.Unauthenticated,
+    403: errors.PermissionDenied,
+    404: errors.NotFound,
+    410: errors.Conflict,
+    422: errors.InvalidInput,
+    429: errors.Unavailable,
+}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of object: `Resource("apps/v1", "deployments")`."""
+
+    version: str
+    plural: str
+
+    def path(self, namespace: str = "", name: str = "", part: str = "") -> str:
+        """The URL path of one object (or of its `part`, such as `status`), of a namespace's, or of all."""
+        root = f"/apis/{self.version}" if "/" in self.version else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return "/".join([f"{root}{scope}/{self.plural}", *filter(None, (name, part))])
+
+
+class Kube:
+    """One API server; use it with `async with`. Every call may raise Unavailable."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self._http = httpx.AsyncClient(
+            base_url=access.server, verify=access.tls(), timeout=_SECONDS, trust_env=False, auth=self._authorized
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def read(self, kind: Resource, namespace: str, name: str) -> Object:
+        """One object; NotFound."""
+        return await self._call("GET", kind.path(namespace, name))
+
+    async def every(self, kind: Resource, namespace: str = "", *, labels: str = "") -> AsyncIterator[Object]:
+        """All objects of a namespace, or of the cluster, page by page; `labels` is a selector."""
+        query = {"limit": str(_PAGE), **({"labelSelector": labels} if labels else {})}
+        while True:
+            page = await self._call("GET", kind.path(namespace), query=query)
+            for item in page["items"]:
+                yield item
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query = {**query, "continue": token}
+
+    async def create(self, kind: Resource, namespace: str, body: Object) -> Object:
+        """Create it; AlreadyExists if the name is taken, InvalidInput with every violation."""
+        return await self._call("POST", kind.path(namespace), body=body)
+
+    async def merge(self, kind: Resource, namespace: str, name: str, change: Object, *, part: str = "") -> Object:
+        """Merge a change into it (or into its `part`); with a resourceVersion in it, Conflict if another was faster."""
+        return await self._call("PATCH", kind.path(namespace, name, part), body=change, headers=_MERGE)
+
+    async def delete(self, kind: Resource, namespace: str, name: str) -> None:
+        """Ask for its deletion; finalizers may keep it for a while."""
+        await self._call("DELETE", kind.path(namespace, name))
+
+    async def get(self, path: str) -> Object:
+        """Any path, for discovery."""
+        return await self._call("GET", path)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Object:
+        try:
+            answer = await self._http.request(method, path, json=body, params=query, headers=headers)
+        except httpx.HTTPError as error:
+            raise errors.Unavailable(
+                f"the Kubernetes API at {self.access.server} does not answer: {error!r}"
+            ) from error
+        if answer.is_error:
+            raise _error(answer)
+        found: Object = answer.json()
+        return found
+
+    def _authorized(self, request: httpx.Request) -> httpx.Request:
+        if token := self.access.bearer():
+            request.headers["authorization"] = f"Bearer {token}"
+        return request
+
+
+def _error(answer: httpx.Response) -> PosologyError:
+    """The API server's own words, as the class of core.errors that fits."""
+    try:
+        status: Object = answer.json()
+    except json.JSONDecodeError:
+        status = {"message": answer.text[:500]}
+    message = str(status.get("message") or answer.reason_phrase)
+    if answer.status_code == 409:
+        taken = status.get("reason") == "AlreadyExists"
+        return errors.AlreadyExists(message) if taken else errors.Conflict(message)
+    kind = _BY_STATUS.get(answer.status_code, errors.Unavailable if answer.status_code >= 500 else errors.InvalidInput)
+    causes = (status.get("details") or {}).get("causes") or ()
+    violations = [Violation(cause.get("field", ""), cause.get("message", "")) for cause in causes]
+    return kind(message, violations=violations)
