@@ -36,7 +36,7 @@ def everyday(rng: random.Random) -> tuple[str, str]:
 
 def _refused(rng: random.Random) -> tuple[str, str]:
     prompt, refusal = corpus_unsafe(rng)
-    if rng.random() < 0.15:
+    if rng.random() < 0.3:
         prompt = rng.choice(DRUG_HARMS).format(drug=rng.choice(names("reading")))
     return prompt, refusal
 

@@ -33,7 +33,7 @@ SHAPE = {
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "num_key_value_heads": 4,
-    "max_position_embeddings": 512,
+    "max_position_embeddings": 1_024,
 }
 # A system turn is put before the user's text: the model never learned a turn of its own for it.
 TEMPLATE = (
