@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rpc_example import NAME, Stub, Text, echo_server, free_address, settings, texts
 
 from posology.core import errors
-from posology.core.rpc import client, context
+from posology.core.rpc import client, context, server
 from posology.core.rpc.auth import read_token
 from posology.core.rpc.client import Channel
 from posology.core.rpc.server import running
@@ -226,3 +226,23 @@ async def test_an_unknown_method_asks_for_the_same_version(tmp_path: Path) -> No
     async with running(echo_server(tmp_path)) as address, channel_to(address, tmp_path) as channel:
         with pytest.raises(errors.Internal, match="echo does not know this method"):
             await Stub(channel).Get(Text())
+
+
+async def test_a_watch_stream_without_news_outlives_its_own_pings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every interval a hundredth of what it is; a server that counts pings as abuse ends the stream within 1 s."""
+    faster = tuple((name, value // 100) if name.endswith("_ms") else (name, value) for name, value in server._OPTIONS)
+    monkeypatch.setattr(server, "_OPTIONS", faster)
+    pings = (("grpc.keepalive_time_ms", 400), ("grpc.http2.max_pings_without_data", 0))
+
+    async def watch(request: Any, call: Any) -> Any:
+        yield Text(value="hello")
+        await asyncio.sleep(4)
+        yield Text(value="still here")
+
+    async with (
+        running(echo_server(tmp_path, Watch=watch)) as address,
+        channel_to(address, tmp_path, options=pings) as channel,
+    ):
+        assert [text.value async for text in Stub(channel).Watch(Text())] == ["hello", "still here"]

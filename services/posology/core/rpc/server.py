@@ -35,7 +35,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.so_reuseport", 0),  # a second process on the port is an error, not a coin toss
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),  # our clients ping every 60 s
+    ("grpc.http2.min_ping_interval_without_data_ms", 30_000),  # our clients ping every 60 s
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
 )
