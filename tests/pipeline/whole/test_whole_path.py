@@ -34,7 +34,7 @@ def test_the_served_model_answers_with_its_provenance(finished: Finished) -> Non
     answer = httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=60)
     assert answer.status_code == 200, answer.text
     assert answer.json()["choices"][0]["message"]["role"] == "assistant"
-    assert answer.headers["x-posology-model"] == stage(finished.run, "merge").artifact
+    assert answer.headers["x-posology-model-digest"] == stage(finished.run, "merge").artifact
     assert answer.headers["x-posology-verdict"] == stage(finished.run, "verdict").artifact
     with httpx.stream("POST", f"{url}/v1/chat/completions", json=body | {"stream": True}, headers=headers) as stream:
         lines = [line for line in stream.iter_lines() if line.startswith("data: ")]
@@ -44,7 +44,7 @@ def test_the_served_model_answers_with_its_provenance(finished: Finished) -> Non
 
 def test_asking_on_the_command_line_names_the_answer(finished: Finished) -> None:
     found = finished.whole.json("ask", "What is it?", "--max-tokens", "4")
-    assert found["model"] == stage(finished.run, "merge").artifact
+    assert found["model-digest"] == stage(finished.run, "merge").artifact
 
 
 def test_weights_without_a_verdict_are_refused(finished: Finished) -> None:

@@ -159,8 +159,14 @@ def _load(at: state.State, file: Path, parameters: list[str] | None) -> RunFile:
     wrong = [p for p in parameters or [] if "=" not in p]
     if wrong:
         raise InvalidInput.of([Violation("--set", f"{p!r} is not NAME=VALUE") for p in wrong])
-    run = load_run(file, parameters=dict(p.split("=", 1) for p in parameters or []))
+    given = dict(p.split("=", 1) for p in parameters or [])
+    run = load_run(file, parameters={name: _from_here(value) for name, value in given.items()})
     return replace(run, namespace=at.namespace) if at.namespace != "default" else run
+
+
+def _from_here(value: str) -> str:
+    """A path that is typed is taken from the current folder, not from the file's."""
+    return str(Path(value).resolve()) if value and Path(value).exists() else value
 
 
 def _with_defaults(run: RunFile) -> pb.FineTuneRunSpec:

@@ -1,0 +1,65 @@
+"""The command line says one paragraph and one exit code per kind of error."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from posology.cli.app import exit_code
+from posology.core import errors
+
+
+def posology(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "posology.cli.app", "--data", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.InvalidInput("x"), 2),
+        (errors.AlreadyExists("x"), 2),
+        (errors.Unavailable("x"), 3),
+        (errors.Timeout("x"), 3),
+        (errors.FailedPrecondition("x"), 4),
+        (errors.PermissionDenied("x"), 4),
+        (errors.NotFound("x"), 5),
+        (errors.Internal("x"), 1),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: errors.PosologyError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_nothing_running_is_said_with_what_to_do(tmp_path: Path) -> None:
+    done = posology(tmp_path, "runs")
+    assert done.returncode == 4
+    assert "posology up" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_is_checked_without_any_service(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "apiVersion: posology.dev/v1alpha1\nkind: FineTuneRun\nmetadata: {name: x}\nspec: {basemodel: {}}\n"
+    )
+    done = posology(tmp_path, "validate", str(file))
+    assert done.returncode == 2
+    assert "spec.basemodel: unknown field; did you mean baseModel?" in done.stderr
+
+
+def test_status_of_nothing_asks_to_start(tmp_path: Path) -> None:
+    done = posology(tmp_path, "status")
+    assert done.returncode == 3
+    assert "posology up" in done.stderr
+
+
+def test_down_where_nothing_runs_does_nothing(tmp_path: Path) -> None:
+    assert posology(tmp_path, "down").returncode == 0
+
+
+def test_help_lists_every_verb(tmp_path: Path) -> None:
+    shown = posology(tmp_path, "--help").stdout
+    verbs = "up down status validate plan submit runs show watch cancel logs review approve report push keys deploy ask"
+    assert all(f" {verb} " in shown for verb in f"{verbs} explain recall verify gc".split())
