@@ -1,6 +1,6 @@
 """Tokens per second of our SFT against a plain TRL script: same model, rows, adapter, batch and number of steps.
 
-    python benchmarks/training_tokens.py [--steps 60] [--threads 2]
+    python benchmarks/training_tokens.py [--steps 20] [--threads 2]
 
 The model is the size of the shipped nano base, randomly initialised. The plain script runs twice: with TRL's
 defaults as far as a CPU takes them (bf16 autocast, gradient checkpointing), and with both turned off, which one has
@@ -30,7 +30,7 @@ PLAIN = {
 def main() -> None:
     """Print one line per way."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -46,6 +46,9 @@ class LocalContext:
         if "loss" in values and step == self.stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
+    def checkpoint(self) -> None:
+        self.write({"checkpoint": True})
+
     def log(self, message: str, **fields: object) -> None:
         self.write({"log": message, **fields})
 

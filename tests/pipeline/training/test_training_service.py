@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from google.protobuf.json_format import ParseDict
 from training_bench import DPO, SFT, Bench
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "service/training"))
 from training_world import PARENT, World
 from training_world import world as open_world
 
@@ -45,7 +42,7 @@ async def test_a_base_model_becomes_a_merged_model_with_signed_provenance(bench:
         )
         merged = await over(world, (await world.training.MergeAdapter(request)).name)
 
-        assert merged.status.summary["kl"] < 1e-6
+        assert 0 <= float(str(merged.status.summary["kl"])) < 1e-6
         assert signed_by_training(world, merged)["subject"][0]["digest"]["sha256"] in merged.status.artifact
         lineage = await world.catalog.TraceArtifact(
             catalog_pb2.TraceArtifactRequest(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import Hub, serving
-from training_world import write_model
+from model_files import write_model
 
 from posology.core.errors import DataCorrupt, InvalidInput, NotFound, PermissionDenied, Unavailable
 from posology.training import fetching

@@ -4,22 +4,11 @@ import json
 import time
 
 import pytest
-from training_world import PARENT, World, write_lines, write_model
+from model_files import LLAMA_8B, write_model
+from training_world import PARENT, World, write_lines
 
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, PermissionDenied
 from posology.v1alpha1 import training_pb2 as pb
-
-LLAMA_8B = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 131072,
-}
 
 
 def sft(base: str, dataset: str, **config: object) -> pb.CreateTrainingJobRequest:
@@ -28,9 +17,9 @@ def sft(base: str, dataset: str, **config: object) -> pb.CreateTrainingJobReques
     return pb.CreateTrainingJobRequest(parent=PARENT, training_job_id="first", spec=spec, validate_only=True)
 
 
-def inputs(world: World, **model: int) -> tuple[str, str]:
+def inputs(world: World, *, hidden: int = 64) -> tuple[str, str]:
     """Digests of a base model and a data set."""
-    base = world.publish(write_model(world.root / "drafts/base", **model), "base-model")
+    base = world.publish(write_model(world.root / "drafts/base", hidden=hidden), "base-model")
     data = world.publish(write_lines(world.root / "drafts/data/train.jsonl", [{"id": "1"}]), "dataset")
     return base, data
 

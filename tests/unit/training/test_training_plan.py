@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from test_training_shapes import LLAMA_8B
+from model_files import LLAMA_8B
 
 from posology.training import devices, shapes
 from posology.training.domain import Dpo, Lora, Method, Optimisation, Sft

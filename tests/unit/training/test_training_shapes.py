@@ -1,27 +1,14 @@
 """Parameter counts from config.json alone."""
 
-import json
-import struct
 from pathlib import Path
 
 import pytest
+from model_files import LLAMA_8B, write_weights
 
 from posology.core.errors import InvalidInput
 from posology.training import shapes
 from posology.training.domain import Lora
 
-LLAMA_8B = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 131072,
-    "tie_word_embeddings": False,
-}
 QKVO = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -96,19 +83,6 @@ def test_an_unknown_architecture_is_said_to_need_its_weight_files() -> None:
         shapes.from_config({"model_type": "mamba"})
 
 
-def write_weights(path: Path, tensors: dict[str, tuple[int, ...]], *, cut: int = 0) -> None:
-    """A safetensors file of zeros."""
-    header, end = {}, 0
-    for name, shape in tensors.items():
-        size = 4
-        for length in shape:
-            size *= length
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
-        end += size
-    raw = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(raw)) + raw + b"\0" * (end - cut))
-
-
 def test_shapes_come_from_the_headers_of_weight_files_too(tmp_path: Path) -> None:
     weights = {
         "model.embed_tokens.weight": (10, 4),
@@ -124,7 +98,9 @@ def test_shapes_come_from_the_headers_of_weight_files_too(tmp_path: Path) -> Non
 
 
 def test_a_weight_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
-    write_weights(tmp_path / "model.safetensors", {"a": (8, 8)}, cut=10)
+    write_weights(tmp_path / "model.safetensors", {"a": (8, 8)})
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[:-10])
     with pytest.raises(InvalidInput, match=r"model.safetensors has .* its header speaks of"):
         shapes.read_headers(tmp_path)
 

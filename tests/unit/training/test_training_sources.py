@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_training_shapes import write_weights
+from model_files import write_weights
 
 from posology.core.errors import InvalidInput, PermissionDenied
 from posology.training import fetching, folder, sources

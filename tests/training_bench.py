@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parents[2]
+REPOSITORY = Path(__file__).resolve().parent.parent
+HERE = REPOSITORY / "tests/pipeline/training"
 WORKER_PYTHON = os.environ.get("POSOLOGY_WORKER_PYTHON", str(REPOSITORY / ".venv/worker/bin/python"))
 DRUGS = ("zorvex", "malitol", "perinase", "quantrol", "bexamin", "tolfaren", "ruvidol", "candrex")
 SFT = {
@@ -60,7 +60,8 @@ class Outcome:
 
     @property
     def result(self) -> Mapping[str, Any]:
-        return self.lines[-1]["result"]
+        found: Mapping[str, Any] = self.lines[-1]["result"]
+        return found
 
     @property
     def error(self) -> str:
@@ -72,7 +73,8 @@ class Outcome:
         return [(metric["step"], metric[name]) for metric in found if name in metric]
 
     def record(self) -> Mapping[str, Any]:
-        return json.loads((self.output / "training.json").read_text())
+        found: Mapping[str, Any] = json.loads((self.output / "training.json").read_text())
+        return found
 
 
 @dataclass

@@ -3,8 +3,6 @@
 from __future__ import annotations  # the AsyncStub names exist for type checkers only
 
 import json
-import os
-import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from catalogs import serving_catalog
+from training_bench import WORKER_PYTHON
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.convert import shown_state
@@ -23,8 +22,6 @@ from posology.v1alpha1 import catalog_pb2_grpc, training_pb2_grpc
 from posology.v1alpha1 import training_pb2 as pb
 
 PARENT = "namespaces/default"
-REPOSITORY = Path(__file__).resolve().parents[3]
-WORKER_PYTHON = os.environ.get("POSOLOGY_WORKER_PYTHON", str(REPOSITORY / ".venv/worker/bin/python"))
 OVER = {shown_state(state) for state in State if state.final}
 
 
@@ -74,45 +71,6 @@ async def world(root: Path, **settings: Any) -> AsyncIterator[World]:
             catalog_pb2_grpc.CatalogStub(stubs[1]),
             ArtifactStore(found.candidates_url),
         )
-
-
-def write_model(folder: Path, *, hidden: int = 64, layers: int = 2, template: bool = True) -> Path:
-    """A model folder whose weights are zeros: enough for everything but training."""
-    folder.mkdir(parents=True)
-    config = {
-        "model_type": "llama",
-        "architectures": ["LlamaForCausalLM"],
-        "hidden_size": hidden,
-        "intermediate_size": 2 * hidden,
-        "num_hidden_layers": layers,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "vocab_size": 100,
-        "max_position_embeddings": 512,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"} if template else {}))
-    tensors: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (100, hidden)}
-    for layer in range(layers):
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            tensors[f"model.layers.{layer}.self_attn.{name}.weight"] = (hidden, hidden)
-        tensors[f"model.layers.{layer}.mlp.up_proj.weight"] = (2 * hidden, hidden)
-    write_weights(folder / "model.safetensors", tensors)
-    return folder
-
-
-def write_weights(path: Path, tensors: Mapping[str, tuple[int, ...]]) -> None:
-    """A safetensors file of zeros."""
-    header, end = {}, 0
-    for name, shape in tensors.items():
-        size = 4
-        for length in shape:
-            size *= length
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
-        end += size
-    raw = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(raw)) + raw + b"\0" * end)
 
 
 def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
