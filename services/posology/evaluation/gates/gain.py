@@ -18,24 +18,16 @@ def gain(ask: Ask) -> Iterator[GateResult]:
         yield GateResult(ask.gate.suite, "accuracy", Outcome.INVALID, reason)
         return
     found = compare(pair(by_model, _correct), confidence=ask.policy.confidence)
-    yield GateResult(
-        suite=ask.gate.suite,
-        metric="accuracy",
-        outcome=(outcome := found.outcome(ask.gate.min_gain)),
-        explanation=(
-            f"{found.base:.1%} before, {found.tuned:.1%} after; the gain is at least {found.low:+.1%}, "
-            f"more than {ask.gate.min_gain:.1%} is asked: {outcome.value}"
-        ),
-        n=found.n,
-        estimate=found.estimate,
-        low=found.low,
-        high=found.high,
-        method=found.method,
+    yield found.result(
+        ask.gate.suite,
+        "accuracy",
+        limit=ask.gate.min_gain,
         margin=ask.gate.min_gain,
         confidence=ask.policy.confidence,
-        minimum_detectable_effect=found.detectable(confidence=ask.policy.confidence),
-        sufficient_n=found.sufficient(ask.gate.min_gain, confidence=ask.policy.confidence),
-        details=found.details(limit=ask.gate.min_gain),
+        said=(
+            f"{found.base:.1%} before, {found.tuned:.1%} after; the gain is at least {found.low:+.1%}, "
+            f"more than {ask.gate.min_gain:.1%} is asked"
+        ),
     )
 
 

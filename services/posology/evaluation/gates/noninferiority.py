@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from posology.evaluation.domain import Outcome, Paired
+from posology.evaluation.domain import GateResult, Outcome, Paired
 from posology.evaluation.statistics.paired import clustered_mean, mcnemar, tango
 from posology.evaluation.statistics.power import detectable_difference, sufficient_for_difference
 
@@ -45,6 +45,28 @@ class Comparison:
         """Items that would show what was seen, 0 if none would."""
         alone = sufficient_for_difference(self.estimate, limit, self.changing, confidence=confidence)
         return round(alone * self.design)
+
+    def result(
+        self, suite: str, metric: str, *, limit: float, margin: float, confidence: float, said: str
+    ) -> GateResult:
+        """The gate that asks for a difference above `limit`; `said` is the sentence before its outcome."""
+        outcome = self.outcome(limit)
+        return GateResult(
+            suite=suite,
+            metric=metric,
+            outcome=outcome,
+            explanation=f"{said}: {outcome.value}",
+            n=self.n,
+            estimate=self.estimate,
+            low=self.low,
+            high=self.high,
+            method=self.method,
+            margin=margin,
+            confidence=confidence,
+            minimum_detectable_effect=self.detectable(confidence=confidence),
+            sufficient_n=self.sufficient(limit, confidence=confidence),
+            details=self.details(limit=limit),
+        )
 
     def details(self, *, limit: float) -> dict[str, Any]:
         """Numbers beside the decision, and the `limit` of the difference; McNemar's test never decides."""

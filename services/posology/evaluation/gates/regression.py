@@ -18,24 +18,16 @@ def regression(ask: Ask) -> Iterator[GateResult]:
         yield GateResult(ask.gate.suite, "accuracy", Outcome.INVALID, reason)
         return
     found = compare(pair(by_model, _correct), confidence=ask.policy.confidence)
-    yield GateResult(
-        suite=ask.gate.suite,
-        metric="accuracy",
-        outcome=(outcome := found.outcome(-ask.gate.max_drop)),
-        explanation=(
-            f"{found.base:.1%} before, {found.tuned:.1%} after; the change is at least {found.low:+.1%}, "
-            f"and a drop of {ask.gate.max_drop:.1%} is too much: {outcome.value}"
-        ),
-        n=found.n,
-        estimate=found.estimate,
-        low=found.low,
-        high=found.high,
-        method=found.method,
+    yield found.result(
+        ask.gate.suite,
+        "accuracy",
+        limit=-ask.gate.max_drop,
         margin=ask.gate.max_drop,
         confidence=ask.policy.confidence,
-        minimum_detectable_effect=found.detectable(confidence=ask.policy.confidence),
-        sufficient_n=found.sufficient(-ask.gate.max_drop, confidence=ask.policy.confidence),
-        details=found.details(limit=-ask.gate.max_drop),
+        said=(
+            f"{found.base:.1%} before, {found.tuned:.1%} after; the change is at least {found.low:+.1%}, "
+            f"and a drop of {ask.gate.max_drop:.1%} is too much"
+        ),
     )
 
 
