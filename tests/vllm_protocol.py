@@ -108,12 +108,16 @@ class Protocol:
         identity = ("chatcmpl-" if chat else "cmpl-") + request.headers.get("x-request-id", "none")
         if body.get("stream"):
             return StreamingResponse(self._stream(body, text, asked, identity, chat), media_type="text/event-stream")
-        return await self._whole(body, text, asked, identity, chat)
+        return await self._whole(request, text, asked, identity, chat)
 
-    async def _whole(self, body: dict[str, Any], text: str, asked: int, identity: str, chat: bool) -> Response:
+    async def _whole(self, request: Request, text: str, asked: int, identity: str, chat: bool) -> Response:
+        body = await request.json()
         self.running += 1
         try:
-            await asyncio.sleep(_steer(text, "wait") * asked)
+            for _ in range(asked if _steer(text, "wait") else 0):
+                await asyncio.sleep(_steer(text, "wait"))
+                if await request.is_disconnected():  # vLLM stops then, too
+                    return Response(status_code=499)
         finally:
             self.running -= 1
         ids = answer_ids(self.weights, text, asked)

@@ -4,12 +4,19 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive
 
 from posology.core.errors import FailedPrecondition
 from posology.core.settings import split_address
+
+T = TypeVar("T")
+
+
+class ClientLeft(Exception):
+    """Nobody waits for this answer any more."""
 
 
 class _Quiet(uvicorn.Server):
@@ -62,6 +69,27 @@ async def serving(app: ASGIApp, listen: str) -> AsyncIterator[HttpServer]:
         server.should_exit = server.force_exit = True
         await asyncio.wait({task})
         bound.close()
+
+
+async def unless_client_leaves(receive: Receive, work: "asyncio.Future[T]") -> T:
+    """The result of `work`; ClientLeft, with `work` cancelled and cleaned up, when the client leaves before it."""
+    leaving = asyncio.ensure_future(_disconnect(receive))
+    both: list[asyncio.Future[Any]] = [work, leaving]
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientLeft
+        return work.result()
+    finally:
+        for task in both:
+            task.cancel()
+        await asyncio.wait(both)
+
+
+async def _disconnect(receive: Receive) -> None:
+    """Returns when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _bind(listen: str) -> socket.socket:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from posology.core.errors import Internal, NotFound, PosologyError
+from posology.core.http import ClientLeft, unless_client_leaves
 from posology.gateway import metrics
 from posology.gateway.answering import Answering
 from posology.gateway.domain import AnswerKind, ApiKey, BodyTooLarge, NoEngine
@@ -21,7 +22,6 @@ from posology.gateway.limits import Limiter
 from posology.gateway.openai import error_response, model_card, model_list
 from posology.gateway.requests import parse
 from posology.gateway.routes import Routes
-from posology.gateway.streaming import ClientLeft, unless_client_leaves
 
 log = logging.getLogger("posology.gateway")
 _CLIENT_CLOSED = 499
@@ -99,7 +99,7 @@ class Door:
             self._count(stack)
             rates = stack.enter_context(self.limiter.admit(key))
             work = asyncio.ensure_future(self.answering.answer(ask, key, stack, rates))
-            return await unless_client_leaves(request, work)
+            return await unless_client_leaves(request.receive, work)
 
     def _count(self, stack: AsyncExitStack) -> None:
         task = asyncio.current_task()

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
-from typing import Any, cast
+from contextlib import aclosing, suppress
+from typing import cast
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from posology.core.http import ClientLeft, unless_client_leaves
 
 
 class EventStream(Response):
@@ -28,14 +29,8 @@ class EventStream(Response):
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(_disconnect(receive))
-        try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await _end(sending, leaving)
-        if not sending.cancelled():
-            sending.result()
+        with suppress(ClientLeft):
+            await unless_client_leaves(receive, asyncio.ensure_future(self._send(send)))
 
     async def _send(self, send: Send) -> None:
         async with aclosing(self._source) as source:
@@ -43,33 +38,3 @@ class EventStream(Response):
             async for event in source:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _disconnect(receive: Receive) -> None:
-    """Returns when the client has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-class ClientLeft(Exception):
-    """Nobody waits for this answer any more."""
-
-
-async def unless_client_leaves(request: Request, work: "asyncio.Future[Response]") -> Response:
-    """The result of `work`, which is cancelled when the client leaves before it is there."""
-    leaving = asyncio.ensure_future(_disconnect(request.receive))
-    try:
-        both: list[asyncio.Future[Any]] = [work, leaving]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientLeft
-        return work.result()
-    finally:
-        await _end(work, leaving)
-
-
-async def _end(*tasks: "asyncio.Future[Any]") -> None:
-    """Cancel what still runs, and wait until each has cleaned up."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

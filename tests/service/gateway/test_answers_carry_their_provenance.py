@@ -96,6 +96,10 @@ async def test_a_client_that_leaves_a_whole_answer_stops_its_engine(gateway: Wor
     asking.cancel()
     async with asyncio.timeout(5):
         await gateway.gateway.door.drained()
+        await gateway.agents[0].proxy.idle()
+        while gateway.agents[0].engine.running:
+            await asyncio.sleep(0.01)
+    assert gateway.agents[0].engine.finished == 0
     assert await gateway.answers() == []
 
 

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from posology.core.http import ClientLeft, unless_client_leaves
 from posology.serving.agent.report import Report, to_json
 from posology.serving.domain import ReplicaState
 
@@ -86,9 +87,13 @@ class Proxy:
         self._running += 1
         try:
             upstream = self._client.build_request("POST", url, headers=headers, content=await request.body())
-            response = await self._client.send(upstream, stream=True)
+            # A whole answer begins only when it is finished: whoever leaves before must stop the engine too.
+            sending = asyncio.ensure_future(self._client.send(upstream, stream=True))
+            response = await unless_client_leaves(request.receive, sending)
         except BaseException as error:
             await self._ended()
+            if isinstance(error, ClientLeft | ClientDisconnect):
+                return Response(status_code=499)
             if isinstance(error, httpx.TransportError):
                 return _unavailable("the engine is gone")
             raise
@@ -125,17 +130,13 @@ class _Passed(Response):
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending, leaving = asyncio.ensure_future(self._send(send)), asyncio.ensure_future(_disconnect(receive))
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await unless_client_leaves(receive, asyncio.ensure_future(self._send(send)))
+        except ClientLeft:
+            return
         finally:
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.wait({sending, leaving})
             await self._response.aclose()
             await self._ended()
-        if not sending.cancelled():
-            sending.result()
 
     async def _send(self, send: Send) -> None:
         kept = [(k, v) for k, v in self._response.headers.raw if k.lower() in (b"content-type", b"content-length")]
@@ -143,8 +144,3 @@ class _Passed(Response):
         async for chunk in self._response.aiter_raw():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
