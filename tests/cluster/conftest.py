@@ -1,9 +1,12 @@
 """Fixtures of the tests that need a Kubernetes API server."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+from cluster.operator_world import World, world
 from clusters import api_server, define_runs, new_namespace
+from rpc_example import free_address
 
 from posology.core.kube import Access, Kube
 
@@ -28,3 +31,17 @@ async def namespace(kube: Kube) -> AsyncIterator[str]:
     """A namespace of the test's own."""
     async with new_namespace(kube) as name:
         yield name
+
+
+@pytest.fixture
+async def installation(tmp_path: Path, api: Access, kube: Kube, namespace: str) -> AsyncIterator[World]:
+    """An installation in which nothing runs yet."""
+    async with world(tmp_path, api, kube, namespace, free_address()) as made:
+        yield made
+
+
+@pytest.fixture
+async def running(installation: World) -> AsyncIterator[World]:
+    """An installation with an orchestrator and an operator at work."""
+    async with installation.orchestrator(), installation.operator():
+        yield installation

@@ -7,7 +7,17 @@ from servers import REPOSITORY
 
 CONTROL = [
     f"posology.{service}.app"
-    for service in ("orchestrator", "catalog", "curation", "training", "evaluation", "serving", "gateway", "cli")
+    for service in (
+        "orchestrator",
+        "catalog",
+        "curation",
+        "training",
+        "evaluation",
+        "serving",
+        "gateway",
+        "operator",
+        "cli",
+    )
 ] + ["posology.serving.agent.app", "posology.cli.supervisor"]
 WORKER = [f"posology.{service}.worker.__main__" for service in ("curation", "training", "evaluation")]
 

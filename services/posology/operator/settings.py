@@ -1,0 +1,35 @@
+"""Settings of the operator."""
+
+import socket
+from typing import ClassVar
+
+from pydantic import Field
+
+from posology.core.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Environment -> settings; each variable is the upper-case field name after POSOLOGY_."""
+
+    service: ClassVar[str] = "operator"
+
+    watch_namespaces: str = ""
+    """Namespaces to serve, separated by commas; empty serves all of the cluster."""
+    lease_namespace: str = ""
+    """Where the lease lies by which replicas elect their leader; empty means the namespace of this pod."""
+    lease_name: str = "posology-operator"
+    """Its name; two operators for different namespaces need different ones."""
+    identity: str = Field(default_factory=socket.gethostname)
+    """How this replica names itself on the lease; unique among replicas (a pod's name is)."""
+    lease_seconds: float = Field(default=15.0, ge=1)
+    """A leader that vanished is replaced after this time."""
+    poll_seconds: float = Field(default=2.0, gt=0)
+    """How often to look for new runs, and at runs that move."""
+    idle_seconds: float = Field(default=20.0, gt=0)
+    """How seldom to look, at most, at runs in which nothing happens, such as those that wait for experts."""
+    cancel_seconds: float = Field(default=60.0, ge=0)
+    """How long a deleted resource stays while the orchestrator can't be told; its run is cancelled later then."""
+
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces to serve; none = all."""
+        return tuple(name.strip() for name in self.watch_namespaces.split(",") if name.strip())
