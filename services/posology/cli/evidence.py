@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
 from posology.cli.show import coloured
 from posology.client.explain import Explanation, Sentence
 from posology.client.recall import Data, Recall, Section, Served, Withdrawal
-from posology.client.verification import Check, Verification
+
+if TYPE_CHECKING:  # it brings SQLAlchemy, which no other command should wait for
+    from posology.client.verification import Check, Verification
 
 _MOST_SECTIONS = 10
 _GOOD = {"PASS": "green", "READY": "green"}
@@ -147,7 +149,7 @@ def withdrawn_lines(done: Withdrawal, serving: Sequence[Served]) -> Iterator[str
         yield from (f"  {one.name}" for one in serving)
 
 
-def verification_lines(found: Verification, *, keys: Path, own: bool) -> Iterator[str]:
+def verification_lines(found: "Verification", *, keys: Path, own: bool) -> Iterator[str]:
     """Each check on a line, and the sum."""
     yield f"[bold]{found.verdict}[/]" + (f"  {escape(found.run)}" if found.run else "")
     yield from (_check_line(check) for check in found.checks)
@@ -161,7 +163,7 @@ def verification_lines(found: Verification, *, keys: Path, own: bool) -> Iterato
         yield f"[bold green]all {_count(len(found.checks), 'check')} ok[/]: {found.outcome}"
 
 
-def _check_line(check: Check) -> str:
+def _check_line(check: "Check") -> str:
     mark = "[green]ok    [/]" if check.ok else "[bold red]FAILED[/]"
     return f"{mark}  {check.subject}: {escape(check.name)}: {escape(check.said)}"
 

@@ -11,8 +11,6 @@ from posology.client.explain import explain as explain_answer
 from posology.client.recall import Recall, withdraw_all
 from posology.client.recall import recall as recall_source
 from posology.client.stored import Stored
-from posology.client.verification import Keyring, find
-from posology.client.verification import verify as verify_verdict
 from posology.core.errors import Cancelled, InvalidInput, Violation
 
 
@@ -82,9 +80,7 @@ def _question(found: Recall, *, stop_serving: bool) -> str:
 
 def verify(
     context: typer.Context,
-    target: Annotated[
-        str, typer.Argument(help="A run, a verdict's digest, the weights' digest, or an envelope's file.")
-    ],
+    target: Annotated[str, typer.Argument(help="A run, a verdict's digest or name, the weights' digest, or a file.")],
     keys: Annotated[
         Path | None, typer.Option(help="Folder of public keys (*.pub) to trust [the installation's own].")
     ] = None,
@@ -93,13 +89,16 @@ def verify(
     ] = False,
 ) -> None:
     """Check a verdict and ask no service: signatures, bytes, engine, gates, outcome. Exit code 1 if one fails."""
+    from posology.client import verification  # brings SQLAlchemy, which no other command should wait for
+
     at = state.of(context)
     settings = at.installation.settings
     stored = Stored.of(settings)
     folder = keys or settings.keys_dir
-    found = verify_verdict(
-        find(target, stored), stored, Keyring.load(folder), audit=settings.data_dir / "db" if audit else None
-    )
+    if "/verdicts/" in target:  # the one name that the bytes do not carry
+        target = at.call(lambda client: client.verdict(target)).artifact
+    keyring, chains = verification.Keyring.load(folder), settings.data_dir / "db" if audit else None
+    found = verification.verify(verification.find(target, stored), stored, keyring, audit=chains)
     at.write.value(
         {**asdict(found), "ok": found.ok, "keys": str(folder)},
         "\n".join(evidence.verification_lines(found, keys=folder, own=keys is None)),

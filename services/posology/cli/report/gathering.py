@@ -1,6 +1,7 @@
 """Asking the services for everything that a report says; also of runs that failed or are under way."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
 
 QUIET_SECONDS = 1.0
 """A running job that says nothing for this long has said all that there is by now."""
+LONGEST_SECONDS = 10.0
+"""Longest time that is spent on reading the events of a running job."""
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
 _MAKERS = (
     "base-model", "curate", "review-data", "preferences", "review-preferences", "sft", "dpo", "merge", "evaluate",
@@ -89,7 +92,7 @@ async def _training(client: Client, stored: Stored, run: FineTuneRun, stage: str
     if not name:
         return None
     job = await client.training.GetTrainingJob(training_pb2.GetTrainingJobRequest(name=name))
-    events = await _events(client, name, ended=job.status.state in _ENDED)
+    events = await events_so_far(client, name, ended=job.status.state in _ENDED)
     made = Training(
         stage=stage,
         state=JobStatus.State.Name(job.status.state),
@@ -101,15 +104,17 @@ async def _training(client: Client, stored: Stored, run: FineTuneRun, stage: str
     return replace(made, versions=record.get("versions", {}))
 
 
-async def _events(client: Client, name: str, *, ended: bool) -> list[job_pb2.JobEvent]:
+async def events_so_far(client: Client, name: str, *, ended: bool) -> list[job_pb2.JobEvent]:
     """All events of a job that has ended; of one that runs, those that are there by now."""
-    events = []
-    stream = client.job_events(name).__aiter__()
-    while True:
+    events: list[job_pb2.JobEvent] = []
+    stream = client.jobevents_so_far(name).__aiter__()
+    until = time.monotonic() + LONGEST_SECONDS
+    while ended or time.monotonic() < until:  # a job that measures all the time is never quiet
         try:
             events.append(await asyncio.wait_for(anext(stream), None if ended else QUIET_SECONDS))
         except (StopAsyncIteration, TimeoutError):
-            return events
+            break
+    return events
 
 
 async def _review(client: Client, stage: str, resource: str) -> Review | None:
