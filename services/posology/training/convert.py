@@ -179,4 +179,6 @@ def resources_from_spec(spec: Mapping[str, Any], default: Resources) -> Resource
         cpus=asked.cpus or default.cpus,
         memory=asked.memory_mib << 20 or default.memory,
         gpus=asked.gpus,
+        node_pool=asked.node_pool,
+        queue=asked.queue,
     )

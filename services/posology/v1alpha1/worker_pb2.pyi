@@ -102,6 +102,7 @@ class Hello(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     PID_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     """Full name of the job."""
     attempt: _builtins.int
@@ -110,6 +111,10 @@ class Hello(_message.Message):
     """Secret of this attempt."""
     pid: _builtins.int
     """Process id, for people."""
+    process: _builtins.str
+    """Made up by the worker at its start. An attempt belongs to the process that attached first: another one, like the pod that replaces an
+    evicted pod, is refused, and the job goes on as its next attempt; empty = not checked.
+    """
     def __init__(
         self,
         *,
@@ -117,10 +122,11 @@ class Hello(_message.Message):
         attempt: _builtins.int = ...,
         token: _builtins.str = ...,
         pid: _builtins.int = ...,
+        process: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "job", b"job", "pid", b"pid", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "job", b"job", "pid", b"pid", "process", b"process", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,7 +20,8 @@ class Assignment:
     are artifact URLs to read from, in this order. `heartbeat` and `patience` (how long a worker waits for
     a service that is away, before it began and after it ended) in seconds; `ca_file` and the two with it
     turn TLS on; `memory` in bytes, None for no
-    limit.
+    limit. Where `checkpoints` is set, the workdir ends with the attempt, and what a handler saved in it is
+    handed on below that prefix of the staging area.
     """
 
     job: str
@@ -34,6 +35,7 @@ class Assignment:
     inputs: Path
     staging: str
     prefix: str
+    checkpoints: str = ""
     stores: tuple[str, ...] = ()
     service_file: Path | None = None
     secrets: Path | None = None

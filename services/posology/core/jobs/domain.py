@@ -190,6 +190,11 @@ def staging_prefix(job: str, attempt: int) -> str:
     return f"jobs/{slug(job)}/{attempt}"
 
 
+def checkpoint_prefix(job: str) -> str:
+    """Where workers hand on their workdir when it does not outlive them, a folder per attempt."""
+    return f"jobs/{slug(job)}/checkpoints"
+
+
 def sequence_of(resume_token: str) -> int:
     """The sequence number in a resume token; "" is the beginning."""
     if not resume_token:
@@ -203,11 +208,16 @@ def sequence_of(resume_token: str) -> int:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one attempt may use. None: no limit. `memory` in bytes, resident, the whole process tree."""
+    """What one attempt may use. None: no limit. `memory` in bytes, resident, the whole process tree.
+
+    `node_pool` and `queue` (Kueue's) mean something on a cluster only; "" leaves them to the installation.
+    """
 
     cpus: int | None = None
     memory: int | None = None
     gpus: int = 0
+    node_pool: str = ""
+    queue: str = ""
 
 
 @dataclass(frozen=True)

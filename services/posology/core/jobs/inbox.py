@@ -49,10 +49,16 @@ class Inbox:
             if attempt is None or not hmac.compare_digest(attempt.token_hash, presented):
                 raise errors.Unauthenticated("this token is not that of this attempt")
             job = await ledger.locked(tx, hello.job)
+            replaced = bool(attempt.process and hello.process) and attempt.process != hello.process
             if not await ledger.is_current(tx, job, hello.attempt):
-                return _too_late(job, attempt)
+                return _replaced(attempt) if replaced else _too_late(job, attempt)
+            if replaced:  # two processes in one attempt would take each other's place in its stream and its files
+                await ledger.end(tx, job, attempt.attempt, Outcome.STOPPED, retry=self._retry(job))
+                return _replaced(attempt)
             time = await now(tx)
-            changes: dict[str, Any] = {} if attempt.attached_at else {"attached_at": time}
+            changes: dict[str, Any] = {}
+            if not attempt.attached_at:
+                changes = {"attached_at": time, "process": hello.process or None}
             await ledger.mark(tx, job.name, attempt.attempt, heartbeat_at=time, **changes)
             return Answer(attempt.acknowledged, stop=_wish(job))
 
@@ -129,6 +135,11 @@ _ENDS = {"result": _returned, "failure": _failed, "stopped": _stopped}
 
 def _wish(job: Job) -> str:
     return "cancelled on request" if job.state is State.CANCELLING else ""
+
+
+def _replaced(attempt: Attempt) -> Answer:
+    reason = f"attempt {attempt.attempt} of {attempt.job} belongs to another process; the next attempt goes on"
+    return Answer(attempt.acknowledged, stop=reason, superseded=True)
 
 
 def _too_late(job: Job, attempt: Attempt, last: int = 0) -> Answer:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from posology.core.jobs.domain import Command, Resources
+from posology.core import errors
+from posology.core.jobs.domain import Command, Failure, Resources
 
 SPEC_VARIABLE = "POSOLOGY_WORKER_SPEC"
 """The environment variable that holds the path of a worker's spec.json."""
@@ -26,17 +27,33 @@ class Launch:
 
 @dataclass(frozen=True)
 class Observation:
-    """Whether a worker is alive; when it is not, its exit code (negative: the signal), None if unknown."""
+    """Whether a worker is alive; when it is not, its exit code (negative: the signal), None if unknown.
+
+    `where` says in words where it runs or what it waits for, "" for nothing worth saying. `patient`: it waits
+    for capacity, so that its time to report has not begun. `queued`: nothing of it runs, and a queue decides
+    when something will. `stopped`: it was ended from outside (a drained node, a deleted pod), which is no
+    failure of the job. `failure` says why it ended, where the launcher knows better than the exit code.
+    """
 
     alive: bool
     exit_code: int | None = None
+    where: str = ""
+    patient: bool = False
+    queued: bool = False
+    stopped: bool = False
+    failure: Failure | None = None
+
+
+class Away(errors.Unavailable):
+    """The place where workers run does not answer. What became of the call is unknown; `find` tells later."""
 
 
 class JobLauncher(Protocol):
     """Starts, finds and ends workers. Every call may be repeated; none blocks for longer than seconds."""
 
     async def launch(self, launch: Launch) -> Handle:
-        """Start a worker for this attempt; it works only after the service has acknowledged its hello."""
+        """Start a worker for this attempt; it works only after the service has acknowledged its hello. Away
+        is no failure of the attempt."""
 
     async def find(self, job: str, attempt: int) -> Handle | None:
         """The worker of an attempt whose handle was not stored, because the service died in between."""
@@ -52,3 +69,6 @@ class JobLauncher(Protocol):
 
     async def clean(self, job: str) -> None:
         """Remove workdir and output of a job that is over; its logs stay."""
+
+    async def close(self) -> None:
+        """Let go of connections; workers stay."""

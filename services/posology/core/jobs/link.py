@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+import secrets
 import threading
 import time
 from collections import deque
@@ -55,6 +56,7 @@ class Link:
         self._buffer: deque[worker_pb2.WorkerEvent] = deque()
         self._lock = threading.Lock()
         self._sequence = 0
+        self._process = secrets.token_hex(8)
         self._acknowledged = -1  # below 0: the service has not welcomed this attempt yet
         self._changed = threading.Condition(self._lock)
         self._refused = ""
@@ -204,6 +206,7 @@ class Link:
         assert self._news is not None  # set before the first stream
         given = self.given
         hello = worker_pb2.Hello(job=given.job, attempt=given.attempt, token=given.token, pid=os.getpid())
+        hello.process = self._process
         yield worker_pb2.WorkerEvent(hello=hello)
         await welcomed.wait()  # the acknowledgement says what is stored already
         sent = 0

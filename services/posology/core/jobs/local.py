@@ -110,6 +110,9 @@ class LocalLauncher:
     async def clean(self, job: str) -> None:
         await asyncio.to_thread(self._clean, self._root / slug(job))
 
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
     def log_file(self, job: str, attempt: int) -> Path:
         """Standard output and error of one attempt."""
         return self._folder(job, attempt) / "worker.log"
@@ -177,6 +180,8 @@ def _environment(launch: Launch, spec: Path) -> dict[str, str]:
         if not name.startswith("POSOLOGY_") or name.startswith(("POSOLOGY_SECRET_", "POSOLOGY_LOG_"))
     }
     ours = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # Threads that wait must sleep: while anything else runs on the machine, spinning ones cost several times the work.
+    ours["OMP_WAIT_POLICY"] = "PASSIVE"
     threads = dict.fromkeys(_THREADS, str(_thread_count(launch.resources)))
     return {**threads, **kept, **_forced(threads, launch.resources), **ours, **launch.command.environment} | {
         SPEC_VARIABLE: str(spec)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from posology.core.artifacts import Staging
-from posology.core.jobs.domain import Job, staging_prefix
+from posology.core.jobs.domain import Job, checkpoint_prefix, staging_prefix
 from posology.core.jobs.tending import Timing
 
 
@@ -66,8 +66,8 @@ class Places:
     def clean(self, job: Job) -> None:
         """Remove what the attempts of a job that is over left in the staging area. Blocking."""
         local = _local(self.staging_url)
-        for attempt in range(1, job.attempt + 1):
-            prefix = staging_prefix(job.name, attempt)
+        attempts = [staging_prefix(job.name, attempt) for attempt in range(1, job.attempt + 1)]
+        for prefix in (*attempts, checkpoint_prefix(job.name)):
             if local is None:
                 self.staging.remove(prefix)
             elif (local / prefix).exists():

@@ -8,15 +8,16 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from posology.core import errors, telemetry
 from posology.core.jobs import ledger
 from posology.core.jobs.changes import Changes
-from posology.core.jobs.domain import Command, Failure, Job, Outcome, RetryPolicy
+from posology.core.jobs.domain import Command, Failure, Job, Outcome, RetryPolicy, State
 from posology.core.jobs.inbox import hash_token
-from posology.core.jobs.launcher import Handle, JobLauncher, Launch
+from posology.core.jobs.launcher import Away, Handle, JobLauncher, Launch, Observation
 from posology.core.jobs.places import Places
 from posology.core.jobs.publishing import Publisher
 from posology.core.jobs.rows import Attempt
@@ -72,6 +73,7 @@ class Reconciler:
                 await self._changes.wait_for_any(_IDLE_SECONDS if self._idle else self._timing.interval)
         finally:
             await self._publisher.close()
+            await self._launcher.close()
 
     async def once(self) -> None:
         """One look at everything."""
@@ -123,8 +125,12 @@ class Reconciler:
             return
         seen = await self._launcher.observe(handle)
         if not seen.alive:
-            await self._gone(attempt, *ending(seen.exit_code), exit_code=seen.exit_code)
+            await self._gone(attempt, *_ended(seen), exit_code=seen.exit_code)
             return
+        if seen.queued and attempt.attached_at:
+            return await self._preempted(attempt, handle)
+        if seen.where or seen.patient:
+            attempt = await self._tell(attempt, seen)
         async with self._db.read() as tx:
             job, time = await ledger.get(tx, attempt.job), await now(tx)
         found = step(job, attempt, time=time, since=self._since or time, timing=self._timing)
@@ -135,6 +141,26 @@ class Reconciler:
         if found in {Step.KILL, Step.FENCE}:
             await self._launcher.kill(handle)
             self._changes.tell(attempt.job)
+
+    async def _preempted(self, attempt: Attempt, handle: Handle) -> None:
+        """It ran, and is in its queue again: what runs next is another attempt, with a token of its own."""
+        await self._launcher.kill(handle)
+        await self._gone(attempt, Outcome.STOPPED, None)
+
+    async def _tell(self, attempt: Attempt, seen: Observation) -> Attempt:
+        """Say on the job where its worker is or what it waits for; waiting for capacity takes no time."""
+        async with self._db.begin() as tx:
+            if seen.patient:
+                attempt = replace(attempt, heartbeat_at=await now(tx))
+                await ledger.mark(tx, attempt.job, attempt.attempt, heartbeat_at=attempt.heartbeat_at)
+            job = await ledger.locked(tx, attempt.job)
+            reason = f"attempt {attempt.attempt} {seen.where}"
+            if job.state is not State.RUNNING or job.reason == reason or not seen.where:
+                return attempt
+            if await ledger.is_current(tx, job, attempt.attempt):
+                await ledger.move(tx, job, State.RUNNING, reason)
+        self._changes.tell(attempt.job)
+        return attempt
 
     async def _recover(self, attempt: Attempt) -> Handle | None:
         """The handle of a worker that was started just before the service died."""
@@ -205,6 +231,9 @@ class Reconciler:
                 resources=command.resources_for(job.spec),
             )
             handle = await self._launcher.launch(launch)
+        except Away as error:  # what became of it, `_recover` finds out
+            log.warning("not started yet", extra={"job": job.name, "reason": error.message})
+            return
         except errors.PosologyError as error:
             log.warning("not started", extra={"job": job.name, "reason": error.message})
             return await self._unlaunched(job, Failure.of(error))
@@ -248,3 +277,10 @@ class Reconciler:
             counts, (waiting, age) = await ledger.counts(tx), await ledger.waiting(tx)
         telemetry.show_jobs(self._service, counts)
         telemetry.show_queue(self._service, "jobs", length=waiting, oldest_seconds=age.total_seconds())
+
+
+def _ended(seen: Observation) -> tuple[Outcome, Failure | None]:
+    """What the end of a worker means that had not reported one: first what its launcher knows of it."""
+    if seen.failure is not None:
+        return Outcome.CRASHED, seen.failure
+    return (Outcome.STOPPED, None) if seen.stopped else ending(seen.exit_code)

@@ -44,7 +44,7 @@ _PLAIN = [
 @dataclass(frozen=True)
 class Attempt:
     """One attempt as stored. `gone_at` is when nothing of it ran any more; `acknowledged` is the sequence
-    number, in the worker's own count, of the last event that is stored."""
+    number, in the worker's own count, of the last event that is stored; `process` is what attached first."""
 
     job: str
     attempt: int
@@ -59,6 +59,7 @@ class Attempt:
     exit_code: int | None
     gone_at: datetime | None
     acknowledged: int
+    process: str | None = None
 
 
 def job_from_row(row: RowMapping) -> Job:

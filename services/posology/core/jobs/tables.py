@@ -60,6 +60,7 @@ attempts = Table(
     Column("attempt", Integer, primary_key=True),
     Column("token_hash", Text, nullable=False),
     Column("handle", Json()),
+    Column("process", Text),
     Column("launched_at", UtcDateTime, nullable=False),
     Column("attached_at", UtcDateTime),
     Column("heartbeat_at", UtcDateTime, nullable=False),

@@ -34,6 +34,7 @@ from posology.core.canonical import canonical_json
 from posology.core.jobs import assignment, staging
 from posology.core.jobs.assignment import Assignment
 from posology.core.jobs.domain import Failure, Progress
+from posology.core.jobs.handover import Handover
 from posology.core.jobs.link import Link, Superseded, Undelivered
 from posology.core.jobs.memory import MemoryWatch
 from posology.core.jobs.pace import Pace
@@ -87,12 +88,22 @@ class JobContext:
     stopping: threading.Event
     """Set when the job shall stop: save a checkpoint, then raise Stopped."""
 
-    def __init__(self, given: Assignment, link: Link, stopping: threading.Event) -> None:
+    def __init__(
+        self, given: Assignment, link: Link, stopping: threading.Event, handover: Handover | None = None
+    ) -> None:
         self.job, self.kind, self.attempt, self.spec = given.job, given.kind, given.attempt, given.spec
         self.workdir, self.output, self.stopping = given.workdir, given.output, stopping
         self._given = given
         self._link = link
         self._pace = Pace()
+        self._handover = handover
+
+    def checkpoint(self) -> None:
+        """Call it after saving into `workdir`, while nothing writes there: where the workdir ends with this
+        worker's node, it is handed on to the next attempt from here; elsewhere this does nothing. What was
+        saved before raising Stopped is handed on anyway."""
+        if self._handover is not None:
+            self._handover.save()
 
     def input(self, digest: str) -> Path:
         """A verified local copy of an artifact, shared by the attempts of this job. Don't write there."""
@@ -173,7 +184,24 @@ def _run(given: Assignment, handlers: Mapping[str, Handler], link: Link, stoppin
         raise errors.InvalidInput(f"this worker does no {given.kind!r} jobs; it does {', '.join(sorted(handlers))}")
     given.workdir.mkdir(parents=True, exist_ok=True)
     staging.make_empty(given.output)
-    return handler(JobContext(given, link, stopping))
+    handover = _take_over(given)
+    try:
+        return handler(JobContext(given, link, stopping, handover))
+    except Stopped:
+        if handover is not None:
+            handover.save()
+        raise
+
+
+def _take_over(given: Assignment) -> Handover | None:
+    """Fill the workdir with what the attempt before handed on, where that is needed."""
+    if not given.checkpoints:
+        return None
+    found = Handover(given.workdir, url=given.staging, prefix=given.checkpoints, attempt=given.attempt)
+    earlier = found.take_over()
+    if earlier:
+        log.info("goes on from a checkpoint", extra={"of_attempt": earlier})
+    return found
 
 
 def _report(link: Link, run: Callable[[], Result], stopping: threading.Event) -> int:

@@ -76,6 +76,7 @@ class Report(TrainerCallback):  # type: ignore[misc]
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         folder = Path(str(args.output_dir)) / f"{checkpoints.PREFIX}{state.global_step}"
         checkpoints.seal(folder)
+        self.ctx.checkpoint()
         self.ctx.log("checkpoint saved", step=state.global_step)
 
 

@@ -1,0 +1,255 @@
+"""One attempt as a Job and its Secret: pure functions from a launch to what the API server takes."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from posology.core.jobs.domain import Resources, checkpoint_prefix
+from posology.core.jobs.kubernetes.pods import NodePool, PodSettings
+from posology.core.jobs.launcher import SPEC_VARIABLE, Launch
+
+Manifest = dict[str, Any]
+
+CONTAINER = "worker"
+JOB_LABEL, ATTEMPT_LABEL, SERVICE_LABEL = "posology.dev/job", "posology.dev/attempt", "posology.dev/service"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+JOB_ANNOTATION, RUN_ANNOTATION = "posology.dev/job-name", "posology.dev/run"
+
+_HOME = "/posology"
+_SPEC, _SECRETS, _TLS, _SCRATCH = f"{_HOME}/spec", f"{_HOME}/secrets", f"{_HOME}/tls", f"{_HOME}/scratch"
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
+_USER = 65532
+
+
+def job_hash(job: str) -> str:
+    """A label's value that stands for a job; names are too long and have slashes."""
+    return hashlib.sha256(job.encode()).hexdigest()[:16]
+
+
+def job_name(job: str, attempt: int) -> str:
+    """Derived from job and attempt, so that a restarted service finds the same Job; at most 52 characters,
+    because pods append to it."""
+    words = re.sub(r"[^a-z0-9]+", "-", job.rpartition("/")[2].lower()).strip("-")[:30].strip("-")
+    return f"{words or 'job'}-{job_hash(job)[:10]}-{attempt}"
+
+
+def labels(job: str, attempt: int, service: str) -> dict[str, str]:
+    """What selectors and network policies go by."""
+    return {
+        "app.kubernetes.io/name": "posology",
+        "app.kubernetes.io/component": "worker",
+        "app.kubernetes.io/managed-by": f"posology-{service}",
+        SERVICE_LABEL: service,
+        JOB_LABEL: job_hash(job),
+        ATTEMPT_LABEL: str(attempt),
+    }
+
+
+def render_job(launch: Launch, pods: PodSettings, *, service: str) -> Manifest:
+    """The Job of one attempt. It makes one pod and never another: what comes next is the service's decision,
+    because a second pod would need a token of its own."""
+    pool, found = pods.pool_for(launch.resources), labels(launch.job, launch.attempt, service)
+    queue = {QUEUE_LABEL: launch.resources.queue} if launch.resources.queue else {}
+    annotations = {JOB_ANNOTATION: launch.job, RUN_ANNOTATION: str(launch.assignment.get("run", ""))}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(launch.job, launch.attempt),
+            "labels": found | queue,
+            "annotations": annotations,
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "podReplacementPolicy": "Failed",
+            "ttlSecondsAfterFinished": pods.keep_seconds,
+            "podFailurePolicy": {"rules": _rules()},
+            "template": {
+                "metadata": {"labels": found, "annotations": annotations},
+                "spec": _pod(launch, pods, pool),
+            },
+        },
+    }
+
+
+def _rules() -> list[Manifest]:
+    """Each names the cause on the Job, where `kubectl describe` shows it. A disruption is told apart from a
+    failure even after its pod is gone; the service does not count it, and starts the next attempt."""
+    return [
+        {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [1, 3, 75, 143]}},
+    ]
+
+
+def render_secret(launch: Launch, pods: PodSettings, *, service: str, owner: Mapping[str, Any]) -> Manifest:
+    """spec.json with the attempt's token. The Job `owner` takes it along when it is deleted."""
+    spec = json.dumps({**launch.assignment, **_places(launch, pods)})
+    metadata = owner["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": metadata["name"],
+            "labels": labels(launch.job, launch.attempt, service),
+            "ownerReferences": [
+                {
+                    "apiVersion": "batch/v1",
+                    "kind": "Job",
+                    "name": metadata["name"],
+                    "uid": metadata["uid"],
+                    "controller": True,
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "immutable": True,
+        "type": "posology.dev/attempt",
+        "stringData": {"spec.json": spec},
+    }
+
+
+def secrets_of(spec: Mapping[str, Any]) -> list[str]:
+    """The secrets that a spec refers to, wherever it does; only these reach its pod."""
+    return sorted(set(_references(spec)))
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key in {"credentialsSecret", "credentials_secret"} and isinstance(inner, str) and inner:
+                yield inner
+            else:
+                yield from _references(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _references(inner)
+
+
+def _places(launch: Launch, pods: PodSettings) -> Manifest:
+    """Where the parts of the attempt lie in the pod. Local files end with it: the workdir is handed on
+    through checkpoints in the staging area."""
+    places: Manifest = {
+        "workdir": f"{_SCRATCH}/work",
+        "inputs": f"{_SCRATCH}/inputs",
+        "secrets": _SECRETS,
+        "checkpoints": checkpoint_prefix(launch.job),
+        "service_file": None,  # a Service keeps its address
+    }
+    if "output" not in launch.assignment:  # else it lies on a volume, and nothing is copied
+        places["output"] = f"{_SCRATCH}/output"
+    tls = {"ca_file": f"{_TLS}/ca.crt", "cert_file": f"{_TLS}/tls.crt", "key_file": f"{_TLS}/tls.key"}
+    return places | (tls if pods.tls_secret else {})
+
+
+# --- the pod ----------------------------------------------------------------------------------------------
+
+
+def _pod(launch: Launch, pods: PodSettings, pool: NodePool) -> Manifest:
+    volumes = list(_volumes(launch, pods, pool))
+    optional = {
+        "runtimeClassName": pool.runtime_class,
+        "priorityClassName": pool.priority_class,
+        "nodeSelector": dict(pool.node_selector),
+        "tolerations": list(pool.tolerations),
+        "imagePullSecrets": [{"name": name} for name in pods.image_pull_secrets],
+    }
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": pods.service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": pods.grace_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(launch, pods, pool, mounts=[mount for mount, _ in volumes])],
+        "volumes": [volume for _, volume in volumes],
+        **{key: value for key, value in optional.items() if value},
+    }
+
+
+def _container(launch: Launch, pods: PodSettings, pool: NodePool, *, mounts: list[Manifest]) -> Manifest:
+    storage = [{"secretRef": {"name": pods.storage_secret}}] if pods.storage_secret else []
+    return {
+        "name": CONTAINER,
+        "image": pool.image or pods.image,
+        "imagePullPolicy": pods.image_pull_policy,
+        "command": [pods.python, "-m", launch.command.module],
+        "workingDir": _SCRATCH,
+        "env": _environment(launch, pods),
+        **({"envFrom": storage} if storage else {}),
+        "resources": _resources(launch.resources, pool),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": mounts,
+    }
+
+
+def _environment(launch: Launch, pods: PodSettings) -> list[Manifest]:
+    """Threads follow the CPU limit, or the node's CPUs where there is none: more of them cost a factor of 5."""
+    threads = {"resourceFieldRef": {"containerName": CONTAINER, "resource": "limits.cpu", "divisor": "1"}}
+    plain = {
+        "HOME": _SCRATCH,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        **pods.environment,
+        **launch.command.environment,
+        SPEC_VARIABLE: f"{_SPEC}/spec.json",
+    }
+    return [{"name": name, "valueFrom": threads} for name in _THREADS if name not in plain] + [
+        {"name": name, "value": value} for name, value in plain.items()
+    ]
+
+
+def _resources(resources: Resources, pool: NodePool) -> Manifest:
+    """Memory and GPUs are limits; a CPU limit is set where one was stated, the pool's CPUs are only asked for."""
+    memory = _quantity(resources.memory) if resources.memory else pool.memory
+    cpus = str(resources.cpus) if resources.cpus else pool.cpus
+    gpus = {pool.gpu_resource: str(resources.gpus)} if resources.gpus else {}
+    asked = {"cpu": cpus, "memory": memory} | gpus
+    limits = {"cpu": str(resources.cpus) if resources.cpus else "", "memory": memory} | gpus
+    both = {"requests": asked, "limits": limits}
+    return {kind: {name: value for name, value in amounts.items() if value} for kind, amounts in both.items()}
+
+
+def _quantity(size: int) -> str:
+    return f"{size >> 20}Mi" if size % (1 << 20) == 0 else str(size)
+
+
+def _volumes(launch: Launch, pods: PodSettings, pool: NodePool) -> Iterator[tuple[Manifest, Manifest]]:
+    """Pairs of mount and volume."""
+    name = job_name(launch.job, launch.attempt)
+    yield _mounted("spec", _SPEC, {"secret": {"secretName": name, "defaultMode": 0o440}}, read_only=True)
+    limit = {"sizeLimit": pods.scratch} if pods.scratch else {}
+    yield _mounted("scratch", _SCRATCH, {"emptyDir": limit})
+    yield _mounted("tmp", "/tmp", {"emptyDir": limit})
+    wanted = secrets_of(launch.assignment["spec"]) if pods.secrets else []
+    if wanted:
+        items = [{"key": key, "path": key} for key in wanted]
+        # Optional: a key that is not there is the worker's to name, in the words of every other launcher.
+        source = {"secretName": pods.secrets, "items": items, "defaultMode": 0o440, "optional": True}
+        yield _mounted("secrets", _SECRETS, {"secret": source}, read_only=True)
+    if pods.tls_secret:
+        source = {"secretName": pods.tls_secret, "defaultMode": 0o440}
+        yield _mounted("tls", _TLS, {"secret": source}, read_only=True)
+    if launch.resources.gpus:
+        yield _mounted("shm", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": pool.shared_memory}})
+    for number, volume in enumerate(pods.volumes):
+        claim = {"persistentVolumeClaim": {"claimName": volume.claim, "readOnly": volume.read_only}}
+        yield _mounted(f"data-{number}", volume.path, claim, read_only=volume.read_only)
+
+
+def _mounted(name: str, path: str, source: Manifest, *, read_only: bool = False) -> tuple[Manifest, Manifest]:
+    mount = {"name": name, "mountPath": path} | ({"readOnly": True} if read_only else {})
+    return mount, {"name": name, **source}

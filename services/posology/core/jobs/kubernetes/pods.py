@@ -1,0 +1,115 @@
+"""How the pods of workers look on this cluster: what the platform team decides once, as JSON in one variable."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+from posology.core import errors
+from posology.core.jobs.domain import Resources
+
+_QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$"
+
+
+class _Strict(BaseModel):
+    """Keys are spelt as in Kubernetes (`nodeSelector`); an unknown one is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class NodePool(_Strict):
+    """Nodes of one kind, and what a pod needs to get onto them."""
+
+    node_selector: dict[str, str] = {}
+    """Labels that a node must have."""
+    tolerations: list[dict[str, Any]] = []
+    """Taints that a pod bears, as in a pod spec."""
+    gpu_resource: str = "nvidia.com/gpu"
+    """Name of the resource that stands for one GPU."""
+    runtime_class: str = ""
+    """RuntimeClass, where the GPU runtime is not the default one."""
+    priority_class: str = ""
+    """PriorityClass of workers."""
+    shared_memory: str = Field(default="2Gi", pattern=_QUANTITY)
+    """Size of /dev/shm of a pod with GPUs; it counts as the pod's memory, and data loaders need it."""
+    cpus: str = Field(default="", pattern=_QUANTITY.replace("^", "^$|^"))
+    """CPUs that a pod asks for when neither spec nor service state a limit; empty asks for none."""
+    memory: str = Field(default="", pattern=_QUANTITY.replace("^", "^$|^"))
+    """Memory that a pod asks for, and its limit, when neither spec nor service state one; empty: none."""
+    image: str = ""
+    """Image of workers here, if another than elsewhere: one with CUDA, say."""
+
+
+class Volume(_Strict):
+    """A claim that every worker mounts, for artifact stores that are folders (ReadWriteMany)."""
+
+    claim: str
+    path: str = Field(pattern=r"^/[^:]+$")
+    """The same path as in the service, because both say `file://` and that path."""
+    read_only: bool = False
+
+
+class PodSettings(_Strict):
+    """What the pods of one service's workers share."""
+
+    image: str
+    """Image of this service's workers."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: list[str] = []
+    namespace: str = ""
+    """Namespace of Jobs and their Secrets; empty: that of this process."""
+    service_account: str = "default"
+    """Named for admission policies only: no pod of a worker gets its token."""
+    python: str = "python"
+    """The interpreter in the image."""
+    environment: dict[str, str] = {}
+    """More variables for workers: proxies, an endpoint of the hub."""
+    secrets: str = ""
+    """The Secret whose keys specs may refer to (credentialsSecret); a pod gets only the keys that its spec names."""
+    storage_secret: str = ""
+    """A Secret of environment variables with storage credentials, which store URLs refer to (`#env:NAME`)."""
+    tls_secret: str = ""
+    """A Secret with ca.crt, tls.crt and tls.key that workers call the service with."""
+    volumes: list[Volume] = []
+    scratch: str = Field(default="", pattern=_QUANTITY.replace("^", "^$|^"))
+    """Limit of a worker's local files: inputs, checkpoints, output; empty: none."""
+    grace_seconds: int = Field(default=60, ge=1)
+    """Between SIGTERM and SIGKILL: time to save and upload a checkpoint."""
+    start_seconds: int = Field(default=900, ge=10)
+    """How long a pod that has its node may take to report: pulling the image, loading libraries."""
+    keep_seconds: int = Field(default=86_400, ge=0)
+    """How long Jobs that are over stay, with the logs of their pods."""
+    pools: dict[str, NodePool] = {}
+    """Node pools by the names that specs use."""
+    pool: str = ""
+    """Pool of work that asks for no GPU and names no pool; empty: any node."""
+    gpu_pool: str = ""
+    """Pool of work that asks for GPUs and names no pool."""
+
+    @field_validator("image")
+    @classmethod
+    def _is_named(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("name the image of this service's workers")
+        return value
+
+    @model_validator(mode="after")
+    def _pools_exist(self) -> "PodSettings":
+        for field, name in (("pool", self.pool), ("gpuPool", self.gpu_pool)):
+            if name and name not in self.pools:
+                raise ValueError(f"{field} names {name!r}, which is none of pools: {_listed(self.pools)}")
+        return self
+
+    def pool_for(self, resources: Resources) -> NodePool:
+        """The pool of one attempt; InvalidInput if its spec names one that this cluster has not."""
+        name = resources.node_pool or (self.gpu_pool if resources.gpus else self.pool)
+        if not name:
+            return NodePool()
+        if name not in self.pools:
+            said = f"{name!r} is no node pool of this installation; it has {_listed(self.pools)}"
+            raise errors.InvalidInput.of([errors.Violation("resources.nodePool", said)])
+        return self.pools[name]
+
+
+def _listed(pools: dict[str, NodePool]) -> str:
+    return ", ".join(sorted(pools)) or "none"

@@ -1,0 +1,83 @@
+"""What this process knows of its Jobs and pods without asking: lists that a watch keeps fresh."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from posology.core import errors
+from posology.core.jobs.kubernetes.cluster import Cluster
+
+log = logging.getLogger("posology.jobs")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+
+
+class Watched:
+    """Objects of one collection that `selector` selects. `fresh` while a watch follows them."""
+
+    def __init__(self, cluster: Cluster, collection: str, selector: str) -> None:
+        self._cluster = cluster
+        self._collection = collection
+        self._selector = selector
+        self._found: dict[str, dict[str, Any]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.fresh = False
+
+    def start(self) -> None:
+        """Follow them from now on; again is fine."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._follow())
+
+    async def stop(self) -> None:
+        task, self._task, self.fresh = self._task, None, False
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        return self._found.get(name)
+
+    def labelled(self, label: str, value: str) -> Iterator[dict[str, Any]]:
+        """Those with this label."""
+        for found in self._found.values():
+            if found["metadata"].get("labels", {}).get(label) == value:
+                yield found
+
+    def put(self, found: dict[str, Any]) -> None:
+        """What this process made itself is known at once."""
+        self._found.setdefault(found["metadata"]["name"], found)
+
+    async def _follow(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._once()
+                pause = _FIRST_PAUSE
+            except errors.PosologyError as error:
+                log.info("watching again soon", extra={"what": self._collection, "reason": error.message})
+                pause = min(_LONGEST_PAUSE, pause * 2)
+            except Exception:
+                log.exception("a defect in the watch")
+                pause = _LONGEST_PAUSE
+            self.fresh = False
+            await asyncio.sleep(pause)
+
+    async def _once(self) -> None:
+        """One list, and its changes until the server ends the stream."""
+        listed = await self._cluster.list(self._collection, labelSelector=self._selector)
+        self._found = {item["metadata"]["name"]: item for item in listed["items"]}
+        version, self.fresh = listed["metadata"]["resourceVersion"], True
+        while True:
+            async for event in self._cluster.watch(self._collection, version=version, labelSelector=self._selector):
+                version = event["object"]["metadata"]["resourceVersion"]
+                self._take(event)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        name = event["object"]["metadata"].get("name")
+        if event["type"] in {"ADDED", "MODIFIED"}:
+            self._found[name] = event["object"]
+        elif event["type"] == "DELETED":
+            self._found.pop(name, None)
