@@ -107,7 +107,7 @@ async def _training(client: Client, stored: Stored, run: FineTuneRun, stage: str
 async def events_so_far(client: Client, name: str, *, ended: bool) -> list[job_pb2.JobEvent]:
     """All events of a job that has ended; of one that runs, those that are there by now."""
     events: list[job_pb2.JobEvent] = []
-    stream = client.jobevents_so_far(name).__aiter__()
+    stream = client.job_events(name).__aiter__()
     until = time.monotonic() + LONGEST_SECONDS
     while ended or time.monotonic() < until:  # a job that measures all the time is never quiet
         try:
