@@ -1,0 +1,72 @@
+"""Makes what an installation on a cluster must not share with any other: its token and its signing keys.
+
+`python -m posology.operator.credentials PREFIX`, run by the chart before anything else starts. What is there stays, so
+that an upgrade changes no key; what another tool made beforehand (a vault, a sealed secret) is taken as it is.
+"""
+
+import asyncio
+import base64
+import secrets
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from posology.core.errors import AlreadyExists, PosologyError
+from posology.core.kube import Access, Kube, Resource
+from posology.core.signing import Signer
+
+SECRETS = Resource("v1", "secrets")
+CONFIG_MAPS = Resource("v1", "configmaps")
+SIGNERS = ("curation", "training", "evaluation")
+"""Services that sign what they observed; each gets a Secret with its own key, and nobody else mounts it."""
+
+
+async def make(kube: Kube, prefix: str) -> None:
+    """`PREFIX-token`, `PREFIX-key-SERVICE` for each signer, and `PREFIX-public-keys` for everybody."""
+    namespace = kube.access.namespace
+    await _once(kube, namespace, f"{prefix}-token", {"token": f"{secrets.token_urlsafe(32)}\n".encode()})
+    public = {}
+    for service in SIGNERS:
+        await _once(kube, namespace, f"{prefix}-key-{service}", _new_key(service))
+        found = await kube.read(SECRETS, namespace, f"{prefix}-key-{service}")
+        public[f"{service}.pub"] = base64.b64decode(found["data"][f"{service}.pub"]).decode()
+    body = {"metadata": {"name": f"{prefix}-public-keys"}, "data": public}
+    try:
+        await kube.create(CONFIG_MAPS, namespace, body)
+    except AlreadyExists:
+        await kube.merge(CONFIG_MAPS, namespace, f"{prefix}-public-keys", {"data": public})
+
+
+def _new_key(service: str) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{service}.key"
+        Signer.load_or_create(path)
+        return {file.name: file.read_bytes() for file in (path, path.with_suffix(".pub"))}
+
+
+async def _once(kube: Kube, namespace: str, name: str, data: Mapping[str, bytes]) -> None:
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    try:
+        await kube.create(SECRETS, namespace, {"metadata": {"name": name}, "type": "Opaque", "data": encoded})
+    except AlreadyExists:
+        return
+
+
+async def _main(prefix: str) -> None:
+    async with Kube(Access.discover()) as kube:
+        await make(kube, prefix)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m posology.operator.credentials PREFIX")
+    try:
+        asyncio.run(_main(sys.argv[1]))
+    except PosologyError as error:
+        sys.exit(error.message)
+
+
+if __name__ == "__main__":
+    main()
