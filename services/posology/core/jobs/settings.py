@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command
 from posology.core.jobs.jobs import Jobs
+from posology.core.jobs.kubernetes.launcher import KubernetesLauncher
 from posology.core.jobs.kubernetes.pods import PodSettings
 from posology.core.jobs.launcher import JobLauncher
 from posology.core.jobs.local import LocalLauncher
@@ -73,9 +74,6 @@ def local_jobs(
 
 def _launcher(settings: JobSettings, service_file: Path) -> tuple[JobLauncher, Timing]:
     if settings.worker_pods is not None and settings.launcher == "kubernetes":
-        # Imported here: its client takes a second to load, which embedded services have no use for.
-        from posology.core.jobs.kubernetes.launcher import KubernetesLauncher
-
         pods = settings.worker_pods
         timing = Timing(grace=float(pods.grace_seconds), start=float(pods.start_seconds))
         return KubernetesLauncher(pods, service=settings.service), timing

@@ -15,6 +15,7 @@ Object = dict[str, Any]
 
 _SECONDS = 15.0
 _PAGE = 500
+_WATCH_SECONDS = 120
 _MERGE = {"content-type": "application/merge-patch+json"}
 _BY_STATUS: dict[int, type[PosologyError]] = {
     400: errors.InvalidInput,
@@ -54,6 +55,10 @@ class Kube:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections; nothing works afterwards."""
         await self._http.aclose()
 
     async def read(self, kind: Resource, namespace: str, name: str) -> Object:
@@ -72,17 +77,44 @@ class Kube:
                 return
             query = {**query, "continue": token}
 
-    async def create(self, kind: Resource, namespace: str, body: Object) -> Object:
-        """Create it; AlreadyExists if the name is taken, InvalidInput with every violation."""
-        return await self._call("POST", kind.path(namespace), body=body)
+    async def select(self, kind: Resource, namespace: str, *, labels: str = "", fields: str = "") -> Object:
+        """The list object: `items`, and in `metadata` the resourceVersion to watch from."""
+        return await self._call("GET", kind.path(namespace), query=_selected(labels, fields))
+
+    async def watch(
+        self, kind: Resource, namespace: str, *, version: str, labels: str = ""
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Changes after `version`, as (ADDED | MODIFIED | DELETED | BOOKMARK, object), until the server ends
+        the stream, about every two minutes; Conflict when it has forgotten that version."""
+        query = _selected(labels, "") | {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
+        query["timeoutSeconds"] = str(_WATCH_SECONDS)
+        timeout = httpx.Timeout(_SECONDS, read=_WATCH_SECONDS + _SECONDS)
+        try:
+            async with self._http.stream("GET", kind.path(namespace), params=query, timeout=timeout) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _error(answer)
+                async for line in answer.aiter_lines():
+                    event: Object = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise errors.Conflict(str(event["object"].get("message", "the watch ended")))
+                    yield event["type"], event["object"]
+        except httpx.HTTPError as error:
+            raise self._away(error) from error
+
+    async def create(self, kind: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
+        """Create it; AlreadyExists if the name is taken, InvalidInput with every violation. `dry_run` only asks
+        whether that would work, and takes unknown fields for errors."""
+        query = {"dryRun": "All", "fieldValidation": "Strict"} if dry_run else None
+        return await self._call("POST", kind.path(namespace), body=body, query=query)
 
     async def merge(self, kind: Resource, namespace: str, name: str, change: Object, *, part: str = "") -> Object:
         """Merge a change into it (or into its `part`); with a resourceVersion in it, Conflict if another was faster."""
         return await self._call("PATCH", kind.path(namespace, name, part), body=change, headers=_MERGE)
 
-    async def delete(self, kind: Resource, namespace: str, name: str) -> None:
-        """Ask for its deletion; finalizers may keep it for a while."""
-        await self._call("DELETE", kind.path(namespace, name))
+    async def delete(self, kind: Resource, namespace: str, name: str, **options: Any) -> None:
+        """Ask for its deletion; finalizers may keep it for a while. `options` are those of DeleteOptions."""
+        await self._call("DELETE", kind.path(namespace, name), body=options or None)
 
     async def get(self, path: str) -> Object:
         """Any path, for discovery."""
@@ -100,18 +132,24 @@ class Kube:
         try:
             answer = await self._http.request(method, path, json=body, params=query, headers=headers)
         except httpx.HTTPError as error:
-            raise errors.Unavailable(
-                f"the Kubernetes API at {self.access.server} does not answer: {error!r}"
-            ) from error
+            raise self._away(error) from error
         if answer.is_error:
             raise _error(answer)
         found: Object = answer.json()
         return found
 
+    def _away(self, error: httpx.HTTPError) -> PosologyError:
+        return errors.Unavailable(f"the Kubernetes API at {self.access.server} does not answer: {error!r}")
+
     def _authorized(self, request: httpx.Request) -> httpx.Request:
         if token := self.access.bearer():
             request.headers["authorization"] = f"Bearer {token}"
         return request
+
+
+def _selected(labels: str, fields: str) -> dict[str, str]:
+    found = {"labelSelector": labels, "fieldSelector": fields}
+    return {name: value for name, value in found.items() if value}
 
 
 def _error(answer: httpx.Response) -> PosologyError:

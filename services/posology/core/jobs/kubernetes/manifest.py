@@ -14,6 +14,7 @@ Manifest = dict[str, Any]
 
 CONTAINER = "worker"
 JOB_LABEL, ATTEMPT_LABEL, SERVICE_LABEL = "posology.dev/job", "posology.dev/attempt", "posology.dev/service"
+SECRET_TYPE = "posology.dev/attempt"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 JOB_ANNOTATION, RUN_ANNOTATION = "posology.dev/job-name", "posology.dev/run"
 
@@ -105,7 +106,7 @@ def render_secret(launch: Launch, pods: PodSettings, *, service: str, owner: Map
             ],
         },
         "immutable": True,
-        "type": "posology.dev/attempt",
+        "type": SECRET_TYPE,
         "stringData": {"spec.json": spec},
     }
 

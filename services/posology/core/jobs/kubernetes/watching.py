@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from posology.core import errors
-from posology.core.jobs.kubernetes.cluster import Cluster
+from posology.core.kube import Kube, Resource
 
 log = logging.getLogger("posology.jobs")
 
@@ -15,20 +15,19 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 
 
 class Watched:
-    """Objects of one collection that `selector` selects. `fresh` while a watch follows them."""
+    """Objects of one kind that the label selector `labels` selects. `fresh` while a watch follows them."""
 
-    def __init__(self, cluster: Cluster, collection: str, selector: str) -> None:
-        self._cluster = cluster
-        self._collection = collection
-        self._selector = selector
+    def __init__(self, kind: Resource, labels: str) -> None:
+        self._kind = kind
+        self._labels = labels
         self._found: dict[str, dict[str, Any]] = {}
         self._task: asyncio.Task[None] | None = None
         self.fresh = False
 
-    def start(self) -> None:
+    def start(self, kube: Kube, namespace: str) -> None:
         """Follow them from now on; again is fine."""
         if self._task is None or self._task.done():
-            self._task = asyncio.ensure_future(self._follow())
+            self._task = asyncio.ensure_future(self._follow(kube, namespace))
 
     async def stop(self) -> None:
         task, self._task, self.fresh = self._task, None, False
@@ -50,14 +49,15 @@ class Watched:
         """What this process made itself is known at once."""
         self._found.setdefault(found["metadata"]["name"], found)
 
-    async def _follow(self) -> None:
+    async def _follow(self, kube: Kube, namespace: str) -> None:
         pause = _FIRST_PAUSE
         while True:
             try:
-                await self._once()
+                await self._once(kube, namespace)
+            except errors.Conflict:  # versions grow old: list again
                 pause = _FIRST_PAUSE
             except errors.PosologyError as error:
-                log.info("watching again soon", extra={"what": self._collection, "reason": error.message})
+                log.info("watching again soon", extra={"what": self._kind.plural, "reason": error.message})
                 pause = min(_LONGEST_PAUSE, pause * 2)
             except Exception:
                 log.exception("a defect in the watch")
@@ -65,19 +65,19 @@ class Watched:
             self.fresh = False
             await asyncio.sleep(pause)
 
-    async def _once(self) -> None:
-        """One list, and its changes until the server ends the stream."""
-        listed = await self._cluster.list(self._collection, labelSelector=self._selector)
+    async def _once(self, kube: Kube, namespace: str) -> None:
+        """One list, and its changes, until something breaks."""
+        listed = await kube.select(self._kind, namespace, labels=self._labels)
         self._found = {item["metadata"]["name"]: item for item in listed["items"]}
         version, self.fresh = listed["metadata"]["resourceVersion"], True
         while True:
-            async for event in self._cluster.watch(self._collection, version=version, labelSelector=self._selector):
-                version = event["object"]["metadata"]["resourceVersion"]
-                self._take(event)
+            async for change, found in kube.watch(self._kind, namespace, version=version, labels=self._labels):
+                version = found["metadata"]["resourceVersion"]
+                self._take(change, found)
 
-    def _take(self, event: dict[str, Any]) -> None:
-        name = event["object"]["metadata"].get("name")
-        if event["type"] in {"ADDED", "MODIFIED"}:
-            self._found[name] = event["object"]
-        elif event["type"] == "DELETED":
+    def _take(self, change: str, found: dict[str, Any]) -> None:
+        name = found["metadata"].get("name")
+        if change in {"ADDED", "MODIFIED"}:
+            self._found[name] = found
+        elif change == "DELETED":
             self._found.pop(name, None)
