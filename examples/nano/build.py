@@ -22,11 +22,11 @@ from pathlib import Path
 # Read when torch is loaded, so it stands before.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import torch  # noqa: E402
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from examples.nano.reading import ASSISTANT, BOS, EOS, USER, document  # noqa: E402
+from examples.nano.reading import ASSISTANT, BOS, EOS, USER, document
 
 STEPS, BATCH, LENGTH = 1_600, 16, 128
 RATE, WARMUP, COOLDOWN = 5e-3, 0.05, 0.35
