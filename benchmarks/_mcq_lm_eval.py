@@ -47,7 +47,8 @@ def main(told: dict[str, str]) -> None:
     )
     seconds = time.perf_counter() - began
     samples = sorted(found["samples"]["letters"], key=lambda sample: sample["doc_id"])
-    picked = [max(range(len(s["filtered_resps"])), key=lambda i, s=s: s["filtered_resps"][i][0]) for s in samples]
+    scores = [[option[0] for option in sample["filtered_resps"]] for sample in samples]
+    picked = [options.index(max(options)) for options in scores]
     print("\n" + json.dumps({"seconds": seconds, "picked": picked}))
 
 

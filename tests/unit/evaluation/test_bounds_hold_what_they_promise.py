@@ -148,6 +148,12 @@ def test_a_sufficient_number_of_items_suffices_and_a_few_less_do_not() -> None:
     assert power.sufficient_for_proportion(0.79, 0.80, confidence=0.95) == 0
 
 
+def test_items_that_do_not_change_at_all_suffice_only_when_tango_says_so() -> None:
+    n = power.sufficient_for_difference(0.0, -0.10, 0.0, confidence=0.95)
+    assert tango(0, 0, n, confidence=0.95)[0] >= -0.10 > tango(0, 0, n - 1, confidence=0.95)[0]
+    assert power.detectable_difference(n, 0.0, confidence=0.95) == pytest.approx(0.10, abs=0.004)
+
+
 def test_the_detectable_rate_is_detected_four_times_in_five() -> None:
     rate = power.detectable_proportion(200, 0.8, confidence=0.95)
     assert power.proportion_power(200, rate, 0.8, confidence=0.95) == pytest.approx(0.8, abs=1e-6)

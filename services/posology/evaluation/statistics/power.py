@@ -63,9 +63,11 @@ def sufficient_for_proportion(true: float, threshold: float, *, confidence: floa
 def detectable_difference(n: float, changing: float, *, confidence: float, power: float = POWER) -> float:
     """The distance from its limit at which a paired difference is shown by n items, `changing` of which differ.
 
-    Normal approximation at no true difference: (z + z') sqrt(changing / n).
+    Normal approximation at no true difference, (z + z') sqrt(changing / n), and never less than what n items
+    show that do not differ at all: Tango's bound is then z**2 / (n + z**2).
     """
-    return float((norm.ppf(confidence) + norm.ppf(power)) * math.sqrt(changing / n))
+    z = float(norm.ppf(confidence))
+    return max(float(z + norm.ppf(power)) * math.sqrt(changing / n), z * z / (n + z * z))
 
 
 def sufficient_for_difference(
@@ -73,9 +75,12 @@ def sufficient_for_difference(
 ) -> int:
     """Pairs after which a true difference `estimate` is shown to exceed `limit`; 0 if no number does.
 
-    `changing`: share of items on which the two differ. Variance of one difference: changing - estimate**2.
+    `changing`: share of items on which the two differ. Variance of one difference: changing - estimate**2. The
+    normal approximation, and never less than the pairs without any difference that would show as much.
     """
     if estimate <= limit:
         return 0
-    reach = float(norm.ppf(confidence) + norm.ppf(power))
-    return math.ceil(reach**2 * max(changing - estimate**2, 0.0) / (estimate - limit) ** 2)
+    z, distance = float(norm.ppf(confidence)), estimate - limit
+    reach = z + float(norm.ppf(power))
+    by_variance = reach**2 * max(changing - estimate**2, 0.0) / distance**2
+    return math.ceil(max(1.0, by_variance, z * z * (1 - distance) / distance))
