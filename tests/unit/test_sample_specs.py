@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from posology.client.specfile import RunFile, load_run
+from posology.evaluation.statistics.binomial import lower_bound
+from posology.evaluation.statistics.paired import tango
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -36,3 +38,15 @@ def test_every_gate_names_a_suite_of_its_run() -> None:
     for name in ("demo.yaml", "demo-no-general.yaml", "real-labels.yaml"):
         evaluation = load(name).spec.evaluation
         assert {gate.suite for gate in evaluation.gates} <= {suite.name for suite in evaluation.suites}
+
+
+def test_the_demo_has_items_enough_to_prove_its_thresholds() -> None:
+    """At 65% right and with 4% of what it knew lost a model passes; margins of 3 points are beyond so few items."""
+    open_book, everyday = (
+        len((EXAMPLES / "suites" / f"{name}.jsonl").read_text().splitlines()) for name in ("open-book", "everyday")
+    )
+    assert lower_bound(0.65 * open_book, open_book, confidence=0.95) > 0.55
+    for items in (everyday, 120, 117):
+        lost = round(0.04 * items)
+        assert tango(0, lost, items, confidence=0.95)[0] > -0.10
+        assert tango(0, lost, items, confidence=0.95)[0] < -0.03
