@@ -47,8 +47,22 @@ gen: .venv/dev/.made ## Generate services/posology/v1alpha1 from protos/ and lin
 	$(BIN)/python protos/generate.py
 
 .PHONY: manifests
-manifests: .venv/dev/.made ## Generate the custom resource FineTuneRun from protos/.
+manifests: .venv/dev/.made ## Generate the custom resource from protos/, and k8s/ from the charts.
 	$(BIN)/python -m charts.generate
+
+# How an image is built: anything that is followed by a tag and options, such as `podman build -t`.
+BUILD ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool)))) build -t
+REGISTRY ?= ghcr.io/posology
+TAG ?= 0.1.0
+IMAGES ?= control worker engine-cpu evaluator
+LOCAL_TORCH := $(wildcard $(PIP_FIND_LINKS)/torch-*cpu*.whl)
+
+.PHONY: images
+images: ## Build an image per role (IMAGES=, REGISTRY=, TAG=; CUDA: TORCH_INDEX=https://pypi.org/simple).
+	for image in $(IMAGES); do $(BUILD) $(REGISTRY)/$$image:$(TAG) --target $$image \
+	  --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) \
+	  $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) \
+	  $(if $(LOCAL_TORCH),--build-arg TORCH_INDEX= --build-arg PIP_FIND_LINKS=$(PIP_FIND_LINKS)) .; done
 
 .PHONY: bench
 bench: $(ENVIRONMENTS) system ## Run every benchmark; each prints what it measured, with versions and machine.

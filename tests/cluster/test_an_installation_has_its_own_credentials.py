@@ -16,12 +16,12 @@ SECRETS = Resource("v1", "secrets")
 
 async def test_a_second_run_changes_nothing(api: Access, namespace: str) -> None:
     async with Kube(api.within(namespace)) as kube:
-        await credentials.make(kube, "p")
+        await credentials.make(kube, "p", "db")
         before = {s["metadata"]["name"]: s["data"] async for s in kube.every(SECRETS, namespace)}
-        await credentials.make(kube, "p")
+        await credentials.make(kube, "p", "db")
         after = {s["metadata"]["name"]: s["data"] async for s in kube.every(SECRETS, namespace)}
     assert before == after
-    assert before.keys() == {"p-token", "p-key-curation", "p-key-training", "p-key-evaluation"}
+    assert before.keys() == {"p-token", "p-key-curation", "p-key-training", "p-key-evaluation", "p-database"}
 
 
 async def test_the_published_keys_are_those_of_the_signers(api: Access, namespace: str, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Makes what an installation on a cluster must not share with any other: its token and its signing keys.
 
-`python -m posology.operator.credentials PREFIX`, run by the chart before anything else starts. What is there stays, so
-that an upgrade changes no key; what another tool made beforehand (a vault, a sealed secret) is taken as it is.
+`python -m posology.operator.credentials PREFIX [DATABASE_HOST]`, run by the chart before anything else starts. What is
+there stays, so that an upgrade changes no key; what another tool made beforehand (a vault, a sealed secret) is taken as
+it is. With a host, there is a password for the PostgreSQL that comes along, too.
 """
 
 import asyncio
@@ -22,9 +23,14 @@ SIGNERS = ("curation", "training", "evaluation")
 """Services that sign what they observed; each gets a Secret with its own key, and nobody else mounts it."""
 
 
-async def make(kube: Kube, prefix: str) -> None:
-    """`PREFIX-token`, `PREFIX-key-SERVICE` for each signer, and `PREFIX-public-keys` for everybody."""
+async def make(kube: Kube, prefix: str, database: str = "") -> None:
+    """`PREFIX-token`, `PREFIX-key-SERVICE` for each signer, and `PREFIX-public-keys` for everybody.
+
+    With the host of a database also `PREFIX-database`, its password and URL.
+    """
     namespace = kube.access.namespace
+    if database:
+        await _once(kube, namespace, f"{prefix}-database", _new_login(database))
     await _once(kube, namespace, f"{prefix}-token", {"token": f"{secrets.token_urlsafe(32)}\n".encode()})
     public = {}
     for service in SIGNERS:
@@ -45,6 +51,12 @@ def _new_key(service: str) -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in (path, path.with_suffix(".pub"))}
 
 
+def _new_login(host: str) -> dict[str, bytes]:
+    password = secrets.token_urlsafe(24)
+    url = f"postgresql+psycopg://posology:{password}@{host}:5432/posology"
+    return {"password": password.encode(), "url": url.encode()}
+
+
 async def _once(kube: Kube, namespace: str, name: str, data: Mapping[str, bytes]) -> None:
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
     try:
@@ -53,17 +65,17 @@ async def _once(kube: Kube, namespace: str, name: str, data: Mapping[str, bytes]
         return
 
 
-async def _main(prefix: str) -> None:
+async def _main(prefix: str, database: str = "") -> None:
     async with Kube(Access.discover()) as kube:
-        await make(kube, prefix)
+        await make(kube, prefix, database)
 
 
 def main() -> None:
     """Entry point of the process."""
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m posology.operator.credentials PREFIX")
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python -m posology.operator.credentials PREFIX [DATABASE_HOST]")
     try:
-        asyncio.run(_main(sys.argv[1]))
+        asyncio.run(_main(*sys.argv[1:]))
     except PosologyError as error:
         sys.exit(error.message)
 

@@ -1,0 +1,142 @@
+{{- define "posology.name" -}}
+{{- if contains "posology" .Release.Name -}}{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else -}}{{ printf "%s-posology" .Release.Name | trunc 40 | trimSuffix "-" }}{{- end -}}
+{{- end -}}
+
+{{/* Labels of an object: dict "root" $ "component" name. */}}
+{{- define "posology.labels" -}}
+{{ include "posology.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end -}}
+
+{{- define "posology.selector" -}}
+app.kubernetes.io/name: posology
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* An image: dict "root" $ "repository" name. */}}
+{{- define "posology.image" -}}
+{{- $tag := .root.Values.images.tag | default .root.Chart.AppVersion -}}
+{{- if hasPrefix "@" $tag -}}{{ .repository }}{{ $tag }}{{- else -}}{{ .repository }}:{{ $tag }}{{- end -}}
+{{- end -}}
+
+{{- define "posology.address" -}}
+{{ include "posology.name" .root }}-{{ .service }}.{{ .root.Release.Namespace }}.svc:7410
+{{- end -}}
+
+{{- define "posology.storage" -}}
+{{- $folder := printf "file:///var/lib/posology-store/%s" .kind -}}
+{{- $url := index .root.Values.storage .kind -}}
+{{- if and (not $url) (not .root.Values.storage.volume.enabled) -}}
+{{- fail (printf "storage.%s: name an object store, or set storage.volume.enabled" .kind) -}}
+{{- end -}}
+{{- $url | default $folder -}}
+{{- end -}}
+
+{{- define "posology.storageClaim" -}}
+{{- .Values.storage.volume.claim | default (printf "%s-store" (include "posology.name" .)) -}}
+{{- end -}}
+
+{{- define "posology.databaseSecret" -}}
+{{- if .Values.database.secret -}}{{ .Values.database.secret }}
+{{- else if .Values.postgresql.enabled -}}{{ include "posology.name" . }}-database
+{{- else -}}{{ fail "database.secret: name a Secret with PostgreSQL's URL, or set postgresql.enabled" }}{{- end -}}
+{{- end -}}
+
+{{- define "posology.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "posology.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* What the workers of one service look like, as POSOLOGY_WORKER_PODS wants it: dict "root" $ "service" name. */}}
+{{- define "posology.workerPods" -}}
+{{- $v := .root.Values -}}
+{{- $repository := ternary $v.images.evaluator $v.images.worker (eq .service "evaluation") -}}
+{{- $volumes := list -}}
+{{- if $v.storage.volume.enabled -}}
+{{- $volumes = append $volumes (dict "claim" (include "posology.storageClaim" .root) "path" "/var/lib/posology-store") -}}
+{{- end -}}
+{{- if $v.sources.claim -}}
+{{- $volumes = append $volumes (dict "claim" $v.sources.claim "path" $v.sources.path "readOnly" true) -}}
+{{- end -}}
+{{- $pods := dict
+  "image" (include "posology.image" (dict "root" .root "repository" $repository))
+  "imagePullPolicy" $v.images.pullPolicy
+  "imagePullSecrets" $v.images.pullSecrets
+  "serviceAccount" (printf "%s-worker" (include "posology.name" .root))
+  "environment" $v.workers.env
+  "secrets" $v.workers.secrets
+  "storageSecret" $v.storage.workerSecret
+  "volumes" $volumes
+  "scratch" $v.workers.scratch
+  "graceSeconds" ($v.workers.graceSeconds | int)
+  "startSeconds" ($v.workers.startSeconds | int)
+  "keepSeconds" ($v.workers.keepSeconds | int)
+  "pools" $v.workers.pools
+  "pool" $v.workers.pool
+  "gpuPool" $v.workers.gpuPool -}}
+{{- toJson $pods -}}
+{{- end -}}
+
+{{/* Variables of a service: dict "root" $ "service" name. */}}
+{{- define "posology.env" -}}
+{{- $root := .root -}}{{- $v := .root.Values -}}{{- $service := .service -}}
+- {name: POSOLOGY_DATA_DIR, value: /var/lib/posology}
+- {name: POSOLOGY_LISTEN, value: "0.0.0.0:7410"}
+- {name: POSOLOGY_METRICS_PORT, value: "9090"}
+- {name: POSOLOGY_TOKEN_FILE, value: /etc/posology/token/token}
+- {name: POSOLOGY_CATALOG_ADDRESS, value: {{ include "posology.address" (dict "root" $root "service" "orchestrator") | quote }}}
+{{- range list "orchestrator" "curation" "training" "evaluation" "serving" "gateway" }}
+- {name: POSOLOGY_{{ upper . }}_ADDRESS, value: {{ include "posology.address" (dict "root" $root "service" .) | quote }}}
+{{- end }}
+{{- if eq $service "operator" }}
+- {name: POSOLOGY_IDENTITY, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- {name: POSOLOGY_LEASE_NAME, value: {{ include "posology.name" $root }}-operator}
+- {name: POSOLOGY_WATCH_NAMESPACES, value: {{ join "," $v.operator.namespaces | quote }}}
+{{- else }}
+- {name: POSOLOGY_ADVERTISE, value: {{ include "posology.address" (dict "root" $root "service" $service) | quote }}}
+- {name: POSOLOGY_CONNECTION_AGE_SECONDS, value: "300"}
+- name: POSOLOGY_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "posology.databaseSecret" $root }}
+      key: {{ index $v.database.keys $service | default $v.database.keys.default }}
+{{- range list "candidates" "released" "staging" }}
+- {name: POSOLOGY_{{ upper . }}_URL, value: {{ include "posology.storage" (dict "root" $root "kind" .) | quote }}}
+{{- end }}
+- {name: POSOLOGY_KEYS_DIR, value: /etc/posology/keys}
+- {name: POSOLOGY_ALLOWED_SOURCE_URIS, value: {{ join "," $v.sources.uris | quote }}}
+- {name: POSOLOGY_ALLOWED_MODEL_URIS, value: {{ join "," $v.sources.models | quote }}}
+{{- if $v.sources.claim }}
+- {name: POSOLOGY_ALLOWED_SOURCE_FOLDERS, value: {{ $v.sources.path | quote }}}
+{{- end }}
+{{- if $v.sources.hub }}
+- {name: POSOLOGY_HUB_ENDPOINT, value: {{ $v.sources.hub | quote }}}
+{{- end }}
+{{- end }}
+{{- if has $service (list "curation" "training" "evaluation") }}
+- {name: POSOLOGY_LAUNCHER, value: kubernetes}
+- {name: POSOLOGY_WORKERS, value: {{ index $v.workers.concurrency $service | quote }}}
+- {name: POSOLOGY_WORKER_PODS, value: {{ include "posology.workerPods" (dict "root" $root "service" $service) | quote }}}
+{{- end }}
+{{- if eq $service "gateway" }}
+- {name: POSOLOGY_HTTP_LISTEN, value: "0.0.0.0:8080"}
+- {name: POSOLOGY_LEAVE_SECONDS, value: "5"}
+{{- end }}
+{{- range $name, $value := (index $v.services $service).env }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,79 @@
+"""What the chart renders is taken by a real API server, and its roles suffice for what runs under them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from charts.generate import static
+from cluster.operator_world import World, is_true
+from clusters import RUNS
+from servers import REPOSITORY
+
+from posology.core.kube import Access, Kube, Resource
+from posology.operator import credentials
+
+pytestmark = pytest.mark.cluster
+
+DEV = REPOSITORY / "charts" / "posology" / "values-dev.yaml"
+GPU = REPOSITORY / "charts" / "posology" / "values-gpu.yaml"
+_CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
+
+
+async def test_every_object_is_accepted_where_pods_are_restricted(kube: Kube, namespace: str) -> None:
+    enforce = {
+        "metadata": {"labels": {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("warn", "enforce")}}
+    }
+    await kube.merge(Resource("v1", "namespaces"), "", namespace, enforce)
+    for found in static.objects(static.rendered("posology", DEV, GPU, namespace=namespace)):
+        answer = await kube._http.post(f"{path_of(found, namespace)}?dryRun=All&fieldValidation=Strict", json=found)
+        assert answer.is_success, f"{found['kind']} {found['metadata']['name']}: {answer.text}"
+        assert "warning" not in answer.headers, f"{found['kind']}: {answer.headers['warning']}"
+
+
+async def test_the_operator_s_role_suffices_for_all_it_does(installation: World, api: Access) -> None:
+    namespace = installation.namespace
+    async with (
+        as_account(api, namespace, "posology-operator") as installation.access,
+        installation.orchestrator(),
+        installation.operator(lease_name="posology-operator"),
+    ):
+        await installation.apply("run")
+        await installation.until("run", is_true("Succeeded"))
+        assert await installation.events("run")
+        await installation.kube.delete(RUNS, namespace, "run")
+        await installation.until_gone("run")
+
+
+async def test_the_role_of_the_credentials_job_suffices(api: Access, kube: Kube, namespace: str) -> None:
+    async with as_account(api, namespace, "posology-credentials") as access, Kube(access) as limited:
+        await credentials.make(limited, "posology", "posology-postgresql")
+        await credentials.make(limited, "posology", "posology-postgresql")
+    await kube.read(Resource("v1", "secrets"), namespace, "posology-database")
+
+
+@asynccontextmanager
+async def as_account(api: Access, namespace: str, account: str) -> AsyncIterator[Access]:
+    """The chart's roles bound in a namespace, and access as one of its accounts."""
+    served = {"operator": {"namespaces": [namespace]}}
+    found = list(static.objects(static.with_values("posology", served, DEV, namespace=namespace)))
+    roles = [o for o in found if o["kind"] == "ClusterRole" and o["metadata"]["name"].endswith("-operator")]
+    async with Kube(api) as admin:
+        for made in [*roles, *(o for o in found if o["kind"] in ("ServiceAccount", "Role", "RoleBinding"))]:
+            await admin.create(_kind(made), "" if made in roles else namespace, made)
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+        path = Resource("v1", "serviceaccounts").path(namespace, account, "token")
+        token = (await admin._call("POST", path, body=body))["status"]["token"]
+        yield Access(server=api.server, authority=api.authority, namespace=namespace, token=token)
+        for role in roles:
+            await admin.delete(_kind(role), "", role["metadata"]["name"])
+
+
+def path_of(found: dict[str, Any], namespace: str) -> str:
+    scope = "" if found["kind"] in _CLUSTER_WIDE else namespace
+    return _kind(found).path(scope)
+
+
+def _kind(found: dict[str, Any]) -> Resource:
+    plural = found["kind"].lower()
+    return Resource(found["apiVersion"], plural[:-1] + "ies" if plural.endswith("y") else f"{plural}s")

@@ -1,0 +1,143 @@
+"""The chart says nothing that a service does not understand, and runs nothing with more rights than it needs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import helm_python as helm
+import pytest
+import yaml
+from charts.generate import static
+from servers import REPOSITORY
+
+from posology.core.jobs.kubernetes.pods import PodSettings
+from posology.core.settings import PREFIX, ServiceSettings
+from posology.curation.settings import CurationSettings
+from posology.evaluation.settings import Settings as EvaluationSettings
+from posology.gateway.settings import GatewaySettings
+from posology.operator.settings import Settings as OperatorSettings
+from posology.orchestrator.settings import Settings as OrchestratorSettings
+from posology.serving.settings import ServingSettings
+from posology.training.settings import TrainingSettings
+
+CHART = REPOSITORY / "charts" / "posology"
+PRODUCTION, DEV, GPU = REPOSITORY / "k8s" / "values.yaml", CHART / "values-dev.yaml", CHART / "values-gpu.yaml"
+SETTINGS: dict[str, type[ServiceSettings]] = {
+    "orchestrator": OrchestratorSettings, "curation": CurationSettings, "training": TrainingSettings,
+    "evaluation": EvaluationSettings, "serving": ServingSettings, "gateway": GatewaySettings,
+    "operator": OperatorSettings,
+}  # fmt: skip
+CONFIGURATIONS = pytest.mark.parametrize(
+    "values", [(PRODUCTION,), (DEV,), (DEV, GPU)], ids=["production", "dev", "dev with GPUs"]
+)
+Values = tuple[Path, ...]
+
+
+def objects(*values: Path) -> list[dict[str, Any]]:
+    return list(static.objects(static.rendered("posology", *values)))
+
+
+def pods(*values: Path) -> dict[str, dict[str, Any]]:
+    """Pod spec by name of what makes it."""
+    return {
+        found["metadata"]["name"]: found["spec"]["template"]["spec"]
+        for found in objects(*values)
+        if found["kind"] in ("Deployment", "StatefulSet", "Job")
+    }
+
+
+def variables(pod: dict[str, Any]) -> dict[str, Any]:
+    return {variable["name"]: variable.get("value") for variable in pod["containers"][0]["env"]}
+
+
+@CONFIGURATIONS
+@pytest.mark.parametrize("service", SETTINGS)
+def test_every_variable_is_one_that_its_service_reads(values: Values, service: str) -> None:
+    known = {f"{PREFIX}{field.upper()}" for field in SETTINGS[service].model_fields}
+    given = {name for name in variables(pods(*values)[f"posology-{service}"]) if name.startswith(PREFIX)}
+    # Where models and suites may come from is said to everybody, and read by those whose business it is.
+    assert given - known <= {f"{PREFIX}ALLOWED_SOURCE_URIS", f"{PREFIX}ALLOWED_MODEL_URIS", f"{PREFIX}HUB_ENDPOINT"}
+
+
+@CONFIGURATIONS
+@pytest.mark.parametrize("service", ["curation", "training", "evaluation"])
+def test_the_launcher_understands_how_its_workers_look(values: Values, service: str) -> None:
+    told = variables(pods(*values)[f"posology-{service}"])
+    settings = PodSettings.model_validate_json(told["POSOLOGY_WORKER_PODS"])
+    assert told["POSOLOGY_LAUNCHER"] == "kubernetes"
+    assert settings.image.endswith("evaluator:0.1.0" if service == "evaluation" else "worker:0.1.0")
+
+
+def test_work_that_asks_for_gpus_goes_where_they_are() -> None:
+    told = variables(pods(DEV, GPU)["posology-training"])["POSOLOGY_WORKER_PODS"]
+    settings = PodSettings.model_validate_json(told)
+    assert settings.gpu_pool == "gpu"
+    assert settings.pools["gpu"].tolerations[0]["key"] == "nvidia.com/gpu"
+
+
+@CONFIGURATIONS
+def test_no_container_may_more_than_the_restricted_standard_allows(values: Values) -> None:
+    for name, pod in pods(*values).items():
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"], name
+        assert security["runAsUser"] > 0, name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+            }, name  # fmt: skip
+            assert "memory" in container["resources"]["limits"], name
+
+
+@CONFIGURATIONS
+def test_only_those_who_call_the_api_server_have_a_token_for_it(values: Values) -> None:
+    with_token = {name for name, pod in pods(*values).items() if pod["automountServiceAccountToken"]}
+    assert with_token == {
+        "posology-curation", "posology-training", "posology-evaluation", "posology-operator", "posology-credentials",
+    }  # fmt: skip
+
+
+def test_a_signing_key_is_mounted_by_its_signer_alone() -> None:
+    mounted = {
+        (name, source["secret"]["name"])
+        for name, pod in pods(PRODUCTION).items()
+        for volume in pod["volumes"]
+        for source in volume.get("projected", {}).get("sources", ())
+        if "secret" in source
+    }
+    signers = ("curation", "training", "evaluation")
+    assert mounted == {(f"posology-{service}", f"posology-key-{service}") for service in signers}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"services": {"gateway": {"replica": 2}}}, "replica"),
+        ({"storage": {"candidates": "bucket/path"}}, "candidates"),
+        ({"database": {"secret": ""}}, "database.secret"),
+        ({"storage": {"released": ""}}, "storage.released"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(values: dict[str, Any], said: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(helm.HelmError, match=said):
+        static.rendered("posology", PRODUCTION, tmp_path / "wrong.yaml")
+
+
+def test_another_spec_makes_another_run_and_the_first_is_kept(tmp_path: Path) -> None:
+    found = []
+    for pairs in (30, 31):
+        (tmp_path / "runs.yaml").write_text(json.dumps({"runs": {"nano": {"curation": {"pairs": pairs}}}}))
+        (run,) = [o for o in objects(PRODUCTION, tmp_path / "runs.yaml") if o["kind"] == "FineTuneRun"]
+        assert run["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        assert run["metadata"]["name"].startswith("nano-")
+        found.append(run["metadata"]["name"])
+    assert len(set(found)) == 2
+
+
+def test_every_value_is_explained_above_its_key() -> None:
+    """Each block at the top has a comment above it or above its first key."""
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if line and not line.startswith((" ", "#", "-")):
+            assert any("#" in near for near in (lines[number - 1], *lines[number + 1 : number + 2])), line
