@@ -1,8 +1,8 @@
 """The scripted reviewer finds what a script can find, and never calls itself an expert."""
 
 import pytest
-
 from examples.demo.reviewer import KIND, judge
+
 from posology.v1alpha1.curation_pb2 import ReviewItem, ReviewRating
 
 SECTION = "The maximum dose of Quosizol is 120 mg per day. Take Quosizol with water."
