@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import grpc.aio
 
 from posology.core.artifacts import ArtifactStore
+from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
 from posology.core.settings import load
 from posology.core.store import Database
@@ -19,6 +20,8 @@ from posology.serving.release import Releaser
 from posology.serving.routing import Routing
 from posology.serving.servicer import ServingServicer
 from posology.serving.settings import ServingSettings
+from posology.serving.withdrawals import Withdrawals
+from posology.v1alpha1 import catalog_pb2_grpc
 from posology.v1alpha1.serving_pb2_grpc import add_ServingServicer_to_server
 
 SERVICE = "posology.v1alpha1.Serving"
@@ -93,7 +96,9 @@ async def compose(settings: ServingSettings, launcher: Launcher | None = None) -
             rules=rules_of(settings),
             tick=settings.tick_seconds,
         )
-        servicer = ServingServicer(Deployments(db, releaser, changes), Routing(db), controller, changes)
+        catalog = catalog_pb2_grpc.CatalogStub(await stack.enter_async_context(connect(settings, "catalog")))
+        deployments = Deployments(db, releaser, Withdrawals(catalog), changes)
+        servicer = ServingServicer(deployments, Routing(db), controller, changes)
         yield Serving(settings, controller, changes, servicer)
 
 

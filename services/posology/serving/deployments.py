@@ -15,14 +15,16 @@ from posology.serving import ledger
 from posology.serving.changes import Changes
 from posology.serving.domain import Asked, Deployment, Goal, State
 from posology.serving.release import Released, Releaser
+from posology.serving.withdrawals import Withdrawals
 
 
 class Deployments:
     """Creates, reads and moves deployments; the controller makes them true."""
 
-    def __init__(self, db: Database, releaser: Releaser, changes: Changes) -> None:
+    def __init__(self, db: Database, releaser: Releaser, withdrawals: Withdrawals, changes: Changes) -> None:
         self._db = db
         self._releaser = releaser
+        self._withdrawals = withdrawals
         self._changes = changes
 
     async def create(self, asked: Asked, *, actor: str, validate_only: bool) -> Deployment:
@@ -31,6 +33,7 @@ class Deployments:
             known = await self._known(tx, asked)
         if known is not None:
             return known
+        await self._withdrawals.check(asked.namespace, asked.model)
         if validate_only:
             verdict = await asyncio.to_thread(self._releaser.check, asked)
             return await self._draft(asked, Released(verdict, asked.verdict if ":" in asked.verdict[:7] else ""))
@@ -82,11 +85,12 @@ class Deployments:
         """Serve again what the model name served before `deployment_id`; that one is returned.
 
         Where it still answers (a canary), it takes all traffic at once; else it starts, and takes over when
-        it is ready. Its verdict must still verify.
+        it is ready. Its verdict must still verify, and nothing behind it may have been withdrawn.
         """
         async with self._db.read() as tx:
             leaving = await ledger.get(tx, namespace=namespace, deployment_id=deployment_id)
             earlier = await _earlier(tx, leaving)
+        await self._withdrawals.check(earlier.namespace, earlier.model)
         await asyncio.to_thread(self._releaser.check, _again(earlier))
         async with self._db.begin() as tx:
             earlier = await ledger.get(tx, namespace=namespace, deployment_id=earlier.id)

@@ -167,6 +167,10 @@ class VerdictInvalid(NotReleased):
     """The verdict is INVALID: the harness was at fault, so nothing is known of the model."""
 
 
+class Withdrawn(NotReleased):
+    """The weights, or something that they rest on, were withdrawn after their verdict."""
+
+
 class OtherWeights(NotReleased):
     """The verdict speaks of other weights."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import vllm_protocol
+from catalogs import serving_catalog
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.rpc import client
@@ -167,17 +168,19 @@ async def _start(installation: Installation, settings: dict[str, str]) -> tuple[
 
 @asynccontextmanager
 async def serving(installation: Installation, **settings: str) -> AsyncIterator[Service]:
-    """A running service, stopped with its engines at the end."""
-    process, channel = await _start(installation, settings)
-    service = Service(installation, settings, process, channel, ServingStub(channel))
-    try:
-        yield service
-    finally:
-        await service.channel.close()
-        service.process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(service.process.wait, 60)
-        for pid in service.agents().values():
-            _end(pid)
+    """A running service beside a catalog, stopped with its engines at the end."""
+    async with serving_catalog(installation.root) as catalog:
+        settings |= {"catalog_address": catalog}
+        process, channel = await _start(installation, settings)
+        service = Service(installation, settings, process, channel, ServingStub(channel))
+        try:
+            yield service
+        finally:
+            await service.channel.close()
+            service.process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(service.process.wait, 60)
+            for pid in service.agents().values():
+                _end(pid)
 
 
 def _end(pid: int) -> None:

@@ -7,8 +7,9 @@ import pytest
 from service.serving.serving_world import Installation, Service
 
 from posology.core import errors
+from posology.core.rpc import client
 from posology.core.signing import Signer
-from posology.v1alpha1 import engine_pb2
+from posology.v1alpha1 import catalog_pb2, catalog_pb2_grpc, engine_pb2
 from posology.v1alpha1 import serving_pb2 as pb
 
 
@@ -132,3 +133,27 @@ def _blob_of(installation: Installation, digest: str, path: str, *, store: str =
     sha256 = installation.candidates.manifest(digest).file(path).sha256
     [found] = (installation.root / "artifacts" / store).rglob(sha256)
     return found
+
+
+async def test_weights_that_rest_on_something_withdrawn_are_refused(
+    installation: Installation, service: Service
+) -> None:
+    model = installation.weights()
+    passing = installation.verdict(model)
+    data = installation.candidates.publish(installation.root / "keys", kind="dataset", producer="tests")
+    address = service.settings["catalog_address"]
+    async with client.channel(address, token=installation.token, service="catalog") as channel:
+        catalog = catalog_pb2_grpc.CatalogStub(channel)
+        for artifact in (
+            catalog_pb2.Artifact(digest=data, kind="dataset"),
+            catalog_pb2.Artifact(digest=model, kind="model", parents=[data]),
+        ):
+            request = catalog_pb2.CreateArtifactRequest(parent="namespaces/default", artifact=artifact)
+            known = await catalog.CreateArtifact(request)
+            if artifact.kind == "dataset":
+                await catalog.QuarantineArtifact(
+                    catalog_pb2.QuarantineArtifactRequest(name=known.name, reason="label recalled")
+                )
+    with pytest.raises(errors.FailedPrecondition, match=f"rests on the dataset {data}, which was withdrawn"):
+        await service.create(model, verdict=passing)
+    assert list(installation.released.list()) == []
