@@ -18,7 +18,22 @@ from posology.core.settings import ServiceSettings
 from posology.core.store import Database
 
 HERE = Path(__file__).resolve().parent
-KINDS = ["count", "fail", "die", "eat", "deaf", "full", "inherit", "odd", "limits", "many", "fork", "quit", "diverge"]
+KINDS = [
+    "count",
+    "fail",
+    "die",
+    "eat",
+    "deaf",
+    "full",
+    "inherit",
+    "odd",
+    "limits",
+    "look",
+    "many",
+    "fork",
+    "quit",
+    "diverge",
+]
 FAST = Timing(heartbeat=0.2, silence=8.0, start=20.0, grace=1.0, launching=2.0, interval=0.1, patience=60.0)
 COMMAND = Command(
     "micro_worker",

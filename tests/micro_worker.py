@@ -27,6 +27,7 @@ def count(job: JobContext) -> Result:
         draft = job.workdir / ".step"
         draft.write_text(str(step + 1))
         draft.replace(saved)
+        job.checkpoint()
         job.metric(step, loss=1.0 / (step + 1))
         job.progress(step + 1, steps, "counting")
     (job.output / "count.json").write_text(json.dumps({"count": steps, "salt": job.spec.get("salt", "")}))
@@ -47,6 +48,7 @@ def die(job: JobContext) -> Result:
     """Ends like a crashed process until attempt `until`."""
     if job.attempt < job.spec["until"]:
         os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(70)  # the first process of a container can't kill itself
     return count(job)
 
 
@@ -100,6 +102,21 @@ def limits(job: JobContext) -> Result:
     return Result("evaluation", summary={"cpus": cpus, "threads": os.environ["OMP_NUM_THREADS"], "ours": ours})
 
 
+def look(job: JobContext) -> Result:
+    """Says what a pod lets it see and do."""
+    (job.output / "x.txt").write_text("x")
+    found = {
+        "uid": os.getuid(),
+        "account": os.path.exists("/var/run/secrets/kubernetes.io"),
+        "root_is_writable": os.access("/", os.W_OK),
+        "secrets": sorted(name for name in os.listdir("/posology/secrets") if not name.startswith(".")),
+        "key": job.secret("teacher-key"),
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "shared_memory": os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize,
+    }
+    return Result("evaluation", summary=found)
+
+
 def many(job: JobContext) -> Result:
     """Sends metrics as fast as it can."""
     for step in range(job.spec["steps"]):
@@ -148,6 +165,7 @@ if __name__ == "__main__":
             "inherit": inherit,
             "odd": odd,
             "limits": limits,
+            "look": look,
             "many": many,
             "fork": fork,
             "quit": quit_unasked,

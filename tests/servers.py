@@ -146,19 +146,19 @@ class S3:
 
 
 @contextmanager
-def s3_server(folder: Path) -> Iterator[S3]:
-    """versitygw over a folder; skips where the program is missing."""
+def s3_server(folder: Path, *, host: str = "127.0.0.1") -> Iterator[S3]:
+    """versitygw over a folder, on an address of this machine; skips where the program is missing."""
     program = _s3_program()
     port = _free_port()
-    server = S3(f"http://127.0.0.1:{port}", folder / "buckets", program)
+    server = S3(f"http://{host}:{port}", folder / "buckets", program)
     server.folder.mkdir()
     (folder / "users").mkdir()
     environment = {**os.environ, "ROOT_ACCESS_KEY": server.key, "ROOT_SECRET_KEY": server.secret}
-    command = [program, "--port", f"127.0.0.1:{port}", "--quiet", "--iam-dir", str(folder / "users")]
+    command = [program, "--port", f"{host}:{port}", "--quiet", "--iam-dir", str(folder / "users")]
     command += ["posix", str(server.folder)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait_for(port, process)
+        _wait_for(host, port, process)
         yield server
     finally:
         process.terminate()
@@ -194,13 +194,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+def _wait_for(host: str, port: int, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the S3 server ended with {process.returncode}")
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((host, port)) == 0:
                 return
         time.sleep(0.05)
     raise RuntimeError("the S3 server did not listen within 20 s")

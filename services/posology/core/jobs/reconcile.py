@@ -8,7 +8,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +29,8 @@ log = logging.getLogger("posology.jobs")
 _SHOW_SECONDS = 5.0
 _IDLE_SECONDS = 2.0
 """Between two looks when every job is over; what this process creates wakes the loop at once."""
+_PATIENCE_SECONDS = 5.0
+"""How often it is written down that a worker still waits for capacity."""
 
 
 class Reconciler:
@@ -129,11 +130,13 @@ class Reconciler:
             return
         if seen.queued and attempt.attached_at:
             return await self._preempted(attempt, handle)
-        if seen.where or seen.patient:
-            attempt = await self._tell(attempt, seen)
         async with self._db.read() as tx:
             job, time = await ledger.get(tx, attempt.job), await now(tx)
-        found = step(job, attempt, time=time, since=self._since or time, timing=self._timing)
+            attempt = await ledger.attempt(tx, job.name, attempt.attempt) or attempt  # it may have ended meanwhile
+        if _is_news(job, attempt, seen, time):
+            await self._tell(attempt, seen)
+        since = time if seen.patient else self._since or time
+        found = step(job, attempt, time=time, since=since, timing=self._timing)
         if found is Step.STOP:
             await self._stop(attempt, handle)
         elif found is Step.FENCE:
@@ -147,20 +150,15 @@ class Reconciler:
         await self._launcher.kill(handle)
         await self._gone(attempt, Outcome.STOPPED, None)
 
-    async def _tell(self, attempt: Attempt, seen: Observation) -> Attempt:
+    async def _tell(self, attempt: Attempt, seen: Observation) -> None:
         """Say on the job where its worker is or what it waits for; waiting for capacity takes no time."""
         async with self._db.begin() as tx:
-            if seen.patient:
-                attempt = replace(attempt, heartbeat_at=await now(tx))
-                await ledger.mark(tx, attempt.job, attempt.attempt, heartbeat_at=attempt.heartbeat_at)
             job = await ledger.locked(tx, attempt.job)
-            reason = f"attempt {attempt.attempt} {seen.where}"
-            if job.state is not State.RUNNING or job.reason == reason or not seen.where:
-                return attempt
-            if await ledger.is_current(tx, job, attempt.attempt):
-                await ledger.move(tx, job, State.RUNNING, reason)
+            if seen.patient:
+                await ledger.mark(tx, attempt.job, attempt.attempt, heartbeat_at=await now(tx))
+            if not _is_said(job, attempt, seen) and await ledger.is_current(tx, job, attempt.attempt):
+                await ledger.move(tx, job, State.RUNNING, _reason(attempt, seen))
         self._changes.tell(attempt.job)
-        return attempt
 
     async def _recover(self, attempt: Attempt) -> Handle | None:
         """The handle of a worker that was started just before the service died."""
@@ -284,3 +282,17 @@ def _ended(seen: Observation) -> tuple[Outcome, Failure | None]:
     if seen.failure is not None:
         return Outcome.CRASHED, seen.failure
     return (Outcome.STOPPED, None) if seen.stopped else ending(seen.exit_code)
+
+
+def _is_news(job: Job, attempt: Attempt, seen: Observation, time: datetime) -> bool:
+    """Whether there is something to write down about a worker that waits or runs."""
+    waited = time - attempt.heartbeat_at > timedelta(seconds=_PATIENCE_SECONDS)
+    return (seen.patient and attempt.outcome is None and waited) or not _is_said(job, attempt, seen)
+
+
+def _is_said(job: Job, attempt: Attempt, seen: Observation) -> bool:
+    return not seen.where or job.state is not State.RUNNING or job.reason == _reason(attempt, seen)
+
+
+def _reason(attempt: Attempt, seen: Observation) -> str:
+    return f"attempt {attempt.attempt} {seen.where}"

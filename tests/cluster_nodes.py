@@ -1,0 +1,96 @@
+"""A cluster with kubelets for tests: that of KUBECONFIG, else the tool that may lie beside the checkout."""
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from clusters import _TOOL, _is_running
+from servers import REPOSITORY
+
+from posology.core.kube import Access
+
+_FILES = REPOSITORY / "tests" / "cluster" / "jobs"
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """A cluster whose nodes run pods; `image` is the micro worker, and `tool` drives the cluster, "" if it is another.
+
+    `host` is the address of this machine that its pods reach.
+    """
+
+    access: Access
+    image: str
+    host: str
+    tool: str
+
+    def do(self, *arguments: str) -> None:
+        """Run the tool; skips on a cluster that is not the tool's."""
+        if not self.tool:
+            pytest.skip("this breaks nodes, which only the tool beside the checkout can mend")
+        subprocess.run([self.tool, *arguments], check=True, capture_output=True, timeout=120)
+
+
+@contextmanager
+def cluster_nodes() -> Iterator[Nodes]:
+    """Nodes that can run the micro worker; skips with the reason where there are none.
+
+    With KUBECONFIG, POSOLOGY_TEST_WORKER_IMAGE names an image made from tests/cluster/jobs/Dockerfile.
+    """
+    if "KUBECONFIG" in os.environ and (image := os.environ.get("POSOLOGY_TEST_WORKER_IMAGE")):
+        access = Access.discover()
+        yield Nodes(access, image, _reachable_from(access), "")
+        return
+    if not _TOOL.exists() or os.geteuid() != 0:
+        pytest.skip("no nodes: set KUBECONFIG and POSOLOGY_TEST_WORKER_IMAGE (from tests/cluster/jobs/Dockerfile)")
+    state = Path(os.environ.get("CLUSTER_STATE", "/var/lib/posology-cluster"))
+    ran_before = _is_running(state)
+    done = subprocess.run([_TOOL, "up"], capture_output=True, text=True, check=False, timeout=400)
+    if done.returncode:
+        pytest.skip(f"the tool beside the checkout could not start a cluster: {done.stderr[-300:]}")
+    access = Access.from_kubeconfig(state / "kubeconfig")
+    yield Nodes(access, _built(state), _reachable_from(access), str(_TOOL))
+    if not ran_before:
+        subprocess.run([_TOOL, "down"], capture_output=True, check=False, timeout=120)
+
+
+def _built(state: Path) -> str:
+    """The image of these sources, built and loaded once."""
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        shutil.copytree(
+            REPOSITORY / "services", context / "services", ignore=shutil.ignore_patterns("__pycache__", "*.pyi")
+        )
+        shutil.copy(REPOSITORY / "tests" / "micro_worker.py", context)
+        shutil.copy(REPOSITORY / "requirements" / "control.txt", context / "requirements.txt")
+        shutil.copy(_FILES / "Dockerfile", context)
+        tag = f"localhost/posology-micro-worker:{_digest(context)}"
+        loaded = state / "micro-worker"
+        if not (loaded.exists() and loaded.read_text() == tag):
+            for command in (["build", tag, folder], ["load", tag]):
+                subprocess.run([_TOOL, *command], check=True, capture_output=True, timeout=500)
+            loaded.write_text(tag)
+    return tag
+
+
+def _digest(folder: Path) -> str:
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def _reachable_from(access: Access) -> str:
+    """The address by which this machine reaches the API server; pods reach it there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((urlsplit(access.server).hostname or "", 9))
+        return str(probe.getsockname()[0])
