@@ -4,12 +4,14 @@ import datetime
 import ipaddress
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from job_installation import COMMAND, finished, named
 
+from posology.core.errors import InvalidInput
 from posology.core.jobs.domain import State
 from posology.core.jobs.jobs import SERVICE_NAME
 from posology.core.jobs.settings import JobSettings, local_jobs
@@ -69,3 +71,21 @@ def _self_signed(folder: Path) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return certificate, private
+
+
+def test_workers_on_kubernetes_need_an_image(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="POSOLOGY_LAUNCHER=kubernetes needs POSOLOGY_WORKER_PODS"):
+        load(JobSettings, data_dir=tmp_path, launcher="kubernetes")
+
+
+def test_pods_are_described_by_one_variable_in_the_words_of_kubernetes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSOLOGY_LAUNCHER", "kubernetes")
+    monkeypatch.setenv("POSOLOGY_WORKER_PODS", '{"image": "w:1", "pools": {"gpu": {"runtimeClass": "nvidia"}}}')
+    settings = load(JobSettings, data_dir=tmp_path)
+    assert settings.worker_pods is not None
+    assert settings.worker_pods.pools["gpu"].runtime_class == "nvidia"
+    monkeypatch.setenv("POSOLOGY_WORKER_PODS", '{"image": "w:1", "pools": {"gpu": {"runtimeclass": "nvidia"}}}')
+    with pytest.raises(InvalidInput, match="POSOLOGY_WORKER_PODS_POOLS_GPU_RUNTIMECLASS"):
+        load(JobSettings, data_dir=tmp_path)
