@@ -29,8 +29,12 @@ demo: .venv/control/.made .venv/worker/.made .venv/engine-cpu/.made ## Labels to
 	.venv/control/bin/python -m examples.demo
 
 .PHONY: test
-test: check $(ENVIRONMENTS) system ## Checks, then every test; prints the slowest.
-	$(BIN)/python -m pytest $(PYTEST)
+test: check $(ENVIRONMENTS) system ## Checks, then every test that needs no cluster; prints the slowest.
+	$(BIN)/python -m pytest -m "not cluster" $(PYTEST)
+
+.PHONY: test-cluster
+test-cluster: .venv/dev/.made ## Tests against a real cluster: KUBECONFIG's, else the tool's beside this checkout, else skipped with the reason.
+	$(BIN)/python -m pytest -m cluster $(PYTEST)
 
 .PHONY: check
 check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code, breaking changes of the contract.
@@ -58,7 +62,7 @@ IMAGES ?= control worker engine-cpu evaluator
 LOCAL_TORCH := $(wildcard $(PIP_FIND_LINKS)/torch-*cpu*.whl)
 
 .PHONY: images
-images: ## Build an image per role (IMAGES=, REGISTRY=, TAG=; CUDA: TORCH_INDEX=https://pypi.org/simple).
+images: ## Build an image per role (IMAGES=, REGISTRY=, TAG=; CUDA: TORCH_INDEX=<index with CUDA builds>).
 	for image in $(IMAGES); do $(BUILD) $(REGISTRY)/$$image:$(TAG) --target $$image \
 	  --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) \
 	  $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) \
