@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import json_format
 from rich.console import Console
 from rich.table import Table
 
 from examples.demo.follow import seconds, stage
 from posology.client import Client
+from posology.core.jobs.convert import plain
 from posology.v1alpha1 import curation_pb2, evaluation_pb2, training_pb2
 from posology.v1alpha1.evaluation_pb2 import GateResult, Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
@@ -36,12 +36,12 @@ async def summarise(client: Client, run: FineTuneRun) -> Values:
 
 async def _pairs(client: Client, run: FineTuneRun) -> Values:
     request = curation_pb2.GetDatasetRequest(name=stage(run, "curate").resource)
-    return _plain((await client.curation.GetDataset(request)).status.summary)
+    return plain((await client.curation.GetDataset(request)).status.summary)
 
 
 async def _losses(client: Client, run: FineTuneRun, name: str) -> Values:
     request = training_pb2.GetTrainingJobRequest(name=stage(run, name).resource)
-    found = _plain((await client.training.GetTrainingJob(request)).status.summary)
+    found = plain((await client.training.GetTrainingJob(request)).status.summary)
     kept = ("steps", "train_loss", "eval_loss", "preference_accuracy", "tokens_per_second")
     return {key: found[key] for key in kept if key in found}
 
@@ -52,7 +52,7 @@ async def _choices(client: Client, run: FineTuneRun) -> Values:
     if not name:
         return {}
     found = await client.evaluation.GetEvaluation(evaluation_pb2.GetEvaluationRequest(name=name))
-    suites: Values = _plain(found.status.summary).get("suites", {})
+    suites: Values = plain(found.status.summary).get("suites", {})
     return dict(suites.get(SUITE, {}))
 
 
@@ -69,11 +69,6 @@ def _gate(found: GateResult) -> Values:
         "method": found.method,
         "explanation": found.explanation,
     }
-
-
-def _plain(message: Any) -> Values:
-    found: Values = json_format.MessageToDict(message)
-    return found
 
 
 def stage_table(title: str, found: Values) -> Table:
@@ -107,4 +102,4 @@ def show(console: Console, title: str, found: Values) -> None:
     for model in ("base", "tuned"):
         if one := found["mcq"].get(model):
             interval = f"{one['low']:.1%} to {one['high']:.1%}"
-            console.print(f"{SUITE}, {model}: {one['accuracy']:.1%} right ({interval}), n={one['n']:.0f}")
+            console.print(f"{SUITE}, {model}: {one['accuracy']:.1%} right ({interval}), n={one['n']}")
