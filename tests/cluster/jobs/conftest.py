@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from cluster.jobs.pod_service import NAMESPACES, SECRETS, STORAGE, Service
+from cluster.jobs.pod_service import NAMESPACES, SECRETS, STORAGE, Service, account
 from cluster_nodes import Nodes, cluster_nodes
 from servers import S3, s3_server
 
@@ -37,7 +37,7 @@ async def service(
         namespace = made["metadata"]["name"]
         for name, data in (("storage", {STORAGE: options}), ("references", {"teacher-key": "k-1", "other": "o"})):
             await kube.create(SECRETS, namespace, {"metadata": {"name": name}, "stringData": data})
-        found = Service(tmp_path, nodes, kube, namespace, reachable_s3.bucket())
+        found = Service(tmp_path, nodes, kube, namespace, reachable_s3.bucket(), await account(kube, namespace))
         await found.db.migrate("posology.core.audit", "posology.core.jobs")
         yield found
         await found.db.close()

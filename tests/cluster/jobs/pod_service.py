@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
+import pytest
 from cluster_nodes import Nodes
 from job_installation import COMMAND, KINDS
 from sqlalchemy import select
@@ -17,13 +19,21 @@ from posology.core.jobs.domain import Command, Resources
 from posology.core.jobs.jobs import SERVICE_NAME, Jobs, Timing
 from posology.core.jobs.kubernetes.launcher import JOBS, PODS, KubernetesLauncher
 from posology.core.jobs.kubernetes.pods import PodSettings
-from posology.core.kube import Kube, Resource
+from posology.core.kube import Access, Kube, Resource
 from posology.core.rpc.server import Server, running
 from posology.core.settings import ServiceSettings
 from posology.core.store import Database
 
+RULES = [
+    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "list", "watch", "delete"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "delete"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "delete"]},
+]
+"""All that the launcher may do, in the workers' namespace."""
 NAMESPACES, SECRETS = Resource("v1", "namespaces"), Resource("v1", "secrets")
 STORAGE = "TEST_STORAGE"
+RBAC = "rbac.authorization.k8s.io/v1"
 SMALL = replace(COMMAND, environment={}, resources=Resources(cpus=1, memory=256 << 20))
 TIMING = Timing(heartbeat=0.5, silence=12.0, start=120.0, grace=15.0, launching=3.0, interval=0.2, patience=60.0)
 GPU = {
@@ -42,6 +52,7 @@ class Service:
     kube: Kube
     namespace: str
     bucket: str
+    access: Access
     name: str = "micro"
     command: Command = SMALL
     timing: Timing = TIMING
@@ -73,7 +84,7 @@ class Service:
         jobs = Jobs(
             self.db,
             self.store,
-            KubernetesLauncher(self.settings(), service=self.name, access=self.nodes.access),
+            KubernetesLauncher(self.settings(), service=self.name, access=self.access),
             service=self.name,
             commands=dict.fromkeys(KINDS, self.command),
             staging_url=f"{self.bucket}/staging#env:{STORAGE}",
@@ -128,6 +139,15 @@ class Service:
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
         await self.kube._call("POST", PODS.path(self.namespace, pod, "eviction"), body=body)
 
+    def process_of(self, pod: dict[str, Any]) -> psutil.Process:
+        """The worker of a pod as a process of this machine, where its nodes are this machine."""
+        uid = str(pod["metadata"]["uid"])
+        for process in psutil.process_iter():
+            groups = Path(f"/proc/{process.pid}/cgroup")
+            if groups.exists() and uid in groups.read_text() and "micro_worker" in " ".join(process.cmdline()):
+                return process
+        pytest.skip("the nodes of this cluster are other machines")
+
     async def cleaned(self, job: str) -> None:
         """Wait until the service has cleaned up after a job."""
 
@@ -141,6 +161,21 @@ class Service:
     async def is_empty(self) -> bool:
         """Whether nothing of this service is left on the cluster."""
         return not (await self.of_kind(JOBS) or await self.of_kind(PODS))
+
+
+async def account(kube: Kube, namespace: str) -> Access:
+    """Access as a service account that may do what RULES say, and nothing else."""
+    named = {"metadata": {"name": "service"}}
+    await kube.create(Resource("v1", "serviceaccounts"), namespace, named)
+    await kube.create(Resource(RBAC, "roles"), namespace, named | {"rules": RULES})
+    binding = {
+        "subjects": [{"kind": "ServiceAccount", "name": "service", "namespace": namespace}],
+        "roleRef": {"apiGroup": RBAC.partition("/")[0], "kind": "Role", "name": "service"},
+    }
+    await kube.create(Resource(RBAC, "rolebindings"), namespace, named | binding)
+    path = Resource("v1", "serviceaccounts").path(namespace, "service", "token")
+    made = await kube._call("POST", path, body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"})
+    return Access(kube.access.server, kube.access.authority, namespace, token=made["status"]["token"])
 
 
 async def eventually(find: Callable[[], Any], *, within: float = 60.0) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from cluster.jobs.pod_service import Service, eventually
@@ -58,6 +59,30 @@ async def test_a_worker_that_is_gone_without_a_word_is_replaced_from_its_last_ch
     assert 0 < resumed <= 1 + max(step for attempt, step in found if attempt == 1)
 
 
+async def test_a_node_that_vanished_is_fenced_off_and_comes_back_too_late(service: Service) -> None:
+    """The kubelet stops and the worker freezes; later both go on, and nobody listens."""
+    service.timing = replace(service.timing, silence=5.0)
+    async with service.serving() as jobs:
+        await jobs.create(named("a", steps=12, pause=0.5, salt="s"))
+        await progressed(jobs)
+        pod = await service.running_pod()
+        node = pod["spec"]["nodeName"]
+        worker = service.process_of(pod)
+        service.nodes.do("stop", f"kubelet-{node}")
+        worker.suspend()
+        try:
+            await eventually(partial(attempt_is, jobs, 2))
+        finally:
+            service.nodes.do("start-node", node)
+        worker.resume()
+        late = await asyncio.to_thread(worker.wait, 30)
+        job = await finished(jobs, NAME, within=90)
+        found = await steps(jobs)
+    assert late in {None, 3}  # refused, or killed by its kubelet first
+    assert (job.state, job.attempt, job.failures) == (State.SUCCEEDED, 2, 1)
+    assert [step for attempt, step in found if attempt == 2] == list(range(found_first(found), 12))
+
+
 async def test_a_restarted_service_adopts_the_running_worker(service: Service) -> None:
     async with service.serving() as jobs:
         await jobs.create(named("a", steps=12, pause=0.5))
@@ -98,6 +123,17 @@ async def test_a_cancelled_worker_gets_its_signal_and_leaves_nothing(service: Se
         job = await finished(jobs, NAME)
         await eventually(service.is_empty)
     assert job.state is State.CANCELLED
+
+
+async def attempt_is(jobs: Jobs, number: int) -> bool:
+    return (await jobs.get(NAME)).attempt == number
+
+
+def found_first(found: list[tuple[int, float]]) -> int:
+    """The step at which the second attempt began, which is no earlier than what the first one had saved."""
+    begin = min(step for attempt, step in found if attempt == 2)
+    assert begin >= 3
+    return int(begin)
 
 
 def _field(job: Job) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import S3
@@ -93,3 +94,23 @@ def test_a_damaged_save_is_passed_over_for_the_one_before(tmp_path: Path) -> Non
     assert content(third) == {"state": "of 1"}
     blob.unlink()
     assert nodes.attempt(3)[1].take_over() == 1
+
+
+def test_a_file_that_grows_while_it_is_handed_on_arrives_as_long_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = Nodes(tmp_path, f"file://{tmp_path}/staging")
+    folder, handover = nodes.attempt(1)
+    (folder / "journal").write_text("one line\n")
+    put = Handover._put
+
+    def while_it_grows(self: Handover, found: Any) -> None:
+        with (folder / "journal").open("a") as journal:
+            journal.write("another")
+        put(self, found)
+
+    monkeypatch.setattr(Handover, "_put", while_it_grows)
+    handover.save()
+    second, handover = nodes.attempt(2)
+    assert handover.take_over() == 1
+    assert content(second) == {"journal": "one line\n"}

@@ -9,9 +9,10 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from posology.core.artifacts.backend import CHUNK, open_backend
 from posology.core.artifacts.manifest import check_path
@@ -62,11 +63,12 @@ class Handover:
         return 0
 
     def save(self) -> None:
-        """Hand on the workdir as it is now; only what changed travels. Call it while nobody writes there."""
+        """Hand on the workdir as it is now; only what changed travels. Files may grow meanwhile: as much of
+        them is handed on as there was."""
         files = self._describe()
-        for sha256, path in {file.sha256: file.path for file in files.values()}.items():
+        for sha256, file in {file.sha256: file for file in files.values()}.items():
             if sha256 not in self._stored:
-                self._put(path, sha256)
+                self._put(file)
         self._write_list(files)
         stale = self._stored - {file.sha256 for file in files.values()}
         self._known, self._stored = files, frozenset(file.sha256 for file in files.values())
@@ -81,15 +83,16 @@ class Handover:
             name, stat = path.relative_to(self._workdir).as_posix(), path.stat()
             known = self._known.get(name)
             if known is None or (known.size, known.modified) != (stat.st_size, stat.st_mtime_ns):
-                known = _Saved(name, _sha256(path), stat.st_size, stat.st_mtime_ns)
+                known = _Saved(name, _sha256(path, stat.st_size), stat.st_size, stat.st_mtime_ns)
             found[name] = known
         return found
 
-    def _put(self, path: str, sha256: str) -> None:
-        with (self._workdir / path).open("rb") as file, self._backend.writing(self._blob(self._attempt, sha256)) as to:
-            while chunk := file.read(CHUNK):
-                to.write(chunk)
-            to.commit()
+    def _put(self, found: _Saved) -> None:
+        key = self._blob(self._attempt, found.sha256)
+        with (self._workdir / found.path).open("rb") as file, self._backend.writing(key) as sink:
+            for chunk in _chunks(file, found.size):
+                sink.write(chunk)
+            sink.commit()
 
     def _write_list(self, files: Mapping[str, _Saved]) -> None:
         text = json.dumps([asdict(file) for file in files.values()])
@@ -127,6 +130,16 @@ class Handover:
         return f"{self._prefix}/{attempt}/blobs/{sha256}"
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, size: int) -> str:
+    """Of the first `size` bytes."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        for chunk in _chunks(file, size):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (chunk := file.read(min(CHUNK, size))):
+        yield chunk
+        size -= len(chunk)

@@ -24,6 +24,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,13 +98,23 @@ class JobContext:
         self._link = link
         self._pace = Pace()
         self._handover = handover
+        self._handed_on = float("-inf")
 
-    def checkpoint(self) -> None:
-        """Call it after saving into `workdir`, while nothing writes there: where the workdir ends with this
-        worker's node, it is handed on to the next attempt from here; elsewhere this does nothing. What was
-        saved before raising Stopped is handed on anyway."""
-        if self._handover is not None:
+    def checkpoint(self, *, every: float = 0.0) -> None:
+        """Call it after saving into `workdir`: where the workdir ends with this worker's node, it is handed on
+        to the next attempt from here, at most once in `every` seconds; elsewhere this does nothing. Files may
+        grow meanwhile, but not change otherwise. What was saved before raising Stopped is handed on anyway.
+
+        A store that does not take it is no reason to stop: a later checkpoint may get through.
+        """
+        clock = time.monotonic()
+        if self._handover is None or clock < self._handed_on + every:
+            return
+        self._handed_on = clock
+        try:
             self._handover.save()
+        except errors.PosologyError as error:
+            self.log("the checkpoint was not handed on", reason=error.message)
 
     def input(self, digest: str) -> Path:
         """A verified local copy of an artifact, shared by the attempts of this job. Don't write there."""
@@ -184,12 +195,11 @@ def _run(given: Assignment, handlers: Mapping[str, Handler], link: Link, stoppin
         raise errors.InvalidInput(f"this worker does no {given.kind!r} jobs; it does {', '.join(sorted(handlers))}")
     given.workdir.mkdir(parents=True, exist_ok=True)
     staging.make_empty(given.output)
-    handover = _take_over(given)
+    context = JobContext(given, link, stopping, _take_over(given))
     try:
-        return handler(JobContext(given, link, stopping, handover))
+        return handler(context)
     except Stopped:
-        if handover is not None:
-            handover.save()
+        context.checkpoint()
         raise
 
 

@@ -37,6 +37,7 @@ def make_dataset(job: JobContext) -> Result:
         if job.stopping.is_set():
             raise Stopped
         job.progress(done, total, message)
+        job.checkpoint(every=30)  # the journal of the teacher's answers, which cost money
 
     corpus = gather(recipe.sources, limits, progress=progress)
     job.log("sources read", files=len(corpus.files), sections=len(corpus.sections), pairs=len(corpus.pairs))

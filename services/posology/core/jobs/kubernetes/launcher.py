@@ -1,4 +1,4 @@
-"""Workers as Jobs. Needs, in the workers' namespace: jobs (create get list watch delete), pods (get list watch
+"""Workers as Jobs. Needs, in the workers' namespace: jobs (create get list watch delete), pods (list watch
 delete), events (list), secrets (create delete). It reads no Secret."""
 
 import asyncio
