@@ -139,7 +139,12 @@ def _outcome(case: Mapping[str, Any], code: int) -> Outcome:
 
 def python(script: str, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a script of this folder with the worker python."""
-    variables = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    variables = {
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     done = subprocess.run(
         [WORKER_PYTHON, str(HERE / script), *arguments],
         env={**os.environ, **variables, **environment},
