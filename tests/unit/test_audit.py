@@ -23,9 +23,7 @@ async def trail(database: Database) -> Database:
 async def write(trail: Database, *subjects: str) -> None:
     for subject in subjects:
         async with trail.begin() as tx:
-            await audit.append(
-                tx, actor="ann", action="create", subject=subject, detail={"rate": 2e-4, "n": 1.0}
-            )
+            await audit.append(tx, actor="ann", action="create", subject=subject, detail={"rate": 2e-4, "n": 1.0})
 
 
 async def read(trail: Database) -> list[audit.Entry]:
@@ -95,15 +93,11 @@ async def test_a_rewritten_chain_is_found_by_an_anchor(trail: Database) -> None:
     anchor = audit.Head(honest[1].seq, honest[1].digest)
     head, forged = audit.Head(0, audit.GENESIS), []
     for entry in honest:
-        made = audit.chain.link(
-            head, at=entry.at, actor="eve", action=entry.action, subject=entry.subject, detail={}
-        )
+        made = audit.chain.link(head, at=entry.at, actor="eve", action=entry.action, subject=entry.subject, detail={})
         head = audit.Head(made.seq, made.digest)
         forged.append(made)
     assert audit.verify_chain(forged).seq == 3
-    with pytest.raises(
-        DataCorrupt, match=r"entry 2 \(eve create runs/b\) is not the entry that was anchored"
-    ):
+    with pytest.raises(DataCorrupt, match=r"entry 2 \(eve create runs/b\) is not the entry that was anchored"):
         audit.verify_chain(forged, anchors=[anchor])
 
 

@@ -57,17 +57,13 @@ class Entry:
             raise InvalidInput(f"this is no audit entry: {error}") from error
 
 
-def link(
-    head: Head, *, at: datetime, actor: str, action: str, subject: str, detail: Mapping[str, Any]
-) -> Entry:
+def link(head: Head, *, at: datetime, actor: str, action: str, subject: str, detail: Mapping[str, Any]) -> Entry:
     """The entry that follows `head`."""
     open_end = Entry(head.seq + 1, at, actor, action, subject, detail, head.digest, "")
     return Entry(**{**vars(open_end), "digest": canonical_digest(open_end.body())})
 
 
-def verify_chain(
-    entries: Iterable[Entry], *, after: Head | None = None, anchors: Iterable[Head] = ()
-) -> Head:
+def verify_chain(entries: Iterable[Entry], *, after: Head | None = None, anchors: Iterable[Head] = ()) -> Head:
     """The head of an unbroken chain; DataCorrupt names the first broken entry, its actor and subject.
 
     `after` is the head before the first given entry (default: the very start). `anchors` are heads seen

@@ -22,9 +22,7 @@ async def append(
     concurrent writers make one chain. `detail` is JSON and must hold no secret.
     """
     await _one_writer(tx)
-    entry = link(
-        await head(tx), at=await now(tx), actor=actor, action=action, subject=subject, detail=detail or {}
-    )
+    entry = link(await head(tx), at=await now(tx), actor=actor, action=action, subject=subject, detail=detail or {})
     row = {**vars(entry), "detail": canonical_json(entry.detail).decode()}
     await tx.execute(audit.insert().values(**row))
     return Head(entry.seq, entry.digest)
