@@ -1,4 +1,4 @@
-"""Fail if the contract breaks clients of the last tagged release, or say that there is none yet (run by `make check`)."""
+"""Fail if the contract breaks clients of the last tag; says so if there is no tag yet (run by `make check`)."""
 
 import subprocess
 import sys
