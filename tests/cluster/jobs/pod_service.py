@@ -11,10 +11,8 @@ import psutil
 import pytest
 from cluster_nodes import Nodes
 from job_installation import COMMAND, KINDS
-from sqlalchemy import select
 
 from posology.core.artifacts import ArtifactStore
-from posology.core.jobs import tables
 from posology.core.jobs.domain import Command, Resources
 from posology.core.jobs.jobs import SERVICE_NAME, Jobs, Timing
 from posology.core.jobs.kubernetes.launcher import JOBS, PODS, KubernetesLauncher
@@ -28,7 +26,7 @@ RULES = [
     {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "list", "watch", "delete"]},
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "delete"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
-    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "delete"]},
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
 ]
 """All that the launcher may do, in the workers' namespace."""
 NAMESPACES, SECRETS = Resource("v1", "namespaces"), Resource("v1", "secrets")
@@ -148,19 +146,9 @@ class Service:
                 return process
         pytest.skip("the nodes of this cluster are other machines")
 
-    async def cleaned(self, job: str) -> None:
-        """Wait until the service has cleaned up after a job."""
-
-        async def is_clean() -> bool:
-            async with self.db.read() as tx:
-                query = select(tables.jobs.c.cleaned).where(tables.jobs.c.name == job)
-                return bool((await tx.execute(query)).scalar_one())
-
-        await eventually(is_clean)
-
     async def is_empty(self) -> bool:
         """Whether nothing of this service is left on the cluster."""
-        return not (await self.of_kind(JOBS) or await self.of_kind(PODS))
+        return not (await self.of_kind(JOBS) or await self.of_kind(PODS) or await self.of_kind(SECRETS))
 
 
 async def account(kube: Kube, namespace: str) -> Access:

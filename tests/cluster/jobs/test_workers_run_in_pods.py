@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from cluster.jobs.pod_service import SECRETS, SMALL, Service
+from cluster.jobs.pod_service import SECRETS, SMALL, Service, eventually
 from job_installation import finished, named
 
 from posology.core.jobs.domain import Resources, State
@@ -30,15 +30,16 @@ async def test_a_pod_sees_the_secrets_of_its_spec_and_nothing_of_the_cluster(ser
     assert service.store.manifest(job.artifact).kind == "evaluation"
 
 
-async def test_the_token_goes_when_the_job_is_over_and_the_logs_stay(service: Service) -> None:
+async def test_logs_stay_for_their_time_and_then_nothing_is_left(service: Service) -> None:
+    service.pods = {"keepSeconds": 5}
     async with service.serving() as jobs:
         await jobs.create(named("a", steps=2))
         await finished(jobs, NAME)
-        await service.cleaned(NAME)
-    assert await service.of_kind(SECRETS) == []
-    [made] = await service.of_kind(JOBS)
-    assert made["metadata"]["annotations"]["posology.dev/job-name"] == NAME
-    assert [pod["status"]["phase"] for pod in await service.of_kind(PODS)] == ["Succeeded"]
+        [made] = await service.of_kind(JOBS)
+        assert made["metadata"]["annotations"]["posology.dev/job-name"] == NAME
+        assert len(await service.of_kind(SECRETS)) == 1
+        await eventually(service.is_empty)
+        assert (await jobs.get(NAME)).state is State.SUCCEEDED
 
 
 async def test_gpu_work_runs_on_the_gpu_pool_with_shared_memory(service: Service) -> None:

@@ -157,7 +157,8 @@ class Reconciler:
             if seen.patient:
                 await ledger.mark(tx, attempt.job, attempt.attempt, heartbeat_at=await now(tx))
             if not _is_said(job, attempt, seen) and await ledger.is_current(tx, job, attempt.attempt):
-                await ledger.move(tx, job, State.RUNNING, _reason(attempt, seen))
+                old = {"progress": None} if seen.patient else {}  # of the attempt before; nothing goes on now
+                await ledger.move(tx, job, State.RUNNING, _reason(attempt, seen), **old)
         self._changes.tell(attempt.job)
 
     async def _recover(self, attempt: Attempt) -> Handle | None:

@@ -28,14 +28,14 @@ def observed(name: str, status: JobStatus) -> Observation:
 
 def _reason(status: JobStatus) -> str:
     if status.state == JobStatus.PENDING:
-        return "queued"
+        return status.reason or "queued"
     if status.state == JobStatus.SUCCEEDED:
         return "done"
     if status.state == JobStatus.CANCELLED:
         return "its job was cancelled"
     if status.state == JobStatus.FAILED:
         return status.error.message
-    return status.progress.message or "at work"
+    return status.progress.message or status.reason or "at work"  # where it runs, what it waits for
 
 
 def _failure(status: JobStatus) -> Failure | None:

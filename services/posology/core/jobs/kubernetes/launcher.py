@@ -1,5 +1,5 @@
 """Workers as Jobs. Needs, in the workers' namespace: jobs (create get list watch delete), pods (list watch
-delete), events (list), secrets (create delete). It reads no Secret."""
+delete), events (list), secrets (create): it can read no Secret, and remove none but by its Job."""
 
 import asyncio
 import time
@@ -62,7 +62,10 @@ class KubernetesLauncher:
             watched.start(self._kube, self._namespace)
         job, pods = await self._look(handle)
         hindrance = await self._hindrance(handle) if observing.needs_events(job, pods) else ""
-        return observing.observe(job, pods, hindrance=hindrance)
+        seen = observing.observe(job, pods, hindrance=hindrance)
+        if not seen.alive:
+            self._hindrances.pop(handle["name"], None)
+        return seen
 
     async def stop(self, handle: Handle) -> None:
         """Deleting the Job sends its pod SIGTERM, and SIGKILL after the grace; the Job goes last."""
@@ -75,12 +78,8 @@ class KubernetesLauncher:
             await self._forget(PODS, pod["metadata"]["name"], gracePeriodSeconds=0)
 
     async def clean(self, job: str) -> None:
-        """The tokens go; Jobs and pods stay for their logs, until their time is over."""
-        labels = f"{manifest.JOB_LABEL}={manifest.job_hash(job)},{manifest.SERVICE_LABEL}={self._service}"
-        listed = await self._kube.select(JOBS, self._namespace, labels=labels)
-        for item in listed["items"]:
-            await self._forget(SECRETS, item["metadata"]["name"])
-            self._hindrances.pop(item["metadata"]["name"], None)
+        """Nothing to do: local files went with the pods; Jobs stay for their logs, until their time is over, and
+        take their Secrets along, whose tokens open nothing any more."""
 
     async def close(self) -> None:
         """The next call opens it again."""
