@@ -78,7 +78,8 @@ def stage_table(title: str, found: Values) -> Table:
     table.add_column("seconds", justify="right")
     for name, spent in found["seconds"].items():
         table.add_row(name, f"{spent:.1f}")
-    table.add_row("all", f"{sum(found['seconds'].values()):.1f}", style="bold")
+    if "everything" not in found["seconds"]:
+        table.add_row("everything", f"{sum(found['seconds'].values()):.1f}", style="bold")
     return table
 
 
