@@ -155,6 +155,12 @@ class World:
             found: pb.FineTuneRun = await door.GetRun(pb.GetRunRequest(name=self.full_name(name)))
             return found
 
+    async def until_run(self, name: str, phase: "pb.FineTuneRun.Phase.ValueType", *, seconds: float = 30) -> None:
+        """Wait until the database has the run in this phase."""
+        async with asyncio.timeout(seconds):
+            while (await self.run(name)).phase != phase:
+                await asyncio.sleep(0.1)
+
     def full_name(self, name: str) -> str:
         """A run's name in the API."""
         return f"namespaces/{self.namespace}/fineTuneRuns/{name}"
@@ -173,7 +179,7 @@ class World:
         """kubectl get."""
         return await self.kube.read(RUNS, self.namespace, name)
 
-    async def until(self, name: str, reached: Callable[[Object], bool], *, seconds: float = 20) -> Object:
+    async def until(self, name: str, reached: Callable[[Object], bool], *, seconds: float = 60) -> Object:
         """kubectl wait: the resource once its status satisfies."""
         found: Object = {}
         try:
@@ -188,7 +194,7 @@ class World:
             raise AssertionError(f"{name} never got there: {found.get('status')}") from None
         return found
 
-    async def until_gone(self, name: str, *, seconds: float = 20) -> None:
+    async def until_gone(self, name: str, *, seconds: float = 60) -> None:
         """kubectl wait --for=delete."""
         async with asyncio.timeout(seconds):
             while True:

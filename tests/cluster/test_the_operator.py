@@ -53,7 +53,7 @@ async def test_a_run_of_another_door_is_a_resource_too(running: World) -> None:
         assert found["spec"]["training"]["sft"]["rank"] == 16, "it shows every default"
         await running.change("by-grpc", cancel=True)
         await running.until("by-grpc", lambda s: s.get("phase") == "Cancelled")
-        assert (await door.GetRun(pb.GetRunRequest(name=made.name))).phase == pb.FineTuneRun.CANCELLED
+    await running.until_run("by-grpc", pb.FineTuneRun.CANCELLED)
 
 
 async def test_a_wrong_spec_becomes_a_condition_in_the_cli_s_words(running: World) -> None:
@@ -64,6 +64,7 @@ async def test_a_wrong_spec_becomes_a_condition_in_the_cli_s_words(running: Worl
     accepted = condition(status, "Accepted")
     assert (accepted["status"], accepted["reason"], accepted["message"]) == ("False", "InvalidSpec", said)
     assert status["phase"] == "Invalid"
+    assert await running.events("wrong") == [("InvalidSpec", said)]
     async with running.stub() as door:
         with pytest.raises(InvalidInput, match="not in the allowed folders") as refused:
             await door.CreateRun(parse_run(resource("wrong", **changes)).request(namespace=running.namespace))
@@ -105,7 +106,7 @@ async def test_deletion_cancels_a_run_and_it_does_not_come_back(running: World) 
     await running.until("later", is_true("Running"))
     with pytest.raises(NotFound):
         await running.read("doomed")
-    assert (await running.run("doomed")).phase == pb.FineTuneRun.CANCELLED
+    await running.until_run("doomed", pb.FineTuneRun.CANCELLED)
 
 
 async def test_a_run_that_ended_outlives_its_resource(running: World) -> None:
@@ -114,3 +115,15 @@ async def test_a_run_that_ended_outlives_its_resource(running: World) -> None:
     await running.kube.delete(RUNS, running.namespace, "done")
     await running.until_gone("done")
     assert (await running.run("done")).phase == pb.FineTuneRun.SUCCEEDED
+
+
+async def test_it_runs_as_a_user_without_a_name_as_pods_do(
+    installation: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    async with installation.orchestrator(), installation.operator():
+        await installation.apply("nameless")
+        await installation.until("nameless", is_true("Succeeded"))

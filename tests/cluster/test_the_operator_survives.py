@@ -36,7 +36,7 @@ async def test_the_same_uid_and_generation_make_the_same_run(installation: World
 async def test_a_run_that_is_applied_while_the_orchestrator_is_away_waits_for_it(installation: World) -> None:
     async with installation.operator():
         await installation.apply("early")
-        status = (await installation.until("early", lambda s: bool(s.get("conditions")), seconds=60))["status"]
+        status = (await installation.until("early", lambda s: bool(s.get("conditions"))))["status"]
         accepted = condition(status, "Accepted")
         assert (accepted["status"], accepted["reason"]) == ("Unknown", "OrchestratorUnavailable")
         async with installation.orchestrator():
@@ -50,12 +50,11 @@ async def test_deletion_ends_while_the_orchestrator_is_away_and_the_next_leader_
             await installation.apply("orphan")
             await installation.until("orphan", is_true("Running"))
         await installation.kube.delete(RUNS, installation.namespace, "orphan")
-        await installation.until_gone("orphan", seconds=60)
+        await installation.until_gone("orphan")
     async with installation.orchestrator():
         assert (await installation.run("orphan")).phase == pb.FineTuneRun.RUNNING
-        async with installation.operator("operator-2"), asyncio.timeout(20):
-            while (await installation.run("orphan")).phase != pb.FineTuneRun.CANCELLED:
-                await asyncio.sleep(0.1)
+        async with installation.operator("operator-2"):
+            await installation.until_run("orphan", pb.FineTuneRun.CANCELLED)
 
 
 async def test_a_killed_operator_is_replaced_and_takes_up_where_it_was(installation: World, api: Access) -> None:
@@ -63,14 +62,14 @@ async def test_a_killed_operator_is_replaced_and_takes_up_where_it_was(installat
     async with installation.orchestrator():
         with process(installation, api, "killed") as first:
             await installation.apply("going")
-            await installation.until("going", is_true("Running"), seconds=40)
+            await installation.until("going", is_true("Running"))
             first.send_signal(signal.SIGKILL)
             first.wait()
             await installation.apply("meanwhile")
             installation.driver.hold.clear()
         async with installation.operator("heir"):
             for name in ("going", "meanwhile"):
-                await installation.until(name, is_true("Succeeded"), seconds=30)
+                await installation.until(name, is_true("Succeeded"))
         async with installation.stub() as door:
             found = await door.ListRuns(pb.ListRunsRequest(parent=f"namespaces/{installation.namespace}"))
         assert sorted(run.name for run in found.runs) == sorted(map(installation.full_name, ("going", "meanwhile")))
@@ -95,13 +94,11 @@ async def test_an_api_server_that_goes_and_comes_back_loses_nothing(installation
             await line.cut()
             await installation.apply("during")  # the operator can't see it
             installation.driver.hold.clear()
-            async with asyncio.timeout(10):
-                while (await installation.run("before")).phase != pb.FineTuneRun.SUCCEEDED:
-                    await asyncio.sleep(0.1)
+            await installation.until_run("before", pb.FineTuneRun.SUCCEEDED)
             await asyncio.sleep(3)  # longer than the lease lasts
             await line.mend()
             for name in ("before", "during"):
-                await installation.until(name, is_true("Succeeded"), seconds=40)
+                await installation.until(name, is_true("Succeeded"))
         found = await door.ListRuns(pb.ListRunsRequest(parent=f"namespaces/{installation.namespace}"))
         assert len(found.runs) == 2
 

@@ -102,3 +102,5 @@ def json_handler(service: str) -> logging.Handler:
 def log_as_json(service: str, *, level: str = "INFO") -> None:
     """Send all logging of this process through `json_handler`; values in `extra={...}` become keys."""
     logging.basicConfig(handlers=[json_handler(service)], level=level, force=True)
+    if level != "DEBUG":
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request says nothing

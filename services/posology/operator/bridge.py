@@ -99,6 +99,8 @@ class Bridge:
         reason = {InvalidInput: "InvalidSpec", AlreadyExists: "NameTaken"}.get(type(error), type(error).__name__)
         found = domain.refused(reason, error.message, for_good=True)
         phase = "Invalid" if isinstance(error, InvalidInput) else "Refused"
+        happening = domain.Happening(reason, error.message, f"{reason}/{error.message}", warning=True)
+        await self._mirror.announce(resource, happening)
         await self._mirror.tell(resource, convert.refusal(resource, phase, found))
 
 

@@ -90,13 +90,17 @@ class Mirror:
         """Write where the run stands, tell what happened, and follow it to its end."""
         status = convert.status_from(run, resource)
         for happening in domain.happenings(resource.get("status") or {}, status):
-            await events.tell(self._kube, resource, happening)  # before the status: told twice is told once
+            await self.announce(resource, happening)  # before the status: told twice is told once
         written = await self.tell(resource, status)
         if written is not None and not convert.is_ended(run):
             self._followed.setdefault(_place(written), Followed(written)).resource = written
         else:
             self.forget(resource)
         return written or resource
+
+    async def announce(self, resource: Object, happening: domain.Happening) -> None:
+        """Tell it as an Event of the resource."""
+        await events.tell(self._kube, resource, happening)
 
     async def tell(self, resource: Object, status: Object) -> Object | None:
         """Write a status if it says something new; None if the resource is gone."""

@@ -41,6 +41,7 @@ async def watch(bridge: Bridge, access: Access, settings: Settings) -> None:
         operator = kopf.operator(
             registry=registry,
             settings=_settings(),
+            identity=settings.identity,  # type: ignore[arg-type]  # else it asks for the user's name, and a pod has none
             standalone=True,  # the lease elects; kopf's own peering can freeze
             clusterwide=not namespaces,
             namespaces=namespaces,

@@ -1,0 +1,106 @@
+# One image per role, from public bases and the committed locks (`make images`):
+#   control    every control service, gateway, agent, operator, CLI; no torch
+#   worker     curation and training; torch for CPU, or for CUDA with --build-arg TORCH_INDEX=https://pypi.org/simple
+#   engine-cpu vLLM for machines without a GPU; with GPUs vLLM's own image is used, unmodified
+#   evaluator  worker and engine-cpu in one: evaluation's workers start a throw-away engine beside themselves
+# What a lock decides is a layer of its own, so that a change of our code rebuilds megabytes, not gigabytes.
+ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS base
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+
+# Where wheels lie beside the package index, if anywhere.
+FROM base AS build
+ARG PIP_FIND_LINKS=
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+
+FROM build AS project
+COPY pyproject.toml README.md /build/
+COPY services /build/services
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /tools && /tools/bin/pip wheel -q --no-deps -w /wheels /build
+
+FROM build AS control-packages
+COPY requirements/control.txt /build/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/posology && /opt/posology/bin/pip install -q -r /build/control.txt
+
+FROM build AS worker-packages
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+COPY requirements/worker.txt /build/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/posology \
+    && if [ -n "$TORCH_INDEX" ]; then \
+         /opt/posology/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /build/worker.txt)"; fi \
+    && /opt/posology/bin/pip install -q -r /build/worker.txt
+
+FROM build AS engine-packages
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+COPY requirements/engine-cpu.txt /build/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/engine \
+    && if [ -n "$TORCH_INDEX" ]; then \
+         /opt/engine/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /build/engine-cpu.txt)"; fi \
+    && /opt/engine/bin/pip install -q -r /build/engine-cpu.txt
+
+# --- what is shipped -------------------------------------------------------------------------------------------------
+
+FROM base AS control
+ARG VERSION=0.1.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="posology-control" \
+      org.opencontainers.image.description="Control services, gateway, agent and operator of Posology" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=control-packages /opt/posology /opt/posology
+RUN --mount=type=bind,from=project,source=/wheels,target=/wheels \
+    --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/posology/bin/pip install -q --no-index --no-deps /wheels/*.whl \
+    && /opt/posology/bin/python /sbom.py posology-control "${VERSION}" > /opt/posology/sbom.spdx.json
+ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
+USER 65532:65532
+WORKDIR /tmp
+CMD ["posology", "--help"]
+
+FROM base AS worker
+ARG VERSION=0.1.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="posology-worker" \
+      org.opencontainers.image.description="Curation and training workers of Posology" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=worker-packages /opt/posology /opt/posology
+RUN --mount=type=bind,from=project,source=/wheels,target=/wheels \
+    --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/posology/bin/pip install -q --no-index --no-deps /wheels/*.whl \
+    && /opt/posology/bin/python /sbom.py posology-worker "${VERSION}" > /opt/posology/sbom.spdx.json
+ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
+USER 65532:65532
+WORKDIR /tmp
+CMD ["python", "-m", "posology.training.worker"]
+
+FROM base AS engine-cpu
+ARG VERSION=0.1.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="posology-engine-cpu" \
+      org.opencontainers.image.description="vLLM for CPUs, as Posology evaluates and serves with it" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=engine-packages /opt/engine /opt/engine
+RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/engine/bin/python /sbom.py posology-engine-cpu "${VERSION}" > /opt/engine/sbom.spdx.json
+ENV PATH=/opt/engine/bin:$PATH HOME=/tmp VLLM_NO_USAGE_STATS=1
+USER 65532:65532
+WORKDIR /tmp
+ENTRYPOINT ["python", "-m", "vllm.entrypoints.openai.api_server"]
+
+FROM worker AS evaluator
+ARG VERSION=0.1.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="posology-evaluator" \
+      org.opencontainers.image.description="Evaluation workers of Posology, with their throw-away engine" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=engine-cpu /opt/engine /opt/engine
+ENV POSOLOGY_ENGINE_PYTHON=/opt/engine/bin/python VLLM_NO_USAGE_STATS=1
+CMD ["python", "-m", "posology.evaluation.worker"]
