@@ -64,6 +64,13 @@ class Service:
     def store(self) -> ArtifactStore:
         return ArtifactStore(f"{self.bucket}/candidates#env:{STORAGE}")
 
+    def artifact(self) -> str:
+        """The digest of a published input."""
+        folder = self.root / "input"
+        folder.mkdir()
+        (folder / "count.json").write_text('{"count": 1}')
+        return self.store.publish(folder, kind="evaluation", producer="test")
+
     def settings(self) -> PodSettings:
         given = {
             "image": self.nodes.image,

@@ -30,6 +30,15 @@ async def test_a_pod_sees_the_secrets_of_its_spec_and_nothing_of_the_cluster(ser
     assert service.store.manifest(job.artifact).kind == "evaluation"
 
 
+async def test_a_secret_that_is_not_there_is_named_with_its_place(service: Service) -> None:
+    service.pods = {"secrets": "nothing-here"}
+    async with service.serving() as jobs:
+        await jobs.create(named("a", "inherit", input=service.artifact(), teacher={"credentialsSecret": "teacher-key"}))
+        job = await finished(jobs, NAME)
+    assert (job.state, job.attempt) == (State.FAILED, 1)
+    assert job.reason == "there is no secret 'teacher-key'; put it into 'teacher-key' of the Secret nothing-here"
+
+
 async def test_logs_stay_for_their_time_and_then_nothing_is_left(service: Service) -> None:
     service.pods = {"keepSeconds": 5}
     async with service.serving() as jobs:

@@ -21,7 +21,8 @@ class Assignment:
     a service that is away, before it began and after it ended) in seconds; `ca_file` and the two with it
     turn TLS on; `memory` in bytes, None for no
     limit. Where `checkpoints` is set, the workdir ends with the attempt, and what a handler saved in it is
-    handed on below that prefix of the staging area.
+    handed on below that prefix of the staging area. `secrets` is a folder with a file per secret, and
+    `secrets_kept` says in words where it comes from.
     """
 
     job: str
@@ -39,6 +40,7 @@ class Assignment:
     stores: tuple[str, ...] = ()
     service_file: Path | None = None
     secrets: Path | None = None
+    secrets_kept: str = ""
     exit_file: Path | None = None
     ca_file: Path | None = None
     cert_file: Path | None = None

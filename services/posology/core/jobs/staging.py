@@ -33,8 +33,9 @@ def stage(output: Path, *, url: str, prefix: str) -> tuple[StagedFile, ...]:
     return tuple(StagedFile(file.path, file.sha256, file.size) for file in found)
 
 
-def secret(reference: str, *, folder: Path | None) -> str:
-    """The secret called `reference`: a file of that name in `folder`, else POSOLOGY_SECRET_<NAME>."""
+def secret(reference: str, *, folder: Path | None, kept: str = "") -> str:
+    """The secret called `reference`: a file of that name in `folder`, else POSOLOGY_SECRET_<NAME>. `kept` says
+    where people put secrets, if not into that folder."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", reference):
         raise InvalidInput(f"{reference!r} is not the name of a secret: letters, digits, '.', '_' and '-'")
     if folder is not None and (folder / reference).is_file():
@@ -43,4 +44,5 @@ def secret(reference: str, *, folder: Path | None) -> str:
     if variable in os.environ:
         return os.environ[variable].strip()
     place = f"the file {folder / reference} or " if folder else ""
-    raise FailedPrecondition(f"there is no secret {reference!r}; put it into {place}the variable {variable}")
+    place = f"{reference!r} of {kept}" if kept else f"{place}the variable {variable}"
+    raise FailedPrecondition(f"there is no secret {reference!r}; put it into {place}")

@@ -135,7 +135,7 @@ class JobContext:
 
     def secret(self, reference: str) -> str:
         """The value of a secret; FailedPrecondition says where it was looked for."""
-        return staging.secret(reference, folder=self._given.secrets)
+        return staging.secret(reference, folder=self._given.secrets, kept=self._given.secrets_kept)
 
 
 Handler = Callable[[JobContext], Result]

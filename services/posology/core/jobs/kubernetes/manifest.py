@@ -135,6 +135,7 @@ def _places(launch: Launch, pods: PodSettings) -> Manifest:
         "workdir": f"{_SCRATCH}/work",
         "inputs": f"{_SCRATCH}/inputs",
         "secrets": _SECRETS,
+        "secrets_kept": f"the Secret {pods.secrets}" if pods.secrets else "a Secret, which workers.secrets names",
         "checkpoints": checkpoint_prefix(launch.job),
         "service_file": None,  # a Service keeps its address
     }
