@@ -4,11 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Iterator
 
 from posology.core import schema
-from posology.core.errors import InvalidInput, Violation
+from posology.core.errors import InvalidInput, PermissionDenied, Violation
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.stages import plan
 from posology.v1alpha1 import curation_pb2, evaluation_pb2, orchestrator_pb2, training_pb2
 
+# What an answer without fields is about: it refuses a place that may not be read.
+_ABOUT = {
+    "curation": "spec.curation",
+    "base": "spec.baseModel.uri",
+    "evaluation": "spec.evaluation.suites",
+    "plan": "spec.baseModel.uri",
+}
 # Where a violation that a service reports stands in the run's spec.
 _MOVED = {"base": ("spec.", "spec.baseModel."), "plan": ("", "spec.")}
 
@@ -58,9 +65,10 @@ def _questions(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> 
 async def _wrong(part: str, call: Awaitable[object]) -> list[Violation]:
     try:
         await call
-    except InvalidInput as error:
-        found = error.violations or (Violation(f"spec.{part}", error.message),)
-        return [_moved(part, violation) for violation in found]
+    except (InvalidInput, PermissionDenied) as error:
+        if not error.violations:
+            return [Violation(_ABOUT[part], error.message)]
+        return [_moved(part, violation) for violation in error.violations]
     return []
 
 

@@ -7,16 +7,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from examples.demo.reviewer import review
 from servers import REPOSITORY
 
 from posology.client import Client, Installation
+from posology.core.errors import Retryable
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun, Stage
 
+T = TypeVar("T")
 SPEC = Path(__file__).with_name("micro.yaml")
 
 
@@ -63,8 +66,17 @@ async def _complete(installation: Installation, name: str) -> FineTuneRun:
         async for event in client.watch(name):
             for stage in event.run.stages:
                 if stage.stage.startswith("review") and stage.state == Stage.PAUSED:
-                    await review(client, stage.resource)
-        return await client.show(name)
+                    await patiently(lambda stage=stage: review(client, stage.resource))  # type: ignore[misc]
+        return await patiently(lambda: client.show(name))
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Do it again while a service is away, as a person would."""
+    while True:
+        try:
+            return await call()
+        except Retryable:
+            await asyncio.sleep(1)
 
 
 def prepare(root: Path) -> None:
