@@ -1,6 +1,6 @@
 # One image per role, from public bases and the committed locks (`make images`):
 #   control    every control service, gateway, agent, operator, CLI; no torch
-#   worker     curation and training; torch for CPU, or for CUDA with --build-arg TORCH_INDEX=https://pypi.org/simple
+#   worker     curation and training; torch for CPU, or for CUDA with --build-arg TORCH_INDEX=<an index with CUDA builds>
 #   engine-cpu vLLM for machines without a GPU; with GPUs vLLM's own image is used, unmodified
 #   evaluator  worker and engine-cpu in one: evaluation's workers start a throw-away engine beside themselves
 # What a lock decides is a layer of its own, so that a change of our code rebuilds megabytes, not gigabytes.

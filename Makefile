@@ -56,7 +56,7 @@ manifests: .venv/dev/.made ## Generate the custom resource from protos/, and k8s
 
 # How an image is built: anything that is followed by a tag and options, such as `podman build -t`.
 BUILD ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool)))) build -t
-REGISTRY ?= ghcr.io/posology
+REGISTRY ?= posology
 TAG ?= 0.1.0
 IMAGES ?= control worker engine-cpu evaluator
 LOCAL_TORCH := $(wildcard $(PIP_FIND_LINKS)/torch-*cpu*.whl)

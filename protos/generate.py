@@ -46,8 +46,8 @@ def compile_protos(out: Path) -> None:
     plugins = [
         f"--plugin=protoc-gen-{n}={Path(sys.executable).parent / f'protoc-gen-{n}'}" for n in ("mypy", "mypy_grpc")
     ]
-    run([*common, *plugins, f"--python_out={out}", f"--mypy_out={out}", f"--grpc_python_out={out}",
-         f"--mypy_grpc_out={out}", *sources])  # fmt: skip
+    run([*common, *plugins, f"--python_out={out}", f"--mypy_out=quiet:{out}", f"--grpc_python_out={out}",
+         f"--mypy_grpc_out=quiet:{out}", *sources])  # fmt: skip
     run([*common, f"--python_out={out}", "buf/validate/validate.proto"])
     run([*common, "--include_imports", "--include_source_info", f"--descriptor_set_out={IMAGE}", *sources])
 
