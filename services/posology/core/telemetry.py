@@ -3,7 +3,7 @@
 import logging
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from wsgiref.simple_server import WSGIServer
 
@@ -14,6 +14,8 @@ from prometheus_client import (
     ProcessCollector,
     start_http_server,
 )
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 from pythonjsonlogger.json import JsonFormatter
 
 from posology.core.rpc import context
@@ -31,6 +33,22 @@ QUEUE_AGE = Gauge(
     ("service", "queue"),
     registry=REGISTRY,
 )
+
+
+class Shown(Collector):
+    """Metrics replaced all at once: a scrape sees the world before or after, and no label outlives its object."""
+
+    def __init__(self) -> None:
+        self._families: tuple[Metric, ...] = ()
+        REGISTRY.register(self)
+
+    def show(self, families: Iterable[Metric]) -> None:
+        """What scrapes see from now on."""
+        self._families = tuple(families)
+
+    def collect(self) -> Iterator[Metric]:
+        """What was shown last."""
+        yield from self._families
 
 
 def show_jobs(service: str, counts: Mapping[tuple[str, str], int]) -> None:

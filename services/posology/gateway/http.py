@@ -16,7 +16,7 @@ from posology.core.errors import Internal, NotFound, PosologyError
 from posology.core.http import ClientLeft, unless_client_leaves
 from posology.gateway import metrics
 from posology.gateway.answering import Answering
-from posology.gateway.domain import AnswerKind, ApiKey, BodyTooLarge, NoEngine
+from posology.gateway.domain import AnswerKind, ApiKey, BodyTooLarge, EngineLost, NoEngine
 from posology.gateway.keys import Authenticator
 from posology.gateway.limits import Limiter
 from posology.gateway.openai import error_response, model_card, model_list
@@ -150,6 +150,7 @@ async def _spoken(handle: Callable[[Request], Awaitable[Response]], request: Req
         return await handle(request)
     except PosologyError as error:
         log.info("refused: %s", error.message, extra={"path": request.url.path, "error": type(error).__name__})
+        metrics.CUT.inc(isinstance(error, EngineLost))
         return error_response(error)
     except (ClientLeft, ClientDisconnect):
         return Response(status_code=_CLIENT_CLOSED)

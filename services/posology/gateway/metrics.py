@@ -3,7 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from posology.core.telemetry import REGISTRY
-from posology.gateway.domain import Answer
+from posology.gateway.domain import Answer, AnswerState
 
 REQUESTS = Counter(
     "posology_gateway_requests", "HTTP requests by path and status.", ("path", "status"), registry=REGISTRY
@@ -11,6 +11,11 @@ REQUESTS = Counter(
 IN_FLIGHT = Gauge("posology_gateway_in_flight", "Requests to models being answered now.", registry=REGISTRY)
 ANSWERS = Counter(
     "posology_gateway_answers", "Answers by deployment and how they ended.", ("deployment", "state"), registry=REGISTRY
+)
+CUT = Counter(
+    "posology_gateway_cut",
+    "Answers that did not come to their end, because an engine or this gateway went away.",
+    registry=REGISTRY,
 )
 SECONDS = Histogram(
     "posology_gateway_answer_seconds",
@@ -30,6 +35,7 @@ ROUTES_STALE = Gauge(
 def observe(answer: Answer) -> None:
     """Count an answer that has ended."""
     ANSWERS.labels(answer.deployment, answer.state).inc()
+    CUT.inc(answer.state is AnswerState.FAILED)
     SECONDS.labels(answer.deployment).observe(answer.latency_ms / 1000)
     TOKENS.labels(answer.deployment, "prompt").inc(answer.prompt_tokens)
     TOKENS.labels(answer.deployment, "completion").inc(answer.completion_tokens)

@@ -11,7 +11,7 @@ from posology.core.errors import FailedPrecondition, NotFound
 from posology.core.kube import Access, Kube, Lease
 from posology.core.rpc import server
 from posology.core.rpc.client import connect
-from posology.operator import convert
+from posology.operator import convert, metrics
 from posology.operator.bridge import Bridge
 from posology.operator.mirror import Mirror
 from posology.operator.notes import Notes
@@ -34,9 +34,10 @@ async def build(settings: Settings, access: Access, stack: AsyncExitStack) -> se
         await notes.load()
         stub = orchestrator_pb2_grpc.OrchestratorStub(channel)
         mirror = Mirror(stub, kube, notes, settings)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(mirror.run())
-            group.create_task(_until_it_ends(watch(Bridge(stub, mirror), access, settings)))
+        with metrics.leading():
+            async with asyncio.TaskGroup() as group:
+                group.create_task(mirror.run())
+                group.create_task(_until_it_ends(watch(Bridge(stub, mirror), access, settings)))
 
     async def lead() -> None:
         await lease.lead(work)

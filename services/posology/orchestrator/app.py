@@ -9,7 +9,7 @@ from posology.catalog.settings import Settings as CatalogSettings
 from posology.core import settings as environment
 from posology.core.rpc import server
 from posology.core.store import Database
-from posology.orchestrator import clients, stages
+from posology.orchestrator import clients, metrics, stages
 from posology.orchestrator.holds import CatalogHolds
 from posology.orchestrator.reconciler import Reconciler
 from posology.orchestrator.servicer import OrchestratorServicer
@@ -34,6 +34,10 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         poll_seconds=settings.poll_seconds,
         concurrency=settings.concurrency,
     )
+
+    async def gauges() -> None:
+        await metrics.watch(db)
+
     waker = Waker(db, found, reconciler, settings.review_poll_seconds)
     beside = await catalog.build(environment.load(CatalogSettings), stack)
 
@@ -48,7 +52,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         settings=settings,
         add=add,
         service_names=(NAME, *beside.service_names),
-        background=(reconciler.run, waker.run),
+        background=(reconciler.run, waker.run, gauges),
     )
 
 

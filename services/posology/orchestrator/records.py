@@ -152,6 +152,27 @@ async def count_by_phase(tx: Transaction) -> dict[str, int]:
     return {row.phase: row.number for row in rows}
 
 
+async def in_state(tx: Transaction, state: State) -> list[tuple[str, Stage]]:
+    """The stages of all runs that are in `state`, each with its run's uid."""
+    rows = (await tx.execute(select(stages).where(stages.c.state == state))).mappings().all()
+    return [(row["uid"], _stage(row)) for row in rows]
+
+
+async def paused_since(tx: Transaction) -> dict[str, list[datetime]]:
+    """Since when stages wait for people, by the stage's name."""
+    told = (events.c.uid == stages.c.uid) & (events.c.stage == stages.c.stage) & (events.c.state == State.PAUSED)
+    query = (
+        select(stages.c.stage, func.max(events.c.at).label("since"))
+        .join(events, told)
+        .where(stages.c.state == State.PAUSED)
+        .group_by(stages.c.uid, stages.c.stage)
+    )
+    found: dict[str, list[datetime]] = {}
+    for row in await tx.execute(query):
+        found.setdefault(row.stage, []).append(row.since)
+    return found
+
+
 # --- rows ------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
 from posology.core.settings import load
 from posology.core.store import Database
+from posology.serving import metrics
 from posology.serving.changes import Changes
 from posology.serving.controller import Controller, rules_of
 from posology.serving.deployments import Deployments
@@ -32,6 +33,7 @@ class Serving:
     """Everything that the process holds, put together."""
 
     settings: ServingSettings
+    db: Database
     controller: Controller
     changes: Changes
     servicer: ServingServicer
@@ -43,12 +45,15 @@ class Serving:
             settings=self.settings,
             add=self._register,
             service_names=(SERVICE,),
-            background=(self.controller.run,),
+            background=(self.controller.run, self._gauges),
             on_drain=(self._drain,),
         )
 
     def _register(self, server: grpc.aio.Server) -> None:
         add_ServingServicer_to_server(self.servicer, server)
+
+    async def _gauges(self) -> None:
+        await metrics.watch(self.db)
 
     async def _drain(self) -> None:
         await self.changes.tell()  # watchers see the shutdown now instead of at their next look
@@ -99,7 +104,7 @@ async def compose(settings: ServingSettings, launcher: Launcher | None = None) -
         catalog = catalog_pb2_grpc.CatalogStub(await stack.enter_async_context(connect(settings, "catalog")))
         deployments = Deployments(db, releaser, Withdrawals(catalog), changes)
         servicer = ServingServicer(deployments, Routing(db), controller, changes)
-        yield Serving(settings, controller, changes, servicer)
+        yield Serving(settings, db, controller, changes, servicer)
 
 
 async def serve() -> None:

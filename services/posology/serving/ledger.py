@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from posology.core.errors import NotFound
@@ -81,6 +81,12 @@ async def save(tx: Transaction, deployment: Deployment) -> None:
 async def all_replicas(tx: Transaction) -> list[Replica]:
     rows = (await tx.execute(select(replicas).order_by(replicas.c.id))).mappings()
     return [Replica(**{**row, "state": ReplicaState(row["state"])}) for row in rows]
+
+
+async def count_by_state(tx: Transaction) -> dict[str, int]:
+    """How many deployments there are in each state, ended ones too."""
+    query = select(deployments.c.state, func.count().label("number")).group_by(deployments.c.state)
+    return {row.state: row.number for row in await tx.execute(query)}
 
 
 async def count_ready(tx: Transaction, names: Sequence[str]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from grpc_reflection.v1alpha import reflection
 
 from posology.core import telemetry
 from posology.core.errors import FailedPrecondition, PosologyError
-from posology.core.rpc import context, tls
+from posology.core.rpc import context, expiry, tls
 from posology.core.rpc.auth import Authenticator, TokenFile
 from posology.core.rpc.client import LARGEST_MESSAGE
 from posology.core.rpc.interceptor import Interceptor
@@ -129,6 +129,7 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
     server.add(grpc_server)
     address = _bind(grpc_server, settings)
     host, _ = split_address(settings.listen)
+    expiry.show(settings.tls_cert_file)
     metrics = stack.enter_context(telemetry.metrics_over_http(host, settings.metrics_port))
     # Handlers run in copies of the context in which the server starts: an empty one, with its shutdown event.
     await asyncio.create_task(grpc_server.start(), context=context.of_server(shutdown))

@@ -1,0 +1,47 @@
+"""What `/metrics` says of deployments and their engines."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from posology.core.errors import Retryable
+from posology.core.store import Database
+from posology.core.telemetry import Shown
+from posology.serving import ledger
+from posology.serving.domain import Deployment, Goal, Replica, ReplicaState, State
+
+log = logging.getLogger("posology.serving")
+SHOWN = Shown()
+_SECONDS = 5.0
+
+
+def families(
+    states: Mapping[str, int], deployments: Sequence[Deployment], replicas: Sequence[Replica]
+) -> Iterator[Metric]:
+    """The gauges; every state is there from the start, so that the first failure shows as a rise."""
+    ready = Counter(r.deployment for r in replicas if r.state is ReplicaState.READY)
+    by_state = GaugeMetricFamily("posology_deployments", "Deployments by state.", labels=("state",))
+    for state in State:
+        by_state.add_metric((state.value,), states.get(state.value, 0))
+    wanted = GaugeMetricFamily("posology_engines_wanted", "Engines that should serve.", labels=("deployment",))
+    serving = GaugeMetricFamily("posology_engines_ready", "Engines that take requests.", labels=("deployment",))
+    for deployment in deployments:
+        if deployment.goal is Goal.SERVE:
+            wanted.add_metric((deployment.name,), deployment.plan.replicas)
+            serving.add_metric((deployment.name,), ready[deployment.name])
+    yield from (by_state, wanted, serving)
+
+
+async def watch(db: Database) -> None:
+    """Keep the gauges true until cancelled."""
+    while True:
+        try:
+            async with db.read() as tx:
+                states, live = await ledger.count_by_state(tx), await ledger.live(tx)
+                SHOWN.show(families(states, live, await ledger.all_replicas(tx)))
+        except Retryable as error:
+            log.debug("gauges stay as they are: %s", error.message)
+        await asyncio.sleep(_SECONDS)
