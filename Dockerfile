@@ -53,9 +53,9 @@ LABEL org.opencontainers.image.title="posology-control" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=control-packages /opt/posology /opt/posology
-RUN --mount=type=bind,from=project,source=/wheels,target=/wheels \
-    --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
-    /opt/posology/bin/pip install -q --no-index --no-deps /wheels/*.whl \
+COPY --from=project /wheels /opt/wheels
+RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/wheels/*.whl \
     && /opt/posology/bin/python /sbom.py posology-control "${VERSION}" > /opt/posology/sbom.spdx.json
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 USER 65532:65532
@@ -70,9 +70,10 @@ LABEL org.opencontainers.image.title="posology-worker" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=worker-packages /opt/posology /opt/posology
-RUN --mount=type=bind,from=project,source=/wheels,target=/wheels \
-    --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
-    /opt/posology/bin/pip install -q --no-index --no-deps /wheels/*.whl \
+COPY examples /opt/posology/share/examples
+COPY --from=project /wheels /opt/wheels
+RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/wheels/*.whl \
     && /opt/posology/bin/python /sbom.py posology-worker "${VERSION}" > /opt/posology/sbom.spdx.json
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 USER 65532:65532

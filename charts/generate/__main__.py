@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from charts.generate import comments, crd, static
+from charts.generate import comments, crd, sample, static
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from protos import generate as contract
 
@@ -44,6 +44,7 @@ def files() -> Iterator[tuple[Path, str]]:
     chart = static.CHARTS / "posology"
     yield K8S / "posology.yaml", _FROM_CHARTS + static.rendered("posology", K8S / "values.yaml")
     yield K8S / "posology-dev.yaml", _FROM_CHARTS + static.rendered("posology", chart / "values-dev.yaml")
+    yield K8S / "sample-run.yaml", sample.run((ROOT / "examples" / "demo.yaml").read_text())
 
 
 def main() -> None:

@@ -40,6 +40,12 @@ app.kubernetes.io/component: {{ .component }}
 {{- .Values.storage.volume.claim | default (printf "%s-store" (include "posology.name" .)) -}}
 {{- end -}}
 
+{{/* The claim with labels, suites and models; empty = none. */}}
+{{- define "posology.sourcesClaim" -}}
+{{- if .Values.sources.claim -}}{{ .Values.sources.claim }}
+{{- else if .Values.sample.enabled -}}{{ include "posology.name" . }}-sample{{- end -}}
+{{- end -}}
+
 {{- define "posology.databaseSecret" -}}
 {{- if .Values.database.secret -}}{{ .Values.database.secret }}
 {{- else if .Values.postgresql.enabled -}}{{ include "posology.name" . }}-database
@@ -69,8 +75,8 @@ capabilities: {drop: [ALL]}
 {{- if $v.storage.volume.enabled -}}
 {{- $volumes = append $volumes (dict "claim" (include "posology.storageClaim" .root) "path" "/var/lib/posology-store") -}}
 {{- end -}}
-{{- if $v.sources.claim -}}
-{{- $volumes = append $volumes (dict "claim" $v.sources.claim "path" $v.sources.path "readOnly" true) -}}
+{{- with include "posology.sourcesClaim" .root -}}
+{{- $volumes = append $volumes (dict "claim" . "path" $v.sources.path "readOnly" true) -}}
 {{- end -}}
 {{- $pods := dict
   "image" (include "posology.image" (dict "root" .root "repository" $repository))
@@ -120,7 +126,7 @@ capabilities: {drop: [ALL]}
 - {name: POSOLOGY_KEYS_DIR, value: /etc/posology/keys}
 - {name: POSOLOGY_ALLOWED_SOURCE_URIS, value: {{ join "," $v.sources.uris | quote }}}
 - {name: POSOLOGY_ALLOWED_MODEL_URIS, value: {{ join "," $v.sources.models | quote }}}
-{{- if $v.sources.claim }}
+{{- if include "posology.sourcesClaim" $root }}
 - {name: POSOLOGY_ALLOWED_SOURCE_FOLDERS, value: {{ $v.sources.path | quote }}}
 {{- end }}
 {{- if $v.sources.hub }}
