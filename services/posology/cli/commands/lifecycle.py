@@ -1,12 +1,16 @@
-"""up, down, status."""
+"""up, down, status, connect."""
 
+import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from posology.cli import lifecycle, state
-from posology.core.errors import InvalidInput, Violation
+from posology.cli.cluster import Forwarded
+from posology.cli.state import State
+from posology.core.errors import FailedPrecondition, InvalidInput, Violation
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(status)
+    app.command()(connect)
 
 
 def up(
@@ -52,6 +57,29 @@ def status(context: typer.Context) -> None:
     if not all(health.state == "serving" for health in found) or not found:
         at.write.note("Not everything serves; `posology up` starts what is missing.")
         raise typer.Exit(3)
+
+
+def connect(
+    context: typer.Context,
+    release: Annotated[str, typer.Option(help="Name of the Helm release.")] = "posology",
+    release_namespace: Annotated[str, typer.Option(help="Kubernetes namespace of the release.")] = "posology",
+    kube_context: Annotated[str, typer.Option(help="Context of the kubeconfig [the current one].")] = "",
+) -> None:
+    """Bring the services of a cluster to this machine until Ctrl-C; other commands then call them."""
+    at = state.of(context)
+    if lifecycle.supervisor_pid(at.data_dir) is not None:
+        raise FailedPrecondition(f"an embedded installation runs in {at.data_dir}; choose another folder with --data")
+    asyncio.run(_stay_connected(at, Forwarded(release_namespace, release, kube_context)))
+
+
+async def _stay_connected(at: State, forwarded: Forwarded) -> None:
+    own = os.environ.get("POSOLOGY_TOKEN")
+    token = "" if own else await forwarded.token()
+    async with forwarded.open():
+        forwarded.write(at.data_dir, token)
+        found = forwarded.endpoints()
+        at.write.value(found, f"Connected. In another terminal: posology --data {at.data_dir} runs (Ctrl-C ends it)")
+        await asyncio.Event().wait()
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
