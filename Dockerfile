@@ -95,13 +95,22 @@ USER 65532:65532
 WORKDIR /tmp
 ENTRYPOINT ["python", "-m", "vllm.entrypoints.openai.api_server"]
 
-FROM worker AS evaluator
+# Not made from `worker`: a change of our code shall not copy the engine again.
+FROM base AS evaluator
 ARG VERSION=0.1.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="posology-evaluator" \
       org.opencontainers.image.description="Evaluation workers of Posology, with their throw-away engine" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=engine-cpu /opt/engine /opt/engine
-ENV POSOLOGY_ENGINE_PYTHON=/opt/engine/bin/python VLLM_NO_USAGE_STATS=1
+COPY --from=engine-packages /opt/engine /opt/engine
+COPY --from=worker-packages /opt/posology /opt/posology
+COPY --from=project /wheels /opt/wheels
+RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/wheels/*.whl \
+    && /opt/posology/bin/python /sbom.py posology-evaluator "${VERSION}" > /opt/posology/sbom.spdx.json
+ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \
+    POSOLOGY_ENGINE_PYTHON=/opt/engine/bin/python VLLM_NO_USAGE_STATS=1
+USER 65532:65532
+WORKDIR /tmp
 CMD ["python", "-m", "posology.evaluation.worker"]

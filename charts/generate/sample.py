@@ -1,4 +1,4 @@
-"""The demo's spec as a resource for a cluster on which `sample.enabled` put the sample into a volume: k8s/sample-run.yaml."""
+"""The demo's spec as a resource, for a cluster that holds the sample in a volume (`sample.enabled`)."""
 
 import re
 

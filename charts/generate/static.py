@@ -22,7 +22,7 @@ def with_values(
     """The same, with `more` values on top of those of the files."""
     merged: dict[str, Any] = {}
     for found in [*(yaml.safe_load(path.read_text()) or {} for path in values), more]:
-        merged = _merged(merged, found)
+        merged = overlaid(merged, found)
     with helm.Chart.load(str(CHARTS / chart)) as loaded:
         parts = loaded.render(merged, name=name, namespace=namespace)
     texts = [text for path, text in sorted(parts.items()) if not _is_left_out(path)]
@@ -44,9 +44,10 @@ def _documents(text: str) -> Iterator[str]:
             yield document
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as Helm merges them: what stands above wins, key by key."""
     found = dict(below)
     for key, value in above.items():
         old = found.get(key)
-        found[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        found[key] = overlaid(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return found

@@ -28,6 +28,9 @@ class Forwarded:
     release: str
     context: str = ""
     """Of the kubeconfig; empty takes the current one."""
+    kubeconfig: Path | None = None
+    """None takes kubectl's own choice."""
+    program: str = "kubectl"
     ports: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -120,10 +123,11 @@ class Forwarded:
         return process.returncode, out.decode(), complaint.decode(errors="replace")
 
     async def _start(self, *words: str, stderr: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
-        program = shutil.which("kubectl")
+        program = shutil.which(self.program)
         if program is None:
             raise FailedPrecondition("kubectl is not installed; it is what reaches the cluster")
         chosen = ["--context", self.context] if self.context else []
+        chosen += ["--kubeconfig", str(self.kubeconfig)] if self.kubeconfig else []
         command = [program, *chosen, "-n", self.namespace, *words]
         return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=stderr)
 
