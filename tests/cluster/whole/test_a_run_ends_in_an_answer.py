@@ -1,4 +1,4 @@
-"""Demonstration: helm install, kubectl apply, a training pod on a GPU node, and a streamed answer from vLLM in a pod."""
+"""Demonstration: helm install, kubectl apply, training on a GPU node, and a streamed answer from vLLM in a pod."""
 
 import json
 from collections.abc import AsyncIterator
