@@ -101,7 +101,15 @@ $(UV):
 	touch $@
 
 .PHONY: system
-system: # What tests use beside Python: PostgreSQL's programs.
+system: build/tools/promtool # What tests use beside Python: PostgreSQL's programs, and promtool.
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qqy postgresql >/dev/null; } || \
 	  echo "PostgreSQL is not installed: its tests will be skipped"
+
+# Out of its package, so that no Prometheus starts on this machine.
+build/tools/promtool:
+	@mkdir -p build/tools/prometheus && cd build/tools && \
+	  { command -v promtool >/dev/null && ln -sf "$$(command -v promtool)" promtool; } || \
+	  { command -v apt-get >/dev/null && cd prometheus && apt-get download -qq prometheus >/dev/null 2>&1 && \
+	    dpkg -x prometheus_*.deb . && mv usr/bin/promtool .. && cd .. && rm -r prometheus; } || \
+	  echo "promtool is not to be had: the tests of alerts will be skipped"

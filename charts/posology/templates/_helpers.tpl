@@ -20,6 +20,7 @@ app.kubernetes.io/component: {{ .component }}
 {{/* An image: dict "root" $ "repository" name. */}}
 {{- define "posology.image" -}}
 {{- $tag := .root.Values.images.tag | default .root.Chart.AppVersion -}}
+{{- with .root.Values.images.registry }}{{ trimSuffix "/" . }}/{{ end -}}
 {{- if hasPrefix "@" $tag -}}{{ .repository }}{{ $tag }}{{- else -}}{{ .repository }}:{{ $tag }}{{- end -}}
 {{- end -}}
 
