@@ -102,6 +102,40 @@ async def test_a_database_of_a_newer_version_is_refused(database: Database, pack
         await database.migrate("delta")
 
 
+def renamed(revision: str, **names: str) -> str:
+    for old, new in names.items():
+        revision = revision.replace(f'"{old}"', f'"{new}"')
+    return revision
+
+
+async def test_code_that_is_rolled_back_starts_on_the_newer_tables(
+    database: Database, package: Callable[..., str]
+) -> None:
+    old = renamed(FIRST, one="theta_0001")
+    new = renamed(SECOND, one="theta_0001", two="theta_0002")
+    await database.migrate(package("theta_new", old, new))
+    async with database.begin() as tx:
+        await tx.execute(text("alter table migrated_theta_new rename to migrated_theta"))
+    await database.migrate(package("theta", old))
+    async with database.begin() as tx:
+        await tx.execute(text("insert into thing (id) values (2)"))  # as code that does not know the new column
+        assert (await tx.execute(text("select version_num from migrated_theta"))).scalars().all() == ["theta_0002"]
+    package("theta", old, new)
+    await database.migrate("theta")
+    async with database.read() as tx:
+        assert (await tx.execute(text("select id, name from thing order by id"))).all() == [(1, "x"), (2, "x")]
+
+
+async def test_tables_that_older_code_could_not_bear_are_refused_by_it(
+    database: Database, package: Callable[..., str]
+) -> None:
+    await database.migrate(package("iota", renamed(FIRST, one="iota_0001")))
+    async with database.begin() as tx:
+        await tx.execute(text("update migrated_iota set version_num = 'iotaB_0002'"))
+    with pytest.raises(FailedPrecondition, match="made by a newer posology"):
+        await database.migrate("iota")
+
+
 async def test_two_databases_migrate_at_once_in_one_process(
     tmp_path: Path, postgres: Postgres, package: Callable[..., str]
 ) -> None:

@@ -3,9 +3,14 @@
 A service migrates with `await db.migrate("posology.core.audit", "posology.core.jobs", "posology.training")`;
 each package has its own version table, so a shared part (audit, jobs) is written once and each schema
 still has its own copy.
+
+Revisions are named `<line>_<number>`. Those of one line only add (tables, indexes of new tables, columns that rows may
+lack), so code that is older than the database runs on it: pods of the old release during an upgrade, and those of a
+rollback. What older code could not bear begins another line, and older code refuses it.
 """
 
 import importlib.resources
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +30,7 @@ from posology.core.errors import FailedPrecondition
 from posology.core.store import engines
 from posology.core.store.failures import translate
 
+log = logging.getLogger("posology.store")
 # Alembic's `op` is one global per process: two upgrades at once would write into each other's database.
 _ONE_AT_A_TIME = threading.Lock()
 _VERSIONS = "migrated_"
@@ -90,6 +96,9 @@ def _upgrade(connection: Connection, package: str) -> None:
     script = ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
 
     def revisions(current: Any, _context: MigrationContext) -> Any:
+        if _is_ahead(script, current):
+            log.warning("the tables of %s are newer than this release, which runs on them all the same", package)
+            return []
         return script._upgrade_revs("heads", current)
 
     with EnvironmentContext(Config(), script, fn=revisions) as environment:
@@ -105,3 +114,17 @@ def _upgrade(connection: Connection, package: str) -> None:
             raise FailedPrecondition(
                 f"the tables of {package} were made by a newer posology; run that one ({error})"
             ) from error
+
+
+def _is_ahead(script: ScriptDirectory, current: tuple[str, ...]) -> bool:
+    """Whether the database is at later revisions of the lines that this code knows."""
+    known = {revision.revision for revision in script.walk_revisions()}
+    newer = [revision for revision in current if revision not in known]
+    lines = {_line(revision) for revision in script.get_heads()}
+    return bool(newer) and all(_line(revision) in lines for revision in newer)
+
+
+def _line(revision: str) -> str:
+    """`jobs` of `jobs_0002`; a name of another form is a line of its own."""
+    line, _, number = revision.rpartition("_")
+    return line if number.isdigit() else revision
