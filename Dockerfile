@@ -53,9 +53,9 @@ LABEL org.opencontainers.image.title="posology-control" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=control-packages /opt/posology /opt/posology
-COPY --from=project /wheels /opt/wheels
+COPY --from=project /wheels /opt/project
 RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
-    /opt/posology/bin/pip install -q --no-index --no-deps /opt/wheels/*.whl \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
     && /opt/posology/bin/python /sbom.py posology-control "${VERSION}" > /opt/posology/sbom.spdx.json
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 USER 65532:65532
@@ -71,9 +71,9 @@ LABEL org.opencontainers.image.title="posology-worker" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=worker-packages /opt/posology /opt/posology
 COPY examples /opt/posology/share/examples
-COPY --from=project /wheels /opt/wheels
+COPY --from=project /wheels /opt/project
 RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
-    /opt/posology/bin/pip install -q --no-index --no-deps /opt/wheels/*.whl \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
     && /opt/posology/bin/python /sbom.py posology-worker "${VERSION}" > /opt/posology/sbom.spdx.json
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 USER 65532:65532
@@ -105,9 +105,9 @@ LABEL org.opencontainers.image.title="posology-evaluator" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=engine-packages /opt/engine /opt/engine
 COPY --from=worker-packages /opt/posology /opt/posology
-COPY --from=project /wheels /opt/wheels
+COPY --from=project /wheels /opt/project
 RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
-    /opt/posology/bin/pip install -q --no-index --no-deps /opt/wheels/*.whl \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
     && /opt/posology/bin/python /sbom.py posology-evaluator "${VERSION}" > /opt/posology/sbom.spdx.json
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \
     POSOLOGY_ENGINE_PYTHON=/opt/engine/bin/python VLLM_NO_USAGE_STATS=1
