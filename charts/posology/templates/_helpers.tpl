@@ -98,6 +98,39 @@ capabilities: {drop: [ALL]}
 {{- toJson $pods -}}
 {{- end -}}
 
+{{/* What engines look like, as POSOLOGY_ENGINE_PODS wants it. */}}
+{{- define "posology.enginePods" -}}
+{{- $v := .Values -}}{{- $e := .Values.engines -}}
+{{- $volumes := list -}}
+{{- if and $v.storage.volume.enabled (not $v.storage.released) -}}
+{{- $volumes = append $volumes (dict "claim" (include "posology.storageClaim" .) "path" "/var/lib/posology-store/released" "subPath" "released") -}}
+{{- end -}}
+{{- $pods := dict
+  "image" ($e.image | default (include "posology.image" (dict "root" . "repository" $v.images.engine)))
+  "python" $e.python
+  "args" $e.args
+  "environment" $e.env
+  "resources" $e.resources
+  "agentImage" (include "posology.image" (dict "root" . "repository" $v.images.control))
+  "agentResources" $e.agentResources
+  "imagePullPolicy" $v.images.pullPolicy
+  "imagePullSecrets" $v.images.pullSecrets
+  "serviceAccount" (printf "%s-engine" (include "posology.name" .))
+  "owner" (printf "%s-serving" (include "posology.name" .))
+  "labels" (dict "app.kubernetes.io/instance" .Release.Name)
+  "keys" (printf "%s-public-keys" (include "posology.name" .))
+  "storageSecret" ($e.storageSecret | default $v.storage.secret)
+  "volumes" $volumes
+  "weights" $e.weights
+  "startSeconds" ($e.startSeconds | int)
+  "drainSeconds" ($e.drainSeconds | int)
+  "surge" $e.surge
+  "pools" $e.pools
+  "pool" $e.pool
+  "gpuPool" $e.gpuPool -}}
+{{- toJson $pods -}}
+{{- end -}}
+
 {{/* Variables of a service: dict "root" $ "service" name. */}}
 {{- define "posology.env" -}}
 {{- $root := .root -}}{{- $v := .root.Values -}}{{- $service := .service -}}
@@ -138,6 +171,10 @@ capabilities: {drop: [ALL]}
 - {name: POSOLOGY_LAUNCHER, value: kubernetes}
 - {name: POSOLOGY_WORKERS, value: {{ index $v.workers.concurrency $service | quote }}}
 - {name: POSOLOGY_WORKER_PODS, value: {{ include "posology.workerPods" (dict "root" $root "service" $service) | quote }}}
+{{- end }}
+{{- if eq $service "serving" }}
+- {name: POSOLOGY_LAUNCHER, value: kubernetes}
+- {name: POSOLOGY_ENGINE_PODS, value: {{ include "posology.enginePods" $root | quote }}}
 {{- end }}
 {{- if eq $service "gateway" }}
 - {name: POSOLOGY_HTTP_LISTEN, value: "0.0.0.0:8080"}

@@ -17,7 +17,8 @@ def command(model_dir: Path, config: EngineConfig, host: EngineHost, *, port: in
     words += ["--max-model-len", str(config.max_model_len)] if config.max_model_len else []
     words += ["--max-logprobs", str(host.max_logprobs), "--shutdown-timeout", "30"]
     words += ["--enforce-eager"] if config.enforce_eager else []
-    words += ["--distributed-executor-backend", "uni"] if _one_process(config) else []
+    words += ["--distributed-executor-backend", "uni"] if _one_process(config, host) else []
+    words += ["--tensor-parallel-size", str(host.gpus)] if host.gpus > 1 else []
     return words
 
 
@@ -48,7 +49,7 @@ def _behaviour(host: EngineHost) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_DO_NOT_TRACK": "1",
         "VLLM_MAX_N_SEQUENCES": "16",
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # model and scheduler in one process: fewer imports
+        **({"VLLM_ENABLE_V1_MULTIPROCESSING": "0"} if host.gpus < 2 else {}),  # one process: fewer imports
         "VLLM_LOGGING_COLOR": "0",
         "OMP_NUM_THREADS": str(host.thread_count),
         # Threads that spin between the many short parallel regions burn the CPUs of everybody else: under load a
@@ -60,6 +61,6 @@ def _behaviour(host: EngineHost) -> dict[str, str]:
     }
 
 
-def _one_process(config: EngineConfig) -> bool:
-    # Compiled graphs bind threads in a worker process of their own; eager mode needs none.
-    return config.enforce_eager
+def _one_process(config: EngineConfig, host: EngineHost) -> bool:
+    # Compiled graphs bind threads in a worker process of their own; eager mode needs none. GPUs need one each.
+    return config.enforce_eager and host.gpus < 2

@@ -81,6 +81,8 @@ class EngineHost:
     """Memory for keys and values, GiB; used on CPUs only."""
     threads: int = 0
     """Threads of one engine; 0 takes every CPU that this process may use."""
+    gpus: int = 0
+    """GPUs of one engine; more than one share the model."""
     ready_timeout: float = 300.0
     """Seconds until an engine that does not answer counts as failed."""
     max_logprobs: int = 64

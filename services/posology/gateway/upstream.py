@@ -23,6 +23,9 @@ _NOT_TAKEN = (401, 403, 404, 502, 503)
 """The agent drains, or is not the one that the routes speak of: nothing that a client could mend."""
 
 
+_RETRY_SECONDS = 0.1
+
+
 class _TryAnother(Exception):
     """This engine took nothing of the request, so another one may have it."""
 
@@ -80,9 +83,11 @@ class Upstream:
             await self._wait_for_routes(route, snapshot, deadline)
 
     async def _wait_for_routes(self, route: Route, since: Snapshot, deadline: float) -> None:
-        """Engines that refuse are draining, and newer routes are on their way: wait for them."""
+        """Engines that refuse are draining: newer routes are on their way, or a successor at the same address."""
         left = deadline - asyncio.get_running_loop().time()
-        if left <= 0 or not await self._routes.changed(since, within=left):
+        if left > 0:
+            await self._routes.changed(since, within=min(left, _RETRY_SECONDS))
+        else:
             raise NoEngine(
                 f'no engine of model "{route.model}" is ready; `posology status` shows its deployment', retry_after=5
             )
@@ -125,7 +130,13 @@ class Upstream:
         request = self._client.build_request("POST", endpoint.url + path, headers=headers, content=json.dumps(body))
         try:
             response = await self._client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.RemoteProtocolError, httpx.ReadError) as error:
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.RemoteProtocolError,
+            httpx.ReadError,
+            httpx.WriteError,
+        ) as error:
             raise _TryAnother from error
         if response.status_code in _NOT_TAKEN:
             await response.aclose()

@@ -15,6 +15,9 @@ from posology.serving import metrics
 from posology.serving.changes import Changes
 from posology.serving.controller import Controller, rules_of
 from posology.serving.deployments import Deployments
+from posology.serving.kubernetes.launcher import KubernetesLauncher
+from posology.serving.kubernetes.manifest import Renderer
+from posology.serving.kubernetes.pods import EnginePods
 from posology.serving.launcher import Launcher
 from posology.serving.local import LocalLauncher, Place
 from posology.serving.release import Releaser
@@ -57,8 +60,29 @@ class Serving:
 
     async def _drain(self) -> None:
         await self.changes.tell()  # watchers see the shutdown now instead of at their next look
-        if self.settings.stop_engines:
+        if self.settings.stop_engines and self.settings.launcher == "local":
             await self.controller.stop_engines(within=self.settings.stop_seconds)
+
+
+def chosen_launcher(settings: ServingSettings, stack: AsyncExitStack) -> Launcher:
+    """As the settings say; what must be closed goes on `stack`."""
+    if settings.engine_pods is None or settings.launcher == "local":
+        return local_launcher(settings)
+    cluster = kubernetes_launcher(settings, settings.engine_pods)
+    stack.push_async_callback(cluster.close)
+    return cluster
+
+
+def kubernetes_launcher(settings: ServingSettings, pods: EnginePods) -> KubernetesLauncher:
+    """Agents beside engines in pods, where public keys lie at the same paths as here."""
+    renderer = Renderer(
+        pods,
+        released_url=settings.released_url,
+        keys=settings.trusted_keys,
+        revoked=settings.revoked,
+        log_level=settings.log_level,
+    )
+    return KubernetesLauncher(pods, renderer)
 
 
 def local_launcher(settings: ServingSettings) -> LocalLauncher:
@@ -94,13 +118,8 @@ async def compose(settings: ServingSettings, launcher: Launcher | None = None) -
             keys=lambda: settings.trusted_keys,
             revoked=settings.revoked,
         )
-        controller = Controller(
-            db,
-            launcher or local_launcher(settings),
-            changes,
-            rules=rules_of(settings),
-            tick=settings.tick_seconds,
-        )
+        launcher = launcher or chosen_launcher(settings, stack)
+        controller = Controller(db, launcher, changes, rules=rules_of(settings), tick=settings.tick_seconds)
         catalog = catalog_pb2_grpc.CatalogStub(await stack.enter_async_context(connect(settings, "catalog")))
         deployments = Deployments(db, releaser, Withdrawals(catalog), changes)
         servicer = ServingServicer(deployments, Routing(db), controller, changes)

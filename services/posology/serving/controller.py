@@ -10,12 +10,13 @@ from posology.core.errors import Retryable
 from posology.core.store import Database, Transaction, now
 from posology.serving import ledger
 from posology.serving.changes import Changes
-from posology.serving.domain import Deployment, Replica
+from posology.serving.domain import Deployment, Goal, Replica
 from posology.serving.launcher import Launch, Launcher
 from posology.serving.reconcile import Outcome, Rules, Seen, reconcile
 from posology.serving.settings import ServingSettings
 
 log = logging.getLogger("posology.serving")
+_NODE_SECONDS = 60.0
 ACTOR = "serving"
 """Who the audit names for what follows from observation, not from a call."""
 
@@ -24,10 +25,16 @@ def rules_of(settings: ServingSettings) -> Rules:
     return Rules(
         canary_step=timedelta(seconds=settings.canary_step_seconds),
         settle=timedelta(seconds=settings.settle_seconds),
-        stop=timedelta(seconds=settings.stop_seconds),
+        stop=timedelta(seconds=_stop_seconds(settings)),
         backoff=timedelta(seconds=settings.backoff_seconds),
         start_attempts=settings.start_attempts,
     )
+
+
+def _stop_seconds(settings: ServingSettings) -> float:
+    """A kubelet ends a pod that overstays its grace by itself, unless its node is gone."""
+    pods = settings.engine_pods if settings.launcher == "kubernetes" else None
+    return settings.stop_seconds if pods is None else pods.grace_seconds + _NODE_SECONDS
 
 
 class Controller:
@@ -70,9 +77,18 @@ class Controller:
         async with self._db.begin() as tx:
             outcome, changed = await self._decide(tx, seen)
         await self._act(outcome)
+        if not self.looked.is_set():
+            await self._adopt(outcome, seen)
         self.looked.set()
         if changed:
             await self._changes.tell()
+
+    async def _adopt(self, outcome: Outcome, seen: Mapping[str, Seen]) -> None:
+        """Engines that an earlier process of this service started may look otherwise than they are to look now."""
+        for deployment in (d for d in outcome.deployments if d.goal is Goal.SERVE):
+            for replica in (r for r in outcome.replicas if r.deployment == deployment.name):
+                if replica.id in seen and seen[replica.id].alive:
+                    await self._start(launch_of(replica.id, deployment))
 
     async def stop_engines(self, *, within: float) -> None:
         """Drain and end every agent, for a machine that goes down; their deployments stay wanted.

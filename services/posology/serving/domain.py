@@ -130,6 +130,8 @@ class Status:
     running: int = 0
     final: bool = False
     """A failure that starting again can't mend."""
+    restarts: int = 0
+    """How often whoever runs the agent started it, or its engine, again on their own."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ class Launcher(Protocol):
     """Starts agents and finds them again. Every method is idempotent."""
 
     async def start(self, launch: Launch) -> None:
-        """Start the agent of `launch.replica` unless it runs; returns before it is ready."""
+        """Start the agent of `launch.replica` unless it runs; returns before it is ready. A place that can replace
+        an agent without cutting a request brings one that runs in line with its settings."""
         ...
 
     async def observe(self, replica: str) -> Status | None:
@@ -46,5 +47,5 @@ class Launcher(Protocol):
         ...
 
     async def forget(self, replica: str) -> None:
-        """Remove what an ended agent left behind."""
+        """Remove what an ended agent left behind, but for what tells why it failed."""
         ...

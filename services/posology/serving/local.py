@@ -71,7 +71,9 @@ class LocalLauncher:
         self._signal(replica, signal.SIGKILL)
 
     async def forget(self, replica: str) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._folder(replica), ignore_errors=True)
+        found = await asyncio.to_thread(report.read, self._folder(replica))
+        if found is None or found[0].state is not ReplicaState.FAILED:  # else its logs stay for whoever asks why
+            await asyncio.to_thread(shutil.rmtree, self._folder(replica), ignore_errors=True)
 
     def _start(self, launch: Launch) -> None:
         folder = self._folder(launch.replica)

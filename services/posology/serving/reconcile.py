@@ -77,7 +77,7 @@ def _observe(replica: Replica, seen: Seen, now: datetime, rules: Rules) -> Repli
     status = seen.status
     if seen.alive:
         found = status or Status(ReplicaState.FETCHING, "the agent starts", replica.url)
-        restarts = 0 if found.state is ReplicaState.READY else replica.restarts
+        restarts = 0 if found.state is ReplicaState.READY else max(replica.restarts, found.restarts)
         # A failure that may be tried again counts once the agent has ended; until then it is on its way out.
         ending = found.state is ReplicaState.FAILED and not found.final
         state = ReplicaState.STOPPED if ending else found.state
@@ -180,8 +180,7 @@ def _wind_down(
     for replica in replicas:
         if not seen.get(replica.id, Seen(False, None)).alive:
             outcome.gone.append(replica.id)
-            if deployment.state is not State.FAILED:  # a failed one's logs stay for whoever asks why
-                outcome.forget.append(replica.id)
+            outcome.forget.append(replica.id)
             continue
         stop_at = replica.stop_at or now
         outcome.replicas.append(replace(replica, stop_at=stop_at))

@@ -1,11 +1,12 @@
 """Serving's settings."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from posology.core.settings import ServiceSettings
+from posology.serving.kubernetes.pods import EnginePods
 
 
 class ServingSettings(ServiceSettings):
@@ -22,6 +23,10 @@ class ServingSettings(ServiceSettings):
     released_credentials: str = ""
     """Reference to the storage credentials of `released_url`."""
 
+    launcher: Literal["local", "kubernetes"] = "local"
+    """What runs agents and engines: processes of this machine, or Deployments of a cluster, as `engine_pods` says."""
+    engine_pods: EnginePods | None = None
+    """JSON, see EnginePods: images, resources, node pools and secrets of engines on Kubernetes."""
     engine_threads: int = Field(default=0, ge=0)
     """CPU threads of one engine; 0 = all."""
     engine_url: str = ""
@@ -41,7 +46,14 @@ class ServingSettings(ServiceSettings):
     start_attempts: int = Field(default=5, ge=1)
     """Failed starts of an engine that was never ready, after which its deployment is FAILED."""
     stop_engines: bool = True
-    """On SIGTERM: drain and stop the engines too; off, they serve on without this service and are adopted later."""
+    """On SIGTERM: drain and stop the engines too; off, they serve on without this service and are adopted later.
+    Those on Kubernetes always serve on."""
+
+    @model_validator(mode="after")
+    def _cluster_is_described(self) -> "ServingSettings":
+        if self.launcher == "kubernetes" and self.engine_pods is None:
+            raise ValueError("POSOLOGY_LAUNCHER=kubernetes needs POSOLOGY_ENGINE_PODS, which names the engines' image")
+        return self
 
     @property
     def trusted_keys(self) -> tuple[Path, ...]:

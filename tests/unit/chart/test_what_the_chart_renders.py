@@ -93,7 +93,8 @@ def test_no_container_may_more_than_the_restricted_standard_allows(values: Value
 def test_only_those_who_call_the_api_server_have_a_token_for_it(values: Values) -> None:
     with_token = {name for name, pod in pods(*values).items() if pod["automountServiceAccountToken"]}
     assert with_token == {
-        "posology-curation", "posology-training", "posology-evaluation", "posology-operator", "posology-credentials",
+        "posology-curation", "posology-training", "posology-evaluation", "posology-serving", "posology-operator",
+        "posology-credentials",
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ _SECONDS = 15.0
 _PAGE = 500
 _WATCH_SECONDS = 120
 _MERGE = {"content-type": "application/merge-patch+json"}
+_APPLY = {"content-type": "application/apply-patch+yaml"}
 _BY_STATUS: dict[int, type[PosologyError]] = {
     400: errors.InvalidInput,
     401: errors.Unauthenticated,
@@ -111,6 +112,13 @@ class Kube:
     async def merge(self, kind: Resource, namespace: str, name: str, change: Object, *, part: str = "") -> Object:
         """Merge a change into it (or into its `part`); with a resourceVersion in it, Conflict if another was faster."""
         return await self._call("PATCH", kind.path(namespace, name, part), body=change, headers=_MERGE)
+
+    async def apply(self, kind: Resource, namespace: str, body: Object, *, manager: str = "posology") -> Object:
+        """Create it, or bring all that `body` says in line and take away what an earlier one said (server-side
+        apply); what others added stays."""
+        query = {"fieldManager": manager, "force": "true"}
+        path = kind.path(namespace, body["metadata"]["name"])
+        return await self._call("PATCH", path, body=body, query=query, headers=_APPLY)
 
     async def delete(self, kind: Resource, namespace: str, name: str, **options: Any) -> None:
         """Ask for its deletion; finalizers may keep it for a while. `options` are those of DeleteOptions."""

@@ -26,8 +26,8 @@ async def serve(settings: AgentSettings) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    report = Report(settings.directory)
-    proxy = Proxy(report, token=settings.token)
+    report = Report(settings.directory, settings.last_word_file)
+    proxy = Proxy(report, token=settings.token, engine_url=settings.engine_url, drain_path=settings.drain_path)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(proxy.close)
         server = await stack.enter_async_context(http.serving(proxy.app(), settings.listen))
@@ -36,9 +36,11 @@ async def serve(settings: AgentSettings) -> int:
             await _unless_stopped(asyncio.ensure_future(live(settings, report, proxy, stop)), proxy, stop)
         except PosologyError as error:
             report.say(ReplicaState.FAILED, error.message, final=is_final(error))
+            report.leave()
             return FAILED
         await server.stop()
     report.say(ReplicaState.STOPPED, "told to stop")
+    report.leave()
     return 0
 
 

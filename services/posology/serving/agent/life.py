@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Protocol
 
 import httpx
@@ -46,8 +47,8 @@ class Sidecar:
         except httpx.TransportError:
             return False
 
-    async def until_ready(self, seconds: float, config: EngineConfig) -> None:
-        """Wait for it, and see that it is the version that was evaluated."""
+    async def until_ready(self, seconds: float, config: EngineConfig, *, folder: Path) -> None:
+        """Wait for it, and see that it is the evaluated version, over the verified folder."""
         try:
             async with asyncio.timeout(seconds):
                 while not await self.ready():  # noqa: ASYNC110 - another process sets no event of ours
@@ -56,8 +57,14 @@ class Sidecar:
             raise EngineGone(f"no engine answered at {self.url} within {seconds:.0f} s") from None
         async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
             version = (await http.get(f"{self.url}/version")).json()["version"]
+            [model] = (await http.get(f"{self.url}/v1/models")).json()["data"]
         if config.engine_version and version != config.engine_version:
             raise OtherEngine(f"the engine is vLLM {version}, but {config.engine_version} was evaluated")
+        if config.max_model_len and model["max_model_len"] != config.max_model_len:
+            found = model["max_model_len"]
+            raise OtherEngine(f"the engine's max_model_len is {found}, but {config.max_model_len} was evaluated")
+        if (root := model.get("root", str(folder))) != str(folder):
+            raise OtherEngine(f"the engine serves {root}, but {folder} was verified")
 
 
 @asynccontextmanager
@@ -66,7 +73,7 @@ async def engine(settings: AgentSettings, evidence: Evidence) -> AsyncIterator[R
     config = evidence.verdict.engine
     if settings.engine_url:
         beside = Sidecar(settings.engine_url)
-        await beside.until_ready(settings.ready_seconds, config)
+        await beside.until_ready(settings.ready_seconds, config, folder=evidence.folder)
         yield beside
         return
     host = EngineHost(
@@ -111,6 +118,8 @@ async def _serve(running: RunningEngine, proxy: Proxy, stop: asyncio.Event, *, e
     """Returns when told to stop; EngineGone as soon as the engine no longer answers."""
     while not stop.is_set():
         if not await running.ready():
+            if proxy.draining and await _told_within(stop, _ENGINE_GRACE):
+                return  # whoever stops the engine beside us stops us after it
             proxy.target = None
             raise EngineGone("the engine no longer answers")
         try:
@@ -118,6 +127,14 @@ async def _serve(running: RunningEngine, proxy: Proxy, stop: asyncio.Event, *, e
                 await stop.wait()
         except TimeoutError:
             continue
+
+
+async def _told_within(stop: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await stop.wait()
+    except TimeoutError:
+        return False
 
 
 async def _drain(proxy: Proxy, seconds: float) -> None:

@@ -17,17 +17,20 @@ from posology.serving.domain import ReplicaState
 
 _FORWARDED = ("content-type", "x-request-id", "traceparent")
 _ASKED = {"/v1/chat/completions": "/v1/chat/completions", "/v1/completions": "/v1/completions", "/count": "/tokenize"}
+_VERIFIED = (ReplicaState.STARTING, ReplicaState.PROBING, ReplicaState.READY, ReplicaState.DRAINING)
 """Path here -> path at the engine. Whatever else vLLM serves (`/invocations`, `/pause`, ...) is not reachable."""
 
 
 class Proxy:
     """The only way to the engine. `target` is its base URL once it may answer, None before."""
 
-    def __init__(self, report: Report, *, token: str) -> None:
+    def __init__(self, report: Report, *, token: str, engine_url: str = "", drain_path: str = "") -> None:
         self.target: str | None = None
         self.draining = False
         self._report = report
         self._token = token
+        self._engine_url = engine_url
+        self._drain_path = drain_path
         self._running = 0
         self._idle = asyncio.Condition()
         self._client = httpx.AsyncClient(
@@ -38,9 +41,13 @@ class Proxy:
 
     def app(self) -> Starlette:
         asked = [Route(path, self._owned(self.forward), methods=["POST"]) for path in _ASKED]
+        kubelet = [Route("/verified", self.verified), Route("/engine", self.engine)] if self._engine_url else []
+        hook = [Route(self._drain_path, self.drained)] if self._drain_path else []
         return Starlette(
             routes=[
                 *asked,
+                *kubelet,
+                *hook,
                 Route("/drain", self._owned(self.drain), methods=["POST"]),
                 Route("/status", self._owned(self.status), methods=["GET"]),
                 Route("/ready", self.ready, methods=["GET"]),
@@ -56,6 +63,30 @@ class Proxy:
         """True only while weights are verified, probes replayed, the engine healthy, and no drain has begun."""
         state = self._report.status.state
         return JSONResponse({"state": str(state)}, status_code=200 if state is ReplicaState.READY else 503)
+
+    async def verified(self, _: Request) -> Response:
+        """True once the weights lie on this disk and may serve: an engine beside us may start."""
+        state = self._report.status.state
+        return JSONResponse({"state": str(state)}, status_code=200 if state in _VERIFIED else 503)
+
+    async def engine(self, _: Request) -> Response:
+        """Whether the engine beside us answers, for those who can't reach its loopback."""
+        return Response(status_code=200 if await self._engine_answers() else 503)
+
+    async def drained(self, _: Request) -> Response:
+        """Drain, and answer when the last request has ended. An engine that still loads would not hear that it is to
+        end, so it is waited for as well."""
+        self.begin_drain()
+        await self.idle()
+        while not await self._engine_answers():  # noqa: ASYNC110 - another process sets no event of ours
+            await asyncio.sleep(1)
+        return JSONResponse({"running": self._running})
+
+    async def _engine_answers(self) -> bool:
+        try:
+            return (await self._client.get(f"{self._engine_url}/health", timeout=5)).status_code == 200
+        except httpx.TransportError:
+            return False
 
     async def status(self, _: Request) -> Response:
         return JSONResponse({**to_json(self._report.status), "running": self._running})
@@ -118,7 +149,7 @@ class Proxy:
 
 
 def _unavailable(why: str) -> Response:
-    return JSONResponse({"error": why}, status_code=503, headers={"Retry-After": "1"})
+    return JSONResponse({"error": why}, status_code=503, headers={"Retry-After": "1", "Connection": "close"})
 
 
 class _Passed(Response):

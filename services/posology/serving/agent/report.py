@@ -15,8 +15,9 @@ STATUS_FILE = "status.json"
 class Report:
     """The present status; each change is written whole or not at all."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, last_word: Path | None = None) -> None:
         self._file = directory / STATUS_FILE
+        self._last_word = last_word
         self.status = Status(ReplicaState.FETCHING)
 
     def say(self, state: ReplicaState, reason: str = "", *, url: str | None = None, final: bool = False) -> None:
@@ -27,6 +28,11 @@ class Report:
         draft = self._file.with_name(f".{STATUS_FILE}.{os.getpid()}")
         draft.write_text(json.dumps({**to_json(self.status), "pid": os.getpid()}))
         draft.replace(self._file)
+
+    def leave(self) -> None:
+        """Leave the last status where a kubelet looks for it; it reads 4096 bytes."""
+        if self._last_word is not None:
+            self._last_word.write_text(json.dumps({**to_json(self.status), "reason": self.status.reason[:3000]}))
 
 
 def to_json(status: Status) -> dict[str, Any]:

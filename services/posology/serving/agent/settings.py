@@ -54,5 +54,10 @@ class AgentSettings(BaseSettings):
     """How often the engine's health is looked at."""
     drain_seconds: float = Field(default=600.0, ge=0)
     """On SIGTERM: how long running requests may take before they are cut."""
+    drain_path: str = ""
+    """Path of a drain for a kubelet's preStop hook, which can show no token: unguessable, and answered when the last
+    request has ended; empty = none."""
+    last_word_file: Path | None = None
+    """Where the last status is left as JSON when the agent ends, written in place: a pod's termination message."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""

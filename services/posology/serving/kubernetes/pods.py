@@ -1,0 +1,108 @@
+"""How the pods of engines look on this cluster: what the platform team decides once, as JSON in one variable."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+
+_QUANTITY = r"^([0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?)?$"
+_STOP_SECONDS = 60
+"""For vLLM to end after its last request (measured: 10 s), and for the agent after it."""
+
+
+class _Strict(BaseModel):
+    """Keys are spelt as in Kubernetes (`nodeSelector`); an unknown one is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class EnginePool(_Strict):
+    """Nodes of one kind, and what an engine needs to get onto them."""
+
+    node_selector: dict[str, str] = {}
+    """Labels that a node must have."""
+    tolerations: list[dict[str, Any]] = []
+    """Taints that a pod bears, as in a pod spec."""
+    gpu_resource: str = "nvidia.com/gpu"
+    """Name of the resource that stands for one GPU."""
+    runtime_class: str = ""
+    """RuntimeClass, where the GPU runtime is not the default one."""
+    priority_class: str = ""
+    """PriorityClass of engines."""
+    shared_memory: str = Field(default="2Gi", pattern=_QUANTITY)
+    """Size of /dev/shm of an engine with GPUs; it counts as the pod's memory."""
+
+
+class Volume(_Strict):
+    """A claim that agents read, for a `released` store that is a folder; never the folder of candidates."""
+
+    claim: str
+    path: str = Field(pattern=r"^/[^:]+$")
+    """The path that the store's URL names."""
+    sub_path: str = ""
+    """The part of the claim that is mounted; nothing else of it is reachable from the pod."""
+
+
+class EnginePods(_Strict):
+    """What all engines and their agents share."""
+
+    image: str
+    """Image with vLLM, such as vllm/vllm-openai:v0.32.0, unmodified."""
+    python: str = "python3"
+    """The interpreter in that image which has vLLM."""
+    args: list[str] = []
+    """More arguments of vLLM, such as --gpu-memory-utilization=0.9; none that could change an answer."""
+    environment: dict[str, str] = {}
+    """More variables of vLLM."""
+    resources: dict[str, dict[str, str]] = {}
+    """Requests and limits of vLLM without its GPUs; a limit of CPUs is also its number of threads."""
+
+    agent_image: str
+    """Image with the agent: that of this service."""
+    agent_resources: dict[str, dict[str, str]] = {}
+    """Requests and limits of the agent."""
+
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: list[str] = []
+    namespace: str = ""
+    """Namespace of engines; empty: that of this process."""
+    service_account: str = "default"
+    """Named for admission policies only: no pod of an engine gets its token."""
+    owner: str = ""
+    """ServiceAccount that owns every engine, so that engines go when the installation goes; empty: nobody."""
+    labels: dict[str, str] = {}
+    """More labels of everything; two installations in one namespace must differ in one of them."""
+    keys: str
+    """ConfigMap with the public keys that this service trusts, and with `revoked` where a key was revoked."""
+    storage_secret: str = ""
+    """Secret with credentials of the released store; pods get the key that its URL refers to (`#env:NAME`)."""
+    volumes: list[Volume] = []
+    weights: str = Field(default="", pattern=_QUANTITY)
+    """Limit of the weights on the node's disk; empty: none."""
+    start_seconds: int = Field(default=1800, ge=10)
+    """How long fetching the weights may take, and again how long pulling the image and loading them."""
+    drain_seconds: int = Field(default=600, ge=0)
+    """How long running requests may take once an engine was told to stop."""
+    surge: bool = True
+    """Whether a new pod starts before the old one ends when engines are rolled, which takes a second GPU."""
+    pools: dict[str, EnginePool] = {"": EnginePool()}
+    pool: str = ""
+    """Pool of engines without GPUs; empty: any node."""
+    gpu_pool: str = ""
+    """Pool of engines with GPUs."""
+
+    @field_validator("image", "agent_image", "keys")
+    @classmethod
+    def _is_named(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("must not be empty")
+        return value
+
+    @property
+    def grace_seconds(self) -> int:
+        """Between the order to stop and SIGKILL."""
+        return self.drain_seconds + _STOP_SECONDS
+
+    def pool_for(self, gpus: int) -> EnginePool:
+        """Where an engine with this many GPUs goes."""
+        return self.pools.get(self.gpu_pool if gpus else self.pool, EnginePool())
