@@ -50,7 +50,7 @@ _CONDITION: Schema = {
 _COLUMNS: list[Schema] = [
     {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
     {"name": "Stage", "type": "string", "jsonPath": ".status.stage"},
-    {"name": "Queue", "type": "string", "jsonPath": ".spec.training.resources.queue"},
+    {"name": "Queue", "type": "string", "jsonPath": ".status.queue"},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     {"name": "Message", "type": "string", "jsonPath": ".status.message", "priority": 1},
 ]
@@ -132,6 +132,7 @@ def _status(comments: Mapping[str, str]) -> Schema:
         "phase": {**text, "description": "Where the run stands, in a word."},
         "message": {**text, "description": "One sentence that says what is going on."},
         "stage": {**text, "description": "The stage that is at work, or that the run waits for or ended with."},
+        "queue": {**text, "description": "The Kueue queue, and what it decided: Queued, Admitted or Preempted."},
         "run": {**text, "description": "The run's name in the API: `namespaces/{ns}/fineTuneRuns/{id}`."},
         "uid": {**text, "description": "The run's own uid, unique for ever."},
         "creator": {**text, "description": "Who submitted it."},

@@ -46,6 +46,8 @@ class Held(Noop):
 
     hold: set[str] = field(default_factory=set)
     pause_at: set[str] = field(default_factory=set)
+    says: str = "at work"
+    queue_state: str | None = None
 
     async def start(self, run: Run, stage: Stage) -> Observation:
         return await self.observe(run, stage)
@@ -53,7 +55,8 @@ class Held(Noop):
     async def observe(self, run: Run, stage: Stage) -> Observation:
         resource = f"namespaces/{run.namespace}/jobs/{stage.stage}"
         if stage.stage in self.hold:
-            return Observation(State.RUNNING, "at work", resource=resource, look_again=0.1)
+            queue = self.queue_state
+            return Observation(State.RUNNING, self.says, resource=resource, queue_state=queue, look_again=0.1)
         if stage.stage in self.pause_at:
             return Observation(State.PAUSED, "waits for 2 experts", resource=resource, look_again=0.1)
         return Observation(State.SUCCEEDED, "done", artifact=f"sha256:{stage.position:064x}", resource=resource)

@@ -127,3 +127,22 @@ async def test_it_runs_as_a_user_without_a_name_as_pods_do(
     async with installation.orchestrator(), installation.operator():
         await installation.apply("nameless")
         await installation.until("nameless", is_true("Succeeded"))
+
+
+async def test_what_a_worker_waits_for_and_what_its_queue_decided_is_told_by_describe(running: World) -> None:
+    running.driver.hold = {"sft"}
+    running.driver.says = "attempt 1 waits for a node with enough nvidia.com/gpu (asks for 8)"
+    running.driver.queue_state = "QUEUED"
+    await running.apply("a-run", training={"resources": {"gpus": 8, "queue": "team-a"}})
+    found = await running.until("a-run", lambda status: status.get("queue") == "team-a: Queued", seconds=30)
+    assert found["status"]["message"] == f"sft: {running.driver.says}"
+    running.driver.says, running.driver.queue_state = "attempt 1 had to give its place back", "PREEMPTED"
+    await running.until("a-run", lambda status: status.get("queue") == "team-a: Preempted", seconds=30)
+    running.driver.hold = set()
+    found = await running.until("a-run", is_true("Succeeded"))
+    assert found["status"]["queue"] == "team-a"
+    told = [(reason, said) for reason, said in await running.events("a-run") if reason.startswith("Queue")]
+    assert sorted(told, reverse=True) == [
+        ("QueueQueued", "sft: attempt 1 waits for a node with enough nvidia.com/gpu (asks for 8)"),
+        ("QueuePreempted", "sft: attempt 1 had to give its place back"),
+    ]

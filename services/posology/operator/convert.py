@@ -73,6 +73,7 @@ def status_from(run: pb.FineTuneRun, resource: domain.Object, *, at: datetime | 
         "phase": domain.camel(phase),
         "message": run.message,
         "stage": domain.current_stage(stages),
+        "queue": domain.queue_of(told.get("spec", {}), stages),
         "run": run.name,
         "uid": run.uid,
         "creator": run.creator,

@@ -115,6 +115,13 @@ def current_stage(stages: Sequence[Object]) -> str:
     return str(stages[-1]["stage"]) if stages else ""
 
 
+def queue_of(spec: Object, stages: Sequence[Object]) -> str:
+    """The queue that shares the cluster out, and what it decided: `team-a: Preempted`; empty if there is none."""
+    name = str(spec.get("training", {}).get("resources", {}).get("queue", ""))
+    decided = next((str(stage["queueState"]) for stage in stages if stage.get("queueState")), "")
+    return f"{name}: {camel(decided)}" if name and decided else name
+
+
 def links_of(stages: Sequence[Object]) -> dict[str, str]:
     """What a run made so far, by kind."""
     found = {_LINKS[s["stage"]]: s["artifact"] for s in stages if s["stage"] in _LINKS and s.get("artifact")}
@@ -130,6 +137,8 @@ def happenings(before: Object, now: Object) -> Iterator[Happening]:
         moved = (stage.get("state"), stage.get("attempt")) != (old.get("state"), old.get("attempt"))
         if moved and stage.get("state") != "WAITING":
             yield _of_stage(stage)
+        if stage.get("queueState") and stage["queueState"] != old.get("queueState"):
+            yield _of_queue(stage)
     if now["phase"] != before.get("phase"):
         warning = now["phase"] in ("Failed", "Cancelled")
         yield Happening(f"Run{now['phase']}", now.get("message", ""), f"run/{now['phase']}/{_moves(now)}", warning)
@@ -139,6 +148,12 @@ def _of_stage(stage: Object) -> Happening:
     key = f"{stage['stage']}/{stage.get('state')}/{stage.get('attempt', 0)}"
     told = stage.get("reason") or camel(str(stage.get("state")))
     return Happening(f"Stage{camel(str(stage['state']))}", f"{stage['stage']}: {told}", key, stage["state"] == "FAILED")
+
+
+def _of_queue(stage: Object) -> Happening:
+    """The reason, which names the attempt at the queue, is part of the key: one job may be preempted many times."""
+    decided, reason = camel(str(stage["queueState"])), str(stage.get("reason", ""))
+    return Happening(f"Queue{decided}", f"{stage['stage']}: {reason}", f"{stage['stage']}/{decided}/{reason}")
 
 
 def _moves(status: Object) -> str:

@@ -13,7 +13,7 @@ from posology.core.errors import InvalidInput, Violation
 from posology.orchestrator import domain
 from posology.orchestrator.graph import stages_of
 from posology.v1alpha1 import orchestrator_pb2 as pb
-from posology.v1alpha1.job_pb2 import JobError, Progress
+from posology.v1alpha1.job_pb2 import JobError, Progress, QueueState
 
 
 def run_from_request(request: pb.CreateRunRequest, *, creator: str, at: datetime) -> domain.Run:
@@ -72,6 +72,7 @@ def stage_to_proto(stage: domain.Stage) -> pb.Stage:
         input_digest=stage.input_digest,
         start_time=timestamp(stage.started),
         end_time=timestamp(stage.ended),
+        queue_state=QueueState.Value(stage.queue_state or "QUEUE_STATE_UNSPECIFIED"),
     )
 
 

@@ -72,6 +72,8 @@ class Stage:
     retry_at: datetime | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     """What later stages need to know of the result (review statements, gate table)."""
+    queue_state: str | None = None
+    """QUEUED, ADMITTED or PREEMPTED, while the worker is subject to a queue of its cluster."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class Observation:
     progress: Mapping[str, Any] | None = None
     error: Failure | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    queue_state: str | None = None
     look_again: float = 0.0
     """Seconds until it is worth looking again; 0 = by the reconciler's own rhythm."""
 
@@ -172,4 +175,5 @@ def begin_anew(stage: Stage, *, reason: str, at: datetime | None = None) -> Stag
         ended=None,
         retry_at=at,
         details={},
+        queue_state=None,
     )

@@ -136,6 +136,7 @@ def _seen(stage: Stage, seen: Observation) -> Stage:
         resource=seen.resource or stage.resource,
         progress=seen.progress,
         error=seen.error,
+        queue_state=seen.queue_state,
         details=dict(seen.details) or stage.details,
     )
 

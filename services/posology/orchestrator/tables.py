@@ -52,6 +52,7 @@ stages = Table(
     Column("ended", UtcDateTime),
     Column("retry_at", UtcDateTime),
     Column("details", Json(), nullable=False),
+    Column("queue_state", Text),
     Index("stages_input_digest", "stage", "input_digest"),
     Index("stages_resource", "resource"),
 )

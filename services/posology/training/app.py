@@ -1,8 +1,9 @@
 """Training's composition root."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc.aio
 
@@ -18,6 +19,7 @@ from posology.core.settings import load
 from posology.core.signing import Signer
 from posology.core.store import Database
 from posology.training import convert
+from posology.training.expectation import expectation
 from posology.training.models import Models
 from posology.training.provenance import Provenance
 from posology.training.servicer import BASE_MODEL, TRAINING, TrainingServicer
@@ -62,9 +64,14 @@ class Training:
         self.jobs.add_to(server)
 
 
-def commands(settings: TrainingSettings) -> dict[str, Command]:
+def commands(settings: TrainingSettings, models: Models) -> dict[str, Command]:
     """How each kind of job is run."""
     default = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
+
+    async def expected(spec: Mapping[str, Any]) -> str:
+        resources = convert.resources_from_spec(spec, default)
+        return await expectation(convert.task_from_spec(spec), resources, models)
+
     return {
         TRAINING: Command(
             WORKER,
@@ -72,6 +79,7 @@ def commands(settings: TrainingSettings) -> dict[str, Command]:
             # No worker of this kind may ask the hub for anything: its inputs are artifacts.
             environment={**ENVIRONMENT, "HF_HUB_OFFLINE": "1"},
             resources_of=lambda spec: convert.resources_from_spec(spec, default),
+            expectation_of=expected,
         ),
         BASE_MODEL: Command(WORKER, default, environment={**ENVIRONMENT, **settings.environment}),
     }
@@ -91,9 +99,9 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
             await provenance.sign(published)
             await registrar.register_published(published)
 
-        jobs = local_jobs(settings, db, commands=commands(settings), on_published=attested)
         stores = [ArtifactStore(url) for url in (settings.candidates_url, settings.released_url)]
         models = Models(stores, settings.rules, hub=settings.hub_endpoint)
+        jobs = local_jobs(settings, db, commands=commands(settings, models), on_published=attested)
         servicer = TrainingServicer(jobs, provenance, models, rules=settings.rules, device=settings.device)
         yield Training(settings, jobs, servicer)
 

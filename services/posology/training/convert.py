@@ -181,4 +181,5 @@ def resources_from_spec(spec: Mapping[str, Any], default: Resources) -> Resource
         gpus=asked.gpus,
         node_pool=asked.node_pool,
         queue=asked.queue,
+        nodes=asked.nodes or 1,
     )

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bposology/v1alpha1/job.proto\x12\x11posology.v1alpha1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf9\x03\n\tJobStatus\x12\x31\n\x05state\x18\x01 \x01(\x0e\x32\".posology.v1alpha1.JobStatus.State\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12-\n\x08progress\x18\x03 \x01(\x0b\x32\x1b.posology.v1alpha1.Progress\x12*\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1b.posology.v1alpha1.JobError\x12\x10\n\x08\x61rtifact\x18\x05 \x01(\t\x12(\n\x07summary\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\n \x01(\t\"r\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\x0e\n\nPUBLISHING\x10\x03\x12\r\n\tSUCCEEDED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\x12\r\n\tCANCELLED\x10\x06\"M\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x01\x12\r\n\x05total\x18\x02 \x01(\x01\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x65ta_seconds\x18\x04 \x01(\x01\"s\n\x08JobError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x35\n\nviolations\x18\x04 \x03(\x0b\x32!.posology.v1alpha1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"|\n\x06Metric\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x35\n\x06values\x18\x02 \x03(\x0b\x32%.posology.v1alpha1.Metric.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"C\n\x07LogLine\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\'\n\x06\x66ields\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x8c\x02\n\x08JobEvent\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06status\x18\x03 \x01(\x0b\x32\x1c.posology.v1alpha1.JobStatusH\x00\x12/\n\x08progress\x18\x04 \x01(\x0b\x32\x1b.posology.v1alpha1.ProgressH\x00\x12+\n\x06metric\x18\x05 \x01(\x0b\x32\x19.posology.v1alpha1.MetricH\x00\x12)\n\x03log\x18\x06 \x01(\x0b\x32\x1a.posology.v1alpha1.LogLineH\x00\x42\x07\n\x05\x65vent\"5\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bposology/v1alpha1/job.proto\x12\x11posology.v1alpha1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x04\n\tJobStatus\x12\x31\n\x05state\x18\x01 \x01(\x0e\x32\".posology.v1alpha1.JobStatus.State\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12-\n\x08progress\x18\x03 \x01(\x0b\x32\x1b.posology.v1alpha1.Progress\x12*\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1b.posology.v1alpha1.JobError\x12\x10\n\x08\x61rtifact\x18\x05 \x01(\t\x12(\n\x07summary\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x32\n\x0bqueue_state\x18\x0b \x01(\x0e\x32\x1d.posology.v1alpha1.QueueState\"r\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\x0e\n\nPUBLISHING\x10\x03\x12\r\n\tSUCCEEDED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\x12\r\n\tCANCELLED\x10\x06\"M\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x01\x12\r\n\x05total\x18\x02 \x01(\x01\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x65ta_seconds\x18\x04 \x01(\x01\"s\n\x08JobError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x35\n\nviolations\x18\x04 \x03(\x0b\x32!.posology.v1alpha1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"|\n\x06Metric\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x35\n\x06values\x18\x02 \x03(\x0b\x32%.posology.v1alpha1.Metric.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"C\n\x07LogLine\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\'\n\x06\x66ields\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x8c\x02\n\x08JobEvent\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06status\x18\x03 \x01(\x0b\x32\x1c.posology.v1alpha1.JobStatusH\x00\x12/\n\x08progress\x18\x04 \x01(\x0b\x32\x1b.posology.v1alpha1.ProgressH\x00\x12+\n\x06metric\x18\x05 \x01(\x0b\x32\x19.posology.v1alpha1.MetricH\x00\x12)\n\x03log\x18\x06 \x01(\x0b\x32\x1a.posology.v1alpha1.LogLineH\x00\x42\x07\n\x05\x65vent\"5\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t*R\n\nQueueState\x12\x1b\n\x17QUEUE_STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0c\n\x08\x41\x44MITTED\x10\x02\x12\r\n\tPREEMPTED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,24 +35,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_METRIC_VALUESENTRY']._loaded_options = None
   _globals['_METRIC_VALUESENTRY']._serialized_options = b'8\001'
+  _globals['_QUEUESTATE']._serialized_start=1444
+  _globals['_QUEUESTATE']._serialized_end=1526
   _globals['_JOBSTATUS']._serialized_start=114
-  _globals['_JOBSTATUS']._serialized_end=619
-  _globals['_JOBSTATUS_STATE']._serialized_start=505
-  _globals['_JOBSTATUS_STATE']._serialized_end=619
-  _globals['_PROGRESS']._serialized_start=621
-  _globals['_PROGRESS']._serialized_end=698
-  _globals['_JOBERROR']._serialized_start=700
-  _globals['_JOBERROR']._serialized_end=815
-  _globals['_FIELDVIOLATION']._serialized_start=817
-  _globals['_FIELDVIOLATION']._serialized_end=869
-  _globals['_METRIC']._serialized_start=871
-  _globals['_METRIC']._serialized_end=995
-  _globals['_METRIC_VALUESENTRY']._serialized_start=950
-  _globals['_METRIC_VALUESENTRY']._serialized_end=995
-  _globals['_LOGLINE']._serialized_start=997
-  _globals['_LOGLINE']._serialized_end=1064
-  _globals['_JOBEVENT']._serialized_start=1067
-  _globals['_JOBEVENT']._serialized_end=1335
-  _globals['_WATCHJOBREQUEST']._serialized_start=1337
-  _globals['_WATCHJOBREQUEST']._serialized_end=1390
+  _globals['_JOBSTATUS']._serialized_end=671
+  _globals['_JOBSTATUS_STATE']._serialized_start=557
+  _globals['_JOBSTATUS_STATE']._serialized_end=671
+  _globals['_PROGRESS']._serialized_start=673
+  _globals['_PROGRESS']._serialized_end=750
+  _globals['_JOBERROR']._serialized_start=752
+  _globals['_JOBERROR']._serialized_end=867
+  _globals['_FIELDVIOLATION']._serialized_start=869
+  _globals['_FIELDVIOLATION']._serialized_end=921
+  _globals['_METRIC']._serialized_start=923
+  _globals['_METRIC']._serialized_end=1047
+  _globals['_METRIC_VALUESENTRY']._serialized_start=1002
+  _globals['_METRIC_VALUESENTRY']._serialized_end=1047
+  _globals['_LOGLINE']._serialized_start=1049
+  _globals['_LOGLINE']._serialized_end=1116
+  _globals['_JOBEVENT']._serialized_start=1119
+  _globals['_JOBEVENT']._serialized_end=1387
+  _globals['_WATCHJOBREQUEST']._serialized_start=1389
+  _globals['_WATCHJOBREQUEST']._serialized_end=1442
 # @@protoc_insertion_point(module_scope)

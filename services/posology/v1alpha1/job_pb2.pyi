@@ -21,6 +21,32 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _QueueState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QueueStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QueueState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUEUE_STATE_UNSPECIFIED: _QueueState.ValueType  # 0
+    QUEUED: _QueueState.ValueType  # 1
+    """Waits for its quota."""
+    ADMITTED: _QueueState.ValueType  # 2
+    """Has its quota; its pods start or run."""
+    PREEMPTED: _QueueState.ValueType  # 3
+    """Had to give its quota back, saved a checkpoint, and waits for its turn to go on."""
+
+class QueueState(_QueueState, metaclass=_QueueStateEnumTypeWrapper):
+    """Where a worker stands in a queue that shares a cluster out among teams (Kueue's)."""
+
+QUEUE_STATE_UNSPECIFIED: QueueState.ValueType  # 0
+QUEUED: QueueState.ValueType  # 1
+"""Waits for its quota."""
+ADMITTED: QueueState.ValueType  # 2
+"""Has its quota; its pods start or run."""
+PREEMPTED: QueueState.ValueType  # 3
+"""Had to give its quota back, saved a checkpoint, and waits for its turn to go on."""
+Global___QueueState: _TypeAlias = QueueState  # noqa: Y015
+
 @_typing.final
 class JobStatus(_message.Message):
     """Where a long job stands."""
@@ -62,6 +88,7 @@ class JobStatus(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    QUEUE_STATE_FIELD_NUMBER: _builtins.int
     state: Global___JobStatus.State.ValueType
     """Current state."""
     attempt: _builtins.int
@@ -70,6 +97,8 @@ class JobStatus(_message.Message):
     """Digest of the published artifact (`sha256:<hex>`); empty until SUCCEEDED."""
     reason: _builtins.str
     """Why it is in this state, in words: `waits for a free slot`, `cancelling on request`, the last failure."""
+    queue_state: Global___QueueState.ValueType
+    """What the cluster's queue decided about its worker; unspecified where no queue decides, and once the job is over."""
     @_builtins.property
     def progress(self) -> Global___Progress:
         """Latest progress of the current attempt."""
@@ -107,10 +136,11 @@ class JobStatus(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        queue_state: Global___QueueState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "start_time", b"start_time", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "reason", b"reason", "start_time", b"start_time", "state", b"state", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "queue_state", b"queue_state", "reason", b"reason", "start_time", b"start_time", "state", b"state", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -296,6 +296,7 @@ class Stage(_message.Message):
     INPUT_DIGEST_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    QUEUE_STATE_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """Name in the graph, for example `curate`, `sft`, `verdict`."""
     state: Global___Stage.State.ValueType
@@ -312,6 +313,8 @@ class Stage(_message.Message):
     """Attempts so far."""
     input_digest: _builtins.str
     """Digest of its inputs."""
+    queue_state: _job_pb2.QueueState.ValueType
+    """What the cluster's queue decided about its worker, while it is at work."""
     @_builtins.property
     def progress(self) -> _job_pb2.Progress:
         """How far it has come."""
@@ -343,10 +346,11 @@ class Stage(_message.Message):
         input_digest: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        queue_state: _job_pb2.QueueState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "error", b"error", "progress", b"progress", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "attempt", b"attempt", "end_time", b"end_time", "error", b"error", "input_digest", b"input_digest", "progress", b"progress", "reason", b"reason", "resource", b"resource", "reused", b"reused", "stage", b"stage", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "attempt", b"attempt", "end_time", b"end_time", "error", b"error", "input_digest", b"input_digest", "progress", b"progress", "queue_state", b"queue_state", "reason", b"reason", "resource", b"resource", "reused", b"reused", "stage", b"stage", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,6 +27,7 @@ RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch", "delete"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+    {"apiGroups": ["kueue.x-k8s.io"], "resources": ["workloads"], "verbs": ["list"]},
 ]
 """All that the launcher may do, in the workers' namespace."""
 NAMESPACES, SECRETS = Resource("v1", "namespaces"), Resource("v1", "secrets")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ def resources(spec: Mapping[str, Any]) -> Resources:
     return Resources(cpus=1, memory=256 << 20, gpus=spec["gpus"], queue=spec["queue"])
 
 
-async def reasons(jobs: Jobs, name: str) -> list[str]:
-    """Everything that the job said about itself."""
-    return [event.data["reason"] for event in await events(jobs, name) if event.kind is EventKind.STATE]
+async def said_by(jobs: Jobs, name: str) -> list[tuple[str, str]]:
+    """What the job said about itself, and what its queue had decided then."""
+    found = [event.data for event in await events(jobs, name) if event.kind is EventKind.STATE]
+    return [(data["reason"], data.get("queue_state", "")) for data in found]
 
 
 async def test_a_borrowed_gpu_is_given_back_and_the_borrower_goes_on_when_it_is_free(service: Service) -> None:
@@ -45,10 +47,14 @@ async def test_a_borrowed_gpu_is_given_back_and_the_borrower_goes_on_when_it_is_
         await jobs.create(named("b", steps=4, pause=0.5, gpus=1, queue="team-b"))
         owner = await finished(jobs, B, within=90)
         borrower = await finished(jobs, A, within=90)
-        said = await reasons(jobs, A)
+        said = await said_by(jobs, A)
         steps = [event.data["step"] for event in await events(jobs, A) if event.kind is EventKind.METRIC]
     assert (owner.state, owner.attempt) == (State.SUCCEEDED, 1)
     assert (borrower.state, borrower.attempt, borrower.failures) == (State.SUCCEEDED, 2, 0)
     assert steps == list(range(24))
-    assert "attempt 2 waits in queue team-a for its quota" in said
-    assert said[-3:] == ["attempt 2 runs on node gpu", "publishing the artifact", "done"]
+    words = [reason for reason, _ in said]
+    assert words[-3:] == ["attempt 2 runs on node gpu", "publishing the artifact", "done"]
+    assert any(reason.startswith("attempt 1 had to give its place in queue team-a back: Preempted") for reason in words)
+    assert any("2 waits in queue team-a for its quota: couldn't assign flavors" in reason for reason in words), words
+    decided = [state for state, _ in groupby(state for _, state in said if state)]
+    assert decided[-3:] == ["ADMITTED", "PREEMPTED", "ADMITTED"]

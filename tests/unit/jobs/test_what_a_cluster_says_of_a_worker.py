@@ -2,17 +2,21 @@
 
 from typing import Any
 
+from posology.core.jobs.domain import QueueState
 from posology.core.jobs.kubernetes.observing import hindrance, observe
 from posology.core.jobs.launcher import Observation
 
 LIMITS = {"requests": {"nvidia.com/gpu": "8", "memory": "64Gi"}, "limits": {"memory": "64Gi"}}
 
 
-def job(*, failed: str = "", suspended: bool = False) -> dict[str, Any]:
+def job(*, failed: str = "", suspended: bool = False, pods: int = 1, expected: str = "") -> dict[str, Any]:
     conditions = [{"type": "Failed", "status": "True", "message": failed}] if failed else []
     return {
-        "metadata": {"labels": {"kueue.x-k8s.io/queue-name": "team-a"}},
-        "spec": {"suspend": suspended},
+        "metadata": {
+            "labels": {"kueue.x-k8s.io/queue-name": "team-a"},
+            "annotations": {"posology.dev/expected-memory": expected} if expected else {},
+        },
+        "spec": {"suspend": suspended, "parallelism": pods},
         "status": {"conditions": conditions},
     }
 
@@ -40,7 +44,33 @@ def test_a_pod_that_no_node_takes_names_the_missing_resource_first() -> None:
 
 def test_a_job_in_its_queue_waits_without_a_clock() -> None:
     found = observe(job(suspended=True), [])
-    assert found == Observation(alive=True, where="waits in queue team-a for its quota", patient=True, queued=True)
+    assert found == Observation(
+        alive=True, where="waits in queue team-a for its quota", patient=True, queued=True, queue=QueueState.QUEUED
+    )
+
+
+def workload(kind: str, status: str, message: str) -> dict[str, Any]:
+    return {"status": {"conditions": [{"type": kind, "status": status, "message": message}]}}
+
+
+def test_a_queue_says_what_it_lacks() -> None:
+    said = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu, 1 more needed"
+    found = observe(job(suspended=True), [], workload=workload("QuotaReserved", "False", said))
+    assert found.where == f"waits in queue team-a for its quota: {said}"
+    assert found.queue is QueueState.QUEUED
+
+
+def test_a_worker_with_its_quota_is_admitted() -> None:
+    assert observe(job(), [pod("Running", {"running": {}}, node="gpu")]).queue is QueueState.ADMITTED
+
+
+def test_a_preempted_worker_says_who_took_its_place_while_it_saves_and_afterwards() -> None:
+    why = "Preempted to accommodate a workload due to reclamation within the cohort"
+    for pods in ([pod("Running", {"running": {}}, node="gpu")], []):
+        found = observe(job(suspended=True), pods, workload=workload("Evicted", "True", why))
+        assert found.where == f"had to give its place in queue team-a back: {why}"
+        assert found.queue is QueueState.PREEMPTED
+        assert (found.alive, found.queued) == (True, not pods)
 
 
 def test_a_job_without_a_pod_says_what_keeps_the_cluster_from_making_it() -> None:
@@ -70,6 +100,28 @@ def test_too_little_memory_names_the_limit_and_is_final() -> None:
     assert found.failure is not None
     assert found.failure.final
     assert "more memory than its limit of 64Gi" in found.failure.message
+
+
+def test_too_little_memory_says_what_the_plan_had_estimated() -> None:
+    found = observe(job(failed="x", expected="its plan estimates 80 GiB. Raise it"), [terminated(137, "OOMKilled")])
+    assert found.failure is not None
+    assert found.failure.message.endswith("ended (OOMKilled); its plan estimates 80 GiB. Raise it")
+
+
+def test_of_several_pods_the_one_that_waits_decides() -> None:
+    waiting = {"type": "PodScheduled", "status": "False", "message": "1 Insufficient nvidia.com/gpu"}
+    pods = [pod("Running", {"running": {}}, node="a"), pod("Pending", conditions=[waiting])]
+    assert observe(job(pods=2), pods).where.startswith("waits for a node with enough nvidia.com/gpu")
+    running = [pod("Running", {"running": {}}, node=node) for node in ("b", "a")]
+    assert observe(job(pods=2), running).where == "runs on nodes a, b"
+
+
+def test_of_several_pods_the_one_that_caused_the_end_decides() -> None:
+    alone = terminated(76)
+    assert observe(job(failed="x", pods=2), [alone, terminated(1)]).exit_code == 1
+    killed = observe(job(failed="x", pods=2), [alone, terminated(137, "OOMKilled")])
+    assert killed.failure is not None
+    assert observe(job(failed="x", pods=2), [alone]).stopped  # somebody deleted the other one
 
 
 def test_a_drained_or_preempted_pod_is_no_failure() -> None:

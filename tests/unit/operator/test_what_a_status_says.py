@@ -76,3 +76,17 @@ def test_labels_that_kubernetes_cannot_hold_are_left_out_of_the_resource() -> No
     made = run("RUNNING")
     made.labels.update({"team": "a", "note": "two words", "x" * 64: "y"})
     assert convert.resource_from(made)["metadata"]["labels"] == {"team": "a"}
+
+
+def test_what_a_queue_decides_is_a_column_and_an_event() -> None:
+    spec = {"training": {"resources": {"queue": "team-a"}}}
+    queued = {"stage": "sft", "state": "RUNNING", "attempt": 1, "queueState": "QUEUED", "reason": "attempt 1 waits"}
+    preempted = {**queued, "queueState": "PREEMPTED", "reason": "attempt 1 had to give its place back"}
+    assert domain.queue_of(spec, [{**queued, "queueState": ""}]) == "team-a"
+    assert domain.queue_of(spec, [queued]) == "team-a: Queued"
+    told = list(
+        domain.happenings({"phase": "Running", "stages": [queued]}, {"phase": "Running", "stages": [preempted]})
+    )
+    assert [(each.reason, each.message) for each in told] == [
+        ("QueuePreempted", "sft: attempt 1 had to give its place back")
+    ]

@@ -19,10 +19,10 @@ class Assignment:
     where the service looks for the files of `output`. `inputs` is a cache folder that jobs share; `stores`
     are artifact URLs to read from, in this order. `heartbeat` and `patience` (how long a worker waits for
     a service that is away, before it began and after it ended) in seconds; `ca_file` and the two with it
-    turn TLS on; `memory` in bytes, None for no
-    limit. Where `checkpoints` is set, the workdir ends with the attempt, and what a handler saved in it is
-    handed on below that prefix of the staging area. `secrets` is a folder with a file per secret, and
-    `secrets_kept` says in words where it comes from.
+    turn TLS on; `memory` in bytes, None for no limit; `expected` says what the job was planned to need. Where
+    `checkpoints` is set, the workdir ends with the attempt, and what a handler saved in it is handed on below
+    that prefix of the staging area. `secrets` is a folder with a file per secret, and `secrets_kept` says in
+    words where it comes from.
     """
 
     job: str
@@ -48,6 +48,7 @@ class Assignment:
     heartbeat: float = 5.0
     patience: float = 3600.0
     memory: int | None = None
+    expected: str = ""
     run: str = ""
     trace: str = ""
 

@@ -14,6 +14,7 @@ from posology.core.jobs.domain import (
     Job,
     Product,
     Progress,
+    QueueState,
     StagedFile,
     State,
 )
@@ -35,6 +36,7 @@ def job_status(job: Job) -> job_pb2.JobStatus:
         create_time=timestamp(job.created_at),
         start_time=timestamp(job.started_at) if job.started_at else None,
         end_time=timestamp(job.finished_at) if job.finished_at else None,
+        queue_state=shown_queue_state(None if job.state.final else job.queue_state),
     )
 
 
@@ -48,6 +50,10 @@ def job_event(event: Event) -> job_pb2.JobEvent:
 def shown_state(state: State) -> "job_pb2.JobStatus.State.ValueType":
     """CANCELLING is shown as RUNNING: the worker is still there, and `reason` says that it is being ended."""
     return job_pb2.JobStatus.State.Value("RUNNING" if state is State.CANCELLING else state.value)
+
+
+def shown_queue_state(found: QueueState | None) -> "job_pb2.QueueState.ValueType":
+    return job_pb2.QueueState.Value(found.value if found else "QUEUE_STATE_UNSPECIFIED")
 
 
 def progress(found: Progress) -> job_pb2.Progress:
@@ -95,6 +101,7 @@ def _fill_state(message: job_pb2.JobEvent, event: Event) -> None:
     message.status.reason = data["reason"]
     message.status.attempt = event.attempt
     message.status.artifact = data.get("artifact", "")
+    message.status.queue_state = job_pb2.QueueState.Value(data.get("queue_state", "QUEUE_STATE_UNSPECIFIED"))
     if "error" in data:
         message.status.error.CopyFrom(job_error(failure_from_json(data["error"])))
     if "summary" in data:

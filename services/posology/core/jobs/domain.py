@@ -1,6 +1,6 @@
 """What a job is, how its attempts end, and when it is tried again."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,6 +26,15 @@ class State(StrEnum):
 
 
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+
+class QueueState(StrEnum):
+    """Where a worker stands in a queue that shares a cluster out (Kueue's). PREEMPTED: it had its place, gave it
+    back, and waits for another one."""
+
+    QUEUED = "QUEUED"
+    ADMITTED = "ADMITTED"
+    PREEMPTED = "PREEMPTED"
 
 
 class Outcome(StrEnum):
@@ -120,7 +129,8 @@ class Job:
 
     `failures` counts attempts that failed, crashed or were lost; `artifact` is the published digest, ""
     before; `error` is the last failure, kept while the job is tried again; `reason` says in words why the
-    job is in its state; `sequence` is the number of its last event.
+    job is in its state; `queue_state` is None where no queue decides; `sequence` is the number of its last
+    event.
     """
 
     name: str
@@ -144,6 +154,7 @@ class Job:
     error: Failure | None = None
     product: Product | None = None
     artifact: str = ""
+    queue_state: QueueState | None = None
 
     @property
     def summary(self) -> Mapping[str, Any]:
@@ -211,6 +222,8 @@ class Resources:
     """What one attempt may use. None: no limit. `memory` in bytes, resident, the whole process tree.
 
     `node_pool` and `queue` (Kueue's) mean something on a cluster only; "" leaves them to the installation.
+    `gpus` are those of each of the `nodes`. `expected` says in words how much memory this very job was planned
+    to need; people read it when the memory did not suffice.
     """
 
     cpus: int | None = None
@@ -218,6 +231,13 @@ class Resources:
     gpus: int = 0
     node_pool: str = ""
     queue: str = ""
+    expected: str = ""
+    nodes: int = 1
+
+    @property
+    def processes(self) -> int:
+        """How many work together: one per GPU, or one per node without GPUs."""
+        return max(1, self.gpus) * self.nodes
 
 
 @dataclass(frozen=True)
@@ -242,6 +262,8 @@ class Command:
     retry: RetryPolicy = RetryPolicy()
     environment: Mapping[str, str] = field(default_factory=dict)
     resources_of: Callable[[Mapping[str, Any]], Resources] | None = None
+    expectation_of: Callable[[Mapping[str, Any]], Awaitable[str]] | None = None
+    """What a job of this spec is planned to need, see `Resources.expected`."""
 
     def resources_for(self, spec: Mapping[str, Any]) -> Resources:
         """The limits of one job: those its spec asks for, where this kind lets a spec ask."""

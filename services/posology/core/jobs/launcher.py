@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from posology.core import errors
-from posology.core.jobs.domain import Command, Failure, Resources
+from posology.core.jobs.domain import Command, Failure, QueueState, Resources
 
 SPEC_VARIABLE = "POSOLOGY_WORKER_SPEC"
 """The environment variable that holds the path of a worker's spec.json."""
@@ -31,8 +31,9 @@ class Observation:
 
     `where` says in words where it runs or what it waits for, "" for nothing worth saying. `patient`: it waits
     for capacity, so that its time to report has not begun. `queued`: nothing of it runs, and a queue decides
-    when something will. `stopped`: it was ended from outside (a drained node, a deleted pod), which is no
-    failure of the job. `failure` says why it ended, where the launcher knows better than the exit code.
+    when something will; `queue` is what that queue decided. `stopped`: it was ended from outside (a drained
+    node, a deleted pod), which is no failure of the job. `failure` says why it ended, where the launcher knows
+    better than the exit code.
     """
 
     alive: bool
@@ -40,6 +41,7 @@ class Observation:
     where: str = ""
     patient: bool = False
     queued: bool = False
+    queue: QueueState | None = None
     stopped: bool = False
     failure: Failure | None = None
 

@@ -209,7 +209,8 @@ def _known(job: Job) -> dict[str, Any]:
     """What a watcher wants to know together with the state."""
     if job.state is State.SUCCEEDED:
         return {"artifact": job.artifact, "summary": dict(job.summary)}
-    return {"error": asdict(job.error)} if job.error else {}
+    error = {"error": asdict(job.error)} if job.error else {}
+    return error | ({"queue_state": job.queue_state} if job.queue_state and job.state not in FINAL else {})
 
 
 # --- attempts ---------------------------------------------------------------------------------------------

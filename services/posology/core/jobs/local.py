@@ -132,6 +132,7 @@ class LocalLauncher:
             "exit_file": folder / "exit",
             "service_file": self._service_file,
             "memory": launch.resources.memory,
+            "expected": launch.resources.expected,
         }
         stated = {name: str(value) if isinstance(value, Path) else value for name, value in places.items()}
         draft, spec = folder / ".spec.json", folder / "spec.json"

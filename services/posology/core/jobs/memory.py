@@ -19,8 +19,9 @@ _SECONDS = 0.5
 class MemoryWatch:
     """While entered, calls `exceeded` once, from its own thread, when more than `limit` bytes are resident."""
 
-    def __init__(self, limit: int | None, *, exceeded: Callable[[Failure], None]) -> None:
+    def __init__(self, limit: int | None, *, exceeded: Callable[[Failure], None], expected: str = "") -> None:
         self._limit = limit
+        self._expected = expected
         self._exceeded = exceeded
         self._over = threading.Event()
 
@@ -35,7 +36,7 @@ class MemoryWatch:
     def _watch(self, limit: int) -> None:
         while not self._over.wait(_SECONDS):
             if resident(os.getpid()) > limit and (used := proportional(os.getpid())) > limit:
-                self._exceeded(too_much(used, limit))
+                self._exceeded(too_much(used, limit, self._expected))
                 return
 
 
@@ -60,12 +61,14 @@ def _total(pid: int, size: Callable[[psutil.Process], int]) -> int:
     return total
 
 
-def too_much(used: int, limit: int) -> Failure:
-    return Failure(
-        "Exhausted",
-        f"the worker used {_gib(used)} of memory, more than its limit of {_gib(limit)}; "
-        "raise the memory limit of this kind of job, or give it less to do at once",
-    )
+def too_much(used: int, limit: int, expected: str = "") -> Failure:
+    said = f"the worker used {_gib(used)} of memory, more than its limit of {_gib(limit)}"
+    return Failure("Exhausted", f"{said}; {too_little(expected)}")
+
+
+def too_little(expected: str) -> str:
+    """What to do when memory did not suffice; `expected` is what the job was planned to need, "" if nobody knows."""
+    return expected or "raise the memory limit of this kind of job, or give it less to do at once"
 
 
 def _gib(size: int) -> str:

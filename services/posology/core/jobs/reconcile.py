@@ -8,13 +8,14 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from posology.core import errors, telemetry
 from posology.core.jobs import ledger
 from posology.core.jobs.changes import Changes
-from posology.core.jobs.domain import Command, Failure, Job, Outcome, RetryPolicy, State
+from posology.core.jobs.domain import Command, Failure, Job, Outcome, QueueState, Resources, RetryPolicy, State
 from posology.core.jobs.inbox import hash_token
 from posology.core.jobs.launcher import Away, Handle, JobLauncher, Launch, Observation
 from posology.core.jobs.places import Places
@@ -129,7 +130,7 @@ class Reconciler:
             await self._gone(attempt, *_ended(seen), exit_code=seen.exit_code)
             return
         if seen.queued and attempt.attached_at:
-            return await self._preempted(attempt, handle)
+            return await self._preempted(attempt, handle, seen)
         async with self._db.read() as tx:
             job, time = await ledger.get(tx, attempt.job), await now(tx)
             attempt = await ledger.attempt(tx, job.name, attempt.attempt) or attempt  # it may have ended meanwhile
@@ -145,10 +146,15 @@ class Reconciler:
             await self._launcher.kill(handle)
             self._changes.tell(attempt.job)
 
-    async def _preempted(self, attempt: Attempt, handle: Handle) -> None:
+    async def _preempted(self, attempt: Attempt, handle: Handle, seen: Observation) -> None:
         """It ran, and is in its queue again: what runs next is another attempt, with a token of its own."""
         await self._launcher.kill(handle)
         await self._gone(attempt, Outcome.STOPPED, None)
+        async with self._db.begin() as tx:
+            job = await ledger.locked(tx, attempt.job)
+            if job.state is State.PENDING and job.attempt == attempt.attempt:
+                reason = f"attempt {attempt.attempt} {seen.where}; the next one goes on from its checkpoint"
+                await ledger.move(tx, job, State.PENDING, reason, queue_state=QueueState.PREEMPTED)
 
     async def _tell(self, attempt: Attempt, seen: Observation) -> None:
         """Say on the job where its worker is or what it waits for; waiting for capacity takes no time."""
@@ -158,7 +164,7 @@ class Reconciler:
                 await ledger.mark(tx, attempt.job, attempt.attempt, heartbeat_at=await now(tx))
             if not _is_said(job, attempt, seen) and await ledger.is_current(tx, job, attempt.attempt):
                 old = {"progress": None} if seen.patient else {}  # of the attempt before; nothing goes on now
-                await ledger.move(tx, job, State.RUNNING, _reason(attempt, seen), **old)
+                await ledger.move(tx, job, State.RUNNING, _reason(attempt, seen), queue_state=_queue(job, seen), **old)
         self._changes.tell(attempt.job)
 
     async def _recover(self, attempt: Attempt) -> Handle | None:
@@ -227,7 +233,7 @@ class Reconciler:
                 attempt=job.attempt,
                 assignment=self._places.assignment(job, token, self._timing),
                 command=command,
-                resources=command.resources_for(job.spec),
+                resources=await self._resources(command, job),
             )
             handle = await self._launcher.launch(launch)
         except Away as error:  # what became of it, `_recover` finds out
@@ -242,6 +248,17 @@ class Reconciler:
             return await self._unlaunched(job, Failure("Internal", said))
         async with self._db.begin() as tx:
             await ledger.mark(tx, job.name, job.attempt, handle=dict(handle))
+
+    async def _resources(self, command: Command, job: Job) -> Resources:
+        """The job's limits, with what it was planned to need; a plan that can't be made keeps nobody from starting."""
+        resources = command.resources_for(job.spec)
+        if command.expectation_of is None:
+            return resources
+        try:
+            return replace(resources, expected=await command.expectation_of(job.spec))
+        except errors.PosologyError as error:
+            log.info("started without a plan", extra={"job": job.name, "reason": error.message})
+            return resources
 
     def _command(self, job: Job) -> Command:
         command = self._commands.get(job.kind)
@@ -292,7 +309,15 @@ def _is_news(job: Job, attempt: Attempt, seen: Observation, time: datetime) -> b
 
 
 def _is_said(job: Job, attempt: Attempt, seen: Observation) -> bool:
-    return not seen.where or job.state is not State.RUNNING or job.reason == _reason(attempt, seen)
+    if not seen.where or job.state is not State.RUNNING:
+        return True
+    return job.reason == _reason(attempt, seen) and job.queue_state is _queue(job, seen)
+
+
+def _queue(job: Job, seen: Observation) -> QueueState | None:
+    """Who was preempted, and waits again, is more than queued."""
+    again = seen.queue is QueueState.QUEUED and job.queue_state is QueueState.PREEMPTED
+    return QueueState.PREEMPTED if again else seen.queue
 
 
 def _reason(attempt: Attempt, seen: Observation) -> str:

@@ -17,6 +17,7 @@ from posology.core.jobs.domain import (
     Outcome,
     Product,
     Progress,
+    QueueState,
     StagedFile,
     State,
 )
@@ -70,6 +71,7 @@ def job_from_row(row: RowMapping) -> Job:
         progress=Progress(**row["progress"]) if row["progress"] else None,
         error=_failure(row["error"]) if row["error"] else None,
         product=_product(row["product"]) if row["product"] else None,
+        queue_state=QueueState(row["queue_state"]) if row["queue_state"] else None,
     )
 
 

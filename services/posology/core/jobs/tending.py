@@ -13,6 +13,10 @@ AWAY_CODE = 75
 """EX_TEMPFAIL: a worker whose service stayed away; what it made is made again from its checkpoint."""
 
 
+ALONE_CODE = 76
+"""A worker of several processes that lost one of them: what became of that one says why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Timing:
     """All in seconds.
@@ -70,7 +74,9 @@ def ending(exit_code: int | None) -> tuple[Outcome, Failure | None]:
     """What the end of a process means that had not reported one."""
     if exit_code in {STOPPED_CODE, AWAY_CODE}:
         return Outcome.STOPPED, None
-    if exit_code is None:
+    if exit_code == ALONE_CODE:
+        said = "a process of this training was lost, and the others ended with it; their logs have the details"
+    elif exit_code is None:
         said = "the worker ended without a result"
     elif exit_code < 0:
         said = f"the worker was killed by signal {-exit_code}" + (_MEMORY if exit_code == -9 else "")

@@ -163,7 +163,7 @@ def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
     link = Link(given, stopping)
     try:
         link.attach()  # nothing is touched before the service says that this attempt is the current one
-        with MemoryWatch(given.memory, exceeded=lambda found: _out_of_memory(link, found)):
+        with MemoryWatch(given.memory, exceeded=lambda found: _out_of_memory(link, found), expected=given.expected):
             return _report(link, lambda: _run(given, handlers, link, stopping), stopping)
     except Superseded as error:
         log.warning("another attempt took over", extra={"reason": str(error)})

@@ -2,7 +2,7 @@
 
 from posology.core import schema
 from posology.orchestrator.domain import Failure, Observation, State
-from posology.v1alpha1.job_pb2 import JobStatus
+from posology.v1alpha1.job_pb2 import JobStatus, QueueState
 
 _STATES = {
     JobStatus.PENDING: State.RUNNING,
@@ -23,6 +23,7 @@ def observed(name: str, status: JobStatus) -> Observation:
         resource=name,
         progress=schema.to_mapping(status.progress) if status.HasField("progress") else None,
         error=_failure(status),
+        queue_state=QueueState.Name(status.queue_state) if status.queue_state else None,
     )
 
 
@@ -35,6 +36,8 @@ def _reason(status: JobStatus) -> str:
         return "its job was cancelled"
     if status.state == JobStatus.FAILED:
         return status.error.message
+    if status.queue_state == QueueState.PREEMPTED:  # progress is of the past
+        return status.reason
     return status.progress.message or status.reason or "at work"  # where it runs, what it waits for
 
 

@@ -1,5 +1,6 @@
 """Workers as Jobs. Needs, in the workers' namespace: jobs (create get list watch delete), pods (list watch
-delete), events (list), secrets (create): it can read no Secret, and remove none but by its Job."""
+delete), events (list), secrets (create): it can read no Secret, and remove none but by its Job. With Kueue, also
+workloads (list), to say what a queue lacks."""
 
 import asyncio
 import time
@@ -16,8 +17,11 @@ from posology.core.kube import Access, Kube, Resource
 
 JOBS, PODS = Resource("batch/v1", "jobs"), Resource("v1", "pods")
 SECRETS, EVENTS = Resource("v1", "secrets"), Resource("v1", "events")
+WORKLOADS = Resource("kueue.x-k8s.io/v1beta1", "workloads")
+_OF_WORKLOAD = "kueue.x-k8s.io/job-uid"
 _OF_JOB = "batch.kubernetes.io/job-name"
 _ASK_EVENTS_SECONDS = 5.0
+_ASK_WORKLOAD_SECONDS = 1.0
 
 
 class KubernetesLauncher:
@@ -33,6 +37,7 @@ class KubernetesLauncher:
         self._jobs = Watched(JOBS, selector)
         self._pods = Watched(PODS, selector)
         self._hindrances: dict[str, tuple[float, str]] = {}
+        self._workloads: dict[str, tuple[float, dict[str, Any] | None]] = {}
 
     async def launch(self, launch: Launch) -> Handle:
         """The Job first, because it owns the Secret; its pod waits for that a moment."""
@@ -62,9 +67,11 @@ class KubernetesLauncher:
             watched.start(self._kube, self._namespace)
         job, pods = await self._look(handle)
         hindrance = await self._hindrance(handle) if observing.needs_events(job, pods) else ""
-        seen = observing.observe(job, pods, hindrance=hindrance)
+        workload = await self._workload(handle) if job is not None and job["spec"].get("suspend") else None
+        seen = observing.observe(job, pods, hindrance=hindrance, workload=workload)
         if not seen.alive:
             self._hindrances.pop(handle["name"], None)
+            self._workloads.pop(handle["name"], None)
         return seen
 
     async def stop(self, handle: Handle) -> None:
@@ -157,6 +164,22 @@ class KubernetesLauncher:
             said = observing.hindrance(listed["items"])
             self._hindrances[handle["name"]] = (clock, said)
         return said
+
+    async def _workload(self, handle: Handle) -> dict[str, Any] | None:
+        """What Kueue keeps about a Job, asked for rarely; None where there is none, or it may not be read."""
+        asked, found = self._workloads.get(handle["name"], (float("-inf"), None))
+        clock = time.monotonic()
+        if clock - asked > _ASK_WORKLOAD_SECONDS:
+            found = await self._asked_workload(handle)
+            self._workloads[handle["name"]] = (clock, found)
+        return found
+
+    async def _asked_workload(self, handle: Handle) -> dict[str, Any] | None:
+        try:
+            listed = await self._kube.select(WORKLOADS, self._namespace, labels=f"{_OF_WORKLOAD}={handle['uid']}")
+        except (errors.NotFound, errors.PermissionDenied):
+            return None
+        return listed["items"][0] if listed["items"] else None
 
     async def _delete(self, handle: Handle, **options: Any) -> None:
         """This very Job, not a later one of its name."""

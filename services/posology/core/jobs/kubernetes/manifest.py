@@ -17,6 +17,7 @@ JOB_LABEL, ATTEMPT_LABEL, SERVICE_LABEL = "posology.dev/job", "posology.dev/atte
 SECRET_TYPE = "posology.dev/attempt"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 JOB_ANNOTATION, RUN_ANNOTATION = "posology.dev/job-name", "posology.dev/run"
+EXPECTED_ANNOTATION = "posology.dev/expected-memory"
 
 _HOME = "/posology"
 _SPEC, _SECRETS, _TLS, _SCRATCH = f"{_HOME}/spec", f"{_HOME}/secrets", f"{_HOME}/tls", f"{_HOME}/scratch"
@@ -54,6 +55,8 @@ def render_job(launch: Launch, pods: PodSettings, *, service: str) -> Manifest:
     pool, found = pods.pool_for(launch.resources), labels(launch.job, launch.attempt, service)
     queue = {QUEUE_LABEL: launch.resources.queue} if launch.resources.queue else {}
     annotations = {JOB_ANNOTATION: launch.job, RUN_ANNOTATION: str(launch.assignment.get("run", ""))}
+    if launch.resources.expected:
+        annotations[EXPECTED_ANNOTATION] = launch.resources.expected
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from posology.core.jobs.domain import Failure
-from posology.core.jobs.kubernetes.manifest import CONTAINER, QUEUE_LABEL
+from posology.core.jobs.domain import Failure, QueueState
+from posology.core.jobs.kubernetes.manifest import CONTAINER, EXPECTED_ANNOTATION, QUEUE_LABEL
 from posology.core.jobs.launcher import Observation
+from posology.core.jobs.memory import too_little
+from posology.core.jobs.tending import ALONE_CODE, STOPPED_CODE
 
 Object = Mapping[str, Any]
 
@@ -24,20 +27,26 @@ _SHORT = re.compile(r"Insufficient ([A-Za-z0-9./_-]*[A-Za-z0-9])")
 _LONGEST = 300
 
 
-def observe(job: Object | None, pods: Sequence[Object], *, hindrance: str = "") -> Observation:
-    """`pods` are those of the Job; `hindrance` is why the cluster makes no pod for it, where it said so."""
+def observe(
+    job: Object | None, pods: Sequence[Object], *, hindrance: str = "", workload: Object | None = None
+) -> Observation:
+    """`pods` are those of the Job; `hindrance` is why the cluster makes no pod for it, where it said so;
+    `workload` is what Kueue keeps about it, where that may be read."""
     running = [pod for pod in pods if _phase(pod) not in {"Succeeded", "Failed"}]
     if job is None:
         return Observation(alive=True) if running else Observation(alive=False, stopped=True)
+    suspended = bool(job["spec"].get("suspend"))
+    if running and suspended:
+        return Observation(alive=True, where=_preempted(job, workload), queue=QueueState.PREEMPTED)
     if running:
-        return _starting_or_running(running[0])
+        return replace(_starting_or_running(running), queue=_admitted(job))
     if _condition(job, "Failed") or _condition(job, "Complete"):
         return _ended(job, pods)
-    if job["spec"].get("suspend"):
-        return Observation(alive=True, where=_queue(job), patient=True, queued=True)
+    if suspended:
+        return _waiting(job, workload, ran=bool(pods))
     if pods:  # its end is being counted
         return Observation(alive=True)
-    return Observation(alive=True, where=_no_pod(hindrance), patient=True)
+    return Observation(alive=True, where=_no_pod(hindrance), patient=True, queue=_admitted(job))
 
 
 def needs_events(job: Object | None, pods: Sequence[Object]) -> bool:
@@ -57,14 +66,23 @@ def hindrance(events: Iterable[Object]) -> str:
 # --- alive ------------------------------------------------------------------------------------------------
 
 
-def _starting_or_running(pod: Object) -> Observation:
-    scheduled = _condition(pod, "PodScheduled", status="False")
-    if scheduled is not None:
-        return Observation(alive=True, where=_unscheduled(pod, scheduled), patient=True)
+def _starting_or_running(pods: Sequence[Object]) -> Observation:
+    """Of several pods, those that wait decide: the others can only wait for them."""
+    for pod in pods:
+        if (scheduled := _condition(pod, "PodScheduled", status="False")) is not None:
+            return Observation(alive=True, where=_unscheduled(pod, scheduled), patient=True)
+    waiting = next((pod for pod in pods if "running" not in _container(pod).get("state", {})), None)
+    if waiting is not None:
+        return _starting(waiting)
+    nodes = sorted({str(pod["spec"].get("nodeName", "")) for pod in pods})
+    return Observation(
+        alive=True, where=f"runs on node {nodes[0]}" if len(nodes) == 1 else f"runs on nodes {', '.join(nodes)}"
+    )
+
+
+def _starting(pod: Object) -> Observation:
     state = _container(pod).get("state", {})
     node = pod["spec"].get("nodeName", "")
-    if "running" in state:
-        return Observation(alive=True, where=f"runs on node {node}")
     waiting = state.get("waiting", {})
     if waiting.get("reason") in _STUCK:
         image = pod["spec"]["containers"][0]["image"]
@@ -85,9 +103,42 @@ def _unscheduled(pod: Object, condition: Object) -> str:
     return _short(f"{said}: {message}" if message else said)
 
 
+def _waiting(job: Object, workload: Object | None, *, ran: bool) -> Observation:
+    """Nothing runs, and the queue decides when something will."""
+    queue = _queue(job)
+    if not queue:
+        return Observation(alive=True, where="its Job is suspended", patient=True, queued=True)
+    if ran or _evicted(workload):
+        where, state = _preempted(job, workload), QueueState.PREEMPTED
+    else:
+        said = _short_of(workload)
+        where = _short(f"waits in queue {queue} for its quota{f': {said}' if said else ''}")
+        state = QueueState.QUEUED
+    return Observation(alive=True, where=where, patient=True, queued=True, queue=state)
+
+
+def _preempted(job: Object, workload: Object | None) -> str:
+    evicted = _evicted(workload)
+    said = f": {evicted['message']}" if evicted else ""
+    return _short(f"had to give its place in queue {_queue(job)} back{said}")
+
+
+def _admitted(job: Object) -> QueueState | None:
+    return QueueState.ADMITTED if _queue(job) else None
+
+
 def _queue(job: Object) -> str:
-    queue = job["metadata"].get("labels", {}).get(QUEUE_LABEL)
-    return f"waits in queue {queue} for its quota" if queue else "its Job is suspended"
+    return str(job["metadata"].get("labels", {}).get(QUEUE_LABEL, ""))
+
+
+def _evicted(workload: Object | None) -> Object | None:
+    return _condition(workload, "Evicted") if workload else None
+
+
+def _short_of(workload: Object | None) -> str:
+    """What Kueue lacks for it, in Kueue's words."""
+    pending = _condition(workload, "QuotaReserved", status="False") if workload else None
+    return str(pending.get("message", "")) if pending else ""
 
 
 def _no_pod(hindrance: str) -> str:
@@ -98,24 +149,27 @@ def _no_pod(hindrance: str) -> str:
 
 
 def _ended(job: Object, pods: Sequence[Object]) -> Observation:
-    pod = pods[-1] if pods else None
-    terminated = _container(pod).get("state", {}).get("terminated", {}) if pod else {}
-    code = terminated.get("exitCode")
-    if pod is not None and terminated.get("reason") == "OOMKilled":
-        return Observation(alive=False, exit_code=code, failure=_out_of_memory(pod))
-    if pod is not None and (failure := _too_much_disk(pod)):
-        return Observation(alive=False, exit_code=code, failure=failure)
-    return Observation(alive=False, exit_code=code, stopped=_disrupted(job, pod))
+    """The pod that says most decides: one that used too much, then one that was taken away, then the exit codes."""
+    codes = [code for pod in pods if (code := _terminated(pod).get("exitCode")) is not None]
+    code = next((code for code in codes if code not in {0, STOPPED_CODE, ALONE_CODE}), codes[-1] if codes else None)
+    failures = [failure for pod in pods if (failure := _out_of_memory(job, pod) or _too_much_disk(pod))]
+    if failures:
+        return Observation(alive=False, exit_code=code, failure=failures[0])
+    return Observation(alive=False, exit_code=code, stopped=_disrupted(job, pods))
 
 
-def _out_of_memory(pod: Object) -> Failure:
+def _terminated(pod: Object) -> Object:
+    found: Object = _container(pod).get("state", {}).get("terminated", {})
+    return found
+
+
+def _out_of_memory(job: Object, pod: Object) -> Failure | None:
+    if _terminated(pod).get("reason") != "OOMKilled":
+        return None
     limit = pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("memory", "")
     said = f"more memory than its limit of {limit}" if limit else "more memory than its node had"
-    return Failure(
-        "Exhausted",
-        f"the worker needed {said} and was ended (OOMKilled); raise the memory limit of this kind of job, or give it "
-        "less to do at once",
-    )
+    expected = str(job["metadata"].get("annotations", {}).get(EXPECTED_ANNOTATION, ""))
+    return Failure("Exhausted", f"the worker needed {said} and was ended (OOMKilled); {too_little(expected)}")
 
 
 def _too_much_disk(pod: Object) -> Failure | None:
@@ -127,11 +181,11 @@ def _too_much_disk(pod: Object) -> Failure | None:
     return Failure("Exhausted", f"{said} Raise the limit, or give it less to do at once")
 
 
-def _disrupted(job: Object, pod: Object | None) -> bool:
+def _disrupted(job: Object, pods: Sequence[Object]) -> bool:
     """Ended by a drain, a preemption, a lost node, or somebody's hand."""
-    if pod is None:
+    if len(pods) < job["spec"].get("parallelism", 1):
         return True
-    if _condition(pod, "DisruptionTarget") or pod["metadata"].get("deletionTimestamp"):
+    if any(_condition(pod, "DisruptionTarget") or pod["metadata"].get("deletionTimestamp") for pod in pods):
         return True
     failed = _condition(job, "Failed") or {}
     return "DisruptionTarget" in str(failed.get("message", ""))
