@@ -15,8 +15,8 @@ from posology.core import settings as environment
 from posology.core.errors import InvalidInput, NotFound, Violation
 from posology.core.kube import Access, Kube
 from posology.core.rpc import server
-from posology.core.rpc.auth import ensure_token
-from posology.core.rpc.client import connect
+from posology.core.rpc.auth import ensure_token, read_token
+from posology.core.rpc.client import channel
 from posology.core.settings import ServiceSettings
 from posology.core.store import Database
 from posology.operator import app
@@ -25,6 +25,7 @@ from posology.orchestrator import clients, records
 from posology.orchestrator.domain import Observation, Run, Stage, State
 from posology.orchestrator.graph import GRAPH
 from posology.orchestrator.reconciler import Reconciler
+from posology.orchestrator.rights import RIGHTS
 from posology.orchestrator.servicer import OrchestratorServicer
 from posology.v1alpha1 import (
     curation_pb2,
@@ -95,9 +96,10 @@ class World:
     _db: Database | None = None
 
     @asynccontextmanager
-    async def orchestrator(self) -> AsyncIterator[None]:
+    async def orchestrator(self, **overrides: Any) -> AsyncIterator[Database]:
         """An orchestrator over the database of this world, always at the same address."""
-        settings = environment.load(ServiceSettings, data_dir=self.folder, listen=self.address, drain_seconds=0.5)
+        values = {"data_dir": self.folder, "listen": self.address, "drain_seconds": 0.5} | overrides
+        settings = environment.load(ServiceSettings, **values)
         async with AsyncExitStack() as stack:
             db = Database(f"sqlite:///{self.folder}/db/orchestrator.sqlite", schema="orchestrator")
             stack.push_async_callback(db.close)
@@ -115,10 +117,15 @@ class World:
                 evaluation_pb2_grpc.add_EvaluationServicer_to_server(_Evaluation(), grpc_server)  # type: ignore[abstract]
 
             serving = server.Server(
-                name="orchestrator", settings=settings, add=add, service_names=(), background=(reconciler.run,)
+                name="orchestrator",
+                settings=settings,
+                add=add,
+                service_names=(),
+                rights=RIGHTS,
+                background=(reconciler.run,),
             )
             await stack.enter_async_context(server.running(serving))
-            yield
+            yield db
 
     @asynccontextmanager
     async def operator(self, identity: str = "operator-1", **overrides: Any) -> AsyncIterator[Settings]:
@@ -146,11 +153,11 @@ class World:
             await records.wake(tx, [(await records.get(tx, self.namespace, name)).uid])
 
     @asynccontextmanager
-    async def stub(self) -> AsyncIterator[Any]:
-        """The gRPC door."""
-        settings = environment.load(ServiceSettings, data_dir=self.folder, orchestrator_address=self.address)
-        async with connect(settings, "orchestrator") as channel:
-            yield orchestrator_pb2_grpc.OrchestratorStub(channel)
+    async def stub(self, token: str = "") -> AsyncIterator[Any]:
+        """The gRPC door, for whoever has this token; the installation's own by default."""
+        own = read_token(self.folder / "token")
+        async with channel(self.address, token=token or own, service="orchestrator") as opened:
+            yield orchestrator_pb2_grpc.OrchestratorStub(opened)
 
     async def run(self, name: str) -> pb.FineTuneRun:
         """The run as the database has it; NotFound."""

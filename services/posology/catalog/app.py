@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc.aio
 
+from posology.catalog.rights import RIGHTS
 from posology.catalog.servicer import CatalogServicer
 from posology.catalog.settings import Settings
 from posology.core.artifacts import ArtifactStore
+from posology.core.rpc.rights import Table
 from posology.core.store import Database
 from posology.v1alpha1 import catalog_pb2, catalog_pb2_grpc
 
@@ -21,6 +23,7 @@ class Catalog:
 
     add: Callable[[grpc.aio.Server], None]
     service_names: tuple[str, ...] = (NAME,)
+    rights: Table = field(default_factory=lambda: RIGHTS)
 
 
 async def build(settings: Settings, stack: AsyncExitStack) -> Catalog:

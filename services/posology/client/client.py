@@ -95,6 +95,7 @@ class Client:
         spec = (await self.validate(run)).spec
         share = spec.curation.general.share if spec.curation.HasField("general") else 0.0
         request = training_pb2.PlanTrainingRequest(
+            parent=self.names.parent,
             base_model=spec.base_model,
             training=spec.training,
             rows=round(spec.curation.pairs / (1 - share)),

@@ -53,6 +53,11 @@ class ServiceSettings(BaseSettings):
     """fsspec URL under which worker attempts leave their files until they are published."""
     token_file: Path = Path()
     """File with the bearer token(s) of this installation, mode 0600; see core.rpc.auth."""
+    authentication: Literal["token", "kubernetes"] = "token"
+    """Who may call: `token`, whoever holds a token of `token_file`, as the one user; `kubernetes`, also users of the
+    cluster, by their tokens and with the rights that it gives them on FineTuneRuns."""
+    audience: str = "posology"
+    """For whom the token of a user must be made; empty: for the API server itself."""
     keys_dir: Path = Path()
     """Folder of signing keys, `<service>.key` and `<service>.pub`."""
 

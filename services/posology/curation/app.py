@@ -17,6 +17,7 @@ from posology.core.store import Database
 from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2, curation_pb2_grpc
 
 from .reviews import Reviews
+from .rights import RIGHTS
 from .servicer import DATASET, PREFERENCES, CurationServicer
 from .settings import CurationSettings
 
@@ -47,6 +48,7 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
         settings=settings,
         add=add,
         service_names=(NAME, SERVICE_NAME),
+        rights=RIGHTS,
         exempt=(SERVICE_NAME,),
         on_ready=(jobs.ready,),
         background=(jobs.run, reviews.run),

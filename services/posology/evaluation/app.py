@@ -17,6 +17,7 @@ from posology.core.rpc.client import connect
 from posology.core.store import Database
 from posology.evaluation import convert
 from posology.evaluation.evaluations import KIND, Evaluations
+from posology.evaluation.rights import RIGHTS
 from posology.evaluation.servicer import EvaluationServicer
 from posology.evaluation.settings import Settings
 from posology.evaluation.verdicts import Verdicts
@@ -64,6 +65,7 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         settings=settings,
         add=add,
         service_names=(NAME, WORKER_SERVICE),
+        rights=RIGHTS,
         exempt=(WORKER_SERVICE,),
         on_ready=(jobs.ready,),
         background=(jobs.run,),

@@ -26,6 +26,7 @@ from posology.gateway.http import Door
 from posology.gateway.keyring import Keyring
 from posology.gateway.keys import Authenticator
 from posology.gateway.limits import Limiter
+from posology.gateway.rights import RIGHTS
 from posology.gateway.routes import Routes
 from posology.gateway.servicer import GatewayServicer
 from posology.gateway.settings import GatewaySettings
@@ -56,6 +57,7 @@ class Gateway:
             settings=self.settings,
             add=self._register,
             service_names=(SERVICE,),
+            rights=RIGHTS,
             background=(self.log.run, self.feed.run, self._sweep),
             on_ready=(self._announce,),
             on_drain=(self._drain,),

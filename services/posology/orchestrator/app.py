@@ -12,6 +12,7 @@ from posology.core.store import Database
 from posology.orchestrator import clients, metrics, stages
 from posology.orchestrator.holds import CatalogHolds
 from posology.orchestrator.reconciler import Reconciler
+from posology.orchestrator.rights import RIGHTS
 from posology.orchestrator.servicer import OrchestratorServicer
 from posology.orchestrator.settings import Settings
 from posology.orchestrator.waker import Waker
@@ -52,6 +53,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         settings=settings,
         add=add,
         service_names=(NAME, *beside.service_names),
+        rights={**RIGHTS, **beside.rights},
         background=(reconciler.run, waker.run, gauges),
     )
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from posology.core import audit
 from posology.core.errors import Internal, PosologyError, Unavailable
 from posology.core.rpc import context
+from posology.core.rpc.people import act_for
 from posology.core.store import Database, Transaction, now
 from posology.orchestrator import records, steps
 from posology.orchestrator.domain import Phase, Run, Stage, phase_of
@@ -76,6 +77,7 @@ class Reconciler:
 
     async def _pass(self, run: Run) -> None:
         context.run_id.set(run.name)
+        act_for(run.creator)
         keeper = asyncio.create_task(self._keep(run))
         try:
             await self._advance_and_release(run)

@@ -7,6 +7,7 @@ from typing import Any
 from posology.core import audit
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
 from posology.core.rpc import context
+from posology.core.rpc.people import check_second_person
 from posology.core.store import Database
 from posology.orchestrator import convert, records
 from posology.orchestrator.admission import admit
@@ -85,6 +86,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
             run = await records.get(tx, *convert.split_name(request.name))
             if run.approvals.get(request.stage) != request.approved:
                 _check_decidable(run, request.stage)
+                check_second_person(run.creator, f"approve {run.name}")
                 await records.decide(tx, run, request.stage, request.approved)
                 await _record_decision(tx, run, request)
         self._reconciler.nudge()

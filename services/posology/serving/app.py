@@ -21,6 +21,7 @@ from posology.serving.kubernetes.pods import EnginePods
 from posology.serving.launcher import Launcher
 from posology.serving.local import LocalLauncher, Place
 from posology.serving.release import Releaser
+from posology.serving.rights import RIGHTS
 from posology.serving.routing import Routing
 from posology.serving.servicer import ServingServicer
 from posology.serving.settings import ServingSettings
@@ -48,6 +49,7 @@ class Serving:
             settings=self.settings,
             add=self._register,
             service_names=(SERVICE,),
+            rights=RIGHTS,
             background=(self.controller.run, self._gauges),
             on_drain=(self._drain,),
         )

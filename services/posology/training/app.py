@@ -22,6 +22,7 @@ from posology.training import convert
 from posology.training.expectation import expectation
 from posology.training.models import Models
 from posology.training.provenance import Provenance
+from posology.training.rights import RIGHTS
 from posology.training.servicer import BASE_MODEL, TRAINING, TrainingServicer
 from posology.training.settings import TrainingSettings
 from posology.v1alpha1.catalog_pb2_grpc import CatalogStub
@@ -53,6 +54,7 @@ class Training:
             settings=self.settings,
             add=self._register,
             service_names=(SERVICE, SERVICE_NAME),
+            rights=RIGHTS,
             exempt=(SERVICE_NAME,),
             on_ready=(self.jobs.ready,),
             background=(self.jobs.run,),

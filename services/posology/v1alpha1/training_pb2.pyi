@@ -938,12 +938,15 @@ class PlanTrainingRequest(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     PREFERENCE_ROWS_FIELD_NUMBER: _builtins.int
     CONFIG_JSON_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     """Rows of the training set."""
     preference_rows: _builtins.int
     """Rows of the preference set."""
     config_json: _builtins.str
     """Text of the model's config.json, for a model that the service can't read (air gap, gated); empty otherwise."""
+    parent: _builtins.str
+    """`namespaces/{ns}`: where the caller has rights; needed where users are told apart."""
     @_builtins.property
     def base_model(self) -> Global___BaseModelSpec:
         """The base model: a folder's `config.json`, a pushed artifact, or the name of a known architecture."""
@@ -960,10 +963,11 @@ class PlanTrainingRequest(_message.Message):
         rows: _builtins.int = ...,
         preference_rows: _builtins.int = ...,
         config_json: _builtins.str = ...,
+        parent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model", "config_json", b"config_json", "preference_rows", b"preference_rows", "rows", b"rows", "training", b"training"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model", "config_json", b"config_json", "parent", b"parent", "preference_rows", b"preference_rows", "rows", b"rows", "training", b"training"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1052,6 +1056,9 @@ class InspectModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BASE_MODEL_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`namespaces/{ns}`: where the caller has rights; needed where users are told apart."""
     @_builtins.property
     def base_model(self) -> Global___BaseModelSpec:
         """The model."""
@@ -1060,10 +1067,11 @@ class InspectModelRequest(_message.Message):
         self,
         *,
         base_model: Global___BaseModelSpec | None = ...,
+        parent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

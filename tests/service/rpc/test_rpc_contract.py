@@ -20,6 +20,7 @@ from rpc_example import Stub, Text, echo_server, settings
 from posology.core import errors
 from posology.core.rpc import client, context
 from posology.core.rpc.auth import read_token
+from posology.core.rpc.callers import Callers
 from posology.core.rpc.server import Server, running
 from posology.core.settings import ServiceSettings, load
 from posology.v1alpha1 import orchestrator_pb2 as pb
@@ -254,12 +255,12 @@ async def test_another_scheme_of_authentication_fits_in(tmp_path: Path) -> None:
             return context.Identity(metadata["x-user"], groups=("pharmacists",))
 
     async def tell(request: Any, call: Any) -> Any:
-        return Text(value=str(context.caller.get()))
+        return Text(value=f"{context.caller.get().subject} {context.caller.get().groups}")
 
-    server = echo_server(tmp_path, Get=tell, authenticator=Header())
+    server = echo_server(tmp_path, Get=tell, callers=Callers(Header()))
     async with running(server) as address, client.channel(address) as channel:
         told = await Stub(channel).Get(Text(), metadata=(("x-user", "maria"),))
-        assert told.value == "Identity(subject='maria', groups=('pharmacists',))"
+        assert told.value == "maria ('pharmacists',)"
         with pytest.raises(errors.PermissionDenied, match="no user"):
             await Stub(channel).Get(Text())
 

@@ -8,7 +8,7 @@ import pytest
 
 from posology.core.errors import FailedPrecondition, Unauthenticated
 from posology.core.rpc.auth import TokenFile, bearer, ensure_token, read_token
-from posology.core.rpc.context import Identity
+from posology.core.rpc.context import Identity, Kind
 
 
 def identify(tokens: TokenFile, header: str) -> Identity:
@@ -19,8 +19,8 @@ def test_a_token_stands_for_its_subject(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("# of this installation\nfirst-token\n\npharmacist maria second-token\n")
     tokens = TokenFile(file)
-    assert identify(tokens, "Bearer first-token") == Identity("installation")
-    assert identify(tokens, "bearer second-token") == Identity("pharmacist maria")
+    assert identify(tokens, "Bearer first-token") == Identity("installation", kind=Kind.OWNER)
+    assert identify(tokens, "bearer second-token") == Identity("pharmacist maria", kind=Kind.OWNER)
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic first-token", "first-token"])

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from posology.core.audit.chain import GENESIS, Entry, Head, link
 from posology.core.audit.tables import audit
 from posology.core.canonical import canonical_json
+from posology.core.rpc import context
 from posology.core.store.clock import now
 
 
@@ -19,13 +20,26 @@ async def append(
     """Write one entry; it becomes visible with the change that it reports, or not at all.
 
     Call it last in the transaction: on PostgreSQL it takes a lock that lasts until commit, so that
-    concurrent writers make one chain. `detail` is JSON and must hold no secret.
+    concurrent writers make one chain. `detail` is JSON and must hold no secret; if the actor did not call this service
+    itself, the one through which it came is noted as `door`.
     """
     await _one_writer(tx)
-    entry = link(await head(tx), at=await now(tx), actor=actor, action=action, subject=subject, detail=detail or {})
+    entry = link(
+        await head(tx),
+        at=await now(tx),
+        actor=actor,
+        action=action,
+        subject=subject,
+        detail=_with_door(actor, detail or {}),
+    )
     row = {**vars(entry), "detail": canonical_json(entry.detail).decode()}
     await tx.execute(audit.insert().values(**row))
     return Head(entry.seq, entry.digest)
+
+
+def _with_door(actor: str, detail: Mapping[str, Any]) -> Mapping[str, Any]:
+    caller = context.caller.get()
+    return {**detail, "door": caller.door} if caller.door and caller.subject == actor else detail
 
 
 async def head(tx: AsyncConnection) -> Head:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from posology.core.errors import FailedPrecondition, Unauthenticated
-from posology.core.rpc.context import Identity
+from posology.core.rpc.context import Identity, Kind
+from posology.core.rpc.people import INSTALLATION
 
 AUTHORIZATION = "authorization"
-INSTALLATION = "installation"
-"""Subject of a token that stands alone on its line."""
 
 
 class Authenticator(Protocol):
@@ -26,26 +25,31 @@ class Authenticator(Protocol):
 class TokenFile:
     """Bearer tokens of a file: one a line, `<token>` alone or `<subject> <token>`; `#` starts a comment.
 
-    The file is read again when it changed, so tokens are rotated without a restart.
+    The file is read again when it changed, so tokens are rotated without a restart. A token without a subject is the
+    installation's; `kind` is what all of them stand for.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: Kind = Kind.OWNER) -> None:
         self._path = path
+        self._kind = kind
         self._stamp = (0, 0)
         self._identities: list[tuple[bytes, Identity]] = []
         self._reload()
 
     async def authenticate(self, metadata: Mapping[str, str | bytes]) -> Identity:
         """The subject of the token; every known token is compared, each in constant time."""
-        presented = bearer(metadata).encode()
-        found = self._find(presented)
-        if found is None and self._reload():
-            found = self._find(presented)
+        found = self.known(bearer(metadata))
         if found is None:
             raise Unauthenticated(
                 f"this token is not valid here; the valid ones are in {self._path.name} of the server"
             )
         return found
+
+    def known(self, token: str) -> Identity | None:
+        """Whose token this is, if it is one of the file's."""
+        presented = token.encode()
+        found = self._find(presented)
+        return self._find(presented) if found is None and self._reload() else found
 
     def _find(self, presented: bytes) -> Identity | None:
         found = None
@@ -63,16 +67,16 @@ class TokenFile:
             lines = self._path.read_text().splitlines()
         except OSError as error:
             raise FailedPrecondition(f"POSOLOGY_TOKEN_FILE: {self._path} can't be read ({error.strerror})") from None
-        self._identities = [_parse(line) for line in lines if line.strip() and not line.startswith("#")]
+        self._identities = [_parse(line, self._kind) for line in lines if line.strip() and not line.startswith("#")]
         self._stamp = stamp
         if not self._identities:
             raise FailedPrecondition(f"POSOLOGY_TOKEN_FILE: {self._path} holds no token")
         return True
 
 
-def _parse(line: str) -> tuple[bytes, Identity]:
+def _parse(line: str, kind: Kind) -> tuple[bytes, Identity]:
     *subject, token = line.split()
-    return token.encode(), Identity(" ".join(subject) or INSTALLATION)
+    return token.encode(), Identity(" ".join(subject) or INSTALLATION, kind=kind)
 
 
 def bearer(metadata: Mapping[str, str | bytes]) -> str:

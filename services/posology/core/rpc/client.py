@@ -12,6 +12,7 @@ import grpc.aio
 
 from posology.core.rpc import context, tls
 from posology.core.rpc.auth import AUTHORIZATION, read_token
+from posology.core.rpc.people import headers
 from posology.core.rpc.status import from_rpc_error
 from posology.core.settings import ServiceSettings
 
@@ -53,13 +54,15 @@ def channel(
     *,
     token: str | None = None,
     service: str = "",
+    door: str = "",
     timeout: float = CALL_SECONDS,
     credentials: grpc.ChannelCredentials | None = None,
     options: Sequence[tuple[str, Any]] = (),
 ) -> "Channel":
     """A channel for generated stubs; a failed call raises the `core.errors` class that the server raised.
 
-    `service` is its short name, for the message when nothing answers; `timeout` is the default deadline of
+    `service` is its short name, for the message when nothing answers; `door` the name of the service that calls, if it
+    is one: it then says for whom it does. `timeout` is the default deadline of
     unary calls in seconds. Close it, or use it with `async with`.
     """
     everything = [*_OPTIONS, *options]
@@ -68,7 +71,7 @@ def channel(
         if credentials
         else grpc.aio.insecure_channel(address, options=everything)
     )
-    return Channel(plain, token=token, service=service, address=address, timeout=timeout)
+    return Channel(plain, token=token, service=service, door=door, address=address, timeout=timeout)
 
 
 def connect(settings: ServiceSettings, service: str, *, timeout: float = CALL_SECONDS) -> "Channel":
@@ -77,6 +80,7 @@ def connect(settings: ServiceSettings, service: str, *, timeout: float = CALL_SE
         getattr(settings, f"{service}_address"),
         token=read_token(settings.token_file),
         service=service,
+        door=settings.service,
         timeout=timeout,
         credentials=tls.channel_credentials(settings),
     )
@@ -86,11 +90,12 @@ class Channel(grpc.aio.Channel):
     """A grpc.aio channel that adds metadata and deadline to each call and translates its errors."""
 
     def __init__(
-        self, plain: grpc.aio.Channel, *, token: str | None, service: str, address: str, timeout: float
+        self, plain: grpc.aio.Channel, *, token: str | None, service: str, door: str, address: str, timeout: float
     ) -> None:
         self._plain = plain
         self._metadata = grpc.aio.Metadata(*([(AUTHORIZATION, f"Bearer {token}")] if token else []))
         self._service = service
+        self._door = door
         self._address = address
         self._timeout = timeout
 
@@ -131,9 +136,9 @@ class Channel(grpc.aio.Channel):
     def _outgoing(self, extra: Sequence[tuple[str, str | bytes]] | None) -> grpc.aio.Metadata:
         """Token, trace, run and the caller's own; outside a trace the server starts one."""
         trace, run = context.trace_id.get(), context.run_id.get()
-        if not (trace or run or extra):
+        if not (trace or run or extra or self._door):
             return self._metadata
-        added = [*self._metadata, *(extra or ())]
+        added = [*self._metadata, *headers(self._door), *(extra or ())]
         if trace:
             added.append((context.TRACE_HEADER, context.traceparent(trace)))
         if run:

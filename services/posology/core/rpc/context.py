@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,12 +18,29 @@ _RUN = re.compile(r"[\x21-\x7e]{1,256}")
 _NO_TRACE = "0" * 32
 
 
+class Kind(StrEnum):
+    """What an identity stands for."""
+
+    OWNER = "owner"
+    """Whoever holds the token of an installation that tells nobody apart: its one user, and its services."""
+    SERVICE = "service"
+    """A service of an installation that knows its users: trusted with everything but what only people decide."""
+    USER = "user"
+    """Somebody whom the cluster or an identity provider vouches for; may do what was granted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who calls, as the authenticator established it; `subject` is what audit entries record as actor."""
 
     subject: str
     groups: tuple[str, ...] = ()
+    kind: Kind = Kind.USER
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What else the cluster said about the user; it wants to hear it again when asked for rights."""
+    door: str = ""
+    """Through which service the subject came, if it did not call itself: `operator`, `orchestrator`."""
 
 
 ANONYMOUS = Identity("anonymous")
@@ -31,6 +49,8 @@ ANONYMOUS = Identity("anonymous")
 caller: ContextVar[Identity] = ContextVar("caller", default=ANONYMOUS)
 run_id: ContextVar[str] = ContextVar("run_id", default="")
 """Full resource name of the run that this work belongs to; travels with every outgoing call."""
+acting_for: ContextVar[str] = ContextVar("acting_for", default="")
+"""The user for whom this work is done, if it is known; travels with every outgoing call of a service."""
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 """W3C trace id, 32 hexadecimal digits; travels with every outgoing call, stands in every log line."""
 _shutdown: ContextVar[asyncio.Event | None] = ContextVar("shutdown", default=None)

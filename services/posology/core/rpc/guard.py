@@ -15,6 +15,7 @@ from posology.core import errors, schema
 from posology.core.errors import PosologyError
 from posology.core.rpc import context
 from posology.core.rpc.method import Method, code_of
+from posology.core.rpc.rights import Check
 from posology.core.rpc.status import from_rpc_error, to_status
 
 Call: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -28,10 +29,11 @@ _LAST_WORD = 0.2
 
 
 class Guard:
-    """Wraps the handler of one method."""
+    """Wraps the handler of one method; `check` decides whether the caller may make a request."""
 
-    def __init__(self, method: Method, *, call_seconds: float) -> None:
+    def __init__(self, method: Method, *, call_seconds: float, check: Check | None = None) -> None:
         self._method = method
+        self._check = check
         self._call_seconds = call_seconds
 
     def wrap(self, plain: Handler) -> Handler:
@@ -41,6 +43,8 @@ class Guard:
         run = self._run(getattr(plain, f"{sent}_{answered}"))
         if answered == "stream" and self._method.name.startswith("grpc."):
             run = _ended_by_drain(run)
+        if self._check is not None:
+            run = _checked(run, self._check)
         if sent == answered == "unary":
             run = _bounded(run, self._call_seconds)
         make: Any = getattr(grpc, f"{sent}_{answered}_rpc_method_handler")
@@ -132,6 +136,16 @@ def _writing(handle: Callable[[Any, Call], Any]) -> Run:
                 await call.write(response)
 
     return write
+
+
+def _checked(run: Run, check: Check) -> Run:
+    """First whether the caller may, then the call."""
+
+    async def checked(request: Any, call: Call) -> Any:
+        await check(request)
+        return await run(request, call)
+
+    return checked
 
 
 def _bounded(run: Run, seconds: float) -> Run:

@@ -10,19 +10,21 @@ import grpc
 import grpc.aio
 
 from posology.core.rpc import context
-from posology.core.rpc.auth import Authenticator
+from posology.core.rpc.callers import Callers
 from posology.core.rpc.guard import Guard, Handler
 from posology.core.rpc.method import method
+from posology.core.rpc.people import enter, on_behalf
+from posology.core.rpc.rights import Check, Table, check
 
 
 class Interceptor(grpc.aio.ServerInterceptor):
-    """See the module. `exempt` holds full service names, or service/Method, that need no token.
-
-    `call_seconds` bounds unary calls whose caller set no deadline.
+    """See the module. `exempt` holds full service names, or service/Method, that need no token; `rights` says what
+    users need for the others. `call_seconds` bounds unary calls whose caller set no deadline.
     """
 
-    def __init__(self, authenticator: Authenticator, *, exempt: Collection[str], call_seconds: float) -> None:
-        self._authenticator = authenticator
+    def __init__(self, callers: Callers, *, rights: Table, exempt: Collection[str], call_seconds: float) -> None:
+        self._callers = callers
+        self._rights = rights
         self._exempt = frozenset(exempt)
         self._call_seconds = call_seconds
         self._served: dict[str, tuple[Guard, Handler, bool]] = {}
@@ -45,7 +47,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
         if exempt:
             return handler
         try:
-            context.caller.set(await self._authenticator.authenticate(metadata))
+            caller = await self._callers.authenticator.authenticate(metadata)
+            enter(on_behalf(caller, metadata))
         except Exception as error:  # noqa: BLE001 - answered as a status, and logged if it is a defect
             return guard.refusal(error)
         return handler
@@ -53,7 +56,11 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def _serve(self, path: str, plain: Handler) -> tuple[Guard, Handler, bool]:
         """Wrap a method at its first call."""
         name = path.removeprefix("/")
-        guard = Guard(method(name), call_seconds=self._call_seconds)
         exempt = name in self._exempt or name.partition("/")[0] in self._exempt
+        guard = Guard(method(name), call_seconds=self._call_seconds, check=None if exempt else self._check(name))
         served = self._served[path] = (guard, guard.wrap(plain), exempt)
         return served
+
+    def _check(self, name: str) -> Check | None:
+        authorizer = self._callers.authorizer
+        return check(name, self._rights, authorizer) if authorizer else None

@@ -22,9 +22,10 @@ from grpc_reflection.v1alpha import reflection
 from posology.core import telemetry
 from posology.core.errors import FailedPrecondition, PosologyError
 from posology.core.rpc import context, expiry, tls
-from posology.core.rpc.auth import Authenticator, TokenFile
+from posology.core.rpc.callers import Callers, open_callers
 from posology.core.rpc.client import LARGEST_MESSAGE
 from posology.core.rpc.interceptor import Interceptor
+from posology.core.rpc.rights import Table
 from posology.core.settings import ServiceSettings, misspelt, split_address
 
 log = logging.getLogger("posology.server")
@@ -61,8 +62,10 @@ class Server:
     """Awaited in order when the drain starts, before running calls get their grace."""
     exempt: tuple[str, ...] = ()
     """Full service names, or `service/Method`, that carry no bearer token (they check their own)."""
-    authenticator: Authenticator | None = None
-    """By default the tokens of `settings.token_file`."""
+    rights: Table = field(default_factory=dict)
+    """What users need for each call; what is not in it is for services only."""
+    callers: Callers | None = None
+    """By default as `settings.authentication` says."""
 
 
 @dataclass
@@ -115,7 +118,8 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
     grpc_server = grpc.aio.server(
         interceptors=[
             Interceptor(
-                server.authenticator or TokenFile(settings.token_file),
+                server.callers or await open_callers(settings, stack),
+                rights=server.rights,
                 exempt=(*_OPEN, *server.exempt),
                 call_seconds=settings.call_seconds,
             )

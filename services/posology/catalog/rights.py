@@ -1,0 +1,18 @@
+"""What users need for each call of the Catalog service; docs/kubernetes.md explains the parts."""
+
+from posology.core.rpc.rights import Rule, table
+from posology.v1alpha1 import catalog_pb2
+
+RIGHTS = table(
+    catalog_pb2.DESCRIPTOR.services_by_name["Catalog"].full_name,
+    {
+        "CreateArtifact": Rule("create", "artifacts", field="parent"),
+        "GetArtifact": Rule("get", "artifacts"),
+        "ListArtifacts": Rule("list", "artifacts", field="parent"),
+        "TraceArtifact": Rule("get", "artifacts"),
+        "PinArtifact": Rule("update", "artifacts"),
+        "UnpinArtifact": Rule("update", "artifacts"),
+        "QuarantineArtifact": Rule("update", "artifacts"),
+        "CollectGarbage": Rule("delete", "artifacts", field="parent"),
+    },
+)

@@ -1,0 +1,19 @@
+"""What users need for each call of the Evaluation service; docs/kubernetes.md explains the parts."""
+
+from posology.core.rpc.rights import Rule, table
+from posology.v1alpha1 import evaluation_pb2
+
+RIGHTS = table(
+    evaluation_pb2.DESCRIPTOR.services_by_name["Evaluation"].full_name,
+    {
+        "CreateEvaluation": Rule("create", "jobs", field="parent"),
+        "GetEvaluation": Rule("get", "jobs"),
+        "ListEvaluations": Rule("list", "jobs", field="parent"),
+        "WatchEvaluation": Rule("watch", "jobs"),
+        "CancelEvaluation": Rule("update", "jobs"),
+        "ListEvaluationItems": Rule("get", "jobs"),
+        "IssueVerdict": Rule("create", "verdicts", field="parent"),
+        "GetVerdict": Rule("get", "verdicts"),
+        "ListVerdicts": Rule("list", "verdicts", field="parent"),
+    },
+)
