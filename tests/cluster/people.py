@@ -1,21 +1,21 @@
 """People of a cluster: service accounts with roles, and the tokens that stand for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
+from charts.generate import static
+from cluster.test_the_chart_on_an_api_server import PRODUCTION, kind_of
 
 from posology.core.kube import Access, Kube, Resource
 
 ACCOUNTS = Resource("v1", "serviceaccounts")
-ROLES = Resource("rbac.authorization.k8s.io/v1", "roles")
 BINDINGS = Resource("rbac.authorization.k8s.io/v1", "rolebindings")
 CLUSTER_ROLES = Resource("rbac.authorization.k8s.io/v1", "clusterroles")
 CLUSTER_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "clusterrolebindings")
 GROUP = "rbac.authorization.k8s.io"
-Rules = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,11 @@ class Person:
     token: str
 
 
-async def person(kube: Kube, namespace: str, name: str, rules: Rules = (), *, audience: str = "posology") -> Person:
-    """A service account of the namespace that may do what the rules say there, and its token."""
+async def person(kube: Kube, namespace: str, name: str, *roles: str, audience: str = "posology") -> Person:
+    """A service account of the namespace that has these roles of the chart there, and its token."""
     await kube.create(ACCOUNTS, namespace, {"metadata": {"name": name}})
-    if rules:
-        await kube.create(ROLES, namespace, {"metadata": {"name": name}, "rules": list(rules)})
-        role = {"apiGroup": GROUP, "kind": "Role", "name": name}
-        subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-        await kube.create(BINDINGS, namespace, {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]})
+    for role in roles:
+        await _grant(kube, namespace, name, f"{namespace}-posology-{role}")
     return Person(f"system:serviceaccount:{namespace}:{name}", await token(kube, namespace, name, audience=audience))
 
 
@@ -46,7 +43,24 @@ async def token(kube: Kube, namespace: str, account: str, *, audience: str = "po
     return found
 
 
-async def grant(kube: Kube, namespace: str, account: str, cluster_role: str) -> None:
+@asynccontextmanager
+async def roles_of_the_chart(kube: Kube, namespace: str) -> AsyncIterator[None]:
+    """What an installation in this namespace makes outside of it for its users: their roles, and the policy that
+    submitters are named."""
+    served = {"operator": {"namespaces": [namespace]}}
+    found = [
+        made
+        for made in static.objects(static.with_values("posology", served, PRODUCTION, namespace=namespace))
+        if made["metadata"]["labels"]["app.kubernetes.io/component"] == "users"
+    ]
+    for made in found:
+        await kube.create(kind_of(made), "", made)
+    yield
+    for made in found:
+        await kube.delete(kind_of(made), "", made["metadata"]["name"])
+
+
+async def _grant(kube: Kube, namespace: str, account: str, cluster_role: str) -> None:
     """kubectl create rolebinding --clusterrole."""
     role = {"apiGroup": GROUP, "kind": "ClusterRole", "name": cluster_role}
     subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,15 +18,19 @@ pytestmark = pytest.mark.cluster
 
 DEV = REPOSITORY / "charts" / "posology" / "values-dev.yaml"
 GPU = REPOSITORY / "charts" / "posology" / "values-gpu.yaml"
-_CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
+PRODUCTION = REPOSITORY / "k8s" / "values.yaml"
+_CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 
-async def test_every_object_is_accepted_where_pods_are_restricted(kube: Kube, namespace: str) -> None:
+@pytest.mark.parametrize("values", [(DEV, GPU), (PRODUCTION, GPU)], ids=["dev", "production"])
+async def test_every_object_is_accepted_where_pods_are_restricted(
+    kube: Kube, namespace: str, values: tuple[Path, ...]
+) -> None:
     enforce = {
         "metadata": {"labels": {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("warn", "enforce")}}
     }
     await kube.merge(Resource("v1", "namespaces"), "", namespace, enforce)
-    for found in static.objects(static.rendered("posology", DEV, GPU, namespace=namespace)):
+    for found in static.objects(static.rendered("posology", *values, namespace=namespace)):
         answer = await kube._http.post(f"{path_of(found, namespace)}?dryRun=All&fieldValidation=Strict", json=found)
         assert answer.is_success, f"{found['kind']} {found['metadata']['name']}: {answer.text}"
         assert "warning" not in answer.headers, f"{found['kind']}: {answer.headers['warning']}"
@@ -60,20 +65,20 @@ async def as_account(api: Access, namespace: str, account: str) -> AsyncIterator
     roles = [o for o in found if o["kind"] == "ClusterRole" and o["metadata"]["name"].endswith("-operator")]
     async with Kube(api) as admin:
         for made in [*roles, *(o for o in found if o["kind"] in ("ServiceAccount", "Role", "RoleBinding"))]:
-            await admin.create(_kind(made), "" if made in roles else namespace, made)
+            await admin.create(kind_of(made), "" if made in roles else namespace, made)
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
         path = Resource("v1", "serviceaccounts").path(namespace, account, "token")
         token = (await admin._call("POST", path, body=body))["status"]["token"]
         yield Access(server=api.server, authority=api.authority, namespace=namespace, token=token)
         for role in roles:
-            await admin.delete(_kind(role), "", role["metadata"]["name"])
+            await admin.delete(kind_of(role), "", role["metadata"]["name"])
 
 
 def path_of(found: dict[str, Any], namespace: str) -> str:
     scope = "" if found["kind"] in _CLUSTER_WIDE else namespace
-    return _kind(found).path(scope)
+    return kind_of(found).path(scope)
 
 
-def _kind(found: dict[str, Any]) -> Resource:
+def kind_of(found: dict[str, Any]) -> Resource:
     plural = found["kind"].lower()
     return Resource(found["apiVersion"], plural[:-1] + "ies" if plural.endswith("y") else f"{plural}s")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cluster.operator_world import World
-from cluster.people import Person, forget_reviewing_service, person, reviewing_service
+from cluster.people import Person, forget_reviewing_service, person, reviewing_service, roles_of_the_chart
 from clusters import new_namespace, resource
 
 from posology.client.specfile import parse_run
@@ -20,10 +20,8 @@ from posology.v1alpha1 import orchestrator_pb2 as pb
 
 pytestmark = pytest.mark.cluster
 
-RUNS = {"apiGroups": ["posology.dev"], "resources": ["finetuneruns"]}
-VIEW = [{**RUNS, "verbs": ["get", "list", "watch"]}]
-EDIT = [*VIEW, {**RUNS, "verbs": ["create", "update"]}]
-APPROVE = [*VIEW, {**RUNS, "verbs": ["approve"]}]
+EDITOR, APPROVER, REVIEWER = ("view", "edit"), ("approver",), ("reviewer",)
+"""Roles of the chart."""
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ async def guarded(
 ) -> AsyncIterator[Database]:
     """An orchestrator whose users are the cluster's; its database, to read the audit trail."""
     monkeypatch.setenv("KUBECONFIG", str(await reviewing_service(kube, namespace, tmp_path)))
-    async with installation.orchestrator(authentication="kubernetes") as db:
+    async with roles_of_the_chart(kube, namespace), installation.orchestrator(authentication="kubernetes") as db:
         yield db
     await forget_reviewing_service(kube, namespace)
 
@@ -55,8 +53,8 @@ async def decide(world: World, who: Person, run: str, *, approved: bool = True) 
 async def test_without_the_verb_approve_nobody_approves(
     guarded: Database, installation: World, kube: Kube, namespace: str
 ) -> None:
-    jane = await person(kube, namespace, "jane", EDIT)
-    bob = await person(kube, namespace, "bob", APPROVE)
+    jane = await person(kube, namespace, "jane", *EDITOR)
+    bob = await person(kube, namespace, "bob", *APPROVER)
     assert (await submit(installation, jane, "clinical")).creator == jane.user
     with pytest.raises(
         PermissionDenied, match=f"jane may not approve finetuneruns.posology.dev in namespace {namespace}"
@@ -71,7 +69,7 @@ async def test_without_the_verb_approve_nobody_approves(
 async def test_who_submitted_a_run_does_not_approve_it_with_any_right(
     guarded: Database, installation: World, kube: Kube, namespace: str
 ) -> None:
-    jane = await person(kube, namespace, "jane", [*EDIT, *APPROVE])
+    jane = await person(kube, namespace, "jane", *EDITOR, *APPROVER)
     await submit(installation, jane, "own")
     with pytest.raises(PermissionDenied, match="jane submitted it, so somebody else must approve"):
         await decide(installation, jane, "own")
@@ -82,8 +80,8 @@ async def test_who_submitted_a_run_does_not_approve_it_with_any_right(
 async def test_a_namespace_does_not_see_another_s_runs(
     guarded: Database, installation: World, kube: Kube, namespace: str
 ) -> None:
-    async with new_namespace(kube) as other:
-        jane, eve = await person(kube, namespace, "jane", EDIT), await person(kube, other, "eve", EDIT)
+    async with new_namespace(kube) as other, roles_of_the_chart(kube, other):
+        jane, eve = await person(kube, namespace, "jane", *EDITOR), await person(kube, other, "eve", *EDITOR)
         run = await submit(installation, jane, "clinical")
         await submit(installation, eve, "hers", namespace=other)
         async with installation.stub(eve.token) as door:
@@ -105,7 +103,7 @@ async def test_a_namespace_does_not_see_another_s_runs(
 async def test_a_token_must_be_made_for_this_installation(
     guarded: Database, installation: World, kube: Kube, namespace: str
 ) -> None:
-    jane = await person(kube, namespace, "jane", EDIT, audience="")
+    jane = await person(kube, namespace, "jane", audience="")
     for token in (jane.token, "made-up"):
         with pytest.raises(Unauthenticated, match="kubectl create token <service account> --audience posology"):
             await submit(installation, Person("", token), "never")
@@ -114,7 +112,7 @@ async def test_a_token_must_be_made_for_this_installation(
 async def test_nobody_is_let_in_while_the_api_server_is_away(
     installation: World, kube: Kube, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jane = await person(kube, namespace, "jane", EDIT)
+    jane = await person(kube, namespace, "jane", *EDITOR)
     config = await reviewing_service(kube, namespace, tmp_path)
     config.write_text(config.read_text().replace(kube.access.server, "https://127.0.0.1:1"))
     monkeypatch.setenv("KUBECONFIG", str(config))

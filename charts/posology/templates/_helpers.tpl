@@ -138,11 +138,13 @@ capabilities: {drop: [ALL]}
 - {name: POSOLOGY_LISTEN, value: "0.0.0.0:7410"}
 - {name: POSOLOGY_METRICS_PORT, value: "9090"}
 - {name: POSOLOGY_TOKEN_FILE, value: /etc/posology/token/token}
+{{- include "posology.authentication" . | trim | nindent 0 }}
 - {name: POSOLOGY_CATALOG_ADDRESS, value: {{ include "posology.address" (dict "root" $root "service" "orchestrator") | quote }}}
 {{- range list "orchestrator" "curation" "training" "evaluation" "serving" "gateway" }}
 - {name: POSOLOGY_{{ upper . }}_ADDRESS, value: {{ include "posology.address" (dict "root" $root "service" .) | quote }}}
 {{- end }}
 {{- if eq $service "operator" }}
+- {name: POSOLOGY_TRUST_SUBMITTED_BY, value: {{ ne $v.authentication.mode "token" | quote }}}
 - {name: POSOLOGY_IDENTITY, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: POSOLOGY_LEASE_NAME, value: {{ include "posology.name" $root }}-operator}
 - {name: POSOLOGY_WATCH_NAMESPACES, value: {{ join "," $v.operator.namespaces | quote }}}

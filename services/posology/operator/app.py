@@ -34,10 +34,11 @@ async def build(settings: Settings, access: Access, stack: AsyncExitStack) -> se
         await notes.load()
         stub = orchestrator_pb2_grpc.OrchestratorStub(channel)
         mirror = Mirror(stub, kube, notes, settings)
+        bridge = Bridge(stub, mirror, trust_submitted_by=settings.trust_submitted_by)
         with metrics.leading():
             async with asyncio.TaskGroup() as group:
                 group.create_task(mirror.run())
-                group.create_task(_until_it_ends(watch(Bridge(stub, mirror), access, settings)))
+                group.create_task(_until_it_ends(watch(bridge, access, settings)))
 
     async def lead() -> None:
         await lease.lead(work)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from posology.core.errors import AlreadyExists, InvalidInput, PosologyError, Retryable
+from posology.core.rpc.people import act_for
 from posology.operator import convert, domain
 from posology.operator.mirror import Mirror, cancel
 from posology.v1alpha1 import orchestrator_pb2 as pb
@@ -23,9 +24,12 @@ _ASKED = "spec.cancel of its FineTuneRun"
 class Bridge:
     """Level-triggered: looks at the resource as it is, and does what is still to be done."""
 
-    def __init__(self, orchestrator: orchestrator_pb2_grpc.OrchestratorAsyncStub, mirror: Mirror) -> None:
+    def __init__(
+        self, orchestrator: orchestrator_pb2_grpc.OrchestratorAsyncStub, mirror: Mirror, *, trust_submitted_by: bool
+    ) -> None:
         self._orchestrator = orchestrator
         self._mirror = mirror
+        self._trust_submitted_by = trust_submitted_by
 
     async def reconcile(self, resource: Object) -> None:
         """Submit or cancel the resource's run; Retryable when the orchestrator or the API server is away.
@@ -83,6 +87,7 @@ class Bridge:
 
     async def _submit(self, resource: Object, request: pb.CreateRunRequest) -> pb.FineTuneRun:
         """The run of this resource, new or made before by somebody who did not live to note it."""
+        act_for(convert.submitter_of(resource) if self._trust_submitted_by else "")
         try:
             return await self._orchestrator.CreateRun(request)
         except AlreadyExists:

@@ -52,6 +52,11 @@ def request_from(resource: domain.Object) -> pb.CreateRunRequest:
     return request
 
 
+def submitter_of(resource: domain.Object) -> str:
+    """Who says to have submitted it; empty if nobody does."""
+    return str((resource["metadata"].get("annotations") or {}).get(domain.SUBMITTED_BY, ""))
+
+
 def resource_from(run: pb.FineTuneRun) -> dict[str, Any]:
     """The resource that shows a run which came through another door."""
     namespace, name = place_of(run)
@@ -59,7 +64,7 @@ def resource_from(run: pb.FineTuneRun) -> dict[str, Any]:
         "name": name,
         "namespace": namespace,
         "labels": _labels(run.labels),
-        "annotations": {domain.RUN_UID: run.uid},
+        "annotations": {domain.RUN_UID: run.uid, domain.SUBMITTED_BY: run.creator},
     }
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": schema.to_mapping(run.spec)}
 

@@ -11,6 +11,8 @@ RESOURCE_UID = "posology.dev/resource-uid"
 """Label of a run that was made for a resource: the resource's UID."""
 RUN_UID = "posology.dev/run-uid"
 """Annotation of a resource that was made for a run: the run's uid."""
+SUBMITTED_BY = "posology.dev/submitted-by"
+"""Annotation of a resource: who submitted the run; an admission policy of the chart sees to it that it is true."""
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 WAITING_FOR_PEOPLE = ("REVIEW_PENDING", "APPROVAL_PENDING")

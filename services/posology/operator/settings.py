@@ -15,6 +15,8 @@ class Settings(ServiceSettings):
 
     watch_namespaces: str = ""
     """Namespaces to serve, separated by commas; empty serves all of the cluster."""
+    trust_submitted_by: bool = False
+    """Whether an admission policy sees to it that a resource's annotation posology.dev/submitted-by tells the truth."""
     lease_namespace: str = ""
     """Where the lease lies by which replicas elect their leader; empty means the namespace of this pod."""
     lease_name: str = "posology-operator"
