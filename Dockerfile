@@ -43,74 +43,73 @@ RUN --mount=type=cache,target=/root/.cache/pip \
          /opt/engine/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /build/engine-cpu.txt)"; fi \
     && /opt/engine/bin/pip install -q -r /build/engine-cpu.txt
 
-# --- what is shipped -------------------------------------------------------------------------------------------------
+# --- what is shipped: labels come last in each, because a new commit shall not copy gigabytes again --------------------
 
 FROM base AS control
+COPY --from=control-packages /opt/posology /opt/posology
+COPY --from=project /wheels /opt/project
 ARG VERSION=0.1.0
+RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
+    && /opt/posology/bin/python /sbom.py posology-control "${VERSION}" > /opt/posology/sbom.spdx.json
 ARG REVISION=
 LABEL org.opencontainers.image.title="posology-control" \
       org.opencontainers.image.description="Control services, gateway, agent and operator of Posology" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=control-packages /opt/posology /opt/posology
-COPY --from=project /wheels /opt/project
-RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
-    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
-    && /opt/posology/bin/python /sbom.py posology-control "${VERSION}" > /opt/posology/sbom.spdx.json
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 USER 65532:65532
 WORKDIR /tmp
 CMD ["posology", "--help"]
 
 FROM base AS worker
+COPY --from=worker-packages /opt/posology /opt/posology
+COPY examples /opt/posology/share/examples
+COPY --from=project /wheels /opt/project
 ARG VERSION=0.1.0
+RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
+    && /opt/posology/bin/python /sbom.py posology-worker "${VERSION}" > /opt/posology/sbom.spdx.json
 ARG REVISION=
 LABEL org.opencontainers.image.title="posology-worker" \
       org.opencontainers.image.description="Curation and training workers of Posology" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=worker-packages /opt/posology /opt/posology
-COPY examples /opt/posology/share/examples
-COPY --from=project /wheels /opt/project
-RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
-    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
-    && /opt/posology/bin/python /sbom.py posology-worker "${VERSION}" > /opt/posology/sbom.spdx.json
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 USER 65532:65532
 WORKDIR /tmp
 CMD ["python", "-m", "posology.training.worker"]
 
-FROM base AS engine-cpu
+FROM base AS engine
+COPY --from=engine-packages /opt/engine /opt/engine
+ENV PATH=/opt/engine/bin:$PATH HOME=/tmp VLLM_NO_USAGE_STATS=1
+WORKDIR /tmp
+
+FROM engine AS engine-cpu
 ARG VERSION=0.1.0
+RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/engine/bin/python /sbom.py posology-engine-cpu "${VERSION}" > /opt/engine/sbom.spdx.json
 ARG REVISION=
 LABEL org.opencontainers.image.title="posology-engine-cpu" \
       org.opencontainers.image.description="vLLM for CPUs, as Posology evaluates and serves with it" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=engine-packages /opt/engine /opt/engine
-RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
-    /opt/engine/bin/python /sbom.py posology-engine-cpu "${VERSION}" > /opt/engine/sbom.spdx.json
-ENV PATH=/opt/engine/bin:$PATH HOME=/tmp VLLM_NO_USAGE_STATS=1
 USER 65532:65532
-WORKDIR /tmp
 ENTRYPOINT ["python", "-m", "vllm.entrypoints.openai.api_server"]
 
-# Not made from `worker`: a change of our code shall not copy the engine again.
-FROM base AS evaluator
+FROM engine AS evaluator
+COPY --from=worker-packages /opt/posology /opt/posology
+COPY --from=project /wheels /opt/project
 ARG VERSION=0.1.0
+RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
+    && /opt/posology/bin/python /sbom.py posology-evaluator "${VERSION}" > /opt/posology/sbom.spdx.json
 ARG REVISION=
 LABEL org.opencontainers.image.title="posology-evaluator" \
       org.opencontainers.image.description="Evaluation workers of Posology, with their throw-away engine" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=engine-packages /opt/engine /opt/engine
-COPY --from=worker-packages /opt/posology /opt/posology
-COPY --from=project /wheels /opt/project
-RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
-    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
-    && /opt/posology/bin/python /sbom.py posology-evaluator "${VERSION}" > /opt/posology/sbom.spdx.json
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \
-    POSOLOGY_ENGINE_PYTHON=/opt/engine/bin/python VLLM_NO_USAGE_STATS=1
+    POSOLOGY_ENGINE_PYTHON=/opt/engine/bin/python
 USER 65532:65532
-WORKDIR /tmp
 CMD ["python", "-m", "posology.evaluation.worker"]

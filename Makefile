@@ -29,12 +29,16 @@ demo: .venv/control/.made .venv/worker/.made .venv/engine-cpu/.made ## Labels to
 	.venv/control/bin/python -m examples.demo
 
 .PHONY: test
-test: check $(ENVIRONMENTS) system ## Checks, then every test that needs no cluster; prints the slowest.
-	$(BIN)/python -m pytest -m "not cluster" $(PYTEST)
+test: check $(ENVIRONMENTS) system ## Checks, then every test but the demonstrations; prints the slowest.
+	$(BIN)/python -m pytest -m "not demonstration" $(PYTEST)
 
 .PHONY: test-cluster
-test-cluster: .venv/dev/.made ## Tests against a real cluster: KUBECONFIG's, else the tool's beside this checkout, else skipped with the reason.
+test-cluster: .venv/dev/.made .venv/worker/.made ## Tests that need a cluster: that of KUBECONFIG, else the one beside this checkout, else skipped with the reason.
 	$(BIN)/python -m pytest -m cluster $(PYTEST)
+
+.PHONY: test-smoke
+test-smoke: .venv/dev/.made .venv/worker/.made ## The shortest demonstration: images, helm install, kubectl apply, a streamed answer.
+	$(BIN)/python -m pytest -m smoke $(PYTEST)
 
 .PHONY: check
 check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code, breaking changes of the contract.

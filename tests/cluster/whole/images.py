@@ -71,7 +71,7 @@ def provide(tool: str, target: str, tag: str) -> None:
         _run(tool, "build", tag, str(_POSTGRESQL))
     else:
         _run(tool, "build", tag, "--target", target, *_torch(), str(REPOSITORY))
-    nodes = ["general"] if target in ("control", "postgresql") else []
+    nodes = [] if target == "worker" else ["general"]  # nothing but training asks for the GPU node
     _run(tool, "load", tag, *nodes)
     loaded.write_text(tag)
 

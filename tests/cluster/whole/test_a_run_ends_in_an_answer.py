@@ -10,7 +10,7 @@ from cluster.whole.images import Images
 from cluster.whole.installation import GPU_POOL, Release, micro_spec, phase, released
 from cluster_nodes import Nodes
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.demonstration, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture
@@ -23,6 +23,7 @@ async def release(nodes: Nodes, built: Images, micro_data: Path) -> AsyncIterato
         yield found
 
 
+@pytest.mark.smoke
 async def test_a_resource_becomes_a_streamed_answer(release: Release) -> None:
     spec = micro_spec(training={"resources": {"gpus": 1, "nodePool": "gpu"}})
     await release.apply("micro", spec)
