@@ -48,6 +48,7 @@ class World:
     curation: curation_pb2_grpc.CurationAsyncStub
     catalog: catalog_pb2_grpc.CatalogAsyncStub
     store: ArtifactStore
+    address: str = ""
 
     async def create(self, name: str, **curation: Any) -> pb.Dataset:
         """Ask for a data set of the labels under `sources/`, without the slower duplicate searches."""
@@ -137,10 +138,13 @@ class World:
             await asyncio.sleep(0.05)
         raise TimeoutError(f"{review} is still open: {found.summary}")
 
-    async def open_review(self, name: str, subject: str, **policy: Any) -> pb.Review:
+    async def open_review(
+        self, name: str, subject: str, *, metadata: tuple[tuple[str, str], ...] = (), **policy: Any
+    ) -> pb.Review:
         asked = schema.parse(pb.Review.Policy, {"sample": 20, "maxErrorRate": 0.25} | policy)
         return await self.curation.CreateReview(
-            pb.CreateReviewRequest(parent=PARENT, review_id=name, subject=subject, policy=asked, request_id=name)
+            pb.CreateReviewRequest(parent=PARENT, review_id=name, subject=subject, policy=asked, request_id=name),
+            metadata=metadata,
         )
 
 
@@ -170,6 +174,7 @@ async def serve(root: Path, monkeypatch: pytest.MonkeyPatch, stack: AsyncExitSta
         curation_pb2_grpc.CurationStub(curation),
         catalog_pb2_grpc.CatalogStub(index),
         ArtifactStore(curation_settings.candidates_url),
+        address,
     )
 
 

@@ -50,6 +50,11 @@ class Installation:
         return found
 
     @property
+    def is_personal(self) -> bool:
+        """Whether the token is the user's own, and not the installation's."""
+        return "POSOLOGY_TOKEN" in os.environ
+
+    @property
     def token(self) -> str:
         """The bearer token to call with."""
         return os.environ.get("POSOLOGY_TOKEN") or read_token(self.settings.token_file)

@@ -171,11 +171,11 @@ def review_item(item: Item, remaining: int) -> pb.ReviewItem:
     )
 
 
-def rating_of(message: pb.ReviewRating, *, at: datetime, adjudication: bool) -> Rating:
+def rating_of(message: pb.ReviewRating, *, reviewer: str, at: datetime, adjudication: bool) -> Rating:
     """A rating as it came; without a kind it is an expert's."""
     return Rating(
         item=message.item_id,
-        reviewer=message.reviewer,
+        reviewer=reviewer,
         kind=message.reviewer_kind or EXPERT,
         judgement=Judgement(pb.ReviewRating.Judgement.Name(message.judgement)),
         comment=message.comment,

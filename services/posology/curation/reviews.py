@@ -78,6 +78,11 @@ class Reviews:
             found, following = await records.list_page(tx, namespace, size=size, token=token, ended_after=ended_after)
             return [(r, summarize(r, await records.ratings(tx, r.name))) for r in found], following
 
+    async def creator(self, name: str) -> str:
+        """Whose work is reviewed; NotFound."""
+        async with self._db.read() as tx:
+            return (await records.get(tx, name)).creator
+
     async def next_item(self, name: str, reviewer: str, *, adjudicate: bool) -> tuple[Item, int] | None:
         """The next item for a reviewer and how many are left for them; None when there is none.
 

@@ -10,6 +10,7 @@ from posology.core.jobs import convert as jobs_convert
 from posology.core.jobs.domain import Job, NewJob
 from posology.core.jobs.jobs import Jobs
 from posology.core.rpc import context
+from posology.core.rpc.people import check_second_person, own_name
 from posology.core.schema import apply_defaults
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1 import curation_pb2_grpc, job_pb2
@@ -137,24 +138,33 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
 
     async def NextReviewItem(self, request: pb.NextReviewItemRequest, _: Any) -> pb.NextReviewItemResponse:
         """The next item for a reviewer, blind."""
-        found = await self._reviews.next_item(request.name, request.reviewer, adjudicate=request.adjudicate)
+        reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
+        found = await self._reviews.next_item(request.name, reviewer, adjudicate=request.adjudicate)
         return pb.NextReviewItemResponse(item=convert.review_item(*found) if found else None)
 
     async def SubmitReviewItem(self, request: pb.SubmitReviewItemRequest, _: Any) -> pb.ReviewRating:
         """Rate an item."""
-        given = convert.rating_of(request.rating, at=_EPOCH, adjudication=False)
-        return convert.rating(await self._reviews.submit(request.name, given))
+        return await self._rate(request, adjudication=False)
 
     async def AdjudicateReviewItem(self, request: pb.SubmitReviewItemRequest, _: Any) -> pb.ReviewRating:
         """Decide an item on which reviewers disagree."""
-        given = convert.rating_of(request.rating, at=_EPOCH, adjudication=True)
-        return convert.rating(await self._reviews.submit(request.name, given))
+        return await self._rate(request, adjudication=True)
 
     async def CancelReview(self, request: pb.CancelReviewRequest, _: Any) -> pb.Review:
         """Close a review early."""
         return convert.review(*await self._reviews.cancel(request.name))
 
     # --- details ---------------------------------------------------------------------------------------
+
+    async def _rate(self, request: pb.SubmitReviewItemRequest, *, adjudication: bool) -> pb.ReviewRating:
+        reviewer = await self._reviewer(request.name, request.rating.reviewer, "rating.reviewer")
+        given = convert.rating_of(request.rating, reviewer=reviewer, at=_EPOCH, adjudication=adjudication)
+        return convert.rating(await self._reviews.submit(request.name, given))
+
+    async def _reviewer(self, review: str, given: str, field: str) -> str:
+        """Who reviews: the caller, and not who submitted what is reviewed."""
+        check_second_person(await self._reviews.creator(review), f"review {review}")
+        return own_name(given, field)
 
     async def _job(self, name: str, kind: str) -> Job:
         job = await self._jobs.get(name)

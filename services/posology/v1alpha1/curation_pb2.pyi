@@ -1181,7 +1181,7 @@ class ReviewRating(_message.Message):
     item_id: _builtins.str
     """Id within the review."""
     reviewer: _builtins.str
-    """Who rates."""
+    """Who rates; may be empty where users are told apart: it is the caller then."""
     reviewer_kind: _builtins.str
     """`expert`, or `automated stand-in, not an expert`."""
     judgement: Global___ReviewRating.Judgement.ValueType
@@ -1356,7 +1356,7 @@ class NextReviewItemRequest(_message.Message):
     name: _builtins.str
     """`namespaces/{ns}/reviews/{id}`."""
     reviewer: _builtins.str
-    """Who reviews."""
+    """Who reviews; may be empty where users are told apart: it is the caller then."""
     adjudicate: _builtins.bool
     """Ask for the items that wait for adjudication instead."""
     def __init__(

@@ -6,9 +6,11 @@ import pytest
 from curation_world import PARENT, World
 
 from posology.core import signing
-from posology.core.errors import FailedPrecondition, InvalidInput
+from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied
+from posology.core.rpc import client
 from posology.curation.reviewing import STAND_IN
 from posology.v1alpha1 import curation_pb2 as pb
+from posology.v1alpha1 import curation_pb2_grpc
 from posology.v1alpha1.job_pb2 import JobStatus
 
 
@@ -146,3 +148,24 @@ async def test_a_preference_set_is_reviewed_by_its_chosen_and_rejected_answers(w
     await world.rate_all(review.name, wrong=1)
     closed = await world.closed(review.name)
     assert len(world.lines(closed.artifact, "preferences.jsonl")) == 19
+
+
+async def test_who_submitted_what_is_reviewed_does_not_review_it(world: World) -> None:
+    """Tokens that name their holders tell people apart; the installation's own is its one user."""
+    token_file = world.root / "data" / "token"
+    token_file.write_text(f"{token_file.read_text()}\njane janes-token-of-this-test\n")
+    review = await world.open_review("janes", await world.draft(), metadata=(("x-posology-user", "jane"),))
+    asked = pb.NextReviewItemRequest(name=review.name, reviewer="jane")
+    async with client.channel(world.address, token="janes-token-of-this-test") as channel:
+        curation = curation_pb2_grpc.CurationStub(channel)
+        with pytest.raises(PermissionDenied, match="jane submitted it, so somebody else must review"):
+            await curation.NextReviewItem(asked)
+        rating = pb.ReviewRating(item_id="x", reviewer="bob", judgement=pb.ReviewRating.CORRECT)
+        for rate in (curation.SubmitReviewItem, curation.AdjudicateReviewItem):
+            with pytest.raises(PermissionDenied, match="jane submitted it"):
+                await rate(pb.SubmitReviewItemRequest(name=review.name, rating=rating))
+    asked.reviewer = "bob"
+    assert (await world.curation.NextReviewItem(asked)).HasField("item")
+    asked.reviewer = ""
+    with pytest.raises(InvalidInput, match="reviewer: say who this is"):
+        await world.curation.NextReviewItem(asked)

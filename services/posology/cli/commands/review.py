@@ -12,7 +12,7 @@ from posology.v1alpha1 import curation_pb2
 from posology.v1alpha1.curation_pb2 import ReviewRating
 
 Review = Annotated[str, typer.Argument(help="The review's name, as `posology show RUN` prints it.")]
-Reviewer = Annotated[str, typer.Option(help="Who reviews [the login name].")]
+Reviewer = Annotated[str, typer.Option(help="Who reviews [the token's user, or the login name].")]
 Adjudicate = Annotated[bool, typer.Option(help="Decide items on which reviewers disagree.")]
 _JUDGEMENTS = ("CORRECT", "MINOR_ERROR", "MAJOR_ERROR", "HARMFUL")
 
@@ -29,10 +29,10 @@ def register(app: typer.Typer) -> None:
 def next_item(context: typer.Context, review: Review, reviewer: Reviewer = "", adjudicate: Adjudicate = False) -> None:
     """Show the next item."""
     at = state.of(context)
-    who = reviewer or getpass.getuser()
+    who = reviewer or _own_name(at)
     item = at.call(lambda client: client.next_item(review, reviewer=who, adjudicate=adjudicate))
     if item is None:
-        at.write.value({}, f"{who} has rated everything; see: posology review summary {review}")
+        at.write.value({}, f"nothing is left for {who or 'you'}; see: posology review summary {review}")
         return
     rejected = [f"[bold]Rejected:[/] {escape(item.rejected)}"] if item.rejected else []
     lines = [
@@ -62,13 +62,18 @@ def submit(
         raise InvalidInput.of([Violation("judgement", f"{judgement!r} is not one of {', '.join(_JUDGEMENTS)}")])
     rating = ReviewRating(
         item_id=item,
-        reviewer=reviewer or getpass.getuser(),
+        reviewer=reviewer or _own_name(at),
         reviewer_kind=kind,
         judgement=ReviewRating.Judgement.Value(judgement.upper()),
         comment=comment,
     )
     stored = at.call(lambda client: client.submit_item(review, rating, adjudicate=adjudicate))
-    at.write.value(stored, f"{item}: {judgement.upper()} by {rating.reviewer}")
+    at.write.value(stored, f"{item}: {judgement.upper()} by {stored.reviewer}")
+
+
+def _own_name(at: state.State) -> str:
+    """The login name, where a token says nothing about who holds it."""
+    return "" if at.installation.is_personal else getpass.getuser()
 
 
 def summary(context: typer.Context, review: Review) -> None:

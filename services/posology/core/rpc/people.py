@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from posology.core.errors import PermissionDenied, Unauthenticated
+from posology.core.errors import InvalidInput, PermissionDenied, Unauthenticated, Violation
 from posology.core.rpc import context
 from posology.core.rpc.context import Identity, Kind
 
@@ -58,6 +58,18 @@ def named(identity: Identity) -> Identity:
     if identity.subject in _NOBODY:
         raise Unauthenticated(f"{identity.subject!r} is no name for a user")
     return identity
+
+
+def own_name(given: str, field: str) -> str:
+    """Under which name the caller acts: a user under their own only; where nobody is told apart, as `given`."""
+    caller = context.caller.get()
+    if caller.kind is Kind.USER:
+        if given not in ("", caller.subject):
+            raise PermissionDenied(f"{field}: you are {caller.subject} and can't act as {given}; leave it out")
+        return caller.subject
+    if not given:
+        raise InvalidInput.of([Violation(field, "say who this is: everybody has the same token here")])
+    return given
 
 
 def check_second_person(submitter: str, doing: str) -> None:
