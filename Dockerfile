@@ -34,6 +34,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
          /opt/posology/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /build/worker.txt)"; fi \
     && /opt/posology/bin/pip install -q -r /build/worker.txt
 
+# The lock is taken as it is: what vLLM asks for beyond it are companions of torch that fail to import beside a CPU torch.
 FROM build AS engine-packages
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 COPY requirements/engine-cpu.txt /build/
@@ -41,7 +42,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv /opt/engine \
     && if [ -n "$TORCH_INDEX" ]; then \
          /opt/engine/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /build/engine-cpu.txt)"; fi \
-    && /opt/engine/bin/pip install -q -r /build/engine-cpu.txt
+    && /opt/engine/bin/pip install -q --no-deps -r /build/engine-cpu.txt
 
 # --- what is shipped: labels come last in each, because a new commit shall not copy gigabytes again --------------------
 
