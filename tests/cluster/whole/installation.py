@@ -138,7 +138,8 @@ async def released(nodes: Nodes, images: Images, **values: Any) -> AsyncIterator
         with tempfile.TemporaryDirectory() as folder:
             given = overlaid({"operator": {"namespaces": [namespace]}, "aggregatedRoles": False}, values)
             release = Release(nodes, kube, images, namespace, Path(folder), values=given)
-            release.helm("upgrade", "--install", "posology-crds", str(CHARTS / "posology-crds"), "-n", "default")
+            crds = ("posology-crds", str(CHARTS / "posology-crds"), "-n", "default")
+            release.helm("upgrade", "--install", *crds, "--take-ownership")  # other tests define it without Helm
             try:
                 yield release
             finally:

@@ -79,3 +79,15 @@ def test_replicas_spread_over_nodes_and_are_not_drained_at_once() -> None:
     ]
     assert [budget["metadata"]["name"] for budget in budgets] == ["posology-gateway"]
     assert budgets[0]["spec"]["maxUnavailable"] == 1
+
+
+def test_an_account_may_carry_the_identity_of_a_cloud() -> None:
+    role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/posology-worker"}
+    values = static.overlaid(DEV, {"serviceAccounts": {"annotations": {"worker": role}}})
+    found = {
+        o["metadata"]["name"]: o["metadata"].get("annotations")
+        for o in static.objects(static.with_values("posology", values))
+        if o["kind"] == "ServiceAccount" and not o["metadata"]["name"].endswith("-credentials")
+    }
+    assert found.pop("posology-worker") == role
+    assert set(found.values()) == {None}
