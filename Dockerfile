@@ -23,7 +23,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM build AS control-packages
 COPY requirements/control.txt /build/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python3 -m venv /opt/posology && /opt/posology/bin/pip install -q -r /build/control.txt
+    python3 -m venv /opt/posology && /opt/posology/bin/pip install -q -r /build/control.txt \
+    && find /opt/posology -type d -name tests -prune -exec rm -r {} +
 
 FROM build AS worker-packages
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -54,10 +55,12 @@ RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
     /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
     && /opt/posology/bin/python /sbom.py posology-control "${VERSION}" > /opt/posology/sbom.spdx.json
 ARG REVISION=
+ARG SOURCE=
 LABEL org.opencontainers.image.title="posology-control" \
       org.opencontainers.image.description="Control services, gateway, agent and operator of Posology" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 USER 65532:65532
 WORKDIR /tmp
@@ -72,10 +75,12 @@ RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
     /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
     && /opt/posology/bin/python /sbom.py posology-worker "${VERSION}" > /opt/posology/sbom.spdx.json
 ARG REVISION=
+ARG SOURCE=
 LABEL org.opencontainers.image.title="posology-worker" \
       org.opencontainers.image.description="Curation and training workers of Posology" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 USER 65532:65532
 WORKDIR /tmp
@@ -91,10 +96,12 @@ ARG VERSION=0.1.0
 RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
     /opt/engine/bin/python /sbom.py posology-engine-cpu "${VERSION}" > /opt/engine/sbom.spdx.json
 ARG REVISION=
+ARG SOURCE=
 LABEL org.opencontainers.image.title="posology-engine-cpu" \
       org.opencontainers.image.description="vLLM for CPUs, as Posology evaluates and serves with it" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "vllm.entrypoints.openai.api_server"]
 
@@ -106,10 +113,12 @@ RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
     /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
     && /opt/posology/bin/python /sbom.py posology-evaluator "${VERSION}" > /opt/posology/sbom.spdx.json
 ARG REVISION=
+ARG SOURCE=
 LABEL org.opencontainers.image.title="posology-evaluator" \
       org.opencontainers.image.description="Evaluation workers of Posology, with their throw-away engine" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \
     POSOLOGY_ENGINE_PYTHON=/opt/engine/bin/python
 USER 65532:65532

@@ -63,12 +63,14 @@ BUILD ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -
 REGISTRY ?= posology
 TAG ?= 0.1.0
 IMAGES ?= control worker engine-cpu evaluator
+# Where these sources are published, for the images' labels.
+SOURCE ?=
 LOCAL_TORCH := $(wildcard $(PIP_FIND_LINKS)/torch-*cpu*.whl)
 
 .PHONY: images
 images: ## Build an image per role (IMAGES=, REGISTRY=, TAG=; CUDA: TORCH_INDEX=<index with CUDA builds>).
 	for image in $(IMAGES); do $(BUILD) $(REGISTRY)/$$image:$(TAG) --target $$image \
-	  --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) \
+	  --build-arg VERSION=$(TAG) --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE=$(SOURCE) \
 	  $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) \
 	  $(if $(LOCAL_TORCH),--build-arg TORCH_INDEX= --build-arg PIP_FIND_LINKS=$(PIP_FIND_LINKS)) .; done
 
