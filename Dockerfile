@@ -9,46 +9,45 @@ ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
-# Where wheels lie beside the package index, if anywhere.
-FROM base AS build
+# Where wheels lie beside the package index, if anywhere, is what PIP_FIND_LINKS says in each stage that installs.
+FROM base AS project
 ARG PIP_FIND_LINKS=
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-
-FROM build AS project
 COPY pyproject.toml README.md /build/
 COPY services /build/services
 RUN --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv /tools && /tools/bin/pip wheel -q --no-deps -w /wheels /build
 
-FROM build AS control-packages
-COPY requirements/control.txt /build/
+FROM base AS control-packages
+ARG PIP_FIND_LINKS=
+COPY requirements/control.txt /opt/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python3 -m venv /opt/posology && /opt/posology/bin/pip install -q -r /build/control.txt \
+    python3 -m venv /opt/posology && /opt/posology/bin/pip install -q -r /opt/control.txt \
     && find /opt/posology -type d -name tests -prune -exec rm -r {} +
 
-FROM build AS worker-packages
+FROM base AS worker-packages
+ARG PIP_FIND_LINKS=
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-COPY requirements/worker.txt /build/
+COPY requirements/worker.txt /opt/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv /opt/posology \
     && if [ -n "$TORCH_INDEX" ]; then \
-         /opt/posology/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /build/worker.txt)"; fi \
-    && /opt/posology/bin/pip install -q -r /build/worker.txt
+         /opt/posology/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /opt/worker.txt)"; fi \
+    && /opt/posology/bin/pip install -q -r /opt/worker.txt
 
 # The lock is taken as it is: what vLLM asks for beyond it are companions of torch that fail to import beside a CPU torch.
-FROM build AS engine-packages
+FROM base AS engine-packages
+ARG PIP_FIND_LINKS=
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-COPY requirements/engine-cpu.txt /build/
+COPY requirements/engine-cpu.txt /opt/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv /opt/engine \
     && if [ -n "$TORCH_INDEX" ]; then \
-         /opt/engine/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /build/engine-cpu.txt)"; fi \
-    && /opt/engine/bin/pip install -q --no-deps -r /build/engine-cpu.txt
+         /opt/engine/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /opt/engine-cpu.txt)"; fi \
+    && /opt/engine/bin/pip install -q --no-deps -r /opt/engine-cpu.txt
 
 # --- what is shipped: labels come last in each, because a new commit shall not copy gigabytes again --------------------
 
-FROM base AS control
-COPY --from=control-packages /opt/posology /opt/posology
+FROM control-packages AS control
 COPY --from=project /wheels /opt/project
 ARG VERSION=0.1.0
 RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
@@ -66,8 +65,7 @@ USER 65532:65532
 WORKDIR /tmp
 CMD ["posology", "--help"]
 
-FROM base AS worker
-COPY --from=worker-packages /opt/posology /opt/posology
+FROM worker-packages AS worker
 COPY examples /opt/posology/share/examples
 COPY --from=project /wheels /opt/project
 ARG VERSION=0.1.0
@@ -86,8 +84,7 @@ USER 65532:65532
 WORKDIR /tmp
 CMD ["python", "-m", "posology.training.worker"]
 
-FROM base AS engine
-COPY --from=engine-packages /opt/engine /opt/engine
+FROM engine-packages AS engine
 ENV PATH=/opt/engine/bin:$PATH HOME=/tmp VLLM_NO_USAGE_STATS=1
 WORKDIR /tmp
 
