@@ -11,6 +11,7 @@ from cluster.operator_world import World, is_true
 from clusters import RUNS
 from servers import REPOSITORY
 
+from posology.core.errors import NotFound
 from posology.core.kube import Access, Kube, Resource
 from posology.operator import credentials
 
@@ -34,6 +35,52 @@ async def test_every_object_is_accepted_where_pods_are_restricted(
         answer = await kube._http.post(f"{path_of(found, namespace)}?dryRun=All&fieldValidation=Strict", json=found)
         assert answer.is_success, f"{found['kind']} {found['metadata']['name']}: {answer.text}"
         assert "warning" not in answer.headers, f"{found['kind']}: {answer.headers['warning']}"
+
+
+OUTSIDE = {
+    "ingress": {
+        "http": {"enabled": True, "host": "answers.example.org", "tlsSecret": "answers-tls"},
+        "grpc": {"enabled": True, "host": "grpc.example.org", "tlsElsewhere": True},
+    },
+    "publicGateway": {"create": True, "className": "any", "tlsSecret": "public-tls"},
+    "httpRoute": {"enabled": True, "hostnames": ["answers.example.org"]},
+    "grpcRoute": {"enabled": True, "hostnames": ["grpc.example.org"]},
+    "monitoring": {
+        "serviceMonitor": {"enabled": True},
+        "rules": {"enabled": True},
+        "dashboard": {"enabled": True},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        Resource("networking.k8s.io/v1", "ingresses"),
+        Resource("networking.k8s.io/v1", "networkpolicies"),
+        Resource("v1", "configmaps"),
+        Resource("gateway.networking.k8s.io/v1", "gateways"),
+        Resource("gateway.networking.k8s.io/v1", "httproutes"),
+        Resource("gateway.networking.k8s.io/v1", "grpcroutes"),
+        Resource("monitoring.coreos.com/v1", "servicemonitors"),
+        Resource("monitoring.coreos.com/v1", "prometheusrules"),
+    ],
+    ids=lambda resource: resource.plural,
+)
+async def test_doors_and_alerts_are_accepted_where_their_kinds_exist(
+    kube: Kube, namespace: str, resource: Resource
+) -> None:
+    try:
+        known = (await kube.get(f"/apis/{resource.version}" if "/" in resource.version else "/api/v1"))["resources"]
+    except NotFound:
+        pytest.skip(f"this cluster does not know {resource.version}")
+    (kind,) = [each["kind"] for each in known if each["name"] == resource.plural]
+    rendered = static.objects(static.with_values("posology", OUTSIDE, DEV, namespace=namespace))
+    found = [each for each in rendered if (each["apiVersion"], each["kind"]) == (resource.version, kind)]
+    assert found
+    for each in found:
+        answer = await kube._http.post(f"{resource.path(namespace)}?dryRun=All&fieldValidation=Strict", json=each)
+        assert answer.is_success, f"{kind} {each['metadata']['name']}: {answer.text}"
 
 
 async def test_the_operator_s_role_suffices_for_all_it_does(installation: World, api: Access) -> None:

@@ -114,6 +114,11 @@ class Release:
             await asyncio.sleep(0.5)
         raise AssertionError(f"{name} never got there: {describe(status)}")
 
+    async def let_go(self) -> None:
+        """Take the finalizers off all runs of the namespace."""
+        async for run in self.kube.every(RUNS, self.namespace):
+            await self.kube.merge(RUNS, self.namespace, run["metadata"]["name"], {"metadata": {"finalizers": []}})
+
     # --- the gRPC door -------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -149,9 +154,8 @@ async def released(nodes: Nodes, images: Images, **values: Any) -> AsyncIterator
 async def _remove(release: Release) -> None:
     if os.environ.get("POSOLOGY_TEST_KEEP"):
         return
-    async for run in release.kube.every(RUNS, release.namespace):
-        await release.kube.merge(RUNS, release.namespace, run["metadata"]["name"], {"metadata": {"finalizers": []}})
-    release.helm("uninstall", release.name, wanted=None)
+    release.helm("uninstall", release.name, "--wait", wanted=None)
+    await release.let_go()  # once no operator is left that would hold them again
     release.kubectl("delete", "pvc", "--all", "--wait=false")
     await release.kube.delete(NAMESPACES, "", release.namespace)
 
@@ -169,6 +173,11 @@ def micro_spec(*, data: str = "file:/data", **changes: Any) -> Object:
 def phase(status: Mapping[str, Any]) -> str:
     """The phase that a status shows."""
     return str(status.get("phase", ""))
+
+
+def state_of(status: Mapping[str, Any], stage: str) -> str:
+    """The state of one stage in a status; "" before there are stages."""
+    return next((str(found["state"]) for found in status.get("stages") or () if found["stage"] == stage), "")
 
 
 def describe(status: Mapping[str, Any]) -> str:
