@@ -17,12 +17,15 @@ COPY services /build/services
 RUN --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv /tools && /tools/bin/pip wheel -q --no-deps -w /wheels /build
 
+# Without the tests of libraries, and without what botocore knows of the 400 services that nobody calls here.
 FROM base AS control-packages
 ARG PIP_FIND_LINKS=
 COPY requirements/control.txt /opt/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv /opt/posology && /opt/posology/bin/pip install -q -r /opt/control.txt \
-    && find /opt/posology -type d -name tests -prune -exec rm -r {} +
+    && find /opt/posology -type d -name tests -prune -exec rm -r {} + \
+    && find /opt/posology/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
+         ! -name s3 ! -name sts ! -name 'sso*' ! -name signin -exec rm -r {} +
 
 FROM base AS worker-packages
 ARG PIP_FIND_LINKS=

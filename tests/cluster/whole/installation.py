@@ -23,11 +23,12 @@ from servers import REPOSITORY
 from posology.cli.cluster import Forwarded
 from posology.client import Client, Installation
 from posology.core.errors import NotFound
-from posology.core.kube import Kube
+from posology.core.kube import Kube, Resource
 
 Object = dict[str, Any]
 CHARTS = REPOSITORY / "charts"
 DEV = CHARTS / "posology" / "values-dev.yaml"
+VOLUMES = Resource("v1", "persistentvolumes")
 GPU_POOL = {
     "nodeSelector": {"pool": "gpu"},
     "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
@@ -156,8 +157,24 @@ async def _remove(release: Release) -> None:
         return
     release.helm("uninstall", release.name, "--wait", wanted=None)
     await release.let_go()  # once no operator is left that would hold them again
-    release.kubectl("delete", "pvc", "--all", "--wait=false")
+    release.kubectl("delete", "jobs,pods,pvc", "--all", "--timeout=120s", wanted=None)
+    await _recycle(release)
     await release.kube.delete(NAMESPACES, "", release.namespace)
+
+
+async def _recycle(release: Release) -> None:
+    """Empty the volumes that the tool lent, and let others have them: it has twenty, and takes none back by itself."""
+    async for volume in release.kube.every(VOLUMES, ""):
+        path = Path(volume["spec"].get("hostPath", {}).get("path", "/"))
+        ours = volume["spec"].get("claimRef", {}).get("namespace") == release.namespace
+        if ours and path.parent == STATE / "volumes" and volume["status"]["phase"] == "Released":
+            _empty(path)
+            await release.kube.merge(VOLUMES, "", volume["metadata"]["name"], {"spec": {"claimRef": None}})
+
+
+def _empty(folder: Path) -> None:
+    for found in folder.iterdir():
+        shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
 def micro_spec(*, data: str = "file:/data", **changes: Any) -> Object:
