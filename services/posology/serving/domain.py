@@ -149,6 +149,10 @@ class Asked:
     request_id: str = ""
 
 
+ONLY_PASS = "evaluate them and issue a verdict (only PASS serves)"
+"""What every door says about weights for which no verdict speaks: gRPC, the cluster's admission, the agent."""
+
+
 class NotReleased(FailedPrecondition):
     """These weights may not serve."""
 

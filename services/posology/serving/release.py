@@ -11,7 +11,7 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.canonical import canonical_json
 from posology.core.errors import DataCorrupt, NotFound
 from posology.serving.admission import admit
-from posology.serving.domain import AlteredWeights, Asked, MissingVerdict
+from posology.serving.domain import ONLY_PASS, AlteredWeights, Asked, MissingVerdict
 from posology.serving.verdict import VERDICT_FILE, Verdict, parse_envelope, read_revoked
 
 
@@ -76,7 +76,7 @@ class Releaser:
             if store.exists(digest):
                 with store.open(digest, VERDICT_FILE) as stored:
                     return _Presented(parse_envelope(stored.read()), digest)
-        raise MissingVerdict(f"there is no verdict {digest} in this installation; issue one with an evaluation")
+        raise MissingVerdict(f"there is no verdict {digest} in this installation; {ONLY_PASS}")
 
     def _look_for_one(self, model: str) -> str:
         """The newest verdict that was made about `model`."""
@@ -87,9 +87,7 @@ class Releaser:
             if _is_verdict_about(store, digest, model)
         ]
         if not about:
-            raise MissingVerdict(
-                f"{model} has no verdict, so it may not serve; evaluate it and issue a verdict (only PASS serves)"
-            )
+            raise MissingVerdict(f"{model} has no verdict, so it may not serve; {ONLY_PASS}")
         return max(about)[1]
 
     def _anywhere(self, model: str) -> bool:

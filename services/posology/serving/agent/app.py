@@ -38,6 +38,7 @@ async def serve(settings: AgentSettings) -> int:
             report.say(ReplicaState.FAILED, error.message, final=is_final(error))
             report.leave()
             return FAILED
+        proxy.leaving = True
         await server.stop()
     report.say(ReplicaState.STOPPED, "told to stop")
     report.leave()

@@ -10,7 +10,7 @@ from posology.core.errors import DataCorrupt, NotFound
 from posology.engine import EngineConfig, chat_template_digest
 from posology.serving.admission import admit
 from posology.serving.agent.settings import AgentSettings
-from posology.serving.domain import AlteredWeights, MissingVerdict, OtherEngine
+from posology.serving.domain import ONLY_PASS, AlteredWeights, MissingVerdict, OtherEngine
 from posology.serving.verdict import VERDICT_FILE, Verdict, parse_envelope, read_revoked
 
 
@@ -46,14 +46,14 @@ def _envelope(released: ArtifactStore, digest: str) -> dict[str, object]:
         with released.open(digest, VERDICT_FILE) as stored:
             return parse_envelope(stored.read())
     except NotFound as error:
-        raise MissingVerdict(f"verdict {digest} was never released; only released weights serve") from error
+        raise MissingVerdict(f"verdict {digest} was never released; {ONLY_PASS}") from error
 
 
 def _weights(released: ArtifactStore, model: str, cache: Path) -> Path:
     try:
         return released.materialize(model, cache)
     except NotFound as error:
-        raise MissingVerdict(f"weights {model} were never released; only released weights serve") from error
+        raise MissingVerdict(f"weights {model} were never released, so they may not serve; {ONLY_PASS}") from error
     except DataCorrupt as error:
         raise AlteredWeights(f"the released weights were altered: {error.message}") from error
 

@@ -27,6 +27,7 @@ class Proxy:
     def __init__(self, report: Report, *, token: str, engine_url: str = "", drain_path: str = "") -> None:
         self.target: str | None = None
         self.draining = False
+        self.leaving = False
         self._report = report
         self._token = token
         self._engine_url = engine_url
@@ -75,10 +76,10 @@ class Proxy:
 
     async def drained(self, _: Request) -> Response:
         """Drain, and answer when the last request has ended. An engine that still loads would not hear that it is to
-        end, so it is waited for as well."""
+        end, so it is waited for as well, until we are to end ourselves."""
         self.begin_drain()
         await self.idle()
-        while not await self._engine_answers():  # noqa: ASYNC110 - another process sets no event of ours
+        while not (self.leaving or await self._engine_answers()):  # noqa: ASYNC110 - another process sets none
             await asyncio.sleep(1)
         return JSONResponse({"running": self._running})
 

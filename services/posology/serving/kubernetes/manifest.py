@@ -245,6 +245,7 @@ class Renderer:
             "env": list(self._engine_environment(launch)),
             "startupProbe": _asks("/engine", every=2, times=pods.start_seconds // 2),
             "livenessProbe": _asks("/engine", every=10, times=6),
+            "terminationMessagePolicy": "FallbackToLogsOnError",
             "lifecycle": {"preStop": {"httpGet": {"path": drain_path(launch.token), "port": AGENT_PORT}}},
             "resources": {kind: amounts for kind, amounts in resources.items() if amounts},
             "securityContext": _security(),

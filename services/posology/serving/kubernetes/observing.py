@@ -60,9 +60,9 @@ def _of(pod: Object, url: str) -> Status:
         return _last_word(pod, ended, restarts, url)
     if not agent.get("started"):
         return Status(ReplicaState.FETCHING, _waiting(agent) or "fetching and verifying the weights", url)
-    if (ended := _ended(engine)) is not None:
-        return Status(ReplicaState.STARTING, _engine_ended(pod, ended), url, restarts=restarts)
-    said = _waiting(engine) or _again(restarts, "the engine loads the weights, then its probes are replayed")
+    said = _waiting(engine) or "the engine loads the weights, then its probes are replayed"
+    if (ended := _ended(engine) or engine.get("lastState", {}).get("terminated")) is not None:
+        said = _engine_ended(pod, ended)
     return Status(ReplicaState.STARTING, said, url, restarts=restarts)
 
 
@@ -81,9 +81,11 @@ def _last_word(pod: Object, ended: Object, restarts: int, url: str) -> Status:
 def _engine_ended(pod: Object, ended: Object) -> str:
     if ended.get("reason") == "OOMKilled":
         return _out_of_memory(pod, ENGINE)
-    said = f"the engine ended with status {ended.get('exitCode')} and is started again"
-    name = pod["metadata"]["name"]
-    return f"{said}; `kubectl logs {name} -c {ENGINE} --previous` says why"
+    """With the last line of its log, which names the error."""
+    lines = [line.strip() for line in str(ended.get("message", "")).splitlines() if line.strip()]
+    said = f": {_short(lines[-1])}" if lines else ""
+    more = f"`kubectl logs {pod['metadata']['name']} -c {ENGINE} --previous` says more"
+    return f"the engine ended with status {ended.get('exitCode')} and is started again{said} ({more})"
 
 
 def _out_of_memory(pod: Object, container: str) -> str:
@@ -115,10 +117,6 @@ def _waiting(container: Object) -> str:
 def _no_pod(deployment: Object) -> str:
     refused = _condition(deployment, "ReplicaFailure", "True")
     return _short(f"the cluster makes no pod for it: {refused['message']}") if refused else "its pod is being made"
-
-
-def _again(restarts: int, said: str) -> str:
-    return f"{said} (started again {restarts} times)" if restarts else said
 
 
 # --- reading ----------------------------------------------------------------------------------------------
