@@ -87,6 +87,7 @@ capabilities: {drop: [ALL]}
   "environment" $v.workers.env
   "secrets" $v.workers.secrets
   "storageSecret" $v.storage.workerSecret
+  "peers" (ternary (printf "%s-peers" (include "posology.name" .root)) "" (eq .service "training"))
   "volumes" $volumes
   "scratch" $v.workers.scratch
   "graceSeconds" ($v.workers.graceSeconds | int)

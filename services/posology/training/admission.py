@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from posology.core.errors import InvalidInput, Violation
+from posology.core.jobs.domain import Resources
 from posology.training.domain import DpoTask, Method, SftTask, Task
 from posology.training.models import Models
 from posology.training.shapes import targets
@@ -13,14 +14,22 @@ NF4_BLOCK = 64
 MODEL, ADAPTER = ("base-model", "model"), ("adapter", "model")
 
 
-async def check(task: Task, models: Models, *, gpus: int = 0, nodes: int = 1) -> None:
-    """InvalidInput with every violation: inputs that do not exist or are of another kind, modules, NF4 shapes."""
-    if gpus > 1 or nodes > 1:
-        said = "training runs on one GPU of one node; ask for gpus 0 or 1 and nodes 1"
-        raise InvalidInput.of([Violation("spec.resources", said)])
+async def check(task: Task, models: Models, resources: Resources, *, most_nodes: int = 1) -> None:
+    """InvalidInput with every violation: inputs that do not exist or are of another kind, modules, NF4 shapes, and
+    batches that the processes of `resources` can't share. `most_nodes` is what this installation can spread over."""
+    if resources.nodes > most_nodes:
+        said = f"this installation spreads a training over {most_nodes} node at most; several need a cluster"
+        raise InvalidInput.of([Violation("spec.resources.nodes", said)])
+    _shares(task, resources.processes)
     await asyncio.to_thread(_inputs_exist, task, models)
     if isinstance(task, SftTask):
         await _fits_model(task, models)
+
+
+def _shares(task: Task, processes: int) -> None:
+    if isinstance(task, SftTask | DpoTask) and (size := task.recipe.optimisation.batch_size) % processes:
+        part, said = "sft" if isinstance(task, SftTask) else "dpo", f"{size} rows can't be shared among {processes}"
+        raise InvalidInput.of([Violation(f"spec.{part}.config.batch_size", f"{said} processes; make it a multiple")])
 
 
 def _inputs_exist(task: Task, models: Models) -> None:

@@ -37,6 +37,7 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 """Of every worker."""
+MOST_NODES = 1024
 
 
 @dataclass
@@ -87,6 +88,12 @@ def commands(settings: TrainingSettings, models: Models) -> dict[str, Command]:
     }
 
 
+def _most_nodes(settings: TrainingSettings) -> int:
+    """Pods find each other by a Service; processes of this machine have one node."""
+    pods = settings.worker_pods
+    return MOST_NODES if settings.launcher == "kubernetes" and pods is not None and pods.peers else 1
+
+
 @asynccontextmanager
 async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
     """Training with its database migrated and its key made."""
@@ -104,7 +111,9 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
         stores = [ArtifactStore(url) for url in (settings.candidates_url, settings.released_url)]
         models = Models(stores, settings.rules, hub=settings.hub_endpoint)
         jobs = local_jobs(settings, db, commands=commands(settings, models), on_published=attested)
-        servicer = TrainingServicer(jobs, provenance, models, rules=settings.rules, device=settings.device)
+        servicer = TrainingServicer(
+            jobs, provenance, models, rules=settings.rules, device=settings.device, most_nodes=_most_nodes(settings)
+        )
         yield Training(settings, jobs, servicer)
 
 

@@ -172,6 +172,13 @@ def to_spec(msg: Message) -> dict[str, Any]:
     return found
 
 
+def processes_of(spec: Mapping[str, Any]) -> int:
+    """How many processes a job takes on each machine: one per GPU; a merge and an import take one in all."""
+    if "merge" in spec:
+        return 1
+    return max(1, int(spec.get("resources", {}).get("gpus", 0)))
+
+
 def resources_from_spec(spec: Mapping[str, Any], default: Resources) -> Resources:
     """What a job's spec asks of the machine; what it leaves open is the installation's."""
     asked = json_format.ParseDict(dict(spec.get("resources", {})), pb.TrainingResources())

@@ -7,7 +7,7 @@ from typing import Any
 from posology.core import schema
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.convert import job_event
-from posology.core.jobs.domain import Job, NewJob
+from posology.core.jobs.domain import Job, NewJob, Resources
 from posology.core.jobs.jobs import Jobs
 from posology.training import admission, convert, devices, sources
 from posology.training.models import Models
@@ -24,13 +24,21 @@ class TrainingServicer(Base):
     """Every method raises core.errors; the interceptor speaks gRPC."""
 
     def __init__(
-        self, jobs: Jobs, provenance: Provenance, models: Models, *, rules: sources.Rules, device: str = ""
+        self,
+        jobs: Jobs,
+        provenance: Provenance,
+        models: Models,
+        *,
+        rules: sources.Rules,
+        device: str = "",
+        most_nodes: int = 1,
     ) -> None:
         self._jobs = jobs
         self._provenance = provenance
         self._models = models
         self._rules = rules
         self._device = device
+        self._most_nodes = most_nodes
 
     # --- before anything is spent ----------------------------------------------------------------------
 
@@ -87,10 +95,8 @@ class TrainingServicer(Base):
         self, request: pb.CreateTrainingJobRequest | pb.MergeAdapterRequest, spec: pb.TrainingJobSpec
     ) -> pb.TrainingJob:
         name = f"{request.parent}/trainingJobs/{request.training_job_id}"
-        resources = spec.resources
-        await admission.check(
-            convert.task_from_proto(spec), self._models, gpus=resources.gpus, nodes=resources.nodes or 1
-        )
+        resources = convert.resources_from_spec(convert.to_spec(spec), Resources())
+        await admission.check(convert.task_from_proto(spec), self._models, resources, most_nodes=self._most_nodes)
         if request.validate_only:
             return pb.TrainingJob(name=name, spec=spec)
         return await self._shown(

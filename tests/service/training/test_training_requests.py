@@ -128,8 +128,13 @@ async def test_a_name_of_another_kind_is_not_found_under_this_one(world: World) 
         await world.training.GetBaseModel(pb.GetBaseModelRequest(name=f"{PARENT}/baseModels/none"))
 
 
-async def test_more_gpus_than_training_can_use_are_refused_rather_than_left_idle(world: World) -> None:
+async def test_a_batch_that_the_gpus_cannot_share_is_refused_and_so_are_nodes_that_this_machine_is_not(
+    world: World,
+) -> None:
     request = sft(*inputs(world))
-    request.spec.resources.gpus = 4
-    with pytest.raises(InvalidInput, match="one GPU of one node"):
+    request.spec.sft.config.batch_size, request.spec.resources.gpus = 9, 2
+    with pytest.raises(InvalidInput, match="9 rows can't be shared among 2 processes"):
+        await world.training.CreateTrainingJob(request)
+    request.spec.sft.config.batch_size, request.spec.resources.nodes = 8, 2
+    with pytest.raises(InvalidInput, match="several need a cluster"):
         await world.training.CreateTrainingJob(request)

@@ -148,3 +148,21 @@ def test_a_misspelt_setting_is_refused() -> None:
         NodePool.model_validate({"nodeselector": {}})
     with pytest.raises(ValidationError, match="gpuPool names 'h100', which is none of pools: none"):
         PodSettings.model_validate({"image": "i", "gpuPool": "h100"})
+
+
+def test_several_nodes_are_an_indexed_job_whose_pods_find_the_first_one_by_name() -> None:
+    peers = PODS.model_copy(update={"peers": "posology-peers"})
+    found = job(peers, nodes=2, gpus=4)
+    assert [found["spec"][key] for key in ("completionMode", "completions", "parallelism")] == ["Indexed", 2, 2]
+    assert pod(peers, nodes=2)["subdomain"] == "posology-peers"
+    variables = {each["name"]: each for each in container(peers, nodes=2)["env"]}
+    assert variables["POSOLOGY_FIRST_NODE"]["value"] == f"{found['metadata']['name']}-0.posology-peers"
+    assert variables["POSOLOGY_NODES"]["value"] == "2"
+    with pytest.raises(InvalidInput, match="no Service by which several pods find each other"):
+        job(nodes=2)
+
+
+def test_one_node_is_a_plain_job() -> None:
+    peers = PODS.model_copy(update={"peers": "posology-peers"})
+    assert "completionMode" not in job(peers)["spec"]
+    assert "subdomain" not in pod(peers)

@@ -17,10 +17,14 @@ _SECONDS = 0.5
 
 
 class MemoryWatch:
-    """While entered, calls `exceeded` once, from its own thread, when more than `limit` bytes are resident."""
+    """While entered, calls `exceeded` once, from its own thread, when more than `limit` bytes are resident in the
+    process `root` (this one by default) and its descendants."""
 
-    def __init__(self, limit: int | None, *, exceeded: Callable[[Failure], None], expected: str = "") -> None:
+    def __init__(
+        self, limit: int | None, *, exceeded: Callable[[Failure], None], expected: str = "", root: int = 0
+    ) -> None:
         self._limit = limit
+        self._root = root or os.getpid()
         self._expected = expected
         self._exceeded = exceeded
         self._over = threading.Event()
@@ -35,7 +39,7 @@ class MemoryWatch:
 
     def _watch(self, limit: int) -> None:
         while not self._over.wait(_SECONDS):
-            if resident(os.getpid()) > limit and (used := proportional(os.getpid())) > limit:
+            if resident(self._root) > limit and (used := proportional(self._root)) > limit:
                 self._exceeded(too_much(used, limit, self._expected))
                 return
 

@@ -27,21 +27,24 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from posology.core import errors
 from posology.core.canonical import canonical_json
-from posology.core.jobs import assignment, staging
+from posology.core.jobs import assignment, following, ranks, staging
 from posology.core.jobs.assignment import Assignment
 from posology.core.jobs.domain import Failure, Progress
+from posology.core.jobs.following import Silent
 from posology.core.jobs.handover import Handover
 from posology.core.jobs.link import Link, Superseded, Undelivered
 from posology.core.jobs.memory import MemoryWatch
 from posology.core.jobs.pace import Pace
-from posology.core.jobs.tending import AWAY_CODE, STOPPED_CODE
+from posology.core.jobs.ranks import Alone
+from posology.core.jobs.tending import ALONE_CODE, AWAY_CODE, STOPPED_CODE
 
-__all__ = ["Handler", "JobContext", "Result", "Stopped", "main"]
+__all__ = ["Alone", "Handler", "JobContext", "Result", "Stopped", "main"]
 
 log = logging.getLogger("posology.worker")
 
@@ -90,7 +93,7 @@ class JobContext:
     """Set when the job shall stop: save a checkpoint, then raise Stopped."""
 
     def __init__(
-        self, given: Assignment, link: Link, stopping: threading.Event, handover: Handover | None = None
+        self, given: Assignment, link: Link | Silent, stopping: threading.Event, handover: Handover | None = None
     ) -> None:
         self.job, self.kind, self.attempt, self.spec = given.job, given.kind, given.attempt, given.spec
         self.workdir, self.output, self.stopping = given.workdir, given.output, stopping
@@ -145,14 +148,15 @@ def main(handlers: Mapping[str, Handler]) -> NoReturn:
     """Entry of a worker process: run the handler of this job's kind, report, exit.
 
     Exit codes: 0 reported a result, 1 reported a failure, 3 another attempt took over, 75 had something to
-    report and nobody took it, 143 stopped.
+    report and nobody took it, 76 lost another process of its job, 143 stopped.
     """
     given = assignment.read()
     _log_as_json(given)
-    code = _work(given, handlers)
+    code = _work(given, handlers) if ranks.rank() == 0 else _follow(given, handlers)
     log.info("worker ends", extra={"exit_code": code})
-    if given.exit_file:
+    if given.exit_file and ranks.rank() == 0:
         given.exit_file.write_text(str(code))
+    ranks.note_exit(code)
     _cut_after(_END_SECONDS, code)
     sys.exit(code)
 
@@ -163,7 +167,8 @@ def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
     link = Link(given, stopping)
     try:
         link.attach()  # nothing is touched before the service says that this attempt is the current one
-        with MemoryWatch(given.memory, exceeded=lambda found: _out_of_memory(link, found), expected=given.expected):
+        exceeded = partial(_out_of_memory, link)
+        with MemoryWatch(given.memory, exceeded=exceeded, expected=given.expected, root=ranks.root()):
             return _report(link, lambda: _run(given, handlers, link, stopping), stopping)
     except Superseded as error:
         log.warning("another attempt took over", extra={"reason": str(error)})
@@ -173,6 +178,15 @@ def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
         return STOPPED if stopping.is_set() else UNDELIVERED
     finally:
         link.close()
+
+
+def _follow(given: Assignment, handlers: Mapping[str, Handler]) -> int:
+    """As one of several processes, but not the first: the same work, without a word to the service."""
+    stopping = threading.Event()
+    _listen_for_signals(stopping)
+    following.prepare(given)
+    context = JobContext(given, following.Silent(), stopping)
+    return following.follow(lambda: handlers[given.kind](context), failure_of, Stopped)
 
 
 def _listen_for_signals(stopping: threading.Event) -> None:
@@ -229,10 +243,22 @@ def _report(link: Link, run: Callable[[], Result], stopping: threading.Event) ->
             return FAILED
         link.stopped(stop.step)
         return STOPPED
+    except Alone as error:
+        log.error("another process of this job is gone", exc_info=error)
+        return _alone(link)
     except Exception as error:  # whatever it is, the service must hear of it
         log.error("the handler failed", exc_info=error)
         link.failure(failure_of(error))
         return FAILED
+
+
+def _alone(link: Link) -> int:
+    """Report what the other process left word of; else what became of it tells the launcher more than us."""
+    failure = ranks.told_by_others()
+    if failure is None:
+        return ALONE_CODE
+    link.failure(failure)
+    return FAILED
 
 
 def _exact(result: Result) -> Result:
@@ -266,6 +292,7 @@ def _out_of_memory(link: Link, failure: Failure) -> None:
         log.error("nobody took the last report", extra={"reason": str(error)})
     if link.given.exit_file:
         link.given.exit_file.write_text(str(FAILED))
+    ranks.note_exit(FAILED)
     os._exit(FAILED)
 
 

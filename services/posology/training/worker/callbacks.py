@@ -9,7 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from posology.core.errors import InvalidInput
 from posology.core.jobs.worker import JobContext
-from posology.training.worker import checkpoints
+from posology.training.worker import checkpoints, together
 
 STREAMED = {
     "loss": "loss",
@@ -30,6 +30,7 @@ class Report(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, ctx: JobContext) -> None:
         self.ctx = ctx
+        self.stopped = False  # all processes agreed to
         self.busy = 0.0  # seconds inside optimiser steps, evaluation and saving left out
         self.tokens = 0.0
         self._started = 0.0
@@ -43,7 +44,8 @@ class Report(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         self.busy += time.perf_counter() - self._started
-        if self.ctx.stopping.is_set():
+        if together.any_of(self.ctx.stopping.is_set()):
+            self.stopped = True
             control.should_save = control.should_training_stop = True
         elif state.global_step >= state.max_steps:
             control.should_evaluate = control.should_save = True  # or the last steps are never judged
@@ -75,6 +77,9 @@ class Report(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         folder = Path(str(args.output_dir)) / f"{checkpoints.PREFIX}{state.global_step}"
+        together.complete(folder)
+        if not together.leads():
+            return
         checkpoints.seal(folder)
         self.ctx.checkpoint()
         self.ctx.log("checkpoint saved", step=state.global_step)

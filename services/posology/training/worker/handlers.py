@@ -28,9 +28,9 @@ def run_training(ctx: JobContext) -> Result:
 
 
 def _choose_device(spec: Mapping[str, Any]) -> None:
-    """One GPU, or none if the spec asks for none; a merge takes what there is. Before torch is imported."""
+    """As many GPUs as the spec asks for; a merge takes one if there is one. Before torch is imported."""
     if "merge" in spec or int(spec.get("resources", {}).get("gpus", 0)) > 0:
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(convert.processes_of(spec)))))
     else:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 

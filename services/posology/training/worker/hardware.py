@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from posology.core.errors import InvalidInput
+from posology.core.jobs import ranks
 from posology.training.domain import Method
 
 
@@ -45,7 +47,11 @@ def detect() -> Hardware:
     threads = _threads()
     torch.set_num_threads(threads)
     if torch.cuda.is_available():
-        found = torch.cuda.get_device_properties(0)
+        number = ranks.local_rank()
+        if number >= torch.cuda.device_count():
+            raise InvalidInput(f"there are {torch.cuda.device_count()} GPUs here, and the spec asks for more")
+        torch.cuda.set_device(number)
+        found = torch.cuda.get_device_properties(number)
         return Hardware("cuda", found.name, found.total_memory, threads)
     return Hardware("cpu", "CPU", 0, threads)
 

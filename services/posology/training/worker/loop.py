@@ -9,11 +9,11 @@ from typing import Any
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
 
 from posology.core.errors import Exhausted, InvalidInput
-from posology.core.jobs.worker import JobContext, Stopped
+from posology.core.jobs.worker import JobContext, Result, Stopped
 from posology.training.batches import Batches
 from posology.training.domain import Optimisation, Schedule
 from posology.training.memory import Memory
-from posology.training.worker import checkpoints
+from posology.training.worker import checkpoints, together
 from posology.training.worker.callbacks import Report
 from posology.training.worker.hardware import Hardware
 
@@ -45,6 +45,7 @@ def arguments(
         "bf16": hardware.autocast,
         "use_cpu": not hardware.gpu,
         "dataloader_pin_memory": hardware.gpu,
+        "ddp_find_unused_parameters": False,  # every adapter is on the way from input to loss
         "logging_strategy": "steps",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # the default hides a NaN loss behind the mean of the others
@@ -82,17 +83,28 @@ def early_stopping(recipe: Optimisation) -> list[EarlyStoppingCallback]:
 def run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
     """Train to the end from the newest intact checkpoint; on SIGTERM leave a checkpoint and raise Stopped."""
     trainer.remove_callback(PrinterCallback)  # its lines are in the metrics
-    found, passed_over = checkpoints.newest_intact(Path(str(trainer.args.output_dir)))
+    with together.noticing_loss():
+        _run(ctx, trainer, report)
+
+
+def _run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
+    found, passed_over = together.newest_intact(Path(str(trainer.args.output_dir)))
     for reason in passed_over:
         ctx.log(f"passed over a damaged checkpoint: {reason}")
-    if found is None:
-        trainer.evaluate()  # the loss before the first step, what every later one is compared with
-    else:
+    if found is not None:
         ctx.log("resuming", step=checkpoints.step_of(found))
+    # The loss before the first step, what every later one is compared with. Not by trainer.evaluate(): after that,
+    # train() (transformers 5.19, accelerate 1.15) would leave every process alone with its own gradients.
+    trainer.args.eval_on_start = found is None
+    trainer.add_callback(together.Synchronised(trainer))
     trainer.train(resume_from_checkpoint=str(found) if found else None)
-    if ctx.stopping.is_set() and trainer.state.global_step < trainer.state.max_steps:
+    if report.stopped and trainer.state.global_step < trainer.state.max_steps:
         raise Stopped(trainer.state.global_step)
     _refuse_empty(trainer)
+
+
+FOLLOWED = Result("followed")
+"""Of a process that is not the first: the first one writes and reports what all of them made."""
 
 
 def _refuse_empty(trainer: Trainer) -> None:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from posology.core.errors import InvalidInput
+from posology.core.jobs import ranks
 from posology.training.domain import ALL_LINEAR, Lora, Method
 from posology.training.worker.hardware import Hardware
 
@@ -24,7 +25,7 @@ def load(folder: Path, method: Method, hardware: Hardware) -> PreTrainedModel:
     options: dict[str, Any] = {"dtype": dtype, "attn_implementation": "sdpa"}
     if method is Method.QLORA:
         options["quantization_config"] = nf4()
-        options["device_map"] = {"": 0 if hardware.gpu else "cpu"}
+        options["device_map"] = {"": ranks.local_rank() if hardware.gpu else "cpu"}
     model = AutoModelForCausalLM.from_pretrained(str(folder), use_safetensors=True, **options)
     if method is Method.QLORA:
         _check_nf4_shapes(model)

@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from posology.core import errors
+from posology.core.jobs import ranks
 from posology.core.jobs.domain import Resources, checkpoint_prefix
 from posology.core.jobs.kubernetes.pods import NodePool, PodSettings
 from posology.core.jobs.launcher import SPEC_VARIABLE, Launch
+from posology.core.jobs.tending import ALONE_CODE, AWAY_CODE, STOPPED_CODE
 
 Manifest = dict[str, Any]
 
@@ -23,6 +26,8 @@ _HOME = "/posology"
 _SPEC, _SECRETS, _TLS, _SCRATCH = f"{_HOME}/spec", f"{_HOME}/secrets", f"{_HOME}/tls", f"{_HOME}/scratch"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
 _USER = 65532
+_CODES = [1, 3, AWAY_CODE, ALONE_CODE, STOPPED_CODE]
+"""With which a worker ends by itself."""
 
 
 def job_hash(job: str) -> str:
@@ -66,6 +71,7 @@ def render_job(launch: Launch, pods: PodSettings, *, service: str) -> Manifest:
             "annotations": annotations,
         },
         "spec": {
+            **_several(launch),
             "backoffLimit": 0,
             "podReplacementPolicy": "Failed",
             "ttlSecondsAfterFinished": pods.keep_seconds,
@@ -78,12 +84,21 @@ def render_job(launch: Launch, pods: PodSettings, *, service: str) -> Manifest:
     }
 
 
+def _several(launch: Launch) -> Manifest:
+    """A pod per node, each with a number and a name."""
+    nodes = launch.resources.nodes
+    return {"completionMode": "Indexed", "completions": nodes, "parallelism": nodes} if nodes > 1 else {}
+
+
 def _rules() -> list[Manifest]:
     """Each names the cause on the Job, where `kubectl describe` shows it. A disruption is told apart from a
     failure even after its pod is gone; the service does not count it, and starts the next attempt."""
     return [
         {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        {"action": "FailJob", "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [1, 3, 75, 143]}},
+        {
+            "action": "FailJob",
+            "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": _CODES},
+        },
     ]
 
 
@@ -159,6 +174,7 @@ def _pod(launch: Launch, pods: PodSettings, pool: NodePool) -> Manifest:
         "nodeSelector": dict(pool.node_selector),
         "tolerations": list(pool.tolerations),
         "imagePullSecrets": [{"name": name} for name in pods.image_pull_secrets],
+        "subdomain": pods.peers if launch.resources.nodes > 1 else "",
     }
     return {
         "restartPolicy": "Never",
@@ -188,7 +204,7 @@ def _container(launch: Launch, pods: PodSettings, pool: NodePool, *, mounts: lis
         "imagePullPolicy": pods.image_pull_policy,
         "command": [pods.python, "-m", launch.command.module],
         "workingDir": _SCRATCH,
-        "env": _environment(launch, pods),
+        "env": [*_environment(launch, pods), *_peers(launch, pods)],
         **({"envFrom": storage} if storage else {}),
         "resources": _resources(launch.resources, pool),
         "securityContext": {
@@ -214,6 +230,22 @@ def _environment(launch: Launch, pods: PodSettings) -> list[Manifest]:
     }
     return [{"name": name, "valueFrom": threads} for name in _THREADS if name not in plain] + [
         {"name": name, "value": value} for name, value in plain.items()
+    ]
+
+
+def _peers(launch: Launch, pods: PodSettings) -> list[Manifest]:
+    """Which of several pods this one is, and where the first one listens."""
+    nodes = launch.resources.nodes
+    if nodes == 1:
+        return []
+    if not pods.peers:
+        said = "this installation has no Service by which several pods find each other (peers)"
+        raise errors.InvalidInput.of([errors.Violation("resources.nodes", said)])
+    number = {"fieldRef": {"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
+    return [
+        {"name": ranks.NODES, "value": str(nodes)},
+        {"name": ranks.NODE_RANK, "valueFrom": number},
+        {"name": ranks.FIRST_NODE, "value": f"{job_name(launch.job, launch.attempt)}-0.{pods.peers}"},
     ]
 
 

@@ -9,6 +9,7 @@ from posology.core.jobs.domain import Failure, QueueState
 from posology.core.jobs.kubernetes.manifest import CONTAINER, EXPECTED_ANNOTATION, QUEUE_LABEL
 from posology.core.jobs.launcher import Observation
 from posology.core.jobs.memory import too_little
+from posology.core.jobs.ranks import failure_from
 from posology.core.jobs.tending import ALONE_CODE, STOPPED_CODE
 
 Object = Mapping[str, Any]
@@ -152,10 +153,16 @@ def _ended(job: Object, pods: Sequence[Object]) -> Observation:
     """The pod that says most decides: one that used too much, then one that was taken away, then the exit codes."""
     codes = [code for pod in pods if (code := _terminated(pod).get("exitCode")) is not None]
     code = next((code for code in codes if code not in {0, STOPPED_CODE, ALONE_CODE}), codes[-1] if codes else None)
-    failures = [failure for pod in pods if (failure := _out_of_memory(job, pod) or _too_much_disk(pod))]
+    causes = (_out_of_memory(job, pod) or _too_much_disk(pod) or _word(pod) for pod in pods)
+    failures = [failure for failure in causes if failure]
     if failures:
         return Observation(alive=False, exit_code=code, failure=failures[0])
     return Observation(alive=False, exit_code=code, stopped=_disrupted(job, pods))
+
+
+def _word(pod: Object) -> Failure | None:
+    """What a process that does not speak to the service left word of."""
+    return failure_from(str(_terminated(pod).get("message", "")))
 
 
 def _terminated(pod: Object) -> Object:

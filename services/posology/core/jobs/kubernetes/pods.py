@@ -70,6 +70,9 @@ class PodSettings(_Strict):
     """A Secret of environment variables with storage credentials, which store URLs refer to (`#env:NAME`)."""
     tls_secret: str = ""
     """A Secret with ca.crt, tls.crt and tls.key that workers call the service with."""
+    peers: str = ""
+    """A headless Service that selects these pods, by which the pods of one job find each other; empty: a job has one
+    pod."""
     volumes: list[Volume] = []
     scratch: str = Field(default="", pattern=_QUANTITY.replace("^", "^$|^"))
     """Limit of a worker's local files: inputs, checkpoints, output; empty: none."""

@@ -1,0 +1,50 @@
+"""A process of a worker that is not its first: it does the same work, and tells the service nothing."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from posology.core.jobs import ranks
+from posology.core.jobs.assignment import Assignment
+from posology.core.jobs.domain import Failure, Progress
+from posology.core.jobs.handover import Handover
+from posology.core.jobs.tending import ALONE_CODE, STOPPED_CODE
+
+log = logging.getLogger("posology.worker")
+
+
+class Silent:
+    """What a handler tells goes nowhere: rank 0 tells the same."""
+
+    def progress(self, found: Progress) -> None:
+        """Not sent."""
+
+    def metric(self, step: int, values: Mapping[str, float]) -> None:
+        """Not sent."""
+
+    def log(self, message: str, fields: Mapping[str, object]) -> None:
+        """Not sent; this process's own log has it."""
+
+
+def prepare(given: Assignment) -> None:
+    """A workdir: on the machine of rank 0 its own, elsewhere a copy of what the attempt before handed on."""
+    given.workdir.mkdir(parents=True, exist_ok=True)
+    if given.checkpoints and ranks.is_first_of_another_machine():
+        Handover(given.workdir, url=given.staging, prefix=given.checkpoints, attempt=given.attempt).take_over()
+
+
+def follow(run: Callable[[], object], failure_of: Callable[[Exception], Failure], stopped: type[Exception]) -> int:
+    """Run the handler; the exit code. A failure is left to rank 0 to report."""
+    try:
+        run()
+    except stopped:
+        ranks.wait_for_the_first()
+        return STOPPED_CODE
+    except ranks.Alone as error:
+        log.warning("another process is gone", exc_info=error)
+        return ALONE_CODE
+    except Exception as error:
+        log.error("the handler failed", exc_info=error)
+        ranks.note_failure(failure_of(error))
+        return 1
+    ranks.wait_for_the_first()
+    return 0
