@@ -13,6 +13,7 @@ from cluster.test_the_chart_on_an_api_server import as_account
 from clusters import RUNS, resource
 
 from posology.client.specfile import parse_run
+from posology.core import audit
 from posology.core.errors import PermissionDenied
 from posology.core.kube import Access, Kube
 
@@ -60,12 +61,17 @@ async def test_a_run_knows_its_submitter_whatever_its_door(
         roles_of_the_chart(kube, namespace),
         as_account(api, namespace, "posology-operator") as installation.access,
         kubectl(kube, namespace, "jane") as (jane, seen),
-        installation.orchestrator(),
+        installation.orchestrator() as db,
         installation.operator(trust_submitted_by=True, lease_name="posology-operator"),
     ):
         await seen.create(RUNS, namespace, submitted("by-kubectl", jane))
         found = await installation.until("by-kubectl", lambda status: "creator" in status)
         assert found["status"]["creator"] == jane
+        async with db.read() as tx:
+            [first] = [
+                entry async for entry in audit.entries(tx, subject=installation.full_name("by-kubectl"), limit=1)
+            ]
+        assert (first.actor, first.action, first.detail["door"]) == (jane, "run.create", "operator")
         async with installation.stub() as door:
             await door.CreateRun(
                 parse_run(resource("by-grpc")).request(namespace=namespace), metadata=(("x-posology-user", "maria"),)
