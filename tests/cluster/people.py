@@ -60,6 +60,14 @@ async def roles_of_the_chart(kube: Kube, namespace: str) -> AsyncIterator[None]:
         await kube.delete(kind_of(made), "", made["metadata"]["name"])
 
 
+async def grant_group(kube: Kube, namespace: str, group: str, role: str) -> None:
+    """kubectl create rolebinding --group: a role of the chart for everybody of a group."""
+    reference = {"apiGroup": GROUP, "kind": "ClusterRole", "name": f"{namespace}-posology-{role}"}
+    subject = {"apiGroup": GROUP, "kind": "Group", "name": group}
+    body = {"metadata": {"name": f"{group}-{role}"}, "roleRef": reference, "subjects": [subject]}
+    await kube.create(BINDINGS, namespace, body)
+
+
 async def _grant(kube: Kube, namespace: str, account: str, cluster_role: str) -> None:
     """kubectl create rolebinding --clusterrole."""
     role = {"apiGroup": GROUP, "kind": "ClusterRole", "name": cluster_role}

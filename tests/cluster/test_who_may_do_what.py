@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 from cluster.operator_world import World
-from cluster.people import Person, forget_reviewing_service, person, reviewing_service, roles_of_the_chart
+from cluster.people import (
+    Person,
+    forget_reviewing_service,
+    grant_group,
+    person,
+    reviewing_service,
+    roles_of_the_chart,
+)
 from clusters import new_namespace, resource
+from identity_provider import identity_provider
 
 from posology.client.specfile import parse_run
 from posology.core import audit
@@ -119,4 +127,25 @@ async def test_nobody_is_let_in_while_the_api_server_is_away(
     async with installation.orchestrator(authentication="kubernetes"):
         with pytest.raises(Unavailable, match=r"can't be checked now: the Kubernetes API at .* does not answer"):
             await submit(installation, jane, "never")
+    await forget_reviewing_service(kube, namespace)
+
+
+async def test_groups_of_a_provider_have_the_rights_that_the_cluster_gives_them(
+    installation: World, kube: Kube, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(await reviewing_service(kube, namespace, tmp_path)))
+    with identity_provider(tmp_path / "provider") as provider:
+        given = {"authentication": "oidc", "oidc_issuer": provider.issuer, "oidc_ca_file": provider.authority}
+        async with roles_of_the_chart(kube, namespace), installation.orchestrator(**given):
+            for role in EDITOR:
+                await grant_group(kube, namespace, "team-a", role)
+            await grant_group(kube, namespace, "releasing", "approver")
+            jane = Person("jane", provider.token(sub="jane", groups=["team-a"]))
+            bob = Person("bob", provider.token(sub="bob", groups=["releasing"]))
+            assert (await submit(installation, jane, "clinical")).creator == "jane"
+            with pytest.raises(PermissionDenied, match="jane may not approve"):
+                await decide(installation, jane, "clinical")
+            with pytest.raises(PermissionDenied, match="bob may not create"):
+                await submit(installation, bob, "another")
+            await decide(installation, bob, "clinical")
     await forget_reviewing_service(kube, namespace)

@@ -62,6 +62,23 @@ class Forwarded:
             )
         return base64.b64decode(out).decode().strip()
 
+    async def certificate(self) -> Mapping[str, bytes]:
+        """ca.crt, tls.crt and tls.key to call with, where the release has TLS and this user may read them."""
+        path = "{.spec.template.spec.volumes[?(@.name=='tls')].secret.secretName}"
+        _, secret, _ = await self._kubectl("get", "deployment", f"{self.name}-orchestrator", "-o", f"jsonpath={path}")
+        if not secret:
+            return {}
+        secret = secret.replace(f"{self.name}-tls-orchestrator", f"{self.name}-tls-worker")  # one that serves nothing
+        code, out, _ = await self._kubectl("get", "secret", secret, "-o", "jsonpath={.data}")
+        return {} if code else {name: base64.b64decode(text) for name, text in json.loads(out).items()}
+
+    def write_certificate(self, folder: Path, found: Mapping[str, bytes]) -> None:
+        """Let the clients of `folder` show it."""
+        for name in ("ca.crt", "tls.crt", "tls.key"):
+            if name in found:
+                (folder / "tls").mkdir(parents=True, exist_ok=True)
+                _write(folder / "tls" / name, found[name].decode())
+
     def write(self, folder: Path, token: str) -> None:
         """Tell the clients of `folder` where to call, and with which token."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -40,8 +40,9 @@ class Installation:
             for name, address in written.get("addresses", {}).items()
             if f"POSOLOGY_{name.upper()}_ADDRESS" not in os.environ
         }
+        files = _own_certificate(settings)
         gateway = os.environ.get("POSOLOGY_GATEWAY_URL", written.get("gatewayUrl", ""))
-        settings = environment.load(ServiceSettings, **overrides, **addresses)
+        settings = environment.load(ServiceSettings, **overrides, **addresses, **files)
         return cls(settings, gateway, written.get("processes", {}))
 
     def address(self, service: str) -> str:
@@ -66,6 +67,15 @@ class Installation:
                 "no gateway is known; start the services with `posology up`, or set POSOLOGY_GATEWAY_URL"
             )
         return self.gateway_url
+
+
+def _own_certificate(settings: ServiceSettings) -> dict[str, Path]:
+    """Those of `tls` below the data directory, where nothing else names any."""
+    folder = settings.data_dir / "tls"
+    if settings.tls_ca_file is not None or not (folder / "ca.crt").exists():
+        return {}
+    named = {"tls_ca_file": "ca.crt", "tls_cert_file": "tls.crt", "tls_key_file": "tls.key"}
+    return {field: folder / name for field, name in named.items() if (folder / name).exists()}
 
 
 def _written(data_dir: Path) -> dict[str, Any]:

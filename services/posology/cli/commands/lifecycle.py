@@ -77,6 +77,7 @@ async def _stay_connected(at: State, forwarded: Forwarded) -> None:
     token = "" if own else await forwarded.token()
     async with forwarded.open():
         forwarded.write(at.data_dir, token)
+        forwarded.write_certificate(at.data_dir, await forwarded.certificate())
         found = forwarded.endpoints()
         at.write.value(found, f"Connected. In another terminal: posology --data {at.data_dir} runs (Ctrl-C ends it)")
         await asyncio.Event().wait()
