@@ -122,6 +122,8 @@ def test_of_several_pods_the_one_that_caused_the_end_decides() -> None:
     killed = observe(job(failed="x", pods=2), [alone, terminated(137, "OOMKilled")])
     assert killed.failure is not None
     assert observe(job(failed="x", pods=2), [alone]).stopped  # somebody deleted the other one
+    crashed = observe(job(failed="x", pods=2), [terminated(139)])  # and the Job took the other one away
+    assert (crashed.exit_code, crashed.stopped) == (139, False)
 
 
 def test_a_drained_or_preempted_pod_is_no_failure() -> None:

@@ -26,6 +26,8 @@ _STUCK = {
 _TOO_MUCH_DISK = re.compile(r"exceeds? (the|its|total)|exceeded", re.IGNORECASE)
 _SHORT = re.compile(r"Insufficient ([A-Za-z0-9./_-]*[A-Za-z0-9])")
 _LONGEST = 300
+_ORDERLY = frozenset({0, STOPPED_CODE, ALONE_CODE})
+"""Exit codes of pods that did not cause the end of the others."""
 
 
 def observe(
@@ -152,7 +154,7 @@ def _no_pod(hindrance: str) -> str:
 def _ended(job: Object, pods: Sequence[Object]) -> Observation:
     """The pod that says most decides: one that used too much, then one that was taken away, then the exit codes."""
     codes = [code for pod in pods if (code := _terminated(pod).get("exitCode")) is not None]
-    code = next((code for code in codes if code not in {0, STOPPED_CODE, ALONE_CODE}), codes[-1] if codes else None)
+    code = next((code for code in codes if code not in _ORDERLY), codes[-1] if codes else None)
     causes = (_out_of_memory(job, pod) or _too_much_disk(pod) or _word(pod) for pod in pods)
     failures = [failure for failure in causes if failure]
     if failures:
@@ -189,13 +191,19 @@ def _too_much_disk(pod: Object) -> Failure | None:
 
 
 def _disrupted(job: Object, pods: Sequence[Object]) -> bool:
-    """Ended by a drain, a preemption, a lost node, or somebody's hand."""
-    if len(pods) < job["spec"].get("parallelism", 1):
-        return True
-    if any(_condition(pod, "DisruptionTarget") or pod["metadata"].get("deletionTimestamp") for pod in pods):
-        return True
+    """Ended by a drain, a preemption, a lost node, or somebody's hand; not by a pod that crashed, after which the Job
+    takes the others away."""
     failed = _condition(job, "Failed") or {}
-    return "DisruptionTarget" in str(failed.get("message", ""))
+    if "DisruptionTarget" in str(failed.get("message", "")):
+        return True
+    if any(_terminated(pod).get("exitCode", 0) not in _ORDERLY and not _taken(pod) for pod in pods):
+        return False
+    return len(pods) < job["spec"].get("parallelism", 1) or any(_taken(pod) for pod in pods)
+
+
+def _taken(pod: Object) -> bool:
+    """Whether somebody took the pod away, rather than that it ended."""
+    return bool(_condition(pod, "DisruptionTarget") or pod["metadata"].get("deletionTimestamp"))
 
 
 # --- reading ----------------------------------------------------------------------------------------------
