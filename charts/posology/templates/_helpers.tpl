@@ -89,6 +89,7 @@ capabilities: {drop: [ALL]}
   "storageSecret" $v.storage.workerSecret
   "peers" (ternary (printf "%s-peers" (include "posology.name" .root)) "" (eq .service "training"))
   "volumes" $volumes
+  "tlsSecret" (include "posology.tlsSecret" (dict "root" .root "service" "worker"))
   "scratch" $v.workers.scratch
   "graceSeconds" ($v.workers.graceSeconds | int)
   "startSeconds" ($v.workers.startSeconds | int)
@@ -140,6 +141,7 @@ capabilities: {drop: [ALL]}
 - {name: POSOLOGY_METRICS_PORT, value: "9090"}
 - {name: POSOLOGY_TOKEN_FILE, value: /etc/posology/token/token}
 {{- include "posology.authentication" . | trim | nindent 0 }}
+{{- include "posology.tlsEnv" . | trim | nindent 0 }}
 - {name: POSOLOGY_CATALOG_ADDRESS, value: {{ include "posology.address" (dict "root" $root "service" "orchestrator") | quote }}}
 {{- range list "orchestrator" "curation" "training" "evaluation" "serving" "gateway" }}
 - {name: POSOLOGY_{{ upper . }}_ADDRESS, value: {{ include "posology.address" (dict "root" $root "service" .) | quote }}}

@@ -77,7 +77,7 @@ class Client:
             self.installation.address(service),
             token=self.installation.token,
             service=service,
-            credentials=tls.channel_credentials(self.installation.settings),
+            files=tls.Files.of(self.installation.settings),
         )
         self._stack.push_async_callback(channel.close)
         return channel

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from posology.core.errors import InvalidInput, Violation
 
 PREFIX = "POSOLOGY_"
+API_SERVER = "api-server"
+"""The audience of tokens that are made for the API server itself."""
 
 
 def split_address(value: str) -> tuple[str, int]:
@@ -53,11 +55,24 @@ class ServiceSettings(BaseSettings):
     """fsspec URL under which worker attempts leave their files until they are published."""
     token_file: Path = Path()
     """File with the bearer token(s) of this installation, mode 0600; see core.rpc.auth."""
-    authentication: Literal["token", "kubernetes"] = "token"
+    authentication: Literal["token", "kubernetes", "oidc"] = "token"
     """Who may call: `token`, whoever holds a token of `token_file`, as the one user; `kubernetes`, also users of the
-    cluster, by their tokens and with the rights that it gives them on FineTuneRuns."""
+    cluster, by their tokens and with the rights that it gives them on FineTuneRuns; `oidc`, also users of an identity
+    provider, with the rights that the cluster gives them."""
     audience: str = "posology"
-    """For whom the token of a user must be made; empty: for the API server itself."""
+    """For whom the token of a user must be made; `api-server`: for the API server itself (not with oidc)."""
+    oidc_issuer: str = ""
+    """URL of the provider, as its tokens name it."""
+    oidc_username_claim: str = "sub"
+    """Claim that names the user."""
+    oidc_username_prefix: str = ""
+    """Put before it, as the API server does (--oidc-username-prefix), so that roles are bound to one name."""
+    oidc_groups_claim: str = "groups"
+    """Claim that lists the user's groups."""
+    oidc_groups_prefix: str = ""
+    """Put before each group."""
+    oidc_ca_file: Path | None = None
+    """PEM authorities of the provider; the system's by default."""
     keys_dir: Path = Path()
     """Folder of signing keys, `<service>.key` and `<service>.pub`."""
 
@@ -119,6 +134,16 @@ class ServiceSettings(BaseSettings):
     def _is_host_and_port(cls, value: str) -> str:
         split_address(value)
         return value
+
+    @model_validator(mode="after")
+    def _provider_is_named(self) -> "ServiceSettings":
+        if self.authentication != "oidc":
+            return self
+        if not self.oidc_issuer.startswith("https://"):
+            raise ValueError(f"{PREFIX}OIDC_ISSUER: name the provider's URL, https://...")
+        if self.audience == API_SERVER:
+            raise ValueError(f"{PREFIX}AUDIENCE: a provider's tokens are made for a client of its own; name its id")
+        return self
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> "ServiceSettings":

@@ -3,8 +3,9 @@
 import logging
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
@@ -12,6 +13,7 @@ from prometheus_client import (
     Gauge,
     PlatformCollector,
     ProcessCollector,
+    make_wsgi_app,
     start_http_server,
 )
 from prometheus_client.core import Metric
@@ -19,6 +21,9 @@ from prometheus_client.registry import Collector
 from pythonjsonlogger.json import JsonFormatter
 
 from posology.core.rpc import context
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+"""What answers HTTP, by WSGI."""
 
 REGISTRY = CollectorRegistry()
 """The metrics of this process; a service registers its own here too."""
@@ -69,17 +74,29 @@ def _labels(gauge: Gauge) -> set[tuple[str, ...]]:
 
 
 @contextmanager
-def metrics_over_http(host: str, port: int) -> Iterator[str]:
-    """Serve REGISTRY at http://host:port/metrics from a thread; yields host:port ("" for port -1: off)."""
+def metrics_over_http(host: str, port: int, ready: Callable[[], bool]) -> Iterator[str]:
+    """Serve REGISTRY at http://host:port/metrics from a thread, and at /ready whether this process takes calls, for
+    probes that speak no gRPC over TLS; yields host:port ("" for port -1: off)."""
     if port < 0:
         yield ""
         return
     server, _ = start_http_server(port, addr=host, registry=REGISTRY)
+    server.set_app(_with_readiness(make_wsgi_app(REGISTRY), ready))
     try:
         yield f"{host}:{server.server_port}"
     finally:
         # shutdown() waits for the next poll, up to 0.5 s: not in the event loop of whoever leaves here.
         threading.Thread(target=_close, args=(server,), daemon=True).start()
+
+
+def _with_readiness(metrics: Application, ready: Callable[[], bool]) -> Application:
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") != "/ready":
+            return metrics(environ, start_response)
+        start_response("200 OK" if ready() else "503 Service Unavailable", [("Content-Type", "text/plain")])
+        return [b"ready\n" if ready() else b"not ready\n"]
+
+    return answer
 
 
 def _close(server: WSGIServer) -> None:
@@ -117,12 +134,8 @@ def json_handler(service: str) -> logging.Handler:
     return handler
 
 
-_WORDY = ("httpx", "httpcore", "botocore", "aiobotocore", "s3fs", "fsspec", "asyncio")
-"""Libraries whose lines for each request say nothing, and whose lines for debugging hold signatures of storage."""
-
-
 def log_as_json(service: str, *, level: str = "INFO") -> None:
     """Send all logging of this process through `json_handler`; values in `extra={...}` become keys."""
     logging.basicConfig(handlers=[json_handler(service)], level=level, force=True)
-    for library in _WORDY:
-        logging.getLogger(library).setLevel(logging.WARNING)
+    if level != "DEBUG":
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request says nothing

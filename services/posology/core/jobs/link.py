@@ -15,13 +15,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-import grpc
-
 from posology.core import errors
 from posology.core.jobs import convert
 from posology.core.jobs.assignment import Assignment
 from posology.core.jobs.domain import Failure, Product, Progress, StagedFile
 from posology.core.rpc.client import channel
+from posology.core.rpc.tls import Files
 from posology.v1alpha1 import job_pb2, worker_pb2, worker_pb2_grpc
 
 log = logging.getLogger("posology.worker")
@@ -177,7 +176,9 @@ class Link:
 
     async def _one_stream(self, welcomed: asyncio.Event) -> None:
         """Say hello, send, obey, until the stream ends; `welcomed` once the service took this attempt."""
-        async with channel(self._address(), service="job", credentials=self._credentials()) as opened:
+        given = self.given
+        files = Files(given.ca_file, given.cert_file, given.key_file)
+        async with channel(self._address(), service="job", files=files) as opened:
             call = worker_pb2_grpc.WorkerStub(opened).Attach(self._outgoing(welcomed))
             async for command in call:
                 welcomed.set()
@@ -191,16 +192,6 @@ class Link:
         if file is not None and file.is_file():
             return file.read_text().strip() or self.given.service
         return self.given.service
-
-    def _credentials(self) -> grpc.ChannelCredentials | None:
-        given = self.given
-        if given.ca_file is None:
-            return None
-        return grpc.ssl_channel_credentials(
-            root_certificates=given.ca_file.read_bytes(),
-            private_key=given.key_file.read_bytes() if given.key_file else None,
-            certificate_chain=given.cert_file.read_bytes() if given.cert_file else None,
-        )
 
     async def _outgoing(self, welcomed: asyncio.Event) -> AsyncIterator[worker_pb2.WorkerEvent]:
         assert self._news is not None  # set before the first stream

@@ -12,6 +12,8 @@ import grpc.aio
 
 from posology.core.rpc import context, tls
 from posology.core.rpc.auth import AUTHORIZATION, read_token
+from posology.core.rpc.connections import Connections
+from posology.core.rpc.handshake import explanation
 from posology.core.rpc.people import headers
 from posology.core.rpc.status import from_rpc_error
 from posology.core.settings import ServiceSettings
@@ -56,22 +58,17 @@ def channel(
     service: str = "",
     door: str = "",
     timeout: float = CALL_SECONDS,
-    credentials: grpc.ChannelCredentials | None = None,
+    files: tls.Files = tls.PLAIN,
     options: Sequence[tuple[str, Any]] = (),
 ) -> "Channel":
     """A channel for generated stubs; a failed call raises the `core.errors` class that the server raised.
 
     `service` is its short name, for the message when nothing answers; `door` the name of the service that calls, if it
-    is one: it then says for whom it does. `timeout` is the default deadline of
-    unary calls in seconds. Close it, or use it with `async with`.
+    is one: it then says for whom it does. `timeout` is the default deadline of unary calls in seconds; with `files` it
+    speaks TLS, and goes on with renewed ones. Close it, or use it with `async with`.
     """
-    everything = [*_OPTIONS, *options]
-    plain = (
-        grpc.aio.secure_channel(address, credentials, options=everything)
-        if credentials
-        else grpc.aio.insecure_channel(address, options=everything)
-    )
-    return Channel(plain, token=token, service=service, door=door, address=address, timeout=timeout)
+    connections = Connections(address, files, [*_OPTIONS, *options])
+    return Channel(connections, token=token, service=service, door=door, address=address, timeout=timeout)
 
 
 def connect(settings: ServiceSettings, service: str, *, timeout: float = CALL_SECONDS) -> "Channel":
@@ -82,17 +79,21 @@ def connect(settings: ServiceSettings, service: str, *, timeout: float = CALL_SE
         service=service,
         door=settings.service,
         timeout=timeout,
-        credentials=tls.channel_credentials(settings),
+        files=tls.Files.of(settings),
     )
+
+
+Make = Callable[[grpc.aio.Channel], Callable[..., Any]]
+"""One method of a stub, on some channel."""
 
 
 class Channel(grpc.aio.Channel):
     """A grpc.aio channel that adds metadata and deadline to each call and translates its errors."""
 
     def __init__(
-        self, plain: grpc.aio.Channel, *, token: str | None, service: str, door: str, address: str, timeout: float
+        self, connections: Connections, *, token: str | None, service: str, door: str, address: str, timeout: float
     ) -> None:
-        self._plain = plain
+        self._connections = connections
         self._metadata = grpc.aio.Metadata(*([(AUTHORIZATION, f"Bearer {token}")] if token else []))
         self._service = service
         self._door = door
@@ -101,21 +102,23 @@ class Channel(grpc.aio.Channel):
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """As grpc.aio.Channel; the default deadline applies."""
-        return self._call(self._plain.unary_unary(method, *args, **kwargs), self._timeout, _UnaryCall)
+        return self._call(lambda plain: plain.unary_unary(method, *args, **kwargs), self._timeout, _UnaryCall)
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """As grpc.aio.Channel; no deadline unless the caller sets one."""
-        return self._call(self._plain.unary_stream(method, *args, **kwargs), None, _StreamCall)
+        return self._call(lambda plain: plain.unary_stream(method, *args, **kwargs), None, _StreamCall)
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """As grpc.aio.Channel; no deadline unless the caller sets one."""
-        return self._call(self._plain.stream_unary(method, *args, **kwargs), None, _UnaryCall)
+        return self._call(lambda plain: plain.stream_unary(method, *args, **kwargs), None, _UnaryCall)
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """As grpc.aio.Channel; no deadline unless the caller sets one."""
-        return self._call(self._plain.stream_stream(method, *args, **kwargs), None, _StreamCall)
+        return self._call(lambda plain: plain.stream_stream(method, *args, **kwargs), None, _StreamCall)
 
-    def _call(self, invoke: Callable[..., Any], default: float | None, kind: "type[_Call]") -> Callable[..., Any]:
+    def _call(self, make: Make, default: float | None, kind: "type[_Call]") -> Callable[..., Any]:
+        made_for, invoke = None, None
+
         def call(
             request: Any = None,
             *,
@@ -123,6 +126,10 @@ class Channel(grpc.aio.Channel):
             metadata: Sequence[tuple[str, str | bytes]] | None = None,
             **options: Any,
         ) -> Any:
+            nonlocal made_for, invoke
+            plain = self._connections.now()
+            if invoke is None or plain is not made_for:
+                made_for, invoke = plain, make(plain)
             sent = invoke(
                 request,
                 timeout=default if timeout is None else timeout,
@@ -146,23 +153,26 @@ class Channel(grpc.aio.Channel):
         return grpc.aio.Metadata(*added)
 
     def _translate(self, error: grpc.aio.AioRpcError) -> Exception:
-        return from_rpc_error(error, service=self._service, address=self._address)
+        return from_rpc_error(error, service=self._service, address=self._address, why=self._why)
+
+    def _why(self, details: str) -> str:
+        return explanation(details, self._connections.files, self._service)
 
     async def close(self, grace: float | None = None) -> None:
         """Close; running calls get `grace` seconds to finish."""
-        await self._plain.close(grace)
+        await self._connections.close(grace)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """As grpc.aio.Channel."""
-        return self._plain.get_state(try_to_connect)
+        return self._connections.now().get_state(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
         """As grpc.aio.Channel."""
-        await self._plain.wait_for_state_change(last_observed_state)
+        await self._connections.now().wait_for_state_change(last_observed_state)
 
     async def channel_ready(self) -> None:
         """Wait until the channel is connected."""
-        await self._plain.channel_ready()
+        await self._connections.now().channel_ready()
 
     async def __aenter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -78,6 +79,8 @@ class Running:
     metrics: str
     """host:port of `/metrics`, empty if off."""
     shutdown: asyncio.Event
+    ready: threading.Event
+    """Set while health says SERVING; `/ready` tells it."""
     _grpc: grpc.aio.Server
     _health: health.aio.HealthServicer
     _loops: list[asyncio.Task[None]] = field(default_factory=list)
@@ -89,6 +92,7 @@ class Running:
 
     async def drain(self) -> None:
         """Turn health off, let streams and calls end within the grace, then stop the loops."""
+        self.ready.clear()
         await self._health.enter_graceful_shutdown()
         self.shutdown.set()
         for step in self.server.on_drain:
@@ -134,11 +138,12 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
     address = _bind(grpc_server, settings)
     host, _ = split_address(settings.listen)
     expiry.show(settings.tls_cert_file)
-    metrics = stack.enter_context(telemetry.metrics_over_http(host, settings.metrics_port))
+    ready = threading.Event()
+    metrics = stack.enter_context(telemetry.metrics_over_http(host, settings.metrics_port, ready.is_set))
     # Handlers run in copies of the context in which the server starts: an empty one, with its shutdown event.
     await asyncio.create_task(grpc_server.start(), context=context.of_server(shutdown))
     stack.push_async_callback(grpc_server.stop, None)
-    running = Running(server, settings.advertise or address, metrics, shutdown, grpc_server, checks)
+    running = Running(server, settings.advertise or address, metrics, shutdown, ready, grpc_server, checks)
     await _become_ready(running)
     return running
 
@@ -150,6 +155,7 @@ async def _become_ready(running: Running) -> None:
         running._loops.append(asyncio.ensure_future(loop()))
     for name in ("", *running.server.service_names):
         await running._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+    running.ready.set()
     if running.server.settings.ready_file:
         _announce(running, running.server.settings.ready_file)
     log.info("serving", extra={"address": running.address, "metrics": running.metrics})

@@ -1,6 +1,6 @@
 """Errors across the wire: core.errors -> google.rpc.Status with BadRequest violations, and back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
 from google.protobuf import any_pb2
@@ -70,15 +70,21 @@ def _pack(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -
     return packed
 
 
-def from_rpc_error(error: grpc.RpcError, *, service: str = "", address: str = "") -> PosologyError:
+def from_rpc_error(
+    error: grpc.RpcError, *, service: str = "", address: str = "", why: Callable[[str], str] | None = None
+) -> PosologyError:
     """The error of a failed call as the class that the server raised, with its violations.
 
-    `service` and `address` make the message of a server that can't be reached say how to start it.
+    `service` and `address` make the message of a server that can't be reached say how to start it, unless `why` knows
+    better from gRPC's words.
     """
     code: grpc.StatusCode = error.code()
     status = _status(error)
     if status is None:
-        return _without_status(code, error.details() or "", service=service, address=address)
+        details = error.details() or ""
+        if code is grpc.StatusCode.UNAVAILABLE and why and (because := why(details)):
+            return errors.Unavailable(f"{_place(service, address)} can't be called: {because}")
+        return _without_status(code, details, service=service, address=address)
     return _class(status, code)(status.message, violations=_violations(status))
 
 
@@ -104,8 +110,11 @@ def _without_status(code: grpc.StatusCode, details: str, *, service: str, addres
 def unreachable(service: str, address: str, *, reason: str = "") -> errors.Unavailable:
     """What a user reads when nothing answers at an address."""
     because = f" ({reason})" if reason else ""
-    where = f"service {service or 'there'} at {address or 'its address'}"
-    return errors.Unavailable(f"{where} is not reachable; start it with `posology up`{because}")
+    return errors.Unavailable(f"{_place(service, address)} is not reachable; start it with `posology up`{because}")
+
+
+def _place(service: str, address: str) -> str:
+    return f"service {service or 'there'} at {address or 'its address'}"
 
 
 def _class(status: status_pb2.Status, code: grpc.StatusCode) -> type[PosologyError]:

@@ -1,0 +1,21 @@
+{{/* Secret with ca.crt, tls.crt and tls.key of a service or of workers; empty without TLS: dict "root" $ "service" name. */}}
+{{- define "posology.tlsSecret" -}}
+{{- $tls := .root.Values.tls -}}
+{{- if not $tls.enabled -}}
+{{- else if $tls.certManager.enabled -}}{{ include "posology.name" .root }}-tls-{{ .service }}
+{{- else -}}{{ required "tls.secret: name a Secret with ca.crt, tls.crt and tls.key, or set tls.certManager.enabled" $tls.secret }}{{- end -}}
+{{- end -}}
+
+{{/* Where a service finds its certificate: dict "root" $ "service" name. */}}
+{{- define "posology.tlsEnv" -}}
+{{- if .root.Values.tls.enabled }}
+- {name: POSOLOGY_TLS_CERT_FILE, value: /etc/posology/tls/tls.crt}
+- {name: POSOLOGY_TLS_KEY_FILE, value: /etc/posology/tls/tls.key}
+- {name: POSOLOGY_TLS_CA_FILE, value: /etc/posology/tls/ca.crt}
+{{- end }}
+{{- end -}}
+
+{{/* The beginning of a probe that asks whether a service takes calls. The kubelet speaks no gRPC over TLS. */}}
+{{- define "posology.serves" -}}
+{{- if .Values.tls.enabled -}}{httpGet: {path: /ready, port: metrics}{{- else -}}{grpc: {port: 7410}{{- end -}}
+{{- end -}}
