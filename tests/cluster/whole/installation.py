@@ -30,7 +30,7 @@ CHARTS = REPOSITORY / "charts"
 DEV = CHARTS / "posology" / "values-dev.yaml"
 VOLUMES = Resource("v1", "persistentvolumes")
 GPU_POOL = {
-    "nodeSelector": {"pool": "gpu"},
+    "nodeSelector": {"nvidia.com/gpu.present": "true"},
     "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
     "gpuResource": "nvidia.com/gpu",
 }
