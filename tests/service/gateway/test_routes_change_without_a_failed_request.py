@@ -57,6 +57,16 @@ async def test_a_stream_through_a_drain_is_whole(gateway: World) -> None:
     assert lines[-1] == "[DONE]"
 
 
+async def test_a_successor_at_the_same_address_is_found_without_new_routes(gateway: World) -> None:
+    agent = gateway.agents[0]
+    agent.proxy.draining = True
+    asking = asyncio.ensure_future(gateway.chat())
+    await asyncio.sleep(0.3)
+    assert not asking.done()
+    agent.proxy.draining = False  # as when a Service leads to the next pod
+    assert (await asking).status_code == 200
+
+
 async def test_requests_go_where_fewest_run(gateway: World) -> None:
     other = await gateway.start_agent()
     await gateway.route(gateway.agents[0], other)

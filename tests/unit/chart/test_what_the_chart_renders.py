@@ -17,6 +17,8 @@ from posology.evaluation.settings import Settings as EvaluationSettings
 from posology.gateway.settings import GatewaySettings
 from posology.operator.settings import Settings as OperatorSettings
 from posology.orchestrator.settings import Settings as OrchestratorSettings
+from posology.serving.domain import ONLY_PASS
+from posology.serving.kubernetes.pods import EnginePods
 from posology.serving.settings import ServingSettings
 from posology.training.settings import TrainingSettings
 
@@ -66,6 +68,28 @@ def test_the_launcher_understands_how_its_workers_look(values: Values, service: 
     settings = PodSettings.model_validate_json(told["POSOLOGY_WORKER_PODS"])
     assert told["POSOLOGY_LAUNCHER"] == "kubernetes"
     assert settings.image.endswith("evaluator:0.1.0" if service == "evaluation" else "worker:0.1.0")
+
+
+@CONFIGURATIONS
+def test_serving_understands_how_its_engines_look(values: Values) -> None:
+    told = variables(pods(*values)["posology-serving"])
+    settings = EnginePods.model_validate_json(told["POSOLOGY_ENGINE_PODS"])
+    assert told["POSOLOGY_LAUNCHER"] == "kubernetes"
+    assert settings.agent_image.endswith("control:0.1.0")
+    assert settings.image == ("vllm/vllm-openai:v0.32.0" if GPU in values else "posology/engine-cpu:0.1.0")
+    assert bool(settings.volumes) != bool(settings.storage_secret)
+
+
+@CONFIGURATIONS
+def test_admission_refuses_engines_in_the_words_of_every_other_door(values: Values) -> None:
+    [policy] = [
+        o
+        for o in objects(*values)
+        if o["metadata"]["name"] == "posology-posology-engines" and "Binding" not in o["kind"]
+    ]
+    [validation] = policy["spec"]["validations"]
+    assert ONLY_PASS in validation["messageExpression"].replace('" + "', "")
+    assert policy["spec"]["failurePolicy"] == "Fail"
 
 
 def test_work_that_asks_for_gpus_goes_where_they_are() -> None:

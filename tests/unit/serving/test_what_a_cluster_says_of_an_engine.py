@@ -69,6 +69,14 @@ def test_an_engine_that_needs_more_memory_names_its_limit() -> None:
     assert reason.startswith("the engine needed more memory than its limit of 4Gi")
 
 
+def test_an_engine_that_does_not_start_shows_the_last_line_of_its_log() -> None:
+    ended = {"exitCode": 1, "message": "Traceback\n  File x\nRuntimeError: no kernel\n"}
+    for found in ({"state": {"terminated": ended}}, {"state": {"running": {}}, "lastState": {"terminated": ended}}):
+        state, reason = said(pod(agent=STARTED, engine=found))
+        assert state is ReplicaState.STARTING
+        assert reason.startswith("the engine ended with status 1 and is started again: RuntimeError: no kernel")
+
+
 def test_a_pod_without_a_node_says_which_resource_is_missing() -> None:
     message = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."
     state, reason = said(pod(conditions=({"type": "PodScheduled", "status": "False", "message": message},)))

@@ -1,0 +1,99 @@
+"""What a kubelet asks an agent whose engine something else runs, and what the agent leaves behind."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from vllm_protocol import Protocol
+
+from posology.core import http as core_http
+from posology.serving.agent.proxy import Proxy
+from posology.serving.agent.report import Report
+from posology.serving.domain import ReplicaState
+
+DRAIN = "/drain/unguessable"
+
+
+@dataclass
+class Beside:
+    """An agent's proxy, and the engine beside it."""
+
+    proxy: Proxy
+    report: Report
+    engine: Protocol
+    http: httpx.AsyncClient
+
+    async def says(self, path: str) -> int:
+        return (await self.http.get(path)).status_code
+
+
+@asynccontextmanager
+async def beside(folder: Path) -> AsyncIterator[Beside]:
+    engine, report = Protocol("weights"), Report(folder, folder / "last-word")
+    async with core_http.serving(engine.app(), "127.0.0.1:0") as behind:
+        proxy = Proxy(report, token="t", engine_url=behind.url, drain_path=DRAIN)
+        async with (
+            core_http.serving(proxy.app(), "127.0.0.1:0") as front,
+            httpx.AsyncClient(base_url=front.url, headers={"authorization": "Bearer t"}) as http,
+        ):
+            yield Beside(proxy, report, engine, http)
+            await proxy.close()
+
+
+async def test_vllm_may_start_only_after_the_weights_are_verified(tmp_path: Path) -> None:
+    async with beside(tmp_path) as agent:
+        assert await agent.says("/verified") == 503
+        agent.report.say(ReplicaState.STARTING)
+        assert await agent.says("/verified") == 200
+        agent.report.say(ReplicaState.FAILED)
+        assert await agent.says("/verified") == 503
+
+
+async def test_the_kubelet_hears_of_an_engine_that_it_can_not_reach(tmp_path: Path) -> None:
+    async with beside(tmp_path) as agent:
+        assert await agent.says("/engine") == 200
+        agent.engine.healthy = False
+        assert await agent.says("/engine") == 503
+
+
+async def test_a_hook_returns_when_the_last_request_has_ended(tmp_path: Path) -> None:
+    async with beside(tmp_path) as agent:
+        agent.proxy.target = agent.proxy._engine_url
+        body = {"model": "model", "messages": [{"role": "user", "content": "[wait 0.05] hi"}], "stream": True}
+        running = asyncio.ensure_future(agent.http.post("/v1/chat/completions", json=body))
+        while not agent.engine.running:
+            await asyncio.sleep(0.01)
+        hook = asyncio.ensure_future(agent.says(DRAIN))
+        await asyncio.sleep(0.1)
+        assert await agent.says("/ready") == 503
+        assert (await agent.http.post("/v1/chat/completions", json=body)).status_code == 503
+        assert not hook.done()
+        assert (await running).text.endswith("data: [DONE]\n\n")
+        assert await hook == 200
+
+
+async def test_a_hook_waits_for_an_engine_that_would_not_hear_sigterm_yet(tmp_path: Path) -> None:
+    async with beside(tmp_path) as agent:
+        agent.engine.healthy = False
+        hook = asyncio.ensure_future(agent.says(DRAIN))
+        await asyncio.sleep(0.3)
+        assert not hook.done()
+        agent.engine.healthy = True
+        assert await hook == 200
+
+
+async def test_the_last_word_is_written_in_place_for_the_kubelet(tmp_path: Path) -> None:
+    word = tmp_path / "last-word"
+    word.touch()
+    inode = word.stat().st_ino
+    async with beside(tmp_path) as agent:
+        agent.report.say(ReplicaState.FAILED, "x" * 5000, final=True)
+        agent.report.leave()
+    found = json.loads(word.read_text())
+    assert (found["state"], found["final"]) == ("FAILED", True)
+    assert len(word.read_bytes()) < 4096
+    assert word.stat().st_ino == inode
