@@ -130,6 +130,7 @@ class Release:
         async with forwarded.open():
             folder = self.folder / "client"
             forwarded.write(folder, await forwarded.token())
+            forwarded.write_certificate(folder, await forwarded.certificate())
             async with Client(Installation.discover(folder), namespace=self.namespace) as client:
                 yield client
 
