@@ -88,6 +88,8 @@ WORKDIR /tmp
 CMD ["python", "-m", "posology.training.worker"]
 
 FROM engine-packages AS engine
+# vLLM's CPU kernels load it, and nothing in a slim base brings it.
+RUN apt-get update -q && apt-get install -yq --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*
 ENV PATH=/opt/engine/bin:$PATH HOME=/tmp VLLM_NO_USAGE_STATS=1
 WORKDIR /tmp
 
