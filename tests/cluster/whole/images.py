@@ -17,8 +17,8 @@ STATE = Path(os.environ.get("CLUSTERSTATE", "/var/lib/posology-cluster"))
 _CODE = ("Dockerfile", "pyproject.toml", "requirements", "services", "examples")
 _ENGINE = ("Dockerfile", "requirements/engine-cpu.txt")
 _POSTGRESQL = REPOSITORY / "tests" / "cluster" / "postgresql"
-_NEEDED_BYTES = 16 << 30
-"""Free disk that the largest image takes: its layers, an archive, and a node's copy, packed and unpacked."""
+_NEEDED = {"control": 6, "worker": 16, "evaluator": 26, "engine-cpu": 12, "postgresql": 4}
+"""GiB of free disk that an image takes: its layers, an archive, and the nodes' copies, packed and unpacked."""
 TARGETS = {"control": _CODE, "worker": _CODE, "evaluator": _CODE, "engine-cpu": _ENGINE}
 
 
@@ -70,8 +70,8 @@ def provide(tool: str, target: str, tag: str) -> None:
     loaded = STATE / f"image-{target}"
     if loaded.exists() and loaded.read_text() == tag:
         return
-    if shutil.disk_usage(STATE).free < _NEEDED_BYTES:
-        pytest.skip(f"{STATE} has less than {_NEEDED_BYTES >> 30} GiB free: the image of {target} may not fit")
+    if shutil.disk_usage(STATE).free < _NEEDED[target] << 30:
+        pytest.skip(f"{STATE} has less than {_NEEDED[target]} GiB free: the image of {target} may not fit")
     if target == "postgresql":
         _run(tool, "build", tag, str(_POSTGRESQL))
     else:
