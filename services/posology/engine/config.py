@@ -76,7 +76,7 @@ class EngineHost:
     python: str
     """The interpreter of an environment that holds vLLM."""
     cache_dir: Path = field(default_factory=lambda: default_cache_dir())
-    """Shared by all engines of this machine: bytecode and kernels; only the first start is slow."""
+    """Shared by all engines of this machine: what they compile; only the first start is slow."""
     kv_cache_gib: int = 1
     """Memory for keys and values, GiB; used on CPUs only."""
     threads: int = 0

@@ -81,7 +81,7 @@ class Engine:
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
-                env=environment(host),
+                env=environment(host, config),
                 start_new_session=True,
             )
         return cls(process, url=f"http://127.0.0.1:{port}", name=name, log=log)

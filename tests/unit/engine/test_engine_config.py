@@ -51,7 +51,13 @@ def test_the_engine_listens_on_loopback_and_shares_its_caches(tmp_path: Path) ->
     words = command(tmp_path, EngineConfig(dtype="float32"), host, port=9, name="m")
     assert words[words.index("--host") + 1] == "127.0.0.1"
     assert words[words.index("--dtype") + 1] == "float32"
-    found = environment(host, inherited={"PYTHONDONTWRITEBYTECODE": "1", "HOME": "/h"})
+    found = environment(host, EngineConfig(), inherited={"PYTHONDONTWRITEBYTECODE": "1", "HOME": "/h"})
     assert "PYTHONDONTWRITEBYTECODE" not in found
-    assert found["PYTHONPYCACHEPREFIX"].startswith(str(tmp_path))
+    assert found["VLLM_CACHE_ROOT"].startswith(str(tmp_path))
     assert (found["HOME"], found["OMP_NUM_THREADS"]) == ("/h", "2")
+
+
+def test_an_eager_engine_needs_no_compiler(tmp_path: Path) -> None:
+    host = EngineHost(python="python", cache_dir=tmp_path)
+    assert environment(host, EngineConfig(), inherited={})["TORCHDYNAMO_DISABLE"] == "1"
+    assert "TORCHDYNAMO_DISABLE" not in environment(host, EngineConfig(enforce_eager=False), inherited={})

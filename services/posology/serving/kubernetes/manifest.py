@@ -261,13 +261,12 @@ class Renderer:
         return EngineHost(python=self._pods.python, cache_dir=Path(_CACHE), threads=1, gpus=launch.gpus)
 
     def _command(self, launch: Launch) -> list[str]:
-        folder, config = Path(_WEIGHTS) / check_digest(launch.model), EngineConfig.from_dict(dict(launch.engine))
+        folder, config = Path(_WEIGHTS) / check_digest(launch.model), _config(launch)
         words = command(folder, config, self._host(launch), port=ENGINE_PORT, name=launch.model_name)
         return [*words, *self._pods.args]
 
     def _engine_environment(self, launch: Launch) -> Iterator[Manifest]:
-        told = environment(self._host(launch), inherited={})
-        del told["PYTHONPYCACHEPREFIX"]  # an image holds its own bytecode, which a prefix would hide
+        told = environment(self._host(launch), _config(launch), inherited={})
         threads = {"resourceFieldRef": {"containerName": ENGINE, "resource": "limits.cpu", "divisor": "1"}}
         # A user without an entry in /etc/passwd has no name, and PyTorch asks for one.
         told |= {"HOME": _CACHE, "USER": "posology", "LOGNAME": "posology", **self._pods.environment}
@@ -292,6 +291,10 @@ class Renderer:
         for number, volume in enumerate(self._pods.volumes):
             claim = {"claimName": volume.claim, "readOnly": True}
             yield {"name": f"released-{number}", "persistentVolumeClaim": claim}
+
+
+def _config(launch: Launch) -> EngineConfig:
+    return EngineConfig.from_dict(dict(launch.engine))
 
 
 def secret_name(name: str, nonce: str) -> str:
