@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from posology.core import errors
-from posology.core.jobs.kubernetes.watching import Watched
 from posology.core.kube import Access, Kube, Resource
+from posology.core.kube.watching import Watched
 from posology.serving.domain import ReplicaState, Status
 from posology.serving.kubernetes import manifest, observing
 from posology.serving.kubernetes.manifest import AGENT_PORT, NONCE, REPLICA_LABEL, Renderer

@@ -11,9 +11,9 @@ from typing import Any
 from posology.core import errors
 from posology.core.jobs.kubernetes import manifest, observing
 from posology.core.jobs.kubernetes.pods import PodSettings
-from posology.core.jobs.kubernetes.watching import Watched
 from posology.core.jobs.launcher import Away, Handle, Launch, Observation
 from posology.core.kube import Access, Kube, Resource
+from posology.core.kube.watching import Watched
 
 JOBS, PODS = Resource("batch/v1", "jobs"), Resource("v1", "pods")
 SECRETS, EVENTS = Resource("v1", "secrets"), Resource("v1", "events")

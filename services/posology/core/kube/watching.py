@@ -1,4 +1,4 @@
-"""What this process knows of its Jobs and pods without asking: lists that a watch keeps fresh."""
+"""What this process knows of its objects without asking: lists that a watch keeps fresh."""
 
 import asyncio
 import logging
@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from posology.core import errors
-from posology.core.kube import Kube, Resource
+from posology.core.kube.client import Kube, Resource
 
-log = logging.getLogger("posology.jobs")
+log = logging.getLogger("posology.kube")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 
