@@ -38,6 +38,15 @@ def images(nodes: Nodes) -> Images:
     return Images(control, _stand_in(nodes.tool, control), postgresql)
 
 
+def vllm(nodes: Nodes) -> str:
+    """The image with vLLM for CPUs, built and loaded if need be: gigabytes."""
+    if prefix := os.environ.get("POSOLOGY_TEST_IMAGES"):
+        return f"{prefix}/engine-cpu:{os.environ.get('POSOLOGY_TEST_TAG', '0.1.0')}"
+    tag = f"localhost/posology/engine-cpu:{digest(*TARGETS['engine-cpu'])}"
+    provide(nodes.tool, "engine-cpu", tag)
+    return tag
+
+
 def _stand_in(tool: str, control: str) -> str:
     """Made from the control image, which has all that it imports."""
     tag = f"localhost/posology/engine-stand-in:{control.rpartition(':')[2]}-{digest(*_STAND_IN)}"

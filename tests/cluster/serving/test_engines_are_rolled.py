@@ -29,6 +29,7 @@ async def test_changed_values_roll_the_engines_that_run(release: Open) -> None:
         assert answers.failures() == []
         assert after["spec"]["containers"][0]["command"][-1] == "--max-num-seqs=64"
         await release.world.install()
+        await release.again()
 
 
 async def test_new_weights_take_over_and_cut_nothing(release: Open) -> None:

@@ -301,13 +301,13 @@ class Open:
             return False
 
     @asynccontextmanager
-    async def streaming(self, model: str, *, clients: int) -> AsyncIterator[Client]:
-        """Clients that stream answers of a second without end while the block runs."""
+    async def streaming(self, model: str, *, clients: int, tokens: int = 20) -> AsyncIterator[Client]:
+        """Clients that stream answers of about a second without end while the block runs."""
         over, kept = asyncio.Event(), Client(self.asking.http, [])
 
         async def one() -> None:
             while not over.is_set():
-                await kept.ask(model=model, stream=True, max_tokens=20, messages=_SLOWLY)
+                await kept.ask(model=model, stream=True, max_tokens=tokens, messages=_SLOWLY)
 
         asks = [asyncio.ensure_future(one()) for _ in range(clients)]
         try:
