@@ -10,6 +10,16 @@ from rpc_example import free_address
 
 from posology.core.kube import Access, Kube
 
+_DEMONSTRATIONS = (Path(__file__).with_name("whole"), Path(__file__).with_name("serving"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What installs the product takes images and minutes: a demonstration, which `make test` leaves out."""
+    for item in items:
+        if item.path.is_relative_to(_DEMONSTRATIONS[0]) or item.path.is_relative_to(_DEMONSTRATIONS[1]):
+            item.add_marker(pytest.mark.demonstration)
+
 
 @pytest.fixture(scope="session")
 def api() -> Iterator[Access]:

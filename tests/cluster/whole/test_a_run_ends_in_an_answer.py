@@ -14,7 +14,7 @@ from servers import REPOSITORY
 
 from posology.client.specfile import API_VERSION, KIND, parse_run
 
-pytestmark = [pytest.mark.cluster, pytest.mark.demonstration, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3000)]
 ON_GPU = {"resources": {"gpus": 1, "nodePool": "gpu"}}
 SAMPLE = REPOSITORY / "k8s" / "sample-run.yaml"
 

@@ -23,7 +23,7 @@ from posology.client.specfile import parse_run
 from posology.core.errors import PermissionDenied, Unauthenticated
 from posology.v1alpha1 import orchestrator_pb2 as pb
 
-pytestmark = [pytest.mark.cluster, pytest.mark.demonstration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 SERVICES = ("orchestrator", "curation", "training", "evaluation", "serving", "gateway", "operator")
 _SECRET = "certificates"
