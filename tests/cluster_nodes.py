@@ -57,10 +57,21 @@ def cluster_nodes() -> Iterator[Nodes]:
     done = subprocess.run([_TOOL, "up"], capture_output=True, text=True, check=False, timeout=400)
     if done.returncode:
         pytest.skip(f"the tool beside the checkout could not start a cluster: {done.stderr[-300:]}")
+    if why := _why_no_images():
+        pytest.skip(f"the tool beside the checkout can't build images here: {why}")
     access = Access.from_kubeconfig(state / "kubeconfig")
     yield Nodes(access, _built(state), _reachable_from(access), str(_TOOL))
     if not ran_before:
         subprocess.run([_TOOL, "down"], capture_output=True, check=False, timeout=120)
+
+
+def _why_no_images() -> str:
+    """Why not even the public base image is to be had, "" if it is: it comes from a mirror that a machine may lack."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "Dockerfile").write_text("FROM python:3.11-slim-bookworm\nRUN python3 -m pip --version\n")
+        command = [str(_TOOL), "build", "localhost/posology-probe:1", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    return done.stderr[-300:] if done.returncode else ""
 
 
 def _built(state: Path) -> str:
