@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cluster.whole.images import STATE, TARGETS, _run, digest, provide
-from cluster_nodes import Nodes
+from cluster.whole.images import STATE, TARGETS, digest, provide
+from cluster_nodes import Nodes, run_tool
 from servers import REPOSITORY
 
 _HERE = "tests/cluster/serving"
@@ -55,7 +55,7 @@ def _stand_in(tool: str, control: str) -> str:
         with tempfile.TemporaryDirectory() as folder:
             for file in _STAND_IN:
                 shutil.copy(REPOSITORY / file, Path(folder))
-            _run(tool, "build", tag, "--build-arg", f"CONTROL={control}", folder)
-        _run(tool, "load", tag, "general")
+            run_tool(tool, "build", tag, "--build-arg", f"CONTROL={control}", folder)
+        run_tool(tool, "load", tag, "general")
         loaded.write_text(tag)
     return tag

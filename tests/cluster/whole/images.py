@@ -3,12 +3,11 @@
 import hashlib
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cluster_nodes import Nodes
+from cluster_nodes import Nodes, run_tool
 from servers import REPOSITORY
 
 from posology.core.canonical import canonical_json
@@ -73,11 +72,11 @@ def provide(tool: str, target: str, tag: str) -> None:
     if shutil.disk_usage(STATE).free < _NEEDED[target] << 30:
         pytest.skip(f"{STATE} has less than {_NEEDED[target]} GiB free: the image of {target} may not fit")
     if target == "postgresql":
-        _run(tool, "build", tag, str(_POSTGRESQL))
+        run_tool(tool, "build", tag, str(_POSTGRESQL))
     else:
-        _run(tool, "build", tag, "--target", target, *_torch(), str(REPOSITORY))
+        run_tool(tool, "build", tag, "--target", target, *_torch(), str(REPOSITORY))
     nodes = [] if target == "worker" else ["general"]  # nothing but training asks for the GPU node
-    _run(tool, "load", tag, *nodes)
+    run_tool(tool, "load", tag, *nodes)
     loaded.write_text(tag)
 
 
@@ -100,8 +99,3 @@ def _torch() -> list[str]:
     if not list(links.glob("torch-*cpu*.whl")):
         return []
     return ["--build-arg", "TORCH_INDEX=", "--build-arg", f"PIP_FIND_LINKS={links}"]
-
-
-def _run(tool: str, *words: str) -> None:
-    done = subprocess.run([tool, *words], capture_output=True, text=True, check=False, timeout=2400)
-    assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
