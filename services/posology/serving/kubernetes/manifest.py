@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from posology.core.artifacts.manifest import check_digest
+from posology.core.kube.pods import container_security, pod_security
 from posology.engine import EngineConfig, EngineHost
 from posology.engine.command import command, environment
 from posology.serving.kubernetes.pods import EnginePods
@@ -26,7 +27,6 @@ AGENT_PORT, ENGINE_PORT = 8080, 8000
 _HOME = "/posology"
 _WEIGHTS, _STATE, _CACHE = f"{_HOME}/weights", f"{_HOME}/state", f"{_HOME}/cache"
 _LAST_WORD = "/dev/termination-log"
-_USER = 65532
 _NODE_LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _NODE_LOST_SECONDS = 60
 
@@ -153,14 +153,7 @@ class Renderer:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": pods.grace_seconds,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": _USER,
-                "runAsGroup": _USER,
-                "fsGroup": _USER,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": pod_security(),
             "tolerations": [*lost, *pool.tolerations],
             "initContainers": [self._agent(launch, secret)],
             "containers": [self._engine(launch)],
@@ -183,7 +176,7 @@ class Renderer:
             "livenessProbe": _asks("/health", every=10, times=6),
             "terminationMessagePath": _LAST_WORD,
             "resources": self._pods.agent_resources,
-            "securityContext": _security(),
+            "securityContext": container_security(),
             "volumeMounts": [
                 {"name": "weights", "mountPath": _WEIGHTS},
                 {"name": "state", "mountPath": _STATE},
@@ -248,7 +241,7 @@ class Renderer:
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "lifecycle": {"preStop": {"httpGet": {"path": drain_path(launch.token), "port": AGENT_PORT}}},
             "resources": {kind: amounts for kind, amounts in resources.items() if amounts},
-            "securityContext": _security(),
+            "securityContext": container_security(),
             "volumeMounts": [
                 {"name": "weights", "mountPath": _WEIGHTS, "readOnly": True},
                 {"name": "cache", "mountPath": _CACHE},
@@ -305,14 +298,6 @@ def secret_name(name: str, nonce: str) -> str:
 def _asks(path: str, *, every: int, times: int) -> Manifest:
     asked = {"path": path, "port": AGENT_PORT}
     return {"httpGet": asked, "periodSeconds": every, "timeoutSeconds": 5, "failureThreshold": max(1, times)}
-
-
-def _security() -> Manifest:
-    return {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
 
 
 def _owned_by(owner: Mapping[str, Any]) -> Manifest:

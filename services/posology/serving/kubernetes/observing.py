@@ -1,26 +1,16 @@
 """From what the API server says about a Deployment and its pods to what the reconcile loop wants to know."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from posology.core.kube.pods import STUCK, condition, shortened, unscheduled
 from posology.serving.agent import report
 from posology.serving.domain import ReplicaState, Status
 from posology.serving.kubernetes.manifest import AGENT, ENGINE
 
 Object = Mapping[str, Any]
 
-_STUCK = {
-    "ErrImagePull": "its image can't be pulled",
-    "ImagePullBackOff": "its image can't be pulled",
-    "InvalidImageName": "the name of its image is wrong",
-    "ErrImageNeverPull": "its image is not on the node",
-    "CreateContainerConfigError": "its container can't be configured",
-    "CreateContainerError": "its container can't be made",
-    "RunContainerError": "its container can't be started",
-}
-_SHORT = re.compile(r"Insufficient ([A-Za-z0-9./_-]*[A-Za-z0-9])")
 _LONGEST = 400
 
 
@@ -52,8 +42,8 @@ def status(deployment: Object, pods: Sequence[Object], *, url: str) -> Status:
 
 def _of(pod: Object, url: str) -> Status:
     """What a pod that is not ready does, or can't do."""
-    if (condition := _condition(pod, "PodScheduled", "False")) is not None:
-        return Status(ReplicaState.FETCHING, _unscheduled(pod, condition), url)
+    if (scheduled := condition(pod, "PodScheduled", status="False")) is not None:
+        return Status(ReplicaState.FETCHING, _short(unscheduled(pod, scheduled)), url)
     agent, engine = _container(pod, AGENT), _container(pod, ENGINE)
     restarts = int(agent.get("restartCount", 0)) + int(engine.get("restartCount", 0))
     if (ended := _ended(agent)) is not None:
@@ -79,9 +69,9 @@ def _last_word(pod: Object, ended: Object, restarts: int, url: str) -> Status:
 
 
 def _engine_ended(pod: Object, ended: Object) -> str:
+    """With the last line of its log, which names the error."""
     if ended.get("reason") == "OOMKilled":
         return _out_of_memory(pod, ENGINE)
-    """With the last line of its log, which names the error."""
     lines = [line.strip() for line in str(ended.get("message", "")).splitlines() if line.strip()]
     said = f": {_short(lines[-1])}" if lines else ""
     more = f"`kubectl logs {pod['metadata']['name']} -c {ENGINE} --previous` says more"
@@ -97,25 +87,16 @@ def _out_of_memory(pod: Object, container: str) -> str:
     return f"the {container} needed {needed} and was ended (OOMKilled); raise the limit in the values of `engines`"
 
 
-def _unscheduled(pod: Object, condition: Object) -> str:
-    """Names the resource that is missing first, then what the scheduler said."""
-    message = str(condition.get("message", ""))
-    asked = pod["spec"]["containers"][0].get("resources", {}).get("requests", {})
-    missing = [f"{n} (asks for {asked[n]})" if n in asked else n for n in sorted(set(_SHORT.findall(message)))]
-    said = f"waits for a node with enough {', '.join(missing)}" if missing else "waits for a node that takes it"
-    return _short(f"{said}: {message}" if message else said)
-
-
 def _waiting(container: Object) -> str:
     """Why a container can't start, "" if nothing hinders it."""
     waiting = container.get("state", {}).get("waiting", {})
-    if waiting.get("reason") not in _STUCK:
+    if waiting.get("reason") not in STUCK:
         return ""
-    return _short(f"{_STUCK[waiting['reason']]} ({container.get('image', '')}): {waiting.get('message', '')}")
+    return _short(f"{STUCK[waiting['reason']]} ({container.get('image', '')}): {waiting.get('message', '')}")
 
 
 def _no_pod(deployment: Object) -> str:
-    refused = _condition(deployment, "ReplicaFailure", "True")
+    refused = condition(deployment, "ReplicaFailure", status="True")
     return _short(f"the cluster makes no pod for it: {refused['message']}") if refused else "its pod is being made"
 
 
@@ -135,14 +116,7 @@ def _is_leaving(pod: Object) -> bool:
 
 
 def _is_ready(pod: Object) -> bool:
-    return _condition(pod, "Ready", "True") is not None
-
-
-def _condition(found: Object, kind: str, status: str) -> Object | None:
-    for condition in found.get("status", {}).get("conditions") or ():
-        if condition["type"] == kind and condition["status"] == status:
-            return dict(condition)
-    return None
+    return condition(pod, "Ready", status="True") is not None
 
 
 def _container(pod: Object, name: str) -> Object:
@@ -162,4 +136,4 @@ def _ended(container: Object) -> Object | None:
 
 
 def _short(said: str) -> str:
-    return said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
+    return shortened(said, _LONGEST)

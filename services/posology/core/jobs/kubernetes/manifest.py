@@ -12,6 +12,7 @@ from posology.core.jobs.domain import Resources, checkpoint_prefix
 from posology.core.jobs.kubernetes.pods import NodePool, PodSettings
 from posology.core.jobs.launcher import SPEC_VARIABLE, Launch
 from posology.core.jobs.tending import ALONE_CODE, AWAY_CODE, STOPPED_CODE
+from posology.core.kube.pods import container_security, pod_security
 
 Manifest = dict[str, Any]
 
@@ -25,7 +26,6 @@ EXPECTED_ANNOTATION = "posology.dev/expected-memory"
 _HOME = "/posology"
 _SPEC, _SECRETS, _TLS, _SCRATCH = f"{_HOME}/spec", f"{_HOME}/secrets", f"{_HOME}/tls", f"{_HOME}/scratch"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
-_USER = 65532
 _CODES = [1, 3, AWAY_CODE, ALONE_CODE, STOPPED_CODE]
 """With which a worker ends by itself."""
 
@@ -182,14 +182,7 @@ def _pod(launch: Launch, pods: PodSettings, pool: NodePool) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": pods.grace_seconds,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(),
         "containers": [_container(launch, pods, pool, mounts=[mount for mount, _ in volumes])],
         "volumes": [volume for _, volume in volumes],
         **{key: value for key, value in optional.items() if value},
@@ -207,11 +200,7 @@ def _container(launch: Launch, pods: PodSettings, pool: NodePool, *, mounts: lis
         "env": [*_environment(launch, pods), *_peers(launch, pods)],
         **({"envFrom": storage} if storage else {}),
         "resources": _resources(launch.resources, pool),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "volumeMounts": mounts,
     }
 

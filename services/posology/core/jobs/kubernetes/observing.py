@@ -11,20 +11,11 @@ from posology.core.jobs.launcher import Observation
 from posology.core.jobs.memory import too_little
 from posology.core.jobs.ranks import failure_from
 from posology.core.jobs.tending import ALONE_CODE, STOPPED_CODE
+from posology.core.kube.pods import STUCK, condition, shortened, unscheduled
 
 Object = Mapping[str, Any]
 
-_STUCK = {
-    "ErrImagePull": "its image can't be pulled",
-    "ImagePullBackOff": "its image can't be pulled",
-    "InvalidImageName": "the name of its image is wrong",
-    "ErrImageNeverPull": "its image is not on the node",
-    "CreateContainerConfigError": "its container can't be configured",
-    "CreateContainerError": "its container can't be made",
-    "RunContainerError": "its container can't be started",
-}
 _TOO_MUCH_DISK = re.compile(r"exceeds? (the|its|total)|exceeded", re.IGNORECASE)
-_SHORT = re.compile(r"Insufficient ([A-Za-z0-9./_-]*[A-Za-z0-9])")
 _LONGEST = 300
 _ORDERLY = frozenset({0, STOPPED_CODE, ALONE_CODE})
 """Exit codes of pods that did not cause the end of the others."""
@@ -43,7 +34,7 @@ def observe(
         return Observation(alive=True, where=_preempted(job, workload), queue=QueueState.PREEMPTED)
     if running:
         return replace(_starting_or_running(running), queue=_admitted(job))
-    if _condition(job, "Failed") or _condition(job, "Complete"):
+    if condition(job, "Failed") or condition(job, "Complete"):
         return _ended(job, pods)
     if suspended:
         return _waiting(job, workload, ran=bool(pods))
@@ -56,7 +47,7 @@ def needs_events(job: Object | None, pods: Sequence[Object]) -> bool:
     """Whether only the Job's events can say why nothing happens: a quota, an admission policy."""
     if job is None or pods or job["spec"].get("suspend"):
         return False
-    return not (_condition(job, "Failed") or _condition(job, "Complete"))
+    return not (condition(job, "Failed") or condition(job, "Complete"))
 
 
 def hindrance(events: Iterable[Object]) -> str:
@@ -72,8 +63,8 @@ def hindrance(events: Iterable[Object]) -> str:
 def _starting_or_running(pods: Sequence[Object]) -> Observation:
     """Of several pods, those that wait decide: the others can only wait for them."""
     for pod in pods:
-        if (scheduled := _condition(pod, "PodScheduled", status="False")) is not None:
-            return Observation(alive=True, where=_unscheduled(pod, scheduled), patient=True)
+        if (scheduled := condition(pod, "PodScheduled", status="False")) is not None:
+            return Observation(alive=True, where=_short(unscheduled(pod, scheduled)), patient=True)
     waiting = next((pod for pod in pods if "running" not in _container(pod).get("state", {})), None)
     if waiting is not None:
         return _starting(waiting)
@@ -87,23 +78,13 @@ def _starting(pod: Object) -> Observation:
     state = _container(pod).get("state", {})
     node = pod["spec"].get("nodeName", "")
     waiting = state.get("waiting", {})
-    if waiting.get("reason") in _STUCK:
+    if waiting.get("reason") in STUCK:
         image = pod["spec"]["containers"][0]["image"]
-        said = f"can't start on node {node}: {_STUCK[waiting['reason']]} ({image}): {waiting.get('message', '')}"
+        said = f"can't start on node {node}: {STUCK[waiting['reason']]} ({image}): {waiting.get('message', '')}"
         return Observation(alive=True, where=_short(said))
     if not node:
         return Observation(alive=True, patient=True)
     return Observation(alive=True, where=f"starts on node {node}" if "waiting" in state or not state else "")
-
-
-def _unscheduled(pod: Object, condition: Object) -> str:
-    """Names the resource that is missing first, then what the scheduler said."""
-    message = str(condition.get("message", ""))
-    missing = sorted(set(_SHORT.findall(message)))
-    asked = pod["spec"]["containers"][0].get("resources", {}).get("requests", {})
-    named = [f"{name} (asks for {asked[name]})" if name in asked else name for name in missing]
-    said = f"waits for a node with enough {', '.join(named)}" if named else "waits for a node that takes it"
-    return _short(f"{said}: {message}" if message else said)
 
 
 def _waiting(job: Object, workload: Object | None, *, ran: bool) -> Observation:
@@ -135,12 +116,12 @@ def _queue(job: Object) -> str:
 
 
 def _evicted(workload: Object | None) -> Object | None:
-    return _condition(workload, "Evicted") if workload else None
+    return condition(workload, "Evicted") if workload else None
 
 
 def _short_of(workload: Object | None) -> str:
     """What Kueue lacks for it, in Kueue's words."""
-    pending = _condition(workload, "QuotaReserved", status="False") if workload else None
+    pending = condition(workload, "QuotaReserved", status="False") if workload else None
     return str(pending.get("message", "")) if pending else ""
 
 
@@ -193,7 +174,7 @@ def _too_much_disk(pod: Object) -> Failure | None:
 def _disrupted(job: Object, pods: Sequence[Object]) -> bool:
     """Ended by a drain, a preemption, a lost node, or somebody's hand; not by a pod that crashed, after which the Job
     takes the others away."""
-    failed = _condition(job, "Failed") or {}
+    failed = condition(job, "Failed") or {}
     if "DisruptionTarget" in str(failed.get("message", "")):
         return True
     if any(_terminated(pod).get("exitCode", 0) not in _ORDERLY and not _taken(pod) for pod in pods):
@@ -203,7 +184,7 @@ def _disrupted(job: Object, pods: Sequence[Object]) -> bool:
 
 def _taken(pod: Object) -> bool:
     """Whether somebody took the pod away, rather than that it ended."""
-    return bool(_condition(pod, "DisruptionTarget") or pod["metadata"].get("deletionTimestamp"))
+    return bool(condition(pod, "DisruptionTarget") or pod["metadata"].get("deletionTimestamp"))
 
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -213,17 +194,10 @@ def _phase(pod: Object) -> str:
     return str(pod.get("status", {}).get("phase", "Pending"))
 
 
-def _condition(found: Object, kind: str, *, status: str = "True") -> Object | None:
-    for condition in found.get("status", {}).get("conditions") or ():
-        if condition["type"] == kind and condition["status"] == status:
-            return dict(condition)
-    return None
-
-
 def _container(pod: Object) -> Object:
     statuses = pod.get("status", {}).get("containerStatuses") or ()
     return next((status for status in statuses if status["name"] == CONTAINER), {})
 
 
 def _short(said: str) -> str:
-    return said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…"
+    return shortened(said, _LONGEST)
