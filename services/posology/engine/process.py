@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from posology.core.errors import FailedPrecondition, Unavailable
+from posology.core.jobs import processes
 from posology.engine import guard
 from posology.engine.command import command, environment
 from posology.engine.config import EngineConfig, EngineHost, chat_template_digest
@@ -22,6 +23,9 @@ from posology.engine.probes import Probe, probe
 
 LOG_TAIL = 30
 """Lines of the engine's log that an error shows."""
+
+KILLED_WITHIN = 60.0
+"""Seconds in which killed processes have given back their memory, tens of GB on a large model."""
 
 
 class EngineFailed(Unavailable):
@@ -114,7 +118,10 @@ class Engine:
         return await probe(self.url, prompts, model=self.name, max_tokens=max_tokens)
 
     async def stop(self, *, grace: float = 0.0) -> None:
-        """End the process group; with `grace`, SIGTERM first and that many seconds for running requests."""
+        """End the process group; with `grace`, SIGTERM first and that many seconds for running requests.
+
+        The memory of every member is free on return. Raises EngineFailed if one can't be killed.
+        """
         if grace and self.alive:
             self._process.terminate()
             await self._until_ended(grace)
@@ -123,6 +130,14 @@ class Engine:
         await asyncio.to_thread(self._process.wait)
         if self._process.stdin:
             self._process.stdin.close()
+        await self._until_group_ended()
+
+    async def _until_group_ended(self) -> None:
+        deadline = time.monotonic() + KILLED_WITHIN
+        while left := await asyncio.to_thread(processes.in_group, self.pid):
+            if time.monotonic() > deadline:
+                raise EngineFailed(f"killed {KILLED_WITHIN:.0f} s ago and still there: {left}")
+            await asyncio.sleep(0.05)
 
     async def _until_ended(self, seconds: float) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,12 +1,12 @@
 """A real vLLM over a tiny random model: start, probe, drain, end."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import httpx
 import pytest
 
+from posology.core.jobs import processes
 from posology.engine import Engine, EngineConfig, EngineHost, EngineMismatch, drain, load, mismatches
 
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ async def test_an_engine_replays_its_probes_drains_and_leaves_no_process(
         assert mismatches(recorded, await engine.probe([p.prompt for p in recorded], max_tokens=8)) == ()
         await _no_request_is_cut_while_draining(engine)
         group = engine.pid
-    assert not _members(group)
+    assert processes.in_group(group) == []
 
 
 async def _no_request_is_cut_while_draining(engine: Engine) -> None:
@@ -45,15 +45,3 @@ async def test_an_engine_with_another_template_than_was_evaluated_does_not_start
     with pytest.raises(EngineMismatch, match="chat_template"):
         async with Engine.start(tiny_model, asked, host=engine_host):
             pass
-
-
-def _members(group: int) -> list[str]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group and fields[0] != "Z":
-            found.append(os.path.basename(stat.parent))
-    return found

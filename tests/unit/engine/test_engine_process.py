@@ -1,5 +1,6 @@
 """Starting and ending real processes, without vLLM."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from posology.core.jobs import processes
 from posology.engine import Engine, EngineConfig, EngineFailed, EngineHost, Probe, guard, mismatches
 from posology.engine.drain import Load, parse_load
 
@@ -28,6 +30,21 @@ async def test_an_engine_that_never_answers_fails_in_time_and_is_killed(tmp_path
         async with Engine.start(tmp_path, EngineConfig(), host=host):
             pass
     assert _gone(int((tmp_path / "pid").read_text()))
+
+
+async def test_an_engine_that_was_stopped_holds_no_memory(tmp_path: Path) -> None:
+    """The kernel takes a while to give back what was written; a stop that returns before it starves the next engine."""
+    stand_in = tmp_path / "python"
+    program = f"held = b'1' * 2**30; open({str(tmp_path / 'ready')!r}, 'w').close(); import time; time.sleep(60)"
+    stand_in.write_text(f'#!/bin/sh\n{sys.executable} -c "{program}"\n')
+    stand_in.chmod(0o755)
+    host = EngineHost(python=str(stand_in), cache_dir=tmp_path / "cache")
+    engine = Engine._launch(tmp_path, EngineConfig(), host=host, name="model", log=None)
+    while not (tmp_path / "ready").exists():
+        await asyncio.sleep(0.05)
+    assert len(processes.in_group(engine.pid)) == 3  # guard, shell, program
+    await engine.stop()
+    assert processes.in_group(engine.pid) == []
 
 
 def test_kill_9_of_the_parent_ends_the_whole_group() -> None:

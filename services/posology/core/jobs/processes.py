@@ -38,6 +38,18 @@ def with_variable(name: str, value: str) -> Iterator[psutil.Process]:
             continue
 
 
+def in_group(group: int) -> list[psutil.Process]:
+    """The living members of a process group; what was killed but still gives its memory back is one of them."""
+    return [process for process in psutil.process_iter() if _lives_in(process, group)]
+
+
+def _lives_in(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+
+
 def send(pid: int, number: signal.Signals) -> None:
     """Signal one process; gone already is fine."""
     try:
