@@ -1,22 +1,17 @@
 """What is likely to go wrong with a plan, and what to know: one function per rule, one line in the list."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from posology.training.devices import smallest_for
 from posology.training.domain import ALL_LINEAR, Method, Note
 from posology.training.memory import HEADROOM
+from posology.training.planned import Plan, Request
 from posology.training.shapes import targets
-
-if TYPE_CHECKING:
-    from posology.training.plan import Plan, Request
 
 NF4_BLOCK = 64
 FEW_ROWS = 200
 FEW_STEPS = 30
-Rule = Callable[["Request", "Plan"], Iterator[Note]]
+Rule = Callable[[Request, Plan], Iterator[Note]]
 
 
 def notes(request: Request, plan: Plan) -> Iterator[Note]:

@@ -26,7 +26,7 @@ from posology.training.domain import (
     Task,
 )
 from posology.training.models import Known
-from posology.training.plan import Plan
+from posology.training.planned import Plan
 from posology.v1alpha1 import training_pb2 as pb
 
 

@@ -1,51 +1,15 @@
 """What training would take, worked out from shapes alone: no weights, no GPU, well under a second."""
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from posology.training import advice, batches, devices
 from posology.training.batches import Batches
-from posology.training.devices import Device
-from posology.training.domain import Dpo, Method, Note, Optimisation, Sft
-from posology.training.memory import Memory
-from posology.training.shapes import ModelShape, lora_parameters, targets
+from posology.training.domain import Method, Optimisation
+from posology.training.planned import Plan, Request
+from posology.training.shapes import lora_parameters, targets
 
-MIB = 1 << 20
 TOKENS_PER_ROW = 320
 """Assumed for prompt and answer of one pair with padding, at most maxLength: no data set is there to look at yet."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be planned: `rows` training pairs and `preference_rows` preferences; `gpus` 0 means the CPU."""
-
-    shape: ModelShape
-    sft: Sft
-    dpo: Dpo | None
-    rows: int
-    preference_rows: int
-    gpus: int = 0
-    device: Device | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The answer. `seconds` is 0 when nothing is known of the device."""
-
-    parameters: int
-    trainable: int
-    memory: Memory
-    batches: Batches
-    sft_steps: int
-    dpo_steps: int
-    seconds: float
-    notes: tuple[Note, ...]
-
-    def memory_mib(self) -> Mapping[str, float]:
-        """Parts of the estimate, and their sum under `total`."""
-        parts = {name: value / MIB for name, value in dataclasses.asdict(self.memory).items()}
-        return {**parts, "total": self.memory.total / MIB}
 
 
 def plan(request: Request) -> Plan:

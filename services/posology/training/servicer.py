@@ -11,7 +11,8 @@ from posology.core.jobs.domain import Job, NewJob, Resources
 from posology.core.jobs.jobs import Jobs
 from posology.training import admission, convert, devices, sources
 from posology.training.models import Models
-from posology.training.plan import Request, plan
+from posology.training.plan import plan
+from posology.training.planned import Request
 from posology.training.provenance import Provenance
 from posology.v1alpha1 import job_pb2
 from posology.v1alpha1 import training_pb2 as pb

@@ -9,7 +9,8 @@ from model_files import LLAMA_8B
 
 from posology.training import devices, shapes
 from posology.training.domain import Dpo, Lora, Method, Optimisation, Sft
-from posology.training.plan import Plan, Request, plan
+from posology.training.plan import plan
+from posology.training.planned import Plan, Request
 
 SHIPPED = Sft(optimisation=Optimisation(patience=2))
 

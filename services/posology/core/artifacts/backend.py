@@ -1,15 +1,13 @@
-"""Where bytes lie: a local folder, or any object store that fsspec speaks to."""
+"""What a place for bytes can do, and what its failures mean."""
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Any, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import IO, Protocol
 
-from posology.core.artifacts import credentials
-from posology.core.errors import Exhausted, InvalidInput, NotFound, PermissionDenied, PosologyError, Unavailable
+from posology.core.errors import Exhausted, NotFound, PermissionDenied, PosologyError, Unavailable
 
 CHUNK = 1 << 20
 
@@ -63,25 +61,6 @@ class Backend(Protocol):
 
     def delete_partial(self, left: Stored) -> None:
         """Remove one of `partial`."""
-
-
-def open_backend(url: str, options: Mapping[str, Any] | None = None) -> Backend:
-    """The backend for `url`: `file:///folder`, a plain absolute path, or `s3://bucket/prefix` and the like.
-
-    `s3://bucket/prefix#env:NAME` says where its storage options are (see credentials.resolve), so that each
-    root has its own; `options` go first.
-    """
-    from posology.core.artifacts.local import LocalBackend
-    from posology.core.artifacts.remote import RemoteBackend
-
-    scheme = urlsplit(url).scheme
-    if scheme in {"", "file"}:
-        path = unquote(urlsplit(url).path) if scheme else url
-        if not path.startswith("/"):
-            raise InvalidInput(f"{url!r} must be an absolute path, like file:///var/lib/posology/artifacts")
-        return LocalBackend(path)
-    place, _, reference = url.partition("#")
-    return RemoteBackend(place, options or credentials.resolve(reference))
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from posology.core.artifacts.backend import CHUNK, open_backend
+from posology.core.artifacts.backend import CHUNK
+from posology.core.artifacts.backends import open_backend
 from posology.core.artifacts.local import LocalBackend
 from posology.core.artifacts.manifest import File, check_path
 from posology.core.errors import InvalidInput

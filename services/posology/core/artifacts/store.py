@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from posology.core.artifacts import cache, collect, credentials
-from posology.core.artifacts.backend import CHUNK, Stored, failures_of, open_backend
+from posology.core.artifacts.backend import CHUNK, Stored, failures_of
+from posology.core.artifacts.backends import open_backend
 from posology.core.artifacts.local import LocalBackend
 from posology.core.artifacts.manifest import File, Manifest, check_digest
 from posology.core.artifacts.staging import Staging, describe

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from posology.core.artifacts.backend import CHUNK, open_backend
+from posology.core.artifacts.backend import CHUNK
+from posology.core.artifacts.backends import open_backend
 from posology.core.artifacts.manifest import check_path
 from posology.core.errors import DataCorrupt, NotFound
 
