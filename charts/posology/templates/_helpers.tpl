@@ -41,6 +41,15 @@ app.kubernetes.io/component: {{ .component }}
 {{- .Values.storage.volume.claim | default (printf "%s-store" (include "posology.name" .)) -}}
 {{- end -}}
 
+{{/* The claim where engines keep weights; empty = none. They write there, so nothing else may lie in it. */}}
+{{- define "posology.weightsClaim" -}}
+{{- $claim := .Values.engines.cache.claim -}}
+{{- if and $claim (or (eq $claim (include "posology.sourcesClaim" .)) (and .Values.storage.volume.enabled (eq $claim (include "posology.storageClaim" .)))) -}}
+{{- fail (printf "engines.cache.claim: %s holds what engines may not write; name a claim of its own" $claim) -}}
+{{- end -}}
+{{- $claim -}}
+{{- end -}}
+
 {{/* The claim with labels, suites and models; empty = none. */}}
 {{- define "posology.sourcesClaim" -}}
 {{- if .Values.sources.claim -}}{{ .Values.sources.claim }}
@@ -124,6 +133,7 @@ capabilities: {drop: [ALL]}
   "storageSecret" ($e.storageSecret | default $v.storage.secret)
   "volumes" $volumes
   "weights" $e.weights
+  "cache" (include "posology.weightsClaim" .)
   "startSeconds" ($e.startSeconds | int)
   "drainSeconds" ($e.drainSeconds | int)
   "surge" $e.surge

@@ -92,6 +92,21 @@ def test_admission_refuses_engines_in_the_words_of_every_other_door(values: Valu
     assert policy["spec"]["failurePolicy"] == "Fail"
 
 
+def test_nothing_but_engines_of_serving_may_mount_the_claim_where_weights_lie(tmp_path: Path) -> None:
+    given = tmp_path / "cache.yaml"
+    given.write_text(yaml.safe_dump({"engines": {"cache": {"claim": "weights"}}}))
+    told = variables(pods(PRODUCTION, given)["posology-serving"])
+    assert EnginePods.model_validate_json(told["POSOLOGY_ENGINE_PODS"]).cache == "weights"
+    [engine] = [
+        variable["expression"]
+        for found in objects(PRODUCTION, given)
+        if found["kind"] == "ValidatingAdmissionPolicy" and found["metadata"]["name"].endswith("-engines")
+        for variable in found["spec"]["variables"]
+        if variable["name"] == "engine"
+    ]
+    assert 'v.persistentVolumeClaim.claimName == "weights"' in engine
+
+
 def test_work_that_asks_for_gpus_goes_where_they_are() -> None:
     told = variables(pods(DEV, GPU)["posology-training"])["POSOLOGY_WORKER_PODS"]
     settings = PodSettings.model_validate_json(told)
@@ -145,6 +160,7 @@ def test_a_signing_key_is_mounted_by_its_signer_alone() -> None:
         ({"storage": {"candidates": "bucket/path"}}, "candidates"),
         ({"database": {"secret": ""}}, "database.secret"),
         ({"storage": {"released": ""}}, "storage.released"),
+        ({"engines": {"cache": {"claim": "labels"}}, "sources": {"claim": "labels"}}, "engines.cache.claim: labels"),
     ],
 )
 def test_wrong_values_are_refused_by_name(values: dict[str, Any], said: str, tmp_path: Path) -> None:

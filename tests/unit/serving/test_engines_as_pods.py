@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from posology.core.errors import InvalidInput
 from posology.core.settings import load
@@ -123,6 +124,21 @@ def test_the_engine_holds_no_credentials_at_all() -> None:
     assert not [v for v in only["env"] if "secretKeyRef" in v.get("valueFrom", {})]
     assert {mount["name"] for mount in only["volumeMounts"]} == {"weights", "cache", "engine-tmp"}
     assert not pod()["automountServiceAccountToken"]
+
+
+def test_weights_in_a_claim_are_written_by_the_agent_and_only_read_by_the_engine() -> None:
+    found = pod(cache="weights")
+    assert {"name": "weights", "persistentVolumeClaim": {"claimName": "weights"}} in found["volumes"]
+    [writes] = [mount for mount in agent(found)["volumeMounts"] if mount["name"] == "weights"]
+    [reads] = [mount for mount in engine(found)["volumeMounts"] if mount["name"] == "weights"]
+    assert reads == {**writes, "readOnly": True}
+    assert variables(agent(found))["POSOLOGY_AGENT_WEIGHTS_DIR"] == writes["mountPath"]
+
+
+@pytest.mark.parametrize("wrong", [{"cache": "store"}, {"cache": "weights", "weights": "1Gi"}])
+def test_a_cache_is_a_claim_of_its_own_with_its_own_size(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="cache"):
+        renderer(**wrong)
 
 
 def test_requests_drain_before_vllm_hears_that_it_is_to_end() -> None:

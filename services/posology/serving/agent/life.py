@@ -9,6 +9,7 @@ from typing import Protocol
 
 import httpx
 
+from posology.core.artifacts import room
 from posology.core.errors import PosologyError, Unavailable
 from posology.engine import Engine, EngineConfig, EngineHost, mismatches, probe
 from posology.serving.agent.evidence import Evidence, gather
@@ -102,9 +103,7 @@ async def replay(url: str, evidence: Evidence, *, model_name: str) -> None:
 async def live(settings: AgentSettings, report: Report, proxy: Proxy, stop: asyncio.Event) -> None:
     """From fetching to the end; raises what makes the agent give up."""
     report.say(ReplicaState.FETCHING, "fetching and verifying the weights")
-    evidence = await asyncio.to_thread(gather, settings)
-    report.say(ReplicaState.STARTING, "the engine loads the weights")
-    async with engine(settings, evidence) as running:
+    async with _verified(settings, report) as evidence, engine(settings, evidence) as running:
         report.say(ReplicaState.PROBING, f"replaying {len(evidence.verdict.probes)} probes")
         await replay(running.url, evidence, model_name=settings.model_name)
         proxy.target = running.url
@@ -112,6 +111,15 @@ async def live(settings: AgentSettings, report: Report, proxy: Proxy, stop: asyn
             report.say(ReplicaState.READY, "verified, probed and healthy")
         await _serve(running, proxy, stop, every=settings.health_seconds)
         await _drain(proxy, settings.drain_seconds)
+
+
+@asynccontextmanager
+async def _verified(settings: AgentSettings, report: Report) -> AsyncIterator[Evidence]:
+    """Verified weights, which stay in the cache as long as the block runs."""
+    with room.in_use(settings.model, settings.weights_dir):
+        evidence = await asyncio.to_thread(gather, settings)
+        report.say(ReplicaState.STARTING, "the engine loads the weights")
+        yield evidence
 
 
 async def _serve(running: RunningEngine, proxy: Proxy, stop: asyncio.Event, *, every: float) -> None:

@@ -274,7 +274,7 @@ class Renderer:
         return self._revoked.parent
 
     def _volumes(self, launch: Launch) -> Iterator[Manifest]:
-        yield {"name": "weights", "emptyDir": {"sizeLimit": self._pods.weights} if self._pods.weights else {}}
+        yield {"name": "weights", **self._weights()}
         for name in ("state", "agent-tmp", "engine-tmp", "cache"):
             yield {"name": name, "emptyDir": {}}
         yield {"name": "keys", "configMap": {"name": self._pods.keys, "defaultMode": 0o440}}
@@ -284,6 +284,12 @@ class Renderer:
         for number, volume in enumerate(self._pods.volumes):
             claim = {"claimName": volume.claim, "readOnly": True}
             yield {"name": f"released-{number}", "persistentVolumeClaim": claim}
+
+    def _weights(self) -> Manifest:
+        """Of this pod alone, or shared; the agent writes there, the engine reads."""
+        if self._pods.cache:
+            return {"persistentVolumeClaim": {"claimName": self._pods.cache}}
+        return {"emptyDir": {"sizeLimit": self._pods.weights} if self._pods.weights else {}}
 
 
 def _config(launch: Launch) -> EngineConfig:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 _QUANTITY = r"^([0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?)?$"
@@ -79,6 +79,8 @@ class EnginePods(_Strict):
     volumes: list[Volume] = []
     weights: str = Field(default="", pattern=_QUANTITY)
     """Limit of the weights on the node's disk; empty: none."""
+    cache: str = ""
+    """Claim in which engines share weights; empty: each pod fetches its own, onto its node's disk."""
     start_seconds: int = Field(default=1800, ge=10)
     """How long fetching the weights may take, and again how long pulling the image and loading them."""
     drain_seconds: int = Field(default=600, ge=0)
@@ -97,6 +99,16 @@ class EnginePods(_Strict):
         if not value.strip():
             raise ValueError("must not be empty")
         return value
+
+    @model_validator(mode="after")
+    def _limits_what_is_its_own(self) -> "EnginePods":
+        if self.weights and self.cache:
+            raise ValueError("weights limits each pod's own weights; with cache, the claim's size is the limit")
+        if self.cache in {volume.claim for volume in self.volumes}:
+            raise ValueError(
+                f"cache is written by agents, so it must be another claim than that of the store, {self.cache}"
+            )
+        return self
 
     @property
     def grace_seconds(self) -> int:
