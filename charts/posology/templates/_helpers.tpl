@@ -131,6 +131,7 @@ capabilities: {drop: [ALL]}
   "labels" (dict "app.kubernetes.io/instance" .Release.Name)
   "keys" (printf "%s-public-keys" (include "posology.name" .))
   "storageSecret" ($e.storageSecret | default $v.storage.secret)
+  "tlsSecret" (include "posology.tlsSecret" (dict "root" . "service" "engine"))
   "volumes" $volumes
   "weights" $e.weights
   "cache" (include "posology.weightsClaim" .)
@@ -194,6 +195,9 @@ capabilities: {drop: [ALL]}
 {{- if eq $service "gateway" }}
 - {name: POSOLOGY_HTTP_LISTEN, value: "0.0.0.0:8080"}
 - {name: POSOLOGY_LEAVE_SECONDS, value: "5"}
+{{- if $v.tls.enabled }}
+- {name: POSOLOGY_ENGINE_TLS_NAME, value: {{ printf "%s-engine.%s.svc" (include "posology.name" $root) $root.Release.Namespace | quote }}}
+{{- end }}
 {{- end }}
 {{- range $name, $value := (index $v.services $service).env }}
 - {name: {{ $name }}, value: {{ $value | quote }}}

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
@@ -9,7 +10,9 @@ from typing import Any, TypeVar
 import uvicorn
 from starlette.types import ASGIApp, Receive
 
+from posology.core import http_tls
 from posology.core.errors import FailedPrecondition
+from posology.core.rpc.tls import PLAIN, Files
 from posology.core.settings import split_address
 
 T = TypeVar("T")
@@ -47,28 +50,37 @@ class HttpServer:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listen: str) -> AsyncIterator[HttpServer]:
-    """Serve `app` at `listen` (host:port, port 0 takes a free one) inside the block.
+async def serving(app: ASGIApp, listen: str, *, tls: Files = PLAIN) -> AsyncIterator[HttpServer]:
+    """Serve `app` at `listen` (host:port, port 0 takes a free one) inside the block, with `tls` by HTTPS.
 
     FailedPrecondition when the address is taken. Running requests are cut at the end of the block, so call
     `stop` first to let them end.
     """
-    bound = _bind(listen)
-    server = _Quiet(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False)
+    async with http_tls.renewed(http_tls.server_context(tls), tls) as context:
+        bound = _bind(listen)
+        server = _Quiet(_config(app, context))
+        task = asyncio.ensure_future(server.serve(sockets=[bound]))
+        try:
+            while not server.started:
+                await asyncio.sleep(0.005)
+                if task.done():
+                    task.result()
+            host, port = bound.getsockname()[:2]
+            scheme = "https" if context else "http"
+            yield HttpServer(server, f"{scheme}://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", task)
+        finally:
+            server.should_exit = server.force_exit = True
+            await asyncio.wait({task})
+            bound.close()
+
+
+def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False
     )
-    task = asyncio.ensure_future(server.serve(sockets=[bound]))
-    try:
-        while not server.started:
-            await asyncio.sleep(0.005)
-            if task.done():
-                task.result()
-        host, port = bound.getsockname()[:2]
-        yield HttpServer(server, f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", task)
-    finally:
-        server.should_exit = server.force_exit = True
-        await asyncio.wait({task})
-        bound.close()
+    config.load()
+    config.ssl = tls  # made here, because uvicorn's own would keep its first certificate for ever
+    return config
 
 
 async def unless_client_leaves(receive: Receive, work: "asyncio.Future[T]") -> T:

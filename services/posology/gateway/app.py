@@ -12,9 +12,11 @@ from pathlib import Path
 import grpc.aio
 
 from posology.core import http as core_http
+from posology.core import http_tls
 from posology.core.errors import Retryable
 from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
+from posology.core.rpc.tls import Files
 from posology.core.settings import load
 from posology.core.store import Database
 from posology.gateway import answers
@@ -111,8 +113,12 @@ async def compose(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         keys = Authenticator(keyring.find)
         feed = RouteFeed(routes, db, await stack.enter_async_context(connect(settings, "serving")))
         await feed.restore()
+        files = Files.of(settings)
+        tls = await stack.enter_async_context(http_tls.renewed(http_tls.client_context(files), files))
         upstream = Upstream(
             routes,
+            tls=tls,
+            tls_name=settings.engine_tls_name,
             connect_timeout=settings.connect_seconds,
             answer_timeout=settings.answer_seconds,
             patience=settings.patience_seconds,

@@ -32,6 +32,8 @@ class GatewaySettings(ServiceSettings):
     """How long a request waits for new routes when every engine it knows is draining or gone."""
     connect_seconds: float = Field(default=2.0, gt=0)
     """How long to wait for a connection to an agent before the next one is tried."""
+    engine_tls_name: str = ""
+    """Name that certificates of agents must hold, whatever their addresses; empty = that of their address."""
     answer_seconds: float = Field(default=600.0, gt=0)
     """Longest silence of an engine within an answer."""
     leave_seconds: float = Field(default=0.0, ge=0)

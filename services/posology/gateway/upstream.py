@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -50,14 +51,20 @@ class Upstream:
         answer_timeout: float,
         patience: float,
         longest: int,
-        client: httpx.AsyncClient | None = None,
+        tls: ssl.SSLContext | None = None,
+        tls_name: str = "",
     ) -> None:
-        """Times in seconds: `patience` is how long a request waits for an engine to appear or a route to change."""
+        """Times in seconds: `patience` is how long a request waits for an engine to appear or a route to change.
+
+        `tls` says which certificates of engines count, and `tls_name` the name in them, if not that of their address.
+        """
         self._routes = routes
         self._balance = Balance()
         self._patience = patience
         self._longest = longest
-        self._client = client or httpx.AsyncClient(
+        self._extensions = {"sni_hostname": tls_name} if tls and tls_name else {}
+        self._client = httpx.AsyncClient(
+            verify=tls or True,
             timeout=httpx.Timeout(answer_timeout, connect=connect_timeout),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
             trust_env=False,  # engines are on loopback or in the cluster: no proxy stands between
@@ -127,7 +134,9 @@ class Upstream:
         headers = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/json"}
         if answer_id:
             headers["X-Request-Id"] = answer_id  # vLLM makes it the id of the answer and of its log lines
-        request = self._client.build_request("POST", endpoint.url + path, headers=headers, content=json.dumps(body))
+        request = self._client.build_request(
+            "POST", endpoint.url + path, headers=headers, content=json.dumps(body), extensions=self._extensions
+        )
         try:
             response = await self._client.send(request, stream=True)
         except (

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import s3fs
+from certificates import Authority, settings_of
 from charts.generate import static
 from cluster.serving.images import Images
 from cluster_nodes import Nodes
@@ -20,11 +21,13 @@ from servers import REPOSITORY, S3
 from service.serving.asking import Client
 from service.serving.serving_world import Installation, Service
 
-from posology.cli.cluster import Forwarded
+from posology.cli.cluster import SERVICES, Forwarded
 from posology.core import errors
 from posology.core.artifacts import ArtifactStore
 from posology.core.kube import Kube, Resource
 from posology.core.rpc import client
+from posology.core.rpc.tls import Files
+from posology.core.settings import ServiceSettings
 from posology.core.signing import Signer
 from posology.v1alpha1 import gateway_pb2
 from posology.v1alpha1 import serving_pb2 as pb
@@ -110,6 +113,7 @@ class World:
                 "drainSeconds": 60,
                 **engines,
             },
+            "tls": {"enabled": True, "secret": "certificates"},
             "operator": {"namespaces": [self.namespace]},
             "aggregatedRoles": False,
         }
@@ -145,7 +149,8 @@ class World:
         return bool(status.get("readyReplicas", 0) == status.get("replicas", 0) == wanted)
 
     async def prepare(self) -> None:
-        """The namespace with the storage credentials of services, and of engines, who may read `released` only."""
+        """The namespace with certificates, the storage credentials of services, and those of engines, who may read
+        `released` only."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         await self.kube.create(NAMESPACES, "", {"metadata": {"name": self.namespace, "labels": labels}})
         theirs = self.s3.user(f"engine-{self.namespace}")
@@ -153,6 +158,10 @@ class World:
         services = {name.upper(): json.dumps(self.s3.options) for name in self.buckets}
         await self._secret("storage", services)
         await self._secret("engine-storage", {"RELEASED": json.dumps(theirs)})
+        shown = ("catalog", *SERVICES, "operator", "engine")
+        names = [f"posology-{name}.{self.namespace}.svc" for name in shown]
+        files = Authority().write(self.folder / "tls", *names, "127.0.0.1")
+        await self._secret("certificates", {path.name: path.read_text() for path in files.values()})
 
     async def _secret(self, name: str, data: dict[str, str]) -> None:
         await self.kube.create(SECRETS, self.namespace, {"metadata": {"name": name}, "stringData": data})
@@ -174,8 +183,8 @@ class World:
         async with AsyncExitStack() as stack:
             doors = Doors(self.namespace)
             await stack.enter_async_context(doors.open())
-            serving = await stack.enter_async_context(_channel(doors.ports["serving"], token))
-            gateway: Any = GatewayStub(await stack.enter_async_context(_channel(doors.ports["gateway"], token)))
+            serving = await stack.enter_async_context(self._channel(doors.ports["serving"], token))
+            gateway: Any = GatewayStub(await stack.enter_async_context(self._channel(doors.ports["gateway"], token)))
             request = gateway_pb2.CreateApiKeyRequest(parent="namespaces/default", display_name="tests")
             made = await gateway.CreateApiKey(request)
             http = httpx.AsyncClient(
@@ -187,6 +196,12 @@ class World:
             # The process is none of ours; what the tests use of it are its calls.
             service = Service(self.installation, {}, None, serving, ServingStub(serving))  # type: ignore[arg-type]
             yield Open(self, service, asking, doors)
+
+    @asynccontextmanager
+    async def _channel(self, port: int, token: str) -> AsyncIterator[Any]:
+        settings = ServiceSettings(data_dir=self.folder, **settings_of(self.folder / "tls"))
+        async with client.channel(f"127.0.0.1:{port}", token=token, files=Files.of(settings)) as opened:
+            yield opened
 
     # --- what the cluster says -------------------------------------------------------------------------
 
@@ -328,12 +343,6 @@ class Open:
 def _is_ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions", ())
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-@asynccontextmanager
-async def _channel(port: int, token: str) -> AsyncIterator[Any]:
-    async with client.channel(f"127.0.0.1:{port}", token=token) as opened:
-        yield opened
 
 
 def kind_of(found: Object) -> Resource:

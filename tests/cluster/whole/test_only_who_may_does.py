@@ -38,7 +38,7 @@ async def release(nodes: Nodes, built: Images, micro_data: Path, tmp_path: Path)
         "tls": {"enabled": True, "secret": _SECRET},
     }  # fmt: skip
     async with released(nodes, built, **values) as found:
-        names = [f"{found.name}-{service}.{found.namespace}.svc" for service in SERVICES]
+        names = [f"{found.name}-{service}.{found.namespace}.svc" for service in (*SERVICES, "engine")]
         files = tmp_path / "certificates"
         Authority().write(files, *names, "127.0.0.1")
         given = [f"--from-file={name}={files / name}" for name in ("ca.crt", "tls.crt", "tls.key")]

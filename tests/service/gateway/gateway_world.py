@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from posology.core import http as core_http
 from posology.core.rpc import client
 from posology.core.rpc.auth import ensure_token
 from posology.core.rpc.server import Server, running
+from posology.core.rpc.tls import PLAIN, Files
 from posology.core.settings import ServiceSettings
 from posology.gateway.app import Gateway, compose
 from posology.gateway.settings import GatewaySettings
@@ -131,10 +132,12 @@ def said(lines: list[str]) -> str:
 
 
 @asynccontextmanager
-async def world(tmp_path: Path, **settings: Any) -> AsyncIterator[World]:
-    """A gateway with a key and one agent behind `labels`."""
+async def world(
+    tmp_path: Path, *, tls: Mapping[str, Any] | None = None, agents_tls: Files = PLAIN, **settings: Any
+) -> AsyncIterator[World]:
+    """A gateway with a key and one agent behind `labels`; with `tls`, what services show each other."""
     async with AsyncExitStack() as stack:
-        common: dict[str, Any] = {"data_dir": tmp_path, "listen": "127.0.0.1:0"}
+        common: dict[str, Any] = {"data_dir": tmp_path, "listen": "127.0.0.1:0", **(tls or {})}
         token = ensure_token(tmp_path / "token")
         source = RouteSource()  # type: ignore[abstract]  # the other methods answer UNIMPLEMENTED
         address = await stack.enter_async_context(running(_serving_side(source, ServiceSettings(**common))))
@@ -145,7 +148,7 @@ async def world(tmp_path: Path, **settings: Any) -> AsyncIterator[World]:
             report = Report(tmp_path)
             proxy = Proxy(report, token="agent-token")
             stack.push_async_callback(proxy.close)
-            front = await stack.enter_async_context(core_http.serving(proxy.app(), "127.0.0.1:0"))
+            front = await stack.enter_async_context(core_http.serving(proxy.app(), "127.0.0.1:0", tls=agents_tls))
             proxy.target = behind.url
             report.say(ReplicaState.READY, url=front.url)
             return Agent(front.url, proxy, engine, "agent-token")
@@ -156,7 +159,7 @@ async def world(tmp_path: Path, **settings: Any) -> AsyncIterator[World]:
         )
         gateway = await stack.enter_async_context(compose(made))
         rpc_address = await stack.enter_async_context(running(gateway.server()))
-        channel = await stack.enter_async_context(client.channel(rpc_address, token=token))
+        channel = await stack.enter_async_context(client.channel(rpc_address, token=token, files=Files.of(made)))
         rpc = GatewayStub(channel)
         key = await rpc.CreateApiKey(pb.CreateApiKeyRequest(parent="namespaces/default", display_name="tests"))
         headers = {"Authorization": f"Bearer {key.secret}"}

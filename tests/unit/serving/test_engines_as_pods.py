@@ -149,6 +149,17 @@ def test_requests_drain_before_vllm_hears_that_it_is_to_end() -> None:
     assert found["terminationGracePeriodSeconds"] == 360
 
 
+def test_with_a_certificate_everything_at_the_agent_is_asked_over_tls_and_vllm_never_sees_the_key() -> None:
+    found = pod(tlsSecret="posology-tls-engine")
+    asked = [agent(found)[each]["httpGet"] for each in ("startupProbe", "readinessProbe", "livenessProbe")]
+    beside = engine(found)
+    asked += [beside["startupProbe"]["httpGet"], beside["livenessProbe"]["httpGet"]]
+    asked.append(beside["lifecycle"]["preStop"]["httpGet"])
+    assert {each["scheme"] for each in asked} == {"HTTPS"}
+    assert "tls" in {mount["name"] for mount in agent(found)["volumeMounts"]}
+    assert "tls" not in {mount["name"] for mount in beside["volumeMounts"]}
+
+
 def test_a_new_pod_is_ready_before_the_old_one_ends() -> None:
     rolling = renderer().deployment(LAUNCH, nonce="n1")["spec"]["strategy"]["rollingUpdate"]
     assert rolling == {"maxSurge": 1, "maxUnavailable": 0}

@@ -10,6 +10,7 @@ import uvloop
 
 from posology.core import http, telemetry
 from posology.core.errors import PosologyError
+from posology.core.rpc.tls import Files
 from posology.core.settings import load
 from posology.serving.agent.life import is_final, live
 from posology.serving.agent.proxy import Proxy
@@ -28,9 +29,10 @@ async def serve(settings: AgentSettings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     report = Report(settings.directory, settings.last_word_file)
     proxy = Proxy(report, token=settings.token, engine_url=settings.engine_url, drain_path=settings.drain_path)
+    tls = Files(certificate=settings.tls_cert_file, key=settings.tls_key_file)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(proxy.close)
-        server = await stack.enter_async_context(http.serving(proxy.app(), settings.listen))
+        server = await stack.enter_async_context(http.serving(proxy.app(), settings.listen, tls=tls))
         report.say(ReplicaState.FETCHING, url=server.url)
         try:
             await _unless_stopped(asyncio.ensure_future(live(settings, report, proxy, stop)), proxy, stop)

@@ -42,6 +42,10 @@ class AgentSettings(BaseSettings):
 
     listen: str = "127.0.0.1:0"
     """host:port for requests; port 0 takes a free one, which `status.json` names."""
+    tls_cert_file: Path | None = None
+    """Certificate to show to callers, PEM, read anew when it changes; empty = plain HTTP."""
+    tls_key_file: Path | None = None
+    """Its key."""
     engine_url: str = ""
     """Base URL of an engine that something else starts (a sidecar); empty = the agent starts vLLM itself."""
     engine_python: str = ""

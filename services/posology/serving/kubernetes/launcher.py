@@ -103,7 +103,8 @@ class KubernetesLauncher:
         return self._settings.namespace or self._kube.access.namespace
 
     def _url(self, replica: str) -> str:
-        return f"http://{self._renderer.name(replica)}.{self._namespace}.svc:{AGENT_PORT}"
+        scheme = "https" if self._settings.tls_secret else "http"
+        return f"{scheme}://{self._renderer.name(replica)}.{self._namespace}.svc:{AGENT_PORT}"
 
     async def _apply(self, launch: Launch) -> None:
         name = self._renderer.name(launch.replica)

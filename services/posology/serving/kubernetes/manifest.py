@@ -26,6 +26,7 @@ NONCE = "posology.dev/secret"
 AGENT_PORT, ENGINE_PORT = 8080, 8000
 _HOME = "/posology"
 _WEIGHTS, _STATE, _CACHE = f"{_HOME}/weights", f"{_HOME}/state", f"{_HOME}/cache"
+_TLS = f"{_HOME}/tls"
 _LAST_WORD = "/dev/termination-log"
 _NODE_LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _NODE_LOST_SECONDS = 60
@@ -171,9 +172,9 @@ class Renderer:
             "command": ["python", "-m", "posology.serving.agent.app"],
             "env": [*self._agent_environment(launch, secret), *self._storage()],
             "ports": [{"name": "http", "containerPort": AGENT_PORT, "protocol": "TCP"}],
-            "startupProbe": _asks("/verified", every=1, times=self._pods.start_seconds),
-            "readinessProbe": _asks("/ready", every=1, times=1),
-            "livenessProbe": _asks("/health", every=10, times=6),
+            "startupProbe": self._asks("/verified", every=1, times=self._pods.start_seconds),
+            "readinessProbe": self._asks("/ready", every=1, times=1),
+            "livenessProbe": self._asks("/health", every=10, times=6),
             "terminationMessagePath": _LAST_WORD,
             "resources": self._pods.agent_resources,
             "securityContext": container_security(),
@@ -182,6 +183,7 @@ class Renderer:
                 {"name": "state", "mountPath": _STATE},
                 {"name": "agent-tmp", "mountPath": "/tmp"},
                 {"name": "keys", "mountPath": str(self._keys_dir), "readOnly": True},
+                *([{"name": "tls", "mountPath": _TLS, "readOnly": True}] if self._pods.tls_secret else []),
                 *(
                     {"name": f"released-{i}", "mountPath": v.path, "readOnly": True}
                     | ({"subPath": v.sub_path} if v.sub_path else {})
@@ -211,6 +213,8 @@ class Renderer:
             "last_word_file": _LAST_WORD,
             "log_level": self._log_level,
         }
+        if self._pods.tls_secret:
+            told |= {"tls_cert_file": f"{_TLS}/tls.crt", "tls_key_file": f"{_TLS}/tls.key"}
         for name, value in told.items():
             yield {"name": f"POSOLOGY_AGENT_{name.upper()}", "value": value}
         yield {"name": "POSOLOGY_AGENT_TOKEN", "valueFrom": {"secretKeyRef": {"name": secret, "key": "token"}}}
@@ -236,10 +240,10 @@ class Renderer:
             "command": self._command(launch),
             "workingDir": _CACHE,
             "env": list(self._engine_environment(launch)),
-            "startupProbe": _asks("/engine", every=2, times=pods.start_seconds // 2),
-            "livenessProbe": _asks("/engine", every=10, times=6),
+            "startupProbe": self._asks("/engine", every=2, times=pods.start_seconds // 2),
+            "livenessProbe": self._asks("/engine", every=10, times=6),
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "lifecycle": {"preStop": {"httpGet": {"path": drain_path(launch.token), "port": AGENT_PORT}}},
+            "lifecycle": {"preStop": {"httpGet": self._at(drain_path(launch.token))}},
             "resources": {kind: amounts for kind, amounts in resources.items() if amounts},
             "securityContext": container_security(),
             "volumeMounts": [
@@ -249,6 +253,18 @@ class Renderer:
                 *shm,
             ],
         }
+
+    def _asks(self, path: str, *, every: int, times: int) -> Manifest:
+        return {
+            "httpGet": self._at(path),
+            "periodSeconds": every,
+            "timeoutSeconds": 5,
+            "failureThreshold": max(1, times),
+        }
+
+    def _at(self, path: str) -> Manifest:
+        """What a kubelet asks the agent; it checks no certificate, and shows none."""
+        return {"path": path, "port": AGENT_PORT} | ({"scheme": "HTTPS"} if self._pods.tls_secret else {})
 
     def _host(self, launch: Launch) -> EngineHost:
         return EngineHost(python=self._pods.python, cache_dir=Path(_CACHE), threads=1, gpus=launch.gpus)
@@ -278,6 +294,8 @@ class Renderer:
         for name in ("state", "agent-tmp", "engine-tmp", "cache"):
             yield {"name": name, "emptyDir": {}}
         yield {"name": "keys", "configMap": {"name": self._pods.keys, "defaultMode": 0o440}}
+        if self._pods.tls_secret:
+            yield {"name": "tls", "secret": {"secretName": self._pods.tls_secret, "defaultMode": 0o440}}
         if launch.gpus:
             size = self._pods.pool_for(launch.gpus).shared_memory
             yield {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}}
@@ -299,11 +317,6 @@ def _config(launch: Launch) -> EngineConfig:
 def secret_name(name: str, nonce: str) -> str:
     """New with each Deployment: one that is about to be collected with its owner must not be found again."""
     return f"{name}-{nonce}"
-
-
-def _asks(path: str, *, every: int, times: int) -> Manifest:
-    asked = {"path": path, "port": AGENT_PORT}
-    return {"httpGet": asked, "periodSeconds": every, "timeoutSeconds": 5, "failureThreshold": max(1, times)}
 
 
 def _owned_by(owner: Mapping[str, Any]) -> Manifest:

@@ -76,6 +76,8 @@ class EnginePods(_Strict):
     """ConfigMap with the public keys that this service trusts, and with `revoked` where a key was revoked."""
     storage_secret: str = ""
     """Secret with credentials of the released store; pods get the key that its URL refers to (`#env:NAME`)."""
+    tls_secret: str = ""
+    """Secret with tls.crt and tls.key that agents show to the gateway; empty: they speak plain HTTP."""
     volumes: list[Volume] = []
     weights: str = Field(default="", pattern=_QUANTITY)
     """Limit of the weights on the node's disk; empty: none."""

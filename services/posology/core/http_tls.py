@@ -1,0 +1,72 @@
+"""TLS for HTTP with the files that gRPC's TLS uses, renewed in place as those are."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from posology.core.errors import FailedPrecondition
+from posology.core.rpc.tls import Files
+
+log = logging.getLogger("posology.tls")
+_LOOK_SECONDS = 10.0
+
+
+def server_context(files: Files) -> ssl.SSLContext | None:
+    """What a server shows; None for plain text. It asks nobody for a certificate: callers show a token instead."""
+    if files.certificate is None or files.key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _load(context, files)
+    return context
+
+
+def client_context(files: Files) -> ssl.SSLContext | None:
+    """Whom a client trusts: the authorities that the files name and nobody else; None for plain text."""
+    if files.authorities is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _load(context, files)
+    return context
+
+
+@asynccontextmanager
+async def renewed(context: ssl.SSLContext | None, files: Files) -> AsyncIterator[ssl.SSLContext | None]:
+    """`context`, which inside the block uses what the files hold, from the next handshake after a change on.
+
+    A new authority is trusted beside the old one, until the process ends.
+    """
+    if context is None:
+        yield None
+        return
+    task = asyncio.ensure_future(_renew(context, files))
+    try:
+        yield context
+    finally:
+        task.cancel()
+
+
+async def _renew(context: ssl.SSLContext, files: Files) -> None:
+    stamp = files.stamp()
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            if (found := files.stamp()) == stamp:
+                continue
+            _load(context, files)
+        except FailedPrecondition as error:  # half of a change is no change yet
+            log.warning("the certificate stays as it was: %s", error.message)
+            continue
+        stamp = found
+        log.info("the certificate was renewed")
+
+
+def _load(context: ssl.SSLContext, files: Files) -> None:
+    try:
+        if files.certificate and files.key:
+            context.load_cert_chain(files.certificate, files.key)
+        if files.authorities:
+            context.load_verify_locations(files.authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise FailedPrecondition(f"{files.certificate or files.authorities} can't be used ({error})") from None
