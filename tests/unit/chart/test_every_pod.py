@@ -72,13 +72,12 @@ def test_replicas_spread_over_nodes_and_are_not_drained_at_once() -> None:
     (spread,) = pod["topologySpreadConstraints"]
     assert spread["topologyKey"] == "kubernetes.io/hostname"
     assert spread["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] == "gateway"
-    budgets = [
-        o
+    budgets = {
+        o["metadata"]["name"]: o["spec"]["maxUnavailable"]
         for o in static.objects(static.with_values("posology", static.overlaid(DEV, values)))
         if o["kind"] == "PodDisruptionBudget"
-    ]
-    assert [budget["metadata"]["name"] for budget in budgets] == ["posology-gateway"]
-    assert budgets[0]["spec"]["maxUnavailable"] == 1
+    }
+    assert budgets == {"posology-gateway": 1, "posology-engines": 1}
 
 
 def test_an_account_may_carry_the_identity_of_a_cloud() -> None:

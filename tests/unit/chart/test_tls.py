@@ -8,6 +8,7 @@ from charts.generate import static
 from servers import REPOSITORY
 
 from posology.core.jobs.kubernetes.pods import PodSettings
+from posology.serving.kubernetes.pods import EnginePods
 
 PRODUCTION = REPOSITORY / "k8s" / "values.yaml"
 GIVEN = {"enabled": True, "secret": "certificates"}
@@ -49,14 +50,23 @@ def test_every_service_and_its_workers_have_a_certificate(tls: Object, secret: s
         assert pods.tls_secret == secret.format("worker")
 
 
+@pytest.mark.parametrize(("tls", "secret"), [(GIVEN, "certificates"), (MADE, "posology-tls-engine")])
+def test_engines_show_one_to_the_gateway(tls: Object, secret: str) -> None:
+    pods = EnginePods.model_validate_json(variables(services(rendered(tls))["serving"])["POSOLOGY_ENGINE_PODS"])
+    assert pods.tls_secret == secret
+
+
 def test_each_certificate_is_for_the_name_that_others_call() -> None:
     objects = rendered(MADE)
     made = {o["spec"]["secretName"]: o["spec"] for o in objects if o["kind"] == "Certificate"}
-    assert made.keys() == {f"posology-tls-{name}" for name in (*SERVICES, "worker")}
+    assert made.keys() == {f"posology-tls-{name}" for name in (*SERVICES, "engine", "worker")}
     called = variables(services(objects)["operator"])
     for name in SERVICES[:-1]:
         host = called[f"POSOLOGY_{name.upper()}_ADDRESS"].partition(":")[0]
         assert host in made[f"posology-tls-{name}"]["dnsNames"]
+    gateway = variables(services(objects)["gateway"])
+    assert made["posology-tls-engine"]["dnsNames"] == [gateway["POSOLOGY_ENGINE_TLS_NAME"]]
+    assert "client auth" not in made["posology-tls-engine"]["usages"], "an engine calls nobody"
     assert "server auth" not in made["posology-tls-worker"]["usages"], "a worker's certificate makes no service"
 
 

@@ -156,6 +156,7 @@ class Renderer:
             "terminationGracePeriodSeconds": pods.grace_seconds,
             "securityContext": pod_security(),
             "tolerations": [*lost, *pool.tolerations],
+            "topologySpreadConstraints": [_apart(self._labels(launch)[DEPLOYMENT_LABEL])],
             "initContainers": [self._agent(launch, secret)],
             "containers": [self._engine(launch)],
             "volumes": list(self._volumes(launch)),
@@ -312,6 +313,16 @@ class Renderer:
 
 def _config(launch: Launch) -> EngineConfig:
     return EngineConfig.from_dict(dict(launch.engine))
+
+
+def _apart(deployment: str) -> Manifest:
+    """Replicas go to different nodes where there are enough: a node that is lost takes one of them."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": {DEPLOYMENT_LABEL: deployment}},
+    }
 
 
 def secret_name(name: str, nonce: str) -> str:
