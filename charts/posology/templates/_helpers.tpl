@@ -88,6 +88,7 @@ capabilities: {drop: [ALL]}
 {{- with include "posology.sourcesClaim" .root -}}
 {{- $volumes = append $volumes (dict "claim" . "path" $v.sources.path "readOnly" true) -}}
 {{- end -}}
+{{- $role := include "posology.workerRole" . -}}
 {{- $pods := dict
   "image" (include "posology.image" (dict "root" .root "repository" $repository))
   "imagePullPolicy" $v.images.pullPolicy
@@ -96,6 +97,7 @@ capabilities: {drop: [ALL]}
   "environment" $v.workers.env
   "secrets" $v.workers.secrets
   "storageSecret" $v.storage.workerSecret
+  "storageRole" (ternary (fromJson $role) nil (ne $role ""))
   "peers" (ternary (printf "%s-peers" (include "posology.name" .root)) "" (eq .service "training"))
   "volumes" $volumes
   "tlsSecret" (include "posology.tlsSecret" (dict "root" .root "service" "worker"))

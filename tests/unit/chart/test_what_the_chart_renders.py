@@ -114,6 +114,43 @@ def test_work_that_asks_for_gpus_goes_where_they_are() -> None:
     assert settings.pools["gpu"].tolerations[0]["key"] == "nvidia.com/gpu"
 
 
+ROLE = {"workerSecret": "", "workerRole": {"arn": "arn:aws:iam::123456789012:role/posology-worker", "seconds": 7200}}
+
+
+def with_role(**more: Any) -> list[dict[str, Any]]:
+    values = {"storage": ROLE | more, "sources": {"uris": ["s3://labels/"]}}
+    return list(static.objects(static.with_values("posology", values, PRODUCTION)))
+
+
+def test_services_know_the_role_of_their_workers_and_which_of_them_read_sources() -> None:
+    found = {o["metadata"]["name"]: o for o in with_role() if o["kind"] == "Deployment"}
+    for service, sources in (("curation", ["s3://labels/"]), ("evaluation", ["s3://labels/"]), ("training", [])):
+        told = variables(found[f"posology-{service}"]["spec"]["template"]["spec"])["POSOLOGY_WORKER_PODS"]
+        role = PodSettings.model_validate_json(told).storage_role
+        assert role is not None
+        assert (role.seconds, role.sources) == (7200, sources)
+
+
+def test_launchers_renew_credentials_only_where_there_are_any() -> None:
+    def verbs(found: list[dict[str, Any]]) -> list[str]:
+        [role] = [o for o in found if o["kind"] == "Role" and o["metadata"]["name"] == "posology-launcher"]
+        [rule] = [rule for rule in role["rules"] if rule["resources"] == ["secrets"]]
+        verbs: list[str] = rule["verbs"]
+        return verbs
+
+    assert verbs(objects(PRODUCTION)) == ["create"]
+    assert verbs(with_role()) == ["create", "patch"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({"workerSecret": "s"}, "name one of them"), ({"volume": {"enabled": True}}, "a volume knows no roles")],
+)
+def test_credentials_of_an_attempt_and_shared_ones_are_not_mixed(more: dict[str, Any], said: str) -> None:
+    with pytest.raises(helm.HelmError, match=said):
+        with_role(**more)
+
+
 @CONFIGURATIONS
 def test_no_container_may_more_than_the_restricted_standard_allows(values: Values) -> None:
     for name, pod in pods(*values).items():

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from posology.core.errors import InvalidInput
 from posology.core.jobs.domain import Command, Resources
 from posology.core.jobs.kubernetes import manifest
-from posology.core.jobs.kubernetes.pods import NodePool, PodSettings
+from posology.core.jobs.kubernetes.pods import NodePool, PodSettings, WorkerRole
 from posology.core.jobs.launcher import Launch
 
 JOB = "namespaces/test/trainingJobs/SFT.Run_1-of-a-very-long-name-that-goes-on-and-on-and-on"
@@ -133,6 +133,19 @@ def test_storage_credentials_reach_a_worker_as_variables_and_tls_as_files() -> N
     assert volumes(pod())["tls"]["secret"]["secretName"] == "worker-tls"
     mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
     assert mounts["data-0"] == "/var/lib/posology/artifacts"
+
+
+def test_credentials_of_the_attempt_take_the_place_of_shared_ones() -> None:
+    role = WorkerRole(arn="arn:aws:iam::123456789012:role/worker")
+    pods = PODS.model_copy(update={"storage_secret": "", "storage_role": role})
+    assert "envFrom" not in container(pods)
+    [mount] = [mount for mount in container(pods)["volumeMounts"] if mount["name"] == "session"]
+    assert (mount["mountPath"], mount["readOnly"]) == (manifest.SESSION, True)
+    assert "subPath" not in mount, "the kubelet renews whole Secrets only"
+    name = job(pods)["metadata"]["name"]
+    assert volumes(pod(pods))["session"]["secret"]["secretName"] == manifest.session_name(name)
+    with pytest.raises(ValidationError, match="of its own or shared"):
+        PodSettings(image="i", storage_secret="storage", storage_role=role)
 
 
 def test_output_that_lies_on_a_volume_is_not_copied() -> None:

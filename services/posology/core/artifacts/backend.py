@@ -10,6 +10,8 @@ from typing import IO, Protocol
 from posology.core.errors import Exhausted, NotFound, PermissionDenied, PosologyError, Unavailable
 
 CHUNK = 1 << 20
+_RUN_OUT = "refreshed credentials are still expired"
+"""How botocore says that it found no newer ones."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,10 @@ def failures_of(what: str) -> Iterator[None]:
         raise PermissionDenied(f"{what}: the credentials in use don't allow this ({error})") from error
     except OSError as error:
         raise _meaning(what, error) from error
+    except RuntimeError as error:
+        if _RUN_OUT in str(error):
+            raise Unavailable(f"{what}: the temporary credentials ran out, and no new ones came") from error
+        raise
     except Exception as error:
         if type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp", "gcsfs", "adlfs"}:
             raise Unavailable(f"{what}: the object store does not answer as it should ({error})") from error

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ def resolve(reference: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InvalidInput(f"the storage credentials at {reference} are not a JSON object")
     return found
+
+
+_PLAIN = ("endpoint_url", "use_ssl", "config_kwargs", "s3_additional_kwargs", "requester_pays")
+
+
+def without(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What S3 options say besides credentials: how to reach the store, and how to speak to it."""
+    client = {name: value for name, value in options.get("client_kwargs", {}).items() if not name.startswith("aws_")}
+    return {name: options[name] for name in _PLAIN if name in options} | ({"client_kwargs": client} if client else {})
 
 
 def _from_environment(name: str) -> str:

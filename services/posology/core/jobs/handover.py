@@ -17,7 +17,7 @@ from typing import IO
 from posology.core.artifacts.backend import CHUNK
 from posology.core.artifacts.backends import open_backend
 from posology.core.artifacts.manifest import check_path
-from posology.core.errors import DataCorrupt, NotFound
+from posology.core.errors import DataCorrupt, NotFound, PermissionDenied
 
 log = logging.getLogger("posology.worker")
 
@@ -53,7 +53,7 @@ class Handover:
                 files = self._list(attempt)
                 for file in files:
                     self._fetch(attempt, file)
-            except NotFound:
+            except (NotFound, PermissionDenied):  # S3 answers so for what is not there, unless all keys may be listed
                 continue
             except (DataCorrupt, ValueError, KeyError, TypeError) as error:
                 log.warning("a checkpoint is not whole", extra={"attempt": attempt, "reason": str(error)})

@@ -12,6 +12,7 @@ from posology.core.jobs.domain import Command
 from posology.core.jobs.jobs import Jobs
 from posology.core.jobs.kubernetes.launcher import KubernetesLauncher
 from posology.core.jobs.kubernetes.pods import PodSettings
+from posology.core.jobs.kubernetes.sessions import Sessions
 from posology.core.jobs.launcher import JobLauncher
 from posology.core.jobs.local import LocalLauncher
 from posology.core.jobs.publishing import OnPublished
@@ -76,7 +77,7 @@ def _launcher(settings: JobSettings, service_file: Path) -> tuple[JobLauncher, T
     if settings.worker_pods is not None and settings.launcher == "kubernetes":
         pods = settings.worker_pods
         timing = Timing(grace=float(pods.grace_seconds), start=float(pods.start_seconds))
-        return KubernetesLauncher(pods, service=settings.service), timing
+        return KubernetesLauncher(pods, service=settings.service, sessions=_sessions(settings, pods)), timing
     local = LocalLauncher(
         settings.data_dir / "jobs",
         python=settings.worker_python or sys.executable,
@@ -85,6 +86,11 @@ def _launcher(settings: JobSettings, service_file: Path) -> tuple[JobLauncher, T
         service_file=service_file,
     )
     return local, Timing()
+
+
+def _sessions(settings: JobSettings, pods: PodSettings) -> Sessions | None:
+    role = pods.storage_role
+    return Sessions(role, candidates=settings.candidates_url, staging=settings.staging_url) if role else None
 
 
 def _tls(settings: JobSettings) -> dict[str, Path]:

@@ -1,19 +1,24 @@
 """Workers as Jobs. Needs, in the workers' namespace: jobs (create get list watch delete), pods (list watch
-delete), events (list), secrets (create): it can read no Secret, and remove none but by its Job. With Kueue, also
-workloads (list), to say what a queue lacks."""
+delete), events (list), secrets (create): it can read no Secret, and remove none but by its Job. With credentials for
+each attempt, also secrets (patch), to renew them; with Kueue, workloads (list), to say what a queue lacks."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from posology.core import errors
 from posology.core.jobs.kubernetes import manifest, observing
 from posology.core.jobs.kubernetes.pods import PodSettings
+from posology.core.jobs.kubernetes.sessions import Sessions
 from posology.core.jobs.launcher import Away, Handle, Launch, Observation
 from posology.core.kube import Access, Kube, Resource
 from posology.core.kube.watching import Watched
+
+log = logging.getLogger("posology.jobs")
 
 JOBS, PODS = Resource("batch/v1", "jobs"), Resource("v1", "pods")
 SECRETS, EVENTS = Resource("v1", "secrets"), Resource("v1", "events")
@@ -26,10 +31,14 @@ _ASK_WORKLOAD_SECONDS = 1.0
 
 class KubernetesLauncher:
     """Runs the workers of `service` as Jobs in the namespace that `pods` names, on the cluster of this process
-    or of KUBECONFIG."""
+    or of KUBECONFIG. With `sessions` each attempt has storage credentials of its own."""
 
-    def __init__(self, pods: PodSettings, *, service: str, access: Access | None = None) -> None:
-        self._settings = pods
+    def __init__(
+        self, pods: PodSettings, *, service: str, sessions: Sessions | None = None, access: Access | None = None
+    ) -> None:
+        more = sessions.environment if sessions else {}
+        self._settings = pods.model_copy(update={"environment": pods.environment | more})
+        self._sessions = sessions
         self._service = service
         self._access = access
         self._opened: Kube | None = None
@@ -40,10 +49,14 @@ class KubernetesLauncher:
         self._workloads: dict[str, tuple[float, dict[str, Any] | None]] = {}
 
     async def launch(self, launch: Launch) -> Handle:
-        """The Job first, because it owns the Secret; its pod waits for that a moment."""
+        """The Job first, because it owns its Secrets; its pod waits for them a moment."""
+        if self._sessions:
+            launch = replace(launch, assignment={**launch.assignment, "stores": [self._sessions.candidates]})
         job = manifest.render_job(launch, self._settings, service=self._service)
         try:
+            files = await self._credentials(launch.job, launch.attempt)
             made = await self._make(job, launch)
+            await self._give(made, files)
             secret = manifest.render_secret(launch, self._settings, service=self._service, owner=made)
             await self._kube.create(SECRETS, self._namespace, secret)
         except errors.Unavailable as error:
@@ -70,8 +83,9 @@ class KubernetesLauncher:
         workload = await self._workload(handle) if job is not None and job["spec"].get("suspend") else None
         seen = observing.observe(job, pods, hindrance=hindrance, workload=workload)
         if not seen.alive:
-            self._hindrances.pop(handle["name"], None)
-            self._workloads.pop(handle["name"], None)
+            self._forget_about(handle)
+        elif job is not None:
+            await self._renew(job)
         return seen
 
     async def stop(self, handle: Handle) -> None:
@@ -95,7 +109,41 @@ class KubernetesLauncher:
         if opened is not None:
             await opened.close()
 
+    # --- credentials -----------------------------------------------------------------------------------
+
+    async def _renew(self, job: dict[str, Any]) -> None:
+        """Give it new credentials in time, and at once after a restart of this service, which remembers none. Without
+        an STS the worker goes on with what it has."""
+        if self._sessions is None or not self._sessions.due(job["metadata"]["uid"]):
+            return
+        try:
+            await self._give(job, await self._credentials(*manifest.attempt_of(job)))
+        except errors.PosologyError as error:
+            log.warning("credentials of a worker are not renewed yet", extra={"reason": error.message})
+            self._sessions.postpone()
+
+    async def _credentials(self, job: str, attempt: int) -> Mapping[str, str]:
+        if self._sessions is None:
+            return {}
+        return await self._sessions.files(job, attempt, name=manifest.job_name(job, attempt))
+
+    async def _give(self, job: dict[str, Any], files: Mapping[str, str]) -> None:
+        """The pod sees them about a minute later."""
+        if self._sessions is None:
+            return
+        name, attempt = manifest.attempt_of(job)
+        secret = manifest.render_session(name, attempt, files, service=self._service, owner=job)
+        await self._kube.apply(SECRETS, self._namespace, secret)
+        self._sessions.given(job["metadata"]["uid"])
+
     # --- details ---------------------------------------------------------------------------------------
+
+    def _forget_about(self, handle: Handle) -> None:
+        """What was remembered of a worker that is gone."""
+        self._hindrances.pop(handle["name"], None)
+        self._workloads.pop(handle["name"], None)
+        if self._sessions:
+            self._sessions.forget(handle["uid"])
 
     @property
     def _kube(self) -> Kube:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,12 +19,14 @@ Manifest = dict[str, Any]
 
 CONTAINER = "worker"
 JOB_LABEL, ATTEMPT_LABEL, SERVICE_LABEL = "posology.dev/job", "posology.dev/attempt", "posology.dev/service"
-SECRET_TYPE = "posology.dev/attempt"
+SECRET_TYPE, SESSION_TYPE = "posology.dev/attempt", "posology.dev/session"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 JOB_ANNOTATION, RUN_ANNOTATION = "posology.dev/job-name", "posology.dev/run"
 EXPECTED_ANNOTATION = "posology.dev/expected-memory"
 
 _HOME = "/posology"
+SESSION = f"{_HOME}/session"
+"""Where a pod finds the credentials of its attempt."""
 _SPEC, _SECRETS, _TLS, _SCRATCH = f"{_HOME}/spec", f"{_HOME}/secrets", f"{_HOME}/tls", f"{_HOME}/scratch"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
 _CODES = [1, 3, AWAY_CODE, ALONE_CODE, STOPPED_CODE]
@@ -40,6 +43,12 @@ def job_name(job: str, attempt: int) -> str:
     because pods append to it."""
     words = re.sub(r"[^a-z0-9]+", "-", job.rpartition("/")[2].lower()).strip("-")[:30].strip("-")
     return f"{words or 'job'}-{job_hash(job)[:10]}-{attempt}"
+
+
+def attempt_of(job: Mapping[str, Any]) -> tuple[str, int]:
+    """Whose Job this is: the job's name and the attempt."""
+    metadata = job["metadata"]
+    return metadata["annotations"][JOB_ANNOTATION], int(metadata["labels"][ATTEMPT_LABEL])
 
 
 def labels(job: str, attempt: int, service: str) -> dict[str, str]:
@@ -105,27 +114,51 @@ def _rules() -> list[Manifest]:
 def render_secret(launch: Launch, pods: PodSettings, *, service: str, owner: Mapping[str, Any]) -> Manifest:
     """spec.json with the attempt's token. The Job `owner` takes it along when it is deleted."""
     spec = json.dumps({**launch.assignment, **_places(launch, pods)})
-    metadata = owner["metadata"]
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": metadata["name"],
+            "name": owner["metadata"]["name"],
             "labels": labels(launch.job, launch.attempt, service),
-            "ownerReferences": [
-                {
-                    "apiVersion": "batch/v1",
-                    "kind": "Job",
-                    "name": metadata["name"],
-                    "uid": metadata["uid"],
-                    "controller": True,
-                    "blockOwnerDeletion": False,
-                }
-            ],
+            "ownerReferences": [_owned_by(owner)],
         },
         "immutable": True,
         "type": SECRET_TYPE,
         "stringData": {"spec.json": spec},
+    }
+
+
+def render_session(
+    job: str, attempt: int, files: Mapping[str, str], *, service: str, owner: Mapping[str, Any]
+) -> Manifest:
+    """The credentials of an attempt as a Secret of their own, because they change. The Job `owner` takes it along."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": session_name(owner["metadata"]["name"]),
+            "labels": labels(job, attempt, service),
+            "ownerReferences": [_owned_by(owner)],
+        },
+        "type": SESSION_TYPE,
+        "data": {name: b64encode(text.encode()).decode() for name, text in files.items()},
+    }
+
+
+def session_name(job: str) -> str:
+    """Of the Secret with the credentials that the pods of Job `job` use."""
+    return f"{job}-session"
+
+
+def _owned_by(job: Mapping[str, Any]) -> Manifest:
+    metadata = job["metadata"]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+        "blockOwnerDeletion": False,
     }
 
 
@@ -258,6 +291,9 @@ def _volumes(launch: Launch, pods: PodSettings, pool: NodePool) -> Iterator[tupl
     name = job_name(launch.job, launch.attempt)
     yield _mounted("spec", _SPEC, {"secret": {"secretName": name, "defaultMode": 0o440}}, read_only=True)
     limit = {"sizeLimit": pods.scratch} if pods.scratch else {}
+    if pods.storage_role:
+        source = {"secretName": session_name(name), "defaultMode": 0o440}
+        yield _mounted("session", SESSION, {"secret": source}, read_only=True)
     yield _mounted("scratch", _SCRATCH, {"emptyDir": limit})
     yield _mounted("tmp", "/tmp", {"emptyDir": limit})
     wanted = secrets_of(launch.assignment["spec"]) if pods.secrets else []

@@ -49,6 +49,22 @@ class Volume(_Strict):
     read_only: bool = False
 
 
+class WorkerRole(_Strict):
+    """A role that the service assumes for each attempt. What it may at most is the role's; see policy.py for what
+    is left of it."""
+
+    arn: str = Field(min_length=20)
+    """Of the role; MinIO takes any, and gives what the service's own user may."""
+    endpoint: str = ""
+    """URL of the STS; empty: the object store's own endpoint, else that of AWS in the store's region."""
+    seconds: int = Field(default=3600, ge=900, le=43_200)
+    """How long credentials last; half of that is the time that a worker has without its service."""
+    sources: list[str] = []
+    """Prefixes of s3: URIs that specs may name, for services whose workers read them."""
+    kms_keys: list[str] = []
+    """ARNs of keys that the buckets are encrypted with."""
+
+
 class PodSettings(_Strict):
     """What the pods of one service's workers share."""
 
@@ -67,7 +83,10 @@ class PodSettings(_Strict):
     secrets: str = ""
     """The Secret whose keys specs may refer to (credentialsSecret); a pod gets only the keys that its spec names."""
     storage_secret: str = ""
-    """A Secret of environment variables with storage credentials, which store URLs refer to (`#env:NAME`)."""
+    """A Secret of environment variables with storage credentials, which store URLs refer to (`#env:NAME`); all workers
+    share it."""
+    storage_role: WorkerRole | None = None
+    """Instead of that, credentials of its own for each attempt."""
     tls_secret: str = ""
     """A Secret with ca.crt, tls.crt and tls.key that workers call the service with."""
     peers: str = ""
@@ -95,6 +114,12 @@ class PodSettings(_Strict):
         if not value.strip():
             raise ValueError("name the image of this service's workers")
         return value
+
+    @model_validator(mode="after")
+    def _credentials_are_of_one_kind(self) -> "PodSettings":
+        if self.storage_role and self.storage_secret:
+            raise ValueError("storageRole and storageSecret: a worker gets credentials of its own or shared ones")
+        return self
 
     @model_validator(mode="after")
     def _pools_exist(self) -> "PodSettings":

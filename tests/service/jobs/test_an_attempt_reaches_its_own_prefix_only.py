@@ -1,0 +1,236 @@
+"""Credentials of attempts, as a real object store judges them: what they open, what they don't, and when they end."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from role_server import ROLE, RoleStore, role_server
+
+from posology.core.artifacts import ArtifactStore, Staging
+from posology.core.artifacts.backend import Backend
+from posology.core.artifacts.backends import open_backend
+from posology.core.errors import FailedPrecondition, PermissionDenied, Unavailable
+from posology.core.jobs.domain import checkpoint_prefix, staging_prefix
+from posology.core.jobs.handover import Handover
+from posology.core.jobs.kubernetes.manifest import SESSION
+from posology.core.jobs.kubernetes.pods import WorkerRole
+from posology.core.jobs.kubernetes.sessions import Sessions
+
+MINE, OTHER = "namespaces/a/trainingJobs/mine", "namespaces/a/trainingJobs/mine-too"
+VARIABLE = "TEST_STORAGE"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoleStore]:
+    with role_server(tmp_path_factory.mktemp("roles")) as found:
+        yield found
+
+
+class World:
+    """A service with its own credentials, and the pods of attempts as environments of this process."""
+
+    def __init__(self, folder: Path, store: RoleStore, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.store, self.patch = folder, store, patch
+        self.bucket = store.s3.bucket()
+        self.options = store.s3.options
+        patch.setenv(VARIABLE, json.dumps(self.options))
+        role = WorkerRole(arn=ROLE, endpoint=store.sts, sources=[f"{store.s3.bucket()}/labels/spl"])
+        self.sources = role.sources[0]
+        self.sessions = Sessions(role, candidates=self.url("candidates"), staging=self.url("staging"))
+
+    def url(self, place: str) -> str:
+        return f"{self.bucket}/{place}#env:{VARIABLE}"
+
+    def published(self) -> str:
+        """An artifact that the services published."""
+        (self.folder / "made").mkdir()
+        (self.folder / "made/weights").write_text("w")
+        candidates = ArtifactStore(f"{self.bucket}/candidates", options=self.options)
+        return candidates.publish(self.folder / "made", kind="model", producer="test/1")
+
+    def put(self, key: str, text: str = "x") -> None:
+        """As the services do, which may do everything."""
+        where, _, name = key.rpartition("/")
+        save(open_backend(f"{self.bucket}/{where}", self.options), name, text.encode())
+
+    async def write_secret(self, job: str, attempt: int, mounted: Path) -> None:
+        """The attempt's Secret, where the kubelet would put it: all files at once, by one link."""
+        with self.patch.context() as patch:
+            patch.setenv(VARIABLE, json.dumps(self.options))
+            files = await self.sessions.files(job, attempt, name="attempt")
+        version = mounted / f"v{time.monotonic_ns()}"
+        version.mkdir(parents=True)
+        for name, text in files.items():
+            (version / name).write_text(text.replace(SESSION, str(mounted / "now")))
+        link = mounted / "next"
+        link.symlink_to(version)
+        link.replace(mounted / "now")
+
+    @contextmanager
+    def pod(self, mounted: Path) -> Iterator[None]:
+        """What a worker's pod has of the environment."""
+        with self.patch.context() as patch:
+            for name, value in self.sessions.environment.items():
+                patch.setenv(name, value.replace(SESSION, str(mounted / "now")))
+            yield
+
+    @contextmanager
+    def attempt(self, job: str, number: int) -> Iterator[None]:
+        mounted = self.folder / f"{job.rpartition('/')[2]}-{number}"
+        asyncio.run(self.write_secret(job, number, mounted))
+        with self.pod(mounted):
+            yield
+
+
+@pytest.fixture
+def world(tmp_path: Path, server: RoleStore, monkeypatch: pytest.MonkeyPatch) -> World:
+    server.reset()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    return World(tmp_path, server, monkeypatch)
+
+
+def save(backend: Backend, key: str, content: bytes = b"x") -> None:
+    with backend.writing(key) as sink:
+        sink.write(content)
+        sink.commit()
+
+
+def read(url: str, key: str) -> bytes:
+    with open_backend(url).open(key) as file:
+        return file.read()
+
+
+def test_an_attempt_reads_its_inputs_and_leaves_its_files(world: World) -> None:
+    given = world.published()
+    (world.folder / "output").mkdir()
+    (world.folder / "output/large").write_bytes(os.urandom(40 << 20))
+    (world.folder / "output/small").write_text("s")
+    with world.attempt(MINE, 1):
+        found = ArtifactStore(world.url("candidates")).materialize(given, world.folder / "cache")
+        assert (found / "weights").read_text() == "w"
+        assert not ArtifactStore(world.url("candidates")).exists("sha256:" + "0" * 64)
+        staging = Staging(world.url("staging"))
+        files = staging.upload(world.folder / "output", staging_prefix(MINE, 1))
+    assert [file.path for file in files] == ["large", "small"]
+    with Staging(f"{world.bucket}/staging", world.options).open(staging_prefix(MINE, 1), "small") as left:
+        assert left.read() == b"s"
+
+
+def test_the_next_attempt_goes_on_from_what_the_one_before_saved(world: World) -> None:
+    def handover(number: int) -> tuple[Path, Handover]:
+        workdir = world.folder / f"work-{number}"
+        workdir.mkdir()
+        return workdir, Handover(workdir, url=world.url("staging"), prefix=checkpoint_prefix(MINE), attempt=number)
+
+    with world.attempt(MINE, 1):
+        workdir, saved = handover(1)
+        for state in ("one", "two"):  # the second save deletes what only the first one needed
+            (workdir / "state").write_text(state)
+            saved.save()
+    with world.attempt(MINE, 3):  # the second one never saved
+        workdir, found = handover(3)
+        assert found.take_over() == 1
+        assert (workdir / "state").read_text() == "two"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"{staging_prefix(MINE, 1)}/model",
+        f"{staging_prefix(MINE, 20)}/model",
+        f"{checkpoint_prefix(MINE)}/1/files.json",
+        f"{staging_prefix(OTHER, 2)}/model",
+        f"{checkpoint_prefix(OTHER)}/2/files.json",
+        "elsewhere",
+    ],
+)
+def test_an_attempt_changes_nothing_that_another_one_left(world: World, key: str) -> None:
+    world.put(f"staging/{key}")
+    with world.attempt(MINE, 2):
+        with pytest.raises(PermissionDenied):
+            save(open_backend(world.url("staging")), key, b"spoilt")
+        with pytest.raises(PermissionDenied):
+            open_backend(world.url("staging")).delete(key)
+    assert read(world.url("staging"), key) == b"x"
+
+
+@pytest.mark.parametrize("key", [f"{staging_prefix(OTHER, 1)}/model", f"{checkpoint_prefix(OTHER)}/1/files.json"])
+def test_an_attempt_reads_nothing_of_other_jobs(world: World, key: str) -> None:
+    world.put(f"staging/{key}")
+    with world.attempt(MINE, 1), pytest.raises(PermissionDenied):
+        read(world.url("staging"), key)
+    with world.attempt(MINE, 1), pytest.raises(PermissionDenied):
+        list(open_backend(world.url("staging")).list("jobs"))
+
+
+def test_what_was_released_and_what_was_published_are_out_of_reach(world: World) -> None:
+    given = world.published()
+    world.put("released/manifests/x")
+    world.put("keys/training.key")
+    with world.attempt(MINE, 1):
+        for place in ("released/manifests", "keys", "candidates/blobs"):
+            with pytest.raises(PermissionDenied):
+                save(open_backend(world.url(place)), "x")
+        for place, key in (("released/manifests", "x"), ("keys", "training.key")):
+            with pytest.raises(PermissionDenied):
+                read(world.url(place), key)
+        with pytest.raises(PermissionDenied):
+            ArtifactStore(world.url("candidates")).delete(given)
+
+
+def test_sources_that_specs_may_name_are_read_with_the_same_credentials(world: World) -> None:
+    bucket = world.sources.removesuffix("/labels/spl")
+    for key in ("labels/spl/a.xml", "labels/private/b.xml"):
+        save(open_backend(bucket, world.options), key, b"<document/>")
+    with world.attempt(MINE, 1):
+        found = open_backend(f"{bucket}/labels#env:{VARIABLE}")
+        assert [stored.key for stored in found.list("spl")] == ["spl/a.xml"]
+        assert read(f"{bucket}/labels#env:{VARIABLE}", "spl/a.xml") == b"<document/>"
+        with pytest.raises(PermissionDenied):
+            read(f"{bucket}/labels#env:{VARIABLE}", "private/b.xml")
+
+
+def test_no_variable_of_a_pod_holds_credentials_of_the_service(world: World) -> None:
+    assert world.store.s3.secret not in json.dumps(world.sessions.environment)
+    assert json.loads(world.sessions.environment[VARIABLE]) == {"endpoint_url": world.store.s3.endpoint}
+
+
+def test_a_worker_goes_on_with_renewed_credentials_and_ends_with_old_ones(world: World) -> None:
+    world.store.lasts = 2.0
+    mounted = world.folder / "mounted"
+    asyncio.run(world.write_secret(MINE, 1, mounted))
+    with world.pod(mounted):
+        backend = open_backend(f"{world.url('staging')}")
+        began, saves = time.monotonic(), 0
+        while time.monotonic() < began + 5.0:  # more than two lives of credentials, with one client
+            save(backend, f"{staging_prefix(MINE, 1)}/{saves}")
+            saves += 1
+            if saves % 3 == 0:
+                asyncio.run(world.write_secret(MINE, 1, mounted))
+            time.sleep(0.3)
+        time.sleep(2.5)
+        with pytest.raises(Unavailable, match="ran out"):
+            save(backend, f"{staging_prefix(MINE, 1)}/late")
+        asyncio.run(world.write_secret(MINE, 1, mounted))
+        save(backend, f"{staging_prefix(MINE, 1)}/late")  # the service is back
+
+
+def test_who_may_not_assume_the_role_is_told_so(world: World) -> None:
+    world.store.refuses = True
+    with pytest.raises(FailedPrecondition, match=r"may not assume arn:aws:iam.*not authorized"):
+        asyncio.run(world.sessions.files(MINE, 1, name="attempt"))
+
+
+def test_an_sts_that_is_away_is_asked_again_later(world: World) -> None:
+    world.store.away = True
+    with pytest.raises(Unavailable):
+        asyncio.run(world.sessions.files(MINE, 1, name="attempt"))
+    world.store.away = False
+    assert asyncio.run(world.sessions.files(MINE, 1, name="attempt"))
+    assert world.store.assumed[-1]["DurationSeconds"] == "3600"
