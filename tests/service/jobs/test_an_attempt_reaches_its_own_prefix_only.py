@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,14 @@ from posology.core.artifacts import ArtifactStore, Staging
 from posology.core.artifacts.backend import Backend
 from posology.core.artifacts.backends import open_backend
 from posology.core.errors import FailedPrecondition, PermissionDenied, Unavailable
+from posology.core.jobs.assignment import Assignment, parse
 from posology.core.jobs.domain import checkpoint_prefix, staging_prefix
 from posology.core.jobs.handover import Handover
 from posology.core.jobs.kubernetes.manifest import SESSION
 from posology.core.jobs.kubernetes.pods import WorkerRole
 from posology.core.jobs.kubernetes.sessions import Sessions
+from posology.core.jobs.link import Link
+from posology.core.jobs.worker import Stopped, hand_over
 
 MINE, OTHER = "namespaces/a/trainingJobs/mine", "namespaces/a/trainingJobs/mine-too"
 VARIABLE = "TEST_STORAGE"
@@ -79,6 +83,15 @@ class World:
                 patch.setenv(name, value.replace(SESSION, str(mounted / "now")))
             yield
 
+    def assignment(self, staging: str) -> Assignment:
+        """Of an attempt that is done but for handing its output over."""
+        output = self.folder / "output"
+        output.mkdir()
+        (output / "weights").write_text("w")
+        places = {"workdir": self.folder, "inputs": self.folder, "output": output, "staging": staging}
+        named = {"job": MINE, "kind": "sft", "attempt": 1, "token": "t", "service": "", "spec": {}}
+        return parse(named | places | {"prefix": staging_prefix(MINE, 1)})
+
     @contextmanager
     def attempt(self, job: str, number: int) -> Iterator[None]:
         mounted = self.folder / f"{job.rpartition('/')[2]}-{number}"
@@ -120,6 +133,13 @@ def test_an_attempt_reads_its_inputs_and_leaves_its_files(world: World) -> None:
     assert [file.path for file in files] == ["large", "small"]
     with Staging(f"{world.bucket}/staging", world.options).open(staging_prefix(MINE, 1), "small") as left:
         assert left.read() == b"s"
+
+
+def test_a_checkpoint_that_may_not_be_read_counts_as_none(world: World) -> None:
+    world.put(f"staging/{checkpoint_prefix(OTHER)}/1/files.json", "[]")
+    with world.attempt(MINE, 2):  # S3 says of what is not there that it may not be read, if names may not be listed
+        work = Handover(world.folder / "work", url=world.url("staging"), prefix=checkpoint_prefix(OTHER), attempt=2)
+        assert work.take_over() == 0
 
 
 def test_the_next_attempt_goes_on_from_what_the_one_before_saved(world: World) -> None:
@@ -219,6 +239,26 @@ def test_a_worker_goes_on_with_renewed_credentials_and_ends_with_old_ones(world:
             save(backend, f"{staging_prefix(MINE, 1)}/late")
         asyncio.run(world.write_secret(MINE, 1, mounted))
         save(backend, f"{staging_prefix(MINE, 1)}/late")  # the service is back
+
+
+def test_output_waits_for_credentials_that_are_on_their_way(world: World) -> None:
+    given = world.assignment(world.url("staging"))
+    world.store.lasts = 0.0
+    asyncio.run(world.write_secret(MINE, 1, world.folder / "mounted"))
+    world.store.lasts = None
+    stopping = threading.Event()
+    with world.pod(world.folder / "mounted"):
+        threading.Timer(2.0, asyncio.run, [world.write_secret(MINE, 1, world.folder / "mounted")]).start()
+        [file] = hand_over(Link(given, stopping), stopping)
+    assert file.path == "weights"
+
+
+def test_an_attempt_that_shall_stop_waits_for_no_store(world: World) -> None:
+    given, stopping = world.assignment(world.url("staging")), threading.Event()
+    world.store.lasts = 0.0
+    stopping.set()
+    with world.attempt(MINE, 1), pytest.raises(Stopped):
+        hand_over(Link(given, stopping), stopping)
 
 
 def test_who_may_not_assume_the_role_is_told_so(world: World) -> None:

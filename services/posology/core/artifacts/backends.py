@@ -25,3 +25,9 @@ def open_backend(url: str, options: Mapping[str, Any] | None = None) -> Backend:
         return LocalBackend(path)
     place, _, reference = url.partition("#")
     return RemoteBackend(place, options or credentials.resolve(reference))
+
+
+def below(url: str, folder: str) -> str:
+    """The URL of a folder in the store `url`, with the same credentials."""
+    place, mark, reference = url.partition("#")
+    return f"{place.rstrip('/')}/{folder}{mark}{reference}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from posology.core.artifacts.backend import CHUNK
-from posology.core.artifacts.backends import open_backend
+from posology.core.artifacts.backends import below, open_backend
 from posology.core.artifacts.manifest import check_path
 from posology.core.errors import DataCorrupt, NotFound, PermissionDenied
 
@@ -41,6 +41,7 @@ class Handover:
         check_path(prefix)
         self._workdir = workdir
         self._backend = open_backend(url)
+        self._own = open_backend(below(url, f"{prefix}/{attempt}"))  # all that can be written, where it is a mount
         self._prefix = prefix
         self._attempt = attempt
         self._known: Mapping[str, _Saved] = {}
@@ -74,7 +75,7 @@ class Handover:
         stale = self._stored - {file.sha256 for file in files.values()}
         self._known, self._stored = files, frozenset(file.sha256 for file in files.values())
         for sha256 in stale:
-            self._backend.delete(self._blob(self._attempt, sha256))
+            self._own.delete(_blob(sha256))
 
     # --- details ---------------------------------------------------------------------------------------
 
@@ -89,15 +90,14 @@ class Handover:
         return found
 
     def _put(self, found: _Saved) -> None:
-        key = self._blob(self._attempt, found.sha256)
-        with (self._workdir / found.path).open("rb") as file, self._backend.writing(key) as sink:
+        with (self._workdir / found.path).open("rb") as file, self._own.writing(_blob(found.sha256)) as sink:
             for chunk in _chunks(file, found.size):
                 sink.write(chunk)
             sink.commit()
 
     def _write_list(self, files: Mapping[str, _Saved]) -> None:
         text = json.dumps([asdict(file) for file in files.values()])
-        with self._backend.writing(f"{self._prefix}/{self._attempt}/{_LIST}") as sink:
+        with self._own.writing(_LIST) as sink:
             sink.write(text.encode())
             sink.commit()
 
@@ -113,7 +113,7 @@ class Handover:
         target = self._workdir / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        with self._backend.open(self._blob(attempt, file.sha256)) as source, target.open("wb") as to:
+        with self._backend.open(f"{self._prefix}/{attempt}/{_blob(file.sha256)}") as source, target.open("wb") as to:
             while chunk := source.read(CHUNK):
                 digest.update(chunk)
                 to.write(chunk)
@@ -127,8 +127,10 @@ class Handover:
             if path.is_file() and path.relative_to(self._workdir).as_posix() not in known:
                 path.unlink()
 
-    def _blob(self, attempt: int, sha256: str) -> str:
-        return f"{self._prefix}/{attempt}/blobs/{sha256}"
+
+def _blob(sha256: str) -> str:
+    """Below the folder of an attempt."""
+    return f"blobs/{sha256}"
 
 
 def _sha256(path: Path, size: int) -> str:

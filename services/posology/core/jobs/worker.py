@@ -35,7 +35,7 @@ from posology.core import errors
 from posology.core.canonical import canonical_json
 from posology.core.jobs import assignment, following, ranks, staging
 from posology.core.jobs.assignment import Assignment
-from posology.core.jobs.domain import Failure, Progress
+from posology.core.jobs.domain import Failure, Progress, StagedFile
 from posology.core.jobs.following import Silent
 from posology.core.jobs.handover import Handover
 from posology.core.jobs.link import Link, Superseded, Undelivered
@@ -49,6 +49,8 @@ __all__ = ["Alone", "Handler", "JobContext", "Result", "Stopped", "main"]
 log = logging.getLogger("posology.worker")
 
 DONE, FAILED, SUPERSEDED, UNDELIVERED, STOPPED = 0, 1, 3, AWAY_CODE, STOPPED_CODE
+_STORE_SECONDS = 5.0
+"""Between two tries to hand the output over."""
 _END_SECONDS = 15.0
 """How long threads and exit handlers of a finished worker may take before it is cut."""
 
@@ -232,7 +234,7 @@ def _report(link: Link, run: Callable[[], Result], stopping: threading.Event) ->
     """Run the handler, tell the service how it ended, and wait until that is stored."""
     try:
         result = _exact(run())
-        files = staging.stage(link.given.output, url=link.given.staging, prefix=link.given.prefix)
+        files = hand_over(link, stopping)
         link.result(result.kind, result.parents, result.parameters, result.summary, files)
         return DONE
     except (Superseded, Undelivered):
@@ -250,6 +252,23 @@ def _report(link: Link, run: Callable[[], Result], stopping: threading.Event) ->
         log.error("the handler failed", exc_info=error)
         link.failure(failure_of(error))
         return FAILED
+
+
+def hand_over(link: Link, stopping: threading.Event) -> tuple[StagedFile, ...]:
+    """Put the output where the service looks for it. A store that is away, or credentials for it that ran out while the
+    service was, are worth as long a wait as the service itself."""
+    given, until, told = link.given, time.monotonic() + link.given.patience, False
+    while True:
+        try:
+            return staging.stage(given.output, url=given.staging, prefix=given.prefix)
+        except errors.Unavailable as error:
+            if time.monotonic() > until:
+                raise
+            if not told:
+                link.log("the output waits for its store", {"reason": error.message})
+            told = True
+            if stopping.wait(_STORE_SECONDS):
+                raise Stopped from error
 
 
 def _alone(link: Link) -> int:
