@@ -16,6 +16,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,29 @@ class Protocol:
     max_model_len: int = 512
     healthy: bool = True
     running: int = 0
+    waiting: int = 0
+    most: int = 1000
+    """Requests that run at once; more of them wait."""
     seen: list[dict[str, Any]] = field(default_factory=list)
     finished: int = 0
+
+    def __post_init__(self) -> None:
+        self._room = asyncio.Semaphore(self.most)
+
+    @asynccontextmanager
+    async def _under_way(self) -> AsyncIterator[None]:
+        """Wait until there is room, then run."""
+        self.waiting += 1
+        try:
+            await self._room.acquire()
+        finally:
+            self.waiting -= 1
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+            self._room.release()
 
     def app(self) -> Starlette:
         return Starlette(
@@ -77,7 +99,9 @@ class Protocol:
         return Response(status_code=200 if self.healthy else 503)
 
     async def metrics(self, _: Request) -> Response:
-        return PlainTextResponse(f"vllm:num_requests_running {self.running}\nvllm:num_requests_waiting 0\n")
+        return PlainTextResponse(
+            f"vllm:num_requests_running {self.running}\nvllm:num_requests_waiting {self.waiting}\n"
+        )
 
     async def models(self, _: Request) -> Response:
         return JSONResponse({"object": "list", "data": [{"id": self.name, "max_model_len": self.max_model_len}]})
@@ -112,14 +136,11 @@ class Protocol:
 
     async def _whole(self, request: Request, text: str, asked: int, identity: str, chat: bool) -> Response:
         body = await request.json()
-        self.running += 1
-        try:
+        async with self._under_way():
             for _ in range(asked if _steer(text, "wait") else 0):
                 await asyncio.sleep(_steer(text, "wait"))
                 if await request.is_disconnected():  # vLLM stops then, too
                     return Response(status_code=499)
-        finally:
-            self.running -= 1
         ids = answer_ids(self.weights, text, asked)
         said = " ".join(WORDS[i] for i in ids)
         choice: dict[str, Any] = {"index": 0, "finish_reason": "length"}
@@ -134,9 +155,8 @@ class Protocol:
     async def _stream(
         self, body: dict[str, Any], text: str, asked: int, identity: str, chat: bool
     ) -> AsyncIterator[bytes]:
-        self.running += 1
         cut, abort = int(_steer(text, "cut")), int(_steer(text, "abort"))
-        try:
+        async with self._under_way():
             for number, token in enumerate(answer_ids(self.weights, text, asked)):
                 await asyncio.sleep(_steer(text, "wait"))
                 if cut and number == cut:
@@ -152,8 +172,6 @@ class Protocol:
                 yield _event({"id": identity, "choices": [], "usage": _usage(text, asked)})
             yield b"data: [DONE]\n\n"
             self.finished += 1
-        finally:
-            self.running -= 1
 
 
 def _event(body: dict[str, Any]) -> bytes:
@@ -194,7 +212,8 @@ def main() -> None:
     told, _ = parser.parse_known_args()
     if os.environ.get("STAND_IN_FAILS"):
         raise SystemExit("told to fail")
-    served = Protocol(weights_digest(told.model), told.served_model_name, told.max_model_len or 512)
+    most = int(os.environ.get("STAND_IN_RUNS_AT_ONCE", 1000))
+    served = Protocol(weights_digest(told.model), told.served_model_name, told.max_model_len or 512, most=most)
     uvicorn.run(served.app(), host="127.0.0.1", port=told.port, log_level="warning", timeout_graceful_shutdown=1)
 
 

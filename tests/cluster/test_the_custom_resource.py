@@ -68,6 +68,14 @@ async def test_the_judge_must_not_be_the_teacher(kube: Kube, namespace: str) -> 
     await kube.create(RUNS, namespace, resource("judged", curation=curation, evaluation=evaluation))
 
 
+async def test_load_may_ask_for_no_fewer_engines_than_there_are(kube: Kube, namespace: str) -> None:
+    for autoscaling, said in (({"maxReplicas": 2}, "at least replicas"), ({"targetQueue": 5}, "maxReplicas")):
+        with pytest.raises(InvalidInput, match=said):
+            await kube.create(RUNS, namespace, resource("busy", serving={"replicas": 3, "autoscaling": autoscaling}))
+    await kube.create(RUNS, namespace, resource("busy", serving={"replicas": 3, "autoscaling": {"maxReplicas": 3}}))
+    await kube.create(RUNS, namespace, resource("one", serving={"autoscaling": {"maxReplicas": 1}}))
+
+
 @pytest.mark.parametrize(
     "change",
     [

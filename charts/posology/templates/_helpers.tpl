@@ -197,9 +197,9 @@ capabilities: {drop: [ALL]}
 {{- if eq $service "gateway" }}
 - {name: POSOLOGY_HTTP_LISTEN, value: "0.0.0.0:8080"}
 - {name: POSOLOGY_LEAVE_SECONDS, value: "5"}
-{{- if $v.tls.enabled }}
-- {name: POSOLOGY_ENGINE_TLS_NAME, value: {{ printf "%s-engine.%s.svc" (include "posology.name" $root) $root.Release.Namespace | quote }}}
 {{- end }}
+{{- if and $v.tls.enabled (has $service (list "gateway" "serving")) }}
+- {name: POSOLOGY_ENGINE_TLS_NAME, value: {{ printf "%s-engine.%s.svc" (include "posology.name" $root) $root.Release.Namespace | quote }}}
 {{- end }}
 {{- range $name, $value := (index $v.services $service).env }}
 - {name: {{ $name }}, value: {{ $value | quote }}}

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import grpc.aio
 
+from posology.core import http_tls
 from posology.core.artifacts import ArtifactStore
 from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
+from posology.core.rpc.tls import Files
 from posology.core.settings import load
 from posology.core.store import Database
 from posology.serving import metrics
+from posology.serving.autoscaler import Autoscaler
 from posology.serving.changes import Changes
 from posology.serving.controller import Controller, rules_of
 from posology.serving.deployments import Deployments
@@ -19,6 +22,7 @@ from posology.serving.kubernetes.launcher import KubernetesLauncher
 from posology.serving.kubernetes.manifest import Renderer
 from posology.serving.kubernetes.pods import EnginePods
 from posology.serving.launcher import Launcher
+from posology.serving.loads import Loads
 from posology.serving.local import LocalLauncher, Place
 from posology.serving.release import Releaser
 from posology.serving.rights import RIGHTS
@@ -39,6 +43,7 @@ class Serving:
     settings: ServingSettings
     db: Database
     controller: Controller
+    autoscaler: Autoscaler
     changes: Changes
     servicer: ServingServicer
 
@@ -50,7 +55,7 @@ class Serving:
             add=self._register,
             service_names=(SERVICE,),
             rights=RIGHTS,
-            background=(self.controller.run, self._gauges),
+            background=(self.controller.run, self.autoscaler.run, self._gauges),
             on_drain=(self._drain,),
         )
 
@@ -58,7 +63,7 @@ class Serving:
         add_ServingServicer_to_server(self.servicer, server)
 
     async def _gauges(self) -> None:
-        await metrics.watch(self.db)
+        await metrics.watch(self.db, self.autoscaler)
 
     async def _drain(self) -> None:
         await self.changes.tell()  # watchers see the shutdown now instead of at their next look
@@ -122,10 +127,20 @@ async def compose(settings: ServingSettings, launcher: Launcher | None = None) -
         )
         launcher = launcher or chosen_launcher(settings, stack)
         controller = Controller(db, launcher, changes, rules=rules_of(settings), tick=settings.tick_seconds)
+        loads = await _loads(settings, stack)
+        autoscaler = Autoscaler(db, changes, loads, every=settings.scale_seconds)
         catalog = catalog_pb2_grpc.CatalogStub(await stack.enter_async_context(connect(settings, "catalog")))
         deployments = Deployments(db, releaser, Withdrawals(catalog), changes)
         servicer = ServingServicer(deployments, Routing(db), controller, changes)
-        yield Serving(settings, db, controller, changes, servicer)
+        yield Serving(settings, db, controller, autoscaler, changes, servicer)
+
+
+async def _loads(settings: ServingSettings, stack: AsyncExitStack) -> Loads:
+    files = Files.of(settings)
+    tls = await stack.enter_async_context(http_tls.renewed(http_tls.client_context(files), files))
+    loads = Loads(tls=tls, tls_name=settings.engine_tls_name)
+    stack.push_async_callback(loads.close)
+    return loads
 
 
 async def serve() -> None:

@@ -87,7 +87,7 @@ class Controller:
         """Engines that an earlier process of this service started may look otherwise than they are to look now."""
         for deployment in (d for d in outcome.deployments if d.goal is Goal.SERVE):
             for replica in (r for r in outcome.replicas if r.deployment == deployment.name):
-                if replica.id in seen and seen[replica.id].alive:
+                if replica.stop_at is None and replica.id in seen and seen[replica.id].alive:
                     await self._start(launch_of(replica.id, deployment))
 
     async def stop_engines(self, *, within: float) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from posology.core.errors import InvalidInput, Violation
-from posology.serving.domain import Asked, Deployment, Plan, Rollout
+from posology.serving.domain import Asked, Autoscaling, Deployment, Plan, Rollout
 from posology.serving.routing import Way, Ways
 from posology.v1alpha1 import engine_pb2
 from posology.v1alpha1 import serving_pb2 as pb
@@ -53,6 +53,15 @@ def plan_from_proto(spec: pb.ServingSpec, *, fallback: str) -> Plan:
         gpus=spec.gpus,
         rollout=Rollout.MANUAL if spec.rollout == pb.ServingSpec.MANUAL else Rollout.AUTO,
         canary=_canary(tuple(spec.canary.steps)) if spec.HasField("canary") else (),
+        autoscaling=_autoscaling(spec.autoscaling) if spec.HasField("autoscaling") else None,
+    )
+
+
+def _autoscaling(asked: pb.Autoscaling) -> Autoscaling:
+    return Autoscaling(
+        most=asked.max_replicas,
+        target=asked.target_queue if asked.HasField("target_queue") else 5,
+        down_seconds=asked.scale_down_seconds if asked.HasField("scale_down_seconds") else 300,
     )
 
 
@@ -87,6 +96,7 @@ def deployment_to_proto(deployment: Deployment, *, ready: int) -> pb.Deployment:
         run=deployment.run,
         create_time=_time(deployment.created_at),
         ready_time=_time(deployment.ready_at),
+        wanted_replicas=deployment.wanted,
     )
 
 
@@ -97,7 +107,12 @@ def _plan_to_proto(plan: Plan) -> pb.ServingSpec:
         canary=pb.Canary(steps=plan.canary) if plan.canary else None,
         rollout=pb.ServingSpec.Rollout.Value(str(plan.rollout)),
         model_name=plan.model_name,
+        autoscaling=_autoscaling_to_proto(plan.autoscaling) if plan.autoscaling else None,
     )
+
+
+def _autoscaling_to_proto(rule: Autoscaling) -> pb.Autoscaling:
+    return pb.Autoscaling(max_replicas=rule.most, target_queue=rule.target, scale_down_seconds=rule.down_seconds)
 
 
 def routes_to_proto(ways: Ways) -> pb.RouteTable:

@@ -53,6 +53,17 @@ class ReplicaState(StrEnum):
 
 
 @dataclass(frozen=True)
+class Autoscaling:
+    """How many engines waiting requests may ask for; the fewest are the plan's `replicas`."""
+
+    most: int
+    target: int = 5
+    """Waiting requests that one engine should have."""
+    down_seconds: int = 300
+    """How long fewer engines must have been enough before one is drained."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Where and how weights serve."""
 
@@ -62,6 +73,17 @@ class Plan:
     rollout: Rollout = Rollout.AUTO
     canary: tuple[int, ...] = ()
     """Percent of the traffic at each step; empty = all at once."""
+    autoscaling: Autoscaling | None = None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How many engines load asked for last, and why."""
+
+    wanted: int
+    reason: str = ""
+    full: int = 0
+    """Requests that one engine ran while others waited for it; 0 = none ever waited."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +115,20 @@ class Deployment:
     """Id of the deployment that served this model name before it."""
     token: str = ""
     """What its agents want from whoever asks them."""
+    scale: Scale | None = None
+    """Set by load alone; None = as planned."""
 
     @property
     def name(self) -> str:
         return f"namespaces/{self.namespace}/deployments/{self.id}"
+
+    @property
+    def wanted(self) -> int:
+        """Engines that should answer."""
+        rule, scale = self.plan.autoscaling, self.scale
+        if rule is None or scale is None:
+            return self.plan.replicas
+        return max(self.plan.replicas, min(scale.wanted, rule.most))
 
     @property
     def max_model_len(self) -> int:
@@ -118,6 +150,11 @@ class Replica:
     launched_at: datetime | None = None
     stop_at: datetime | None = None
     """When it was told to stop."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether requests may be sent to it."""
+        return self.state is ReplicaState.READY and self.stop_at is None
 
 
 @dataclass(frozen=True)

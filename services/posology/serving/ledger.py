@@ -9,7 +9,7 @@ from sqlalchemy.engine import RowMapping
 
 from posology.core.errors import NotFound
 from posology.core.store import Transaction, pages
-from posology.serving.domain import Deployment, Goal, Plan, Replica, ReplicaState, Rollout, State
+from posology.serving.domain import Autoscaling, Deployment, Goal, Plan, Replica, ReplicaState, Rollout, Scale, State
 from posology.serving.tables import deployments, replicas
 
 _ENDED = (State.STOPPED, State.FAILED)
@@ -74,8 +74,14 @@ async def add(tx: Transaction, deployment: Deployment, *, request_id: str) -> No
 
 
 async def save(tx: Transaction, deployment: Deployment) -> None:
+    """Everything but its scale, which changes at other times and by another hand."""
     key = _key(deployment.namespace, deployment.id)
     await tx.execute(update(deployments).where(*key).values(**_row(deployment)))
+
+
+async def save_scale(tx: Transaction, deployment: Deployment, scale: Scale) -> None:
+    key = _key(deployment.namespace, deployment.id)
+    await tx.execute(update(deployments).where(*key).values(scale=asdict(scale)))
 
 
 async def all_replicas(tx: Transaction) -> list[Replica]:
@@ -90,8 +96,8 @@ async def count_by_state(tx: Transaction) -> dict[str, int]:
 
 
 async def count_ready(tx: Transaction, names: Sequence[str]) -> dict[str, int]:
-    """How many engines of each deployment answer."""
-    found = [r for r in await all_replicas(tx) if r.state is ReplicaState.READY and r.deployment in names]
+    """How many engines of each deployment answer; those that are told to go don't count."""
+    found = [r for r in await all_replicas(tx) if r.answers and r.deployment in names]
     return {name: sum(1 for r in found if r.deployment == name) for name in names}
 
 
@@ -110,13 +116,22 @@ def _key(namespace: str, deployment_id: str) -> tuple[Any, Any]:
 
 
 def _row(deployment: Deployment) -> dict[str, Any]:
-    plain = {c.name: getattr(deployment, c.name) for c in deployments.c if c.name not in ("request_id", "plan")}
+    kept = [c.name for c in deployments.c if c.name not in ("request_id", "plan", "autoscaling", "scale")]
+    plain = {name: getattr(deployment, name) for name in kept}
     texts = {"goal": str(deployment.goal), "state": str(deployment.state), "engine": dict(deployment.engine)}
     plan = {**asdict(deployment.plan), "canary": list(deployment.plan.canary), "rollout": str(deployment.plan.rollout)}
-    return {**plain, **texts, "plan": plan}
+    # In a column of its own, so that older code can read the plan.
+    autoscaling = plan.pop("autoscaling")
+    return {**plain, **texts, "plan": plan, "autoscaling": autoscaling}
 
 
 def _deployment(row: RowMapping) -> Deployment:
-    fields = {name: value for name, value in row.items() if name != "request_id"}
-    plan = {**row["plan"], "canary": tuple(row["plan"]["canary"]), "rollout": Rollout(row["plan"]["rollout"])}
-    return Deployment(**{**fields, "plan": Plan(**plan), "goal": Goal(row["goal"]), "state": State(row["state"])})
+    fields = {name: value for name, value in row.items() if name not in ("request_id", "autoscaling")}
+    read = {"goal": Goal(row["goal"]), "state": State(row["state"]), "scale": row["scale"] and Scale(**row["scale"])}
+    return Deployment(**{**fields, **read, "plan": _plan(row)})
+
+
+def _plan(row: RowMapping) -> Plan:
+    rule = row["autoscaling"] and Autoscaling(**row["autoscaling"])
+    read = {"canary": tuple(row["plan"]["canary"]), "rollout": Rollout(row["plan"]["rollout"]), "autoscaling": rule}
+    return Plan(**{**row["plan"], **read})

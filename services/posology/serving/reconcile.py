@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import count, islice
 
 from posology.serving.domain import Deployment, Goal, Replica, ReplicaState, State, Status
 from posology.serving.traffic import shares
@@ -59,7 +60,7 @@ def reconcile(
     for deployment in shared:
         mine = _of(deployment, observed)
         if deployment.goal is Goal.SERVE:
-            _keep_up(deployment, mine, now, outcome)
+            _keep_up(deployment, mine, seen, now, rules, outcome)
         else:
             deployment = _wind_down(deployment, mine, seen, now, rules, outcome)
         outcome.deployments.append(deployment)
@@ -99,29 +100,39 @@ def _observe(replica: Replica, seen: Seen, now: datetime, rules: Rules) -> Repli
 
 
 def _state(deployment: Deployment, replicas: Sequence[Replica], now: datetime, rules: Rules) -> Deployment:
-    """The state that its replicas make of a deployment that is meant to serve."""
-    if deployment.goal is not Goal.SERVE or not replicas:
+    """The state that its replicas make of a deployment that is meant to serve. Those that load asks for come on top
+    of those that it is planned with: while one of them is missing, the others answer."""
+    staying = [r for r in replicas if r.stop_at is None]
+    if deployment.goal is not Goal.SERVE or not staying:
         return deployment
-    if (why := _hopeless(deployment, replicas, rules)) is not None:
+    if (why := _hopeless(deployment, staying, rules)) is not None:
         return replace(deployment, goal=Goal.STOP, state=State.FAILED, reason=why, traffic=0)
-    ready = sum(1 for r in replicas if r.state is ReplicaState.READY)
-    if ready == len(replicas):
-        return replace(
-            deployment,
-            state=State.READY,
-            reason=f"{ready} of {ready} engines ready",
-            ready_at=deployment.ready_at or now,
-        )
-    slowest = next(r for r in replicas if r.state is not ReplicaState.READY)
-    reason = f"{ready} of {len(replicas)} engines ready; {slowest.reason or slowest.state.lower()}"
+    reason = _reason(deployment, staying)
+    if _enough(deployment, staying):
+        return replace(deployment, state=State.READY, reason=reason, ready_at=deployment.ready_at or now)
     if deployment.state in (State.READY, State.DEGRADED):
         return replace(deployment, state=State.DEGRADED, reason=reason)
-    pending = all(r.state is ReplicaState.WAITING for r in replicas)
+    pending = all(r.state is ReplicaState.WAITING for r in staying)
     return replace(deployment, state=State.PENDING if pending else State.STARTING, reason=reason)
+
+
+def _enough(deployment: Deployment, replicas: Sequence[Replica]) -> bool:
+    return sum(r.answers for r in replicas) >= deployment.plan.replicas
+
+
+def _reason(deployment: Deployment, replicas: Sequence[Replica]) -> str:
+    """How many answer, what the first of the others does, and why load asked for so many."""
+    said = [f"{sum(r.answers for r in replicas)} of {max(deployment.wanted, len(replicas))} engines ready"]
+    said += [r.reason or r.state.lower() for r in replicas if not r.answers][:1]
+    if deployment.scale is not None and deployment.wanted > deployment.plan.replicas:
+        said.append(deployment.scale.reason)
+    return "; ".join(said)
 
 
 def _hopeless(deployment: Deployment, replicas: Sequence[Replica], rules: Rules) -> str | None:
     """Why this deployment can't become ready, or None."""
+    if _enough(deployment, replicas):
+        return None
     for replica in replicas:
         if replica.state is ReplicaState.FAILED:
             return replica.reason
@@ -155,17 +166,54 @@ def _share_one(group: Sequence[Deployment], now: datetime, rules: Rules) -> list
     return changed
 
 
-def _keep_up(deployment: Deployment, replicas: Sequence[Replica], now: datetime, outcome: Outcome) -> None:
-    """As many replicas as planned, and those that are due started."""
-    wanted = [f"{deployment.namespace}.{deployment.id}.{number}" for number in range(deployment.plan.replicas)]
+def _keep_up(
+    deployment: Deployment,
+    replicas: Sequence[Replica],
+    seen: Mapping[str, Seen],
+    now: datetime,
+    rules: Rules,
+    outcome: Outcome,
+) -> None:
+    """As many replicas as wanted, those that are due started, and those that are too many drained."""
     have = {r.id: r for r in replicas}
-    for identity in wanted:
+    staying = _staying(deployment, replicas)
+    for identity in staying:
         replica = have.get(identity) or Replica(identity, deployment.name)
         replica = replace(replica, stop_at=None)  # set where somebody rolled back to it while it drained
         if replica.state is ReplicaState.WAITING and (replica.start_at is None or replica.start_at <= now):
             replica = replace(replica, state=ReplicaState.FETCHING, reason="the agent starts", launched_at=now)
             outcome.start.append(identity)
         outcome.replicas.append(replica)
+    for replica in replicas:
+        if replica.id not in staying:
+            _retire(replica, seen, now, rules, outcome)
+
+
+def _staying(deployment: Deployment, replicas: Sequence[Replica]) -> list[str]:
+    """Ids of those that are wanted: the ones that answer stay before others, and the first before the later."""
+    by_merit = sorted(replicas, key=lambda r: (r.stop_at is not None, r.state is not ReplicaState.READY, _number(r.id)))
+    kept = [r.id for r in by_merit[: deployment.wanted]]
+    names = (f"{deployment.namespace}.{deployment.id}.{number}" for number in count())
+    fresh = (name for name in names if name not in {r.id for r in replicas})
+    return sorted([*kept, *islice(fresh, deployment.wanted - len(kept))], key=_number)
+
+
+def _number(replica: str) -> int:
+    return int(replica.rpartition(".")[2])
+
+
+def _retire(replica: Replica, seen: Mapping[str, Seen], now: datetime, rules: Rules, outcome: Outcome) -> None:
+    """Drain, then end: no engine is told to stop before routes have turned away from it."""
+    if not seen.get(replica.id, Seen(False, None)).alive:
+        outcome.gone.append(replica.id)
+        outcome.forget.append(replica.id)
+        return
+    stop_at = replica.stop_at or now
+    outcome.replicas.append(replace(replica, stop_at=stop_at))
+    if now - stop_at >= rules.stop:
+        outcome.kill.append(replica.id)
+    elif now - stop_at >= rules.settle:
+        outcome.stop.append(replica.id)
 
 
 def _wind_down(
@@ -176,18 +224,9 @@ def _wind_down(
     rules: Rules,
     outcome: Outcome,
 ) -> Deployment:
-    """Drain, then end: no engine is told to stop before routes have turned away from it."""
+    """Its state once all its replicas were told to go."""
     for replica in replicas:
-        if not seen.get(replica.id, Seen(False, None)).alive:
-            outcome.gone.append(replica.id)
-            outcome.forget.append(replica.id)
-            continue
-        stop_at = replica.stop_at or now
-        outcome.replicas.append(replace(replica, stop_at=stop_at))
-        if now - stop_at >= rules.stop:
-            outcome.kill.append(replica.id)
-        elif now - stop_at >= rules.settle:
-            outcome.stop.append(replica.id)
+        _retire(replica, seen, now, rules, outcome)
     if deployment.state is State.FAILED:
         return deployment
     if not any(r.deployment == deployment.name for r in outcome.replicas):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from posology.core.store import Database
 from posology.serving import ledger
-from posology.serving.domain import Deployment, Goal, ReplicaState
+from posology.serving.domain import Deployment, Goal
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Routing:
         """The present ways; the same object as before when nothing changed."""
         async with self._db.read() as tx:
             deployments, replicas = await ledger.live(tx), await ledger.all_replicas(tx)
-        ready = [r for r in replicas if r.state is ReplicaState.READY and r.stop_at is None]
+        ready = [r for r in replicas if r.answers]
         ways = tuple(
             Way(d, tuple(r.url for r in ready if r.deployment == d.name))
             for d in sorted(deployments, key=lambda d: d.name)

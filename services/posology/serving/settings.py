@@ -35,6 +35,10 @@ class ServingSettings(ServiceSettings):
     """How long an engine may take to load before it is started again."""
     tick_seconds: float = Field(default=0.5, gt=0)
     """How often deployments are looked at when nothing asks for it sooner."""
+    scale_seconds: float = Field(default=15.0, gt=0)
+    """How often engines are asked how busy they are, where their number follows it."""
+    engine_tls_name: str = ""
+    """Name that certificates of agents must hold, whatever their addresses; empty = that of their address."""
     canary_step_seconds: float = Field(default=60.0, gt=0)
     """How long a canary holds each share of the traffic under AUTO rollout."""
     settle_seconds: float = Field(default=1.0, ge=0)

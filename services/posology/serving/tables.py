@@ -29,6 +29,8 @@ deployments = Table(
     Column("replaced", String(63), nullable=False),
     Column("token", String(100), nullable=False),
     Column("request_id", String(128)),
+    Column("autoscaling", Json()),
+    Column("scale", Json()),
     Index("deployments_by_request", "namespace", "request_id", unique=True),
     Index("deployments_by_time", "namespace", "created_at", "id"),
     Index("deployments_by_state", "state"),

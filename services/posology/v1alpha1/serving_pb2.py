@@ -28,7 +28,7 @@ from posology.v1alpha1 import defaults_pb2 as posology_dot_v1alpha1_dot_defaults
 from posology.v1alpha1 import engine_pb2 as posology_dot_v1alpha1_dot_engine__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fposology/v1alpha1/serving.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a posology/v1alpha1/defaults.proto\x1a\x1eposology/v1alpha1/engine.proto\"\xc7\x02\n\x0bServingSpec\x12&\n\x08replicas\x18\x01 \x01(\x05\x42\x0f\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\xea\xc7\x18\x01\x31H\x00\x88\x01\x01\x12!\n\x04gpus\x18\x02 \x01(\x05\x42\x0e\xbaH\x06\x1a\x04\x18@(\x00\xea\xc7\x18\x01\x30H\x01\x88\x01\x01\x12)\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\x19.posology.v1alpha1.Canary\x12H\n\x07rollout\x18\x04 \x01(\x0e\x32&.posology.v1alpha1.ServingSpec.RolloutB\n\xea\xc7\x18\x06\"AUTO\"H\x02\x88\x01\x01\x12\x1c\n\nmodel_name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"8\n\x07Rollout\x12\x17\n\x13ROLLOUT_UNSPECIFIED\x10\x00\x12\x08\n\x04\x41UTO\x10\x01\x12\n\n\x06MANUAL\x10\x02\x42\x0b\n\t_replicasB\x07\n\x05_gpusB\n\n\x08_rollout\"9\n\x06\x43\x61nary\x12/\n\x05steps\x18\x01 \x03(\x05\x42 \xbaH\r\x92\x01\n\x10\x14\"\x06\x1a\x04\x18\x64(\x01\xea\xc7\x18\x0c[5, 25, 100]\"\x8b\x04\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07verdict\x18\x03 \x01(\t\x12\x12\n\nmodel_name\x18\x04 \x01(\t\x12,\n\x04spec\x18\x05 \x01(\x0b\x32\x1e.posology.v1alpha1.ServingSpec\x12/\n\x06\x65ngine\x18\x06 \x01(\x0b\x32\x1f.posology.v1alpha1.EngineConfig\x12\x32\n\x05state\x18\x07 \x01(\x0e\x32#.posology.v1alpha1.Deployment.State\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x16\n\x0eready_replicas\x18\t \x01(\x05\x12\x17\n\x0ftraffic_percent\x18\n \x01(\x05\x12\x0b\n\x03run\x18\x0b \x01(\t\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nready_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"y\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0c\n\x08STARTING\x10\x02\x12\t\n\x05READY\x10\x03\x12\x0c\n\x08\x44\x45GRADED\x10\x04\x12\x0c\n\x08\x44RAINING\x10\x05\x12\x0b\n\x07STOPPED\x10\x06\x12\n\n\x06\x46\x41ILED\x10\x07\"\x82\x03\n\x17\x43reateDeploymentRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^namespaces/[a-z0-9-]{1,63}$\x12?\n\rdeployment_id\x18\x02 \x01(\tB(\xbaH%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12+\n\x05model\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x1b\n\x07verdict\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x92\xf4\x01\x12\x34\n\x04spec\x18\x05 \x01(\x0b\x32\x1e.posology.v1alpha1.ServingSpecB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x06\x65ngine\x18\x06 \x01(\x0b\x32\x1f.posology.v1alpha1.EngineConfig\x12\x0b\n\x03run\x18\x07 \x01(\t\x12\x1c\n\nrequest_id\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x15\n\rvalidate_only\x18\t \x01(\x08\"-\n\x14GetDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"d\n\x16ListDeploymentsRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x17ListDeploymentsResponse\x12\x32\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1d.posology.v1alpha1.Deployment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x16WatchDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"0\n\x17\x44\x65leteDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"1\n\x18PromoteDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"2\n\x19RollBackDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x14\n\x12WatchRoutesRequest\"G\n\nRouteTable\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12(\n\x06routes\x18\x02 \x03(\x0b\x32\x18.posology.v1alpha1.Route\"\xbc\x01\n\x05Route\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x0e\n\x06\x61gents\x18\x03 \x03(\t\x12\r\n\x05token\x18\x04 \x01(\t\x12\x17\n\x0ftraffic_percent\x18\x05 \x01(\x05\x12\r\n\x05model\x18\x06 \x01(\t\x12\x0f\n\x07verdict\x18\x07 \x01(\t\x12\x0b\n\x03run\x18\x08 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\t \x01(\t\x12\x15\n\rmax_model_len\x18\n \x01(\x05\x32\x84\x06\n\x07Serving\x12]\n\x10\x43reateDeployment\x12*.posology.v1alpha1.CreateDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12W\n\rGetDeployment\x12\'.posology.v1alpha1.GetDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12h\n\x0fListDeployments\x12).posology.v1alpha1.ListDeploymentsRequest\x1a*.posology.v1alpha1.ListDeploymentsResponse\x12]\n\x0fWatchDeployment\x12).posology.v1alpha1.WatchDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment0\x01\x12]\n\x10\x44\x65leteDeployment\x12*.posology.v1alpha1.DeleteDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12_\n\x11PromoteDeployment\x12+.posology.v1alpha1.PromoteDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12\x61\n\x12RollBackDeployment\x12,.posology.v1alpha1.RollBackDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12U\n\x0bWatchRoutes\x12%.posology.v1alpha1.WatchRoutesRequest\x1a\x1d.posology.v1alpha1.RouteTable0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fposology/v1alpha1/serving.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a posology/v1alpha1/defaults.proto\x1a\x1eposology/v1alpha1/engine.proto\"\xb6\x04\n\x0bServingSpec\x12&\n\x08replicas\x18\x01 \x01(\x05\x42\x0f\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\xea\xc7\x18\x01\x31H\x00\x88\x01\x01\x12!\n\x04gpus\x18\x02 \x01(\x05\x42\x0e\xbaH\x06\x1a\x04\x18@(\x00\xea\xc7\x18\x01\x30H\x01\x88\x01\x01\x12)\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\x19.posology.v1alpha1.Canary\x12H\n\x07rollout\x18\x04 \x01(\x0e\x32&.posology.v1alpha1.ServingSpec.RolloutB\n\xea\xc7\x18\x06\"AUTO\"H\x02\x88\x01\x01\x12\x1c\n\nmodel_name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x33\n\x0b\x61utoscaling\x18\x06 \x01(\x0b\x32\x1e.posology.v1alpha1.Autoscaling\"8\n\x07Rollout\x12\x17\n\x13ROLLOUT_UNSPECIFIED\x10\x00\x12\x08\n\x04\x41UTO\x10\x01\x12\n\n\x06MANUAL\x10\x02:\xb7\x01\xbaH\xb3\x01\x1a\xb0\x01\n\x14\x61utoscaling_has_room\x12Nautoscaling.maxReplicas must be at least replicas, which is the fewest engines\x1aH!has(this.autoscaling) || this.autoscaling.max_replicas >= this.replicasB\x0b\n\t_replicasB\x07\n\x05_gpusB\n\n\x08_rollout\"\xbb\x01\n\x0b\x41utoscaling\x12#\n\x0cmax_replicas\x18\x01 \x01(\x05\x42\r\xbaH\n\x1a\x05\x18\xe8\x07(\x01\xc8\x01\x01\x12+\n\x0ctarget_queue\x18\x02 \x01(\x05\x42\x10\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x01\xea\xc7\x18\x01\x35H\x00\x88\x01\x01\x12\x32\n\x12scale_down_seconds\x18\x03 \x01(\x05\x42\x11\xbaH\x07\x1a\x05\x18\x90\x1c(\x00\xea\xc7\x18\x03\x33\x30\x30H\x01\x88\x01\x01\x42\x0f\n\r_target_queueB\x15\n\x13_scale_down_seconds\"9\n\x06\x43\x61nary\x12/\n\x05steps\x18\x01 \x03(\x05\x42 \xbaH\r\x92\x01\n\x10\x14\"\x06\x1a\x04\x18\x64(\x01\xea\xc7\x18\x0c[5, 25, 100]\"\xa4\x04\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07verdict\x18\x03 \x01(\t\x12\x12\n\nmodel_name\x18\x04 \x01(\t\x12,\n\x04spec\x18\x05 \x01(\x0b\x32\x1e.posology.v1alpha1.ServingSpec\x12/\n\x06\x65ngine\x18\x06 \x01(\x0b\x32\x1f.posology.v1alpha1.EngineConfig\x12\x32\n\x05state\x18\x07 \x01(\x0e\x32#.posology.v1alpha1.Deployment.State\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x16\n\x0eready_replicas\x18\t \x01(\x05\x12\x17\n\x0ftraffic_percent\x18\n \x01(\x05\x12\x0b\n\x03run\x18\x0b \x01(\t\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nready_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fwanted_replicas\x18\x0e \x01(\x05\"y\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0c\n\x08STARTING\x10\x02\x12\t\n\x05READY\x10\x03\x12\x0c\n\x08\x44\x45GRADED\x10\x04\x12\x0c\n\x08\x44RAINING\x10\x05\x12\x0b\n\x07STOPPED\x10\x06\x12\n\n\x06\x46\x41ILED\x10\x07\"\x82\x03\n\x17\x43reateDeploymentRequest\x12\x33\n\x06parent\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^namespaces/[a-z0-9-]{1,63}$\x12?\n\rdeployment_id\x18\x02 \x01(\tB(\xbaH%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12+\n\x05model\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x1b\n\x07verdict\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x92\xf4\x01\x12\x34\n\x04spec\x18\x05 \x01(\x0b\x32\x1e.posology.v1alpha1.ServingSpecB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x06\x65ngine\x18\x06 \x01(\x0b\x32\x1f.posology.v1alpha1.EngineConfig\x12\x0b\n\x03run\x18\x07 \x01(\t\x12\x1c\n\nrequest_id\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x15\n\rvalidate_only\x18\t \x01(\x08\"-\n\x14GetDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"d\n\x16ListDeploymentsRequest\x12\x17\n\x06parent\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x17ListDeploymentsResponse\x12\x32\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1d.posology.v1alpha1.Deployment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x16WatchDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"0\n\x17\x44\x65leteDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"1\n\x18PromoteDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"2\n\x19RollBackDeploymentRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x14\n\x12WatchRoutesRequest\"G\n\nRouteTable\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12(\n\x06routes\x18\x02 \x03(\x0b\x32\x18.posology.v1alpha1.Route\"\xbc\x01\n\x05Route\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\x0e\n\x06\x61gents\x18\x03 \x03(\t\x12\r\n\x05token\x18\x04 \x01(\t\x12\x17\n\x0ftraffic_percent\x18\x05 \x01(\x05\x12\r\n\x05model\x18\x06 \x01(\t\x12\x0f\n\x07verdict\x18\x07 \x01(\t\x12\x0b\n\x03run\x18\x08 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\t \x01(\t\x12\x15\n\rmax_model_len\x18\n \x01(\x05\x32\x84\x06\n\x07Serving\x12]\n\x10\x43reateDeployment\x12*.posology.v1alpha1.CreateDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12W\n\rGetDeployment\x12\'.posology.v1alpha1.GetDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12h\n\x0fListDeployments\x12).posology.v1alpha1.ListDeploymentsRequest\x1a*.posology.v1alpha1.ListDeploymentsResponse\x12]\n\x0fWatchDeployment\x12).posology.v1alpha1.WatchDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment0\x01\x12]\n\x10\x44\x65leteDeployment\x12*.posology.v1alpha1.DeleteDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12_\n\x11PromoteDeployment\x12+.posology.v1alpha1.PromoteDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12\x61\n\x12RollBackDeployment\x12,.posology.v1alpha1.RollBackDeploymentRequest\x1a\x1d.posology.v1alpha1.Deployment\x12U\n\x0bWatchRoutes\x12%.posology.v1alpha1.WatchRoutesRequest\x1a\x1d.posology.v1alpha1.RouteTable0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVINGSPEC'].fields_by_name['rollout']._serialized_options = b'\352\307\030\006\"AUTO\"'
   _globals['_SERVINGSPEC'].fields_by_name['model_name']._loaded_options = None
   _globals['_SERVINGSPEC'].fields_by_name['model_name']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_SERVINGSPEC']._loaded_options = None
+  _globals['_SERVINGSPEC']._serialized_options = b'\272H\263\001\032\260\001\n\024autoscaling_has_room\022Nautoscaling.maxReplicas must be at least replicas, which is the fewest engines\032H!has(this.autoscaling) || this.autoscaling.max_replicas >= this.replicas'
+  _globals['_AUTOSCALING'].fields_by_name['max_replicas']._loaded_options = None
+  _globals['_AUTOSCALING'].fields_by_name['max_replicas']._serialized_options = b'\272H\n\032\005\030\350\007(\001\310\001\001'
+  _globals['_AUTOSCALING'].fields_by_name['target_queue']._loaded_options = None
+  _globals['_AUTOSCALING'].fields_by_name['target_queue']._serialized_options = b'\272H\010\032\006\030\240\215\006(\001\352\307\030\0015'
+  _globals['_AUTOSCALING'].fields_by_name['scale_down_seconds']._loaded_options = None
+  _globals['_AUTOSCALING'].fields_by_name['scale_down_seconds']._serialized_options = b'\272H\007\032\005\030\220\034(\000\352\307\030\003300'
   _globals['_CANARY'].fields_by_name['steps']._loaded_options = None
   _globals['_CANARY'].fields_by_name['steps']._serialized_options = b'\272H\r\222\001\n\020\024\"\006\032\004\030d(\001\352\307\030\014[5, 25, 100]'
   _globals['_CREATEDEPLOYMENTREQUEST'].fields_by_name['parent']._loaded_options = None
@@ -72,37 +80,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLLBACKDEPLOYMENTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_ROLLBACKDEPLOYMENTREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_SERVINGSPEC']._serialized_start=183
-  _globals['_SERVINGSPEC']._serialized_end=510
-  _globals['_SERVINGSPEC_ROLLOUT']._serialized_start=420
-  _globals['_SERVINGSPEC_ROLLOUT']._serialized_end=476
-  _globals['_CANARY']._serialized_start=512
-  _globals['_CANARY']._serialized_end=569
-  _globals['_DEPLOYMENT']._serialized_start=572
-  _globals['_DEPLOYMENT']._serialized_end=1095
-  _globals['_DEPLOYMENT_STATE']._serialized_start=974
-  _globals['_DEPLOYMENT_STATE']._serialized_end=1095
-  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_start=1098
-  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_end=1484
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=1486
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=1531
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=1533
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=1633
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=1635
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=1737
-  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_start=1739
-  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_end=1786
-  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_start=1788
-  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_end=1836
-  _globals['_PROMOTEDEPLOYMENTREQUEST']._serialized_start=1838
-  _globals['_PROMOTEDEPLOYMENTREQUEST']._serialized_end=1887
-  _globals['_ROLLBACKDEPLOYMENTREQUEST']._serialized_start=1889
-  _globals['_ROLLBACKDEPLOYMENTREQUEST']._serialized_end=1939
-  _globals['_WATCHROUTESREQUEST']._serialized_start=1941
-  _globals['_WATCHROUTESREQUEST']._serialized_end=1961
-  _globals['_ROUTETABLE']._serialized_start=1963
-  _globals['_ROUTETABLE']._serialized_end=2034
-  _globals['_ROUTE']._serialized_start=2037
-  _globals['_ROUTE']._serialized_end=2225
-  _globals['_SERVING']._serialized_start=2228
-  _globals['_SERVING']._serialized_end=3000
+  _globals['_SERVINGSPEC']._serialized_end=749
+  _globals['_SERVINGSPEC_ROLLOUT']._serialized_start=473
+  _globals['_SERVINGSPEC_ROLLOUT']._serialized_end=529
+  _globals['_AUTOSCALING']._serialized_start=752
+  _globals['_AUTOSCALING']._serialized_end=939
+  _globals['_CANARY']._serialized_start=941
+  _globals['_CANARY']._serialized_end=998
+  _globals['_DEPLOYMENT']._serialized_start=1001
+  _globals['_DEPLOYMENT']._serialized_end=1549
+  _globals['_DEPLOYMENT_STATE']._serialized_start=1428
+  _globals['_DEPLOYMENT_STATE']._serialized_end=1549
+  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_start=1552
+  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_end=1938
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=1940
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=1985
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=1987
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=2087
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=2089
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=2191
+  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_start=2193
+  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_end=2240
+  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_start=2242
+  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_end=2290
+  _globals['_PROMOTEDEPLOYMENTREQUEST']._serialized_start=2292
+  _globals['_PROMOTEDEPLOYMENTREQUEST']._serialized_end=2341
+  _globals['_ROLLBACKDEPLOYMENTREQUEST']._serialized_start=2343
+  _globals['_ROLLBACKDEPLOYMENTREQUEST']._serialized_end=2393
+  _globals['_WATCHROUTESREQUEST']._serialized_start=2395
+  _globals['_WATCHROUTESREQUEST']._serialized_end=2415
+  _globals['_ROUTETABLE']._serialized_start=2417
+  _globals['_ROUTETABLE']._serialized_end=2488
+  _globals['_ROUTE']._serialized_start=2491
+  _globals['_ROUTE']._serialized_end=2679
+  _globals['_SERVING']._serialized_start=2682
+  _globals['_SERVING']._serialized_end=3454
 # @@protoc_insertion_point(module_scope)

@@ -53,8 +53,9 @@ class ServingSpec(_message.Message):
     CANARY_FIELD_NUMBER: _builtins.int
     ROLLOUT_FIELD_NUMBER: _builtins.int
     MODEL_NAME_FIELD_NUMBER: _builtins.int
+    AUTOSCALING_FIELD_NUMBER: _builtins.int
     replicas: _builtins.int
-    """Engines; default 1."""
+    """Engines; the fewest of them under `autoscaling`; default 1."""
     gpus: _builtins.int
     """GPUs of one engine; 0 = CPU; default 0."""
     rollout: Global___ServingSpec.Rollout.ValueType
@@ -65,6 +66,10 @@ class ServingSpec(_message.Message):
     def canary(self) -> Global___Canary:
         """Shares of traffic on the way to all; absent = all at once."""
 
+    @_builtins.property
+    def autoscaling(self) -> Global___Autoscaling:
+        """More engines while requests wait; absent = always `replicas`."""
+
     def __init__(
         self,
         *,
@@ -73,10 +78,11 @@ class ServingSpec(_message.Message):
         canary: Global___Canary | None = ...,
         rollout: Global___ServingSpec.Rollout.ValueType | None = ...,
         model_name: _builtins.str = ...,
+        autoscaling: Global___Autoscaling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "_replicas", b"_replicas", "_rollout", b"_rollout", "canary", b"canary", "gpus", b"gpus", "replicas", b"replicas", "rollout", b"rollout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "_replicas", b"_replicas", "_rollout", b"_rollout", "autoscaling", b"autoscaling", "canary", b"canary", "gpus", b"gpus", "replicas", b"replicas", "rollout", b"rollout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "_replicas", b"_replicas", "_rollout", b"_rollout", "canary", b"canary", "gpus", b"gpus", "model_name", b"model_name", "replicas", b"replicas", "rollout", b"rollout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "_replicas", b"_replicas", "_rollout", b"_rollout", "autoscaling", b"autoscaling", "canary", b"canary", "gpus", b"gpus", "model_name", b"model_name", "replicas", b"replicas", "rollout", b"rollout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__gpus: _TypeAlias = _typing.Literal["gpus"]  # noqa: Y015
     _WhichOneofArgType__gpus: _TypeAlias = _typing.Literal["_gpus", b"_gpus"]  # noqa: Y015
@@ -92,6 +98,43 @@ class ServingSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rollout) -> _WhichOneofReturnType__rollout | None: ...
 
 Global___ServingSpec: _TypeAlias = ServingSpec  # noqa: Y015
+
+@_typing.final
+class Autoscaling(_message.Message):
+    """As many engines as waiting requests ask for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_REPLICAS_FIELD_NUMBER: _builtins.int
+    TARGET_QUEUE_FIELD_NUMBER: _builtins.int
+    SCALE_DOWN_SECONDS_FIELD_NUMBER: _builtins.int
+    max_replicas: _builtins.int
+    """Most engines, at least `replicas`."""
+    target_queue: _builtins.int
+    """Waiting requests (vLLM's num_requests_waiting) that one engine should have; more start another engine; default 5."""
+    scale_down_seconds: _builtins.int
+    """Seconds for which fewer engines must have been enough before one is drained; default 300."""
+    def __init__(
+        self,
+        *,
+        max_replicas: _builtins.int = ...,
+        target_queue: _builtins.int | None = ...,
+        scale_down_seconds: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_scale_down_seconds", b"_scale_down_seconds", "_target_queue", b"_target_queue", "scale_down_seconds", b"scale_down_seconds", "target_queue", b"target_queue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scale_down_seconds", b"_scale_down_seconds", "_target_queue", b"_target_queue", "max_replicas", b"max_replicas", "scale_down_seconds", b"scale_down_seconds", "target_queue", b"target_queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__scale_down_seconds: _TypeAlias = _typing.Literal["scale_down_seconds"]  # noqa: Y015
+    _WhichOneofArgType__scale_down_seconds: _TypeAlias = _typing.Literal["_scale_down_seconds", b"_scale_down_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__target_queue: _TypeAlias = _typing.Literal["target_queue"]  # noqa: Y015
+    _WhichOneofArgType__target_queue: _TypeAlias = _typing.Literal["_target_queue", b"_target_queue"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scale_down_seconds) -> _WhichOneofReturnType__scale_down_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_queue) -> _WhichOneofReturnType__target_queue | None: ...
+
+Global___Autoscaling: _TypeAlias = Autoscaling  # noqa: Y015
 
 @_typing.final
 class Canary(_message.Message):
@@ -177,6 +220,7 @@ class Deployment(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     READY_TIME_FIELD_NUMBER: _builtins.int
+    WANTED_REPLICAS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/deployments/{id}`."""
     model: _builtins.str
@@ -195,6 +239,8 @@ class Deployment(_message.Message):
     """Percent of its model name's traffic."""
     run: _builtins.str
     """Run that made it; empty for deployments by hand."""
+    wanted_replicas: _builtins.int
+    """Engines that should answer: `spec.replicas`, or what load asks for."""
     @_builtins.property
     def spec(self) -> Global___ServingSpec:
         """Where to serve."""
@@ -227,10 +273,11 @@ class Deployment(_message.Message):
         run: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         ready_time: _timestamp_pb2.Timestamp | None = ...,
+        wanted_replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "engine", b"engine", "ready_time", b"ready_time", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "engine", b"engine", "model", b"model", "model_name", b"model_name", "name", b"name", "ready_replicas", b"ready_replicas", "ready_time", b"ready_time", "reason", b"reason", "run", b"run", "spec", b"spec", "state", b"state", "traffic_percent", b"traffic_percent", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "engine", b"engine", "model", b"model", "model_name", b"model_name", "name", b"name", "ready_replicas", b"ready_replicas", "ready_time", b"ready_time", "reason", b"reason", "run", b"run", "spec", b"spec", "state", b"state", "traffic_percent", b"traffic_percent", "verdict", b"verdict", "wanted_replicas", b"wanted_replicas"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

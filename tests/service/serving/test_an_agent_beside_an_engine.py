@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from certificates import Authority
 from vllm_protocol import Protocol
 
 from posology.core import http as core_http
+from posology.core import http_tls
+from posology.core.rpc.tls import PLAIN, Files
+from posology.engine import Load
 from posology.serving.agent.proxy import Proxy
 from posology.serving.agent.report import Report
 from posology.serving.domain import ReplicaState
+from posology.serving.loads import Loads
 
 DRAIN = "/drain/unguessable"
 
@@ -32,12 +37,12 @@ class Beside:
 
 
 @asynccontextmanager
-async def beside(folder: Path) -> AsyncIterator[Beside]:
+async def beside(folder: Path, tls: Files = PLAIN) -> AsyncIterator[Beside]:
     engine, report = Protocol("weights"), Report(folder, folder / "last-word")
     async with core_http.serving(engine.app(), "127.0.0.1:0") as behind:
         proxy = Proxy(report, token="t", engine_url=behind.url, drain_path=DRAIN)
         async with (
-            core_http.serving(proxy.app(), "127.0.0.1:0") as front,
+            core_http.serving(proxy.app(), "127.0.0.1:0", tls=tls) as front,
             httpx.AsyncClient(base_url=front.url, headers={"authorization": "Bearer t"}) as http,
         ):
             yield Beside(proxy, report, engine, http)
@@ -84,6 +89,31 @@ async def test_a_hook_waits_for_an_engine_that_would_not_hear_sigterm_yet(tmp_pa
         assert not hook.done()
         agent.engine.healthy = True
         assert await hook == 200
+
+
+async def test_who_has_the_token_hears_how_busy_the_engine_is(tmp_path: Path) -> None:
+    async with beside(tmp_path) as agent:
+        loads, url = Loads(), str(agent.http.base_url)
+        assert await loads.of(url, "t") is None  # not verified yet
+        agent.proxy.target = agent.proxy._engine_url
+        agent.engine.running, agent.engine.waiting = 3, 2
+        assert await loads.of(url, "t") == Load(3, 2)
+        assert await loads.of(url, "another") is None
+        await loads.close()
+
+
+async def test_an_engine_s_load_is_asked_over_tls_from_nobody_else(tmp_path: Path) -> None:
+    authority = Authority()
+    mine = authority.write(tmp_path / "services", "127.0.0.1")
+    shown = authority.write(tmp_path / "agents", "posology-engine.team-a.svc")
+    files = Files(certificate=shown["tls_cert_file"], key=shown["tls_key_file"])
+    trusted = http_tls.client_context(Files(authorities=mine["tls_ca_file"]))
+    async with beside(tmp_path, files) as agent:
+        agent.proxy.target = agent.proxy._engine_url
+        for name, found in (("posology-engine.team-a.svc", Load(0, 0)), ("posology-catalog.team-a.svc", None)):
+            loads = Loads(tls=trusted, tls_name=name)
+            assert await loads.of(str(agent.http.base_url), "t") == found
+            await loads.close()
 
 
 async def test_the_last_word_is_written_in_place_for_the_kubelet(tmp_path: Path) -> None:

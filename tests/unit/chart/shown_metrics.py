@@ -21,7 +21,7 @@ def names() -> set[str]:
     shown: list[Metric] = [
         *telemetry.REGISTRY.collect(),
         *orchestrator.families({}, {"sft": 1.0}, {"review-data": [_NOW]}, _NOW),
-        *serving.families({}, [], []),
+        *serving.families({}, [], [], {}),
     ]
     return {found.name + ending for found in shown for ending in _ENDINGS[found.type]}
 

@@ -64,8 +64,9 @@ def test_each_certificate_is_for_the_name_that_others_call() -> None:
     for name in SERVICES[:-1]:
         host = called[f"POSOLOGY_{name.upper()}_ADDRESS"].partition(":")[0]
         assert host in made[f"posology-tls-{name}"]["dnsNames"]
-    gateway = variables(services(objects)["gateway"])
-    assert made["posology-tls-engine"]["dnsNames"] == [gateway["POSOLOGY_ENGINE_TLS_NAME"]]
+    for caller in ("gateway", "serving"):
+        told = variables(services(objects)[caller])
+        assert made["posology-tls-engine"]["dnsNames"] == [told["POSOLOGY_ENGINE_TLS_NAME"]]
     assert "client auth" not in made["posology-tls-engine"]["usages"], "an engine calls nobody"
     assert "server auth" not in made["posology-tls-worker"]["usages"], "a worker's certificate makes no service"
 

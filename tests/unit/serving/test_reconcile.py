@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from posology.serving.domain import Deployment, Goal, Plan, Replica, ReplicaState, Rollout, State, Status
+from posology.serving.domain import (
+    Autoscaling,
+    Deployment,
+    Goal,
+    Plan,
+    Replica,
+    ReplicaState,
+    Rollout,
+    Scale,
+    State,
+    Status,
+)
 from posology.serving.reconcile import Outcome, Rules, Seen, reconcile
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -178,6 +189,73 @@ def test_who_is_rolled_back_to_while_it_drains_stays() -> None:
     draining = replace(ready(back), stop_at=NOW)
     outcome = look([back], [draining], {"n.back.0": seen_ready()}, at=5)
     assert (outcome.stop, outcome.replicas[0].stop_at) == ([], None)
+
+
+def scaled(wanted: int, **fields: Any) -> Deployment:
+    """One that answers, and of which load wants so many engines."""
+    plan = Plan("labels", autoscaling=Autoscaling(most=3))
+    kept = {"state": State.READY, "traffic": 100, "ready_at": NOW, **fields}
+    return deployment(plan=plan, scale=Scale(wanted, "9 requests waited"), **kept)
+
+
+def test_an_engine_that_load_asks_for_is_started_beside_those_that_answer() -> None:
+    served = scaled(2)
+    outcome = look([served], [ready(served)], {"n.new.0": seen_ready()})
+    assert (outcome.start, outcome.stop) == (["n.new.1"], [])
+    assert outcome.deployments[0].reason == "1 of 2 engines ready; 9 requests waited"
+
+
+def test_one_that_can_not_be_placed_leaves_the_deployment_ready() -> None:
+    served = scaled(2)
+    pending = replica(served, 1, state=ReplicaState.FETCHING)
+    seen = {"n.new.0": seen_ready(), "n.new.1": Seen(True, Status(ReplicaState.FETCHING, "waits for a GPU"))}
+    [found] = look([served], [ready(served), pending], seen).deployments
+    assert (found.state, found.traffic) == (State.READY, 100)
+    assert found.reason == "1 of 2 engines ready; waits for a GPU; 9 requests waited"
+
+
+def test_one_that_fails_for_good_leaves_the_others_serving() -> None:
+    served = scaled(2)
+    failed = Seen(False, Status(ReplicaState.FAILED, "probes differ", final=True))
+    seen = {"n.new.0": seen_ready(), "n.new.1": failed}
+    outcome = look([served], [ready(served), replica(served, 1, state=ReplicaState.PROBING)], seen)
+    assert (outcome.deployments[0].state, outcome.start, outcome.stop) == (State.READY, [], [])
+    assert "probes differ" in outcome.deployments[0].reason
+
+
+def test_an_engine_too_many_drains_after_routes_have_left_it_and_is_forgotten() -> None:
+    served = scaled(1)
+    seen = {"n.new.0": seen_ready(), "n.new.1": seen_ready()}
+    first = look([served], [ready(served), ready(served, 1)], seen)
+    assert (first.stop, [r.answers for r in first.replicas]) == ([], [True, False])
+    second = look(first.deployments, first.replicas, seen, at=1)
+    assert (second.stop, second.kill, second.deployments[0].state) == (["n.new.1"], [], State.READY)
+    assert second.deployments[0].reason == "1 of 1 engines ready"
+    assert look(second.deployments, second.replicas, seen, at=600).kill == ["n.new.1"]
+    gone = look(second.deployments, second.replicas, {**seen, "n.new.1": Seen(False, None)}, at=9)
+    assert (gone.gone, gone.forget, [r.id for r in gone.replicas]) == (["n.new.1"], ["n.new.1"], ["n.new.0"])
+
+
+def test_of_too_many_those_go_that_do_not_answer() -> None:
+    served = scaled(2)
+    starts = Seen(True, Status(ReplicaState.FETCHING, "waits for a GPU"))
+    seen = {"n.new.0": seen_ready(), "n.new.1": starts, "n.new.2": seen_ready()}
+    waits = replica(served, 1, state=ReplicaState.FETCHING)
+    outcome = look([served], [ready(served), waits, ready(served, 2)], seen)
+    assert [r.id for r in outcome.replicas if r.stop_at] == ["n.new.1"]
+
+
+def test_one_that_drains_is_taken_back_when_load_asks_for_it_again() -> None:
+    served = scaled(2)
+    seen = {"n.new.0": seen_ready(), "n.new.1": seen_ready()}
+    outcome = look([served], [ready(served), replace(ready(served, 1), stop_at=NOW)], seen)
+    assert (outcome.stop, outcome.start, [r.answers for r in outcome.replicas]) == ([], [], [True, True])
+
+
+def test_with_fewer_engines_than_planned_it_is_degraded_whatever_load_asks_for() -> None:
+    served = scaled(2)
+    [found] = look([served], [ready(served), ready(served, 1)], {}).deployments
+    assert found.state is State.DEGRADED
 
 
 def test_model_names_and_namespaces_do_not_meet() -> None:

@@ -58,11 +58,13 @@ def deployments(context: typer.Context) -> None:
         return list((await client.serving.ListDeployments(request)).deployments)
 
     found = at.call(work)
-    rows = [
-        (d.name.rsplit("/", 1)[1], d.model_name, Deployment.State.Name(d.state), f"{d.traffic_percent}%", d.reason)
-        for d in found
-    ]
-    at.write.rows(found, ("NAME", "MODEL", "STATE", "TRAFFIC", "REASON"), rows)
+    at.write.rows(found, ("NAME", "MODEL", "STATE", "ENGINES", "TRAFFIC", "REASON"), map(_row, found))
+
+
+def _row(found: Deployment) -> tuple[str, ...]:
+    name, state = found.name.rsplit("/", 1)[1], Deployment.State.Name(found.state)
+    engines = f"{found.ready_replicas}/{found.wanted_replicas}"
+    return name, found.model_name, state, engines, f"{found.traffic_percent}%", found.reason
 
 
 def ask(

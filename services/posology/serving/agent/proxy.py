@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 
 import httpx
 from starlette.applications import Starlette
@@ -12,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from posology.core.http import ClientLeft, unless_client_leaves
+from posology.engine import load
 from posology.serving.agent.report import Report, to_json
 from posology.serving.domain import ReplicaState
 
@@ -51,6 +53,7 @@ class Proxy:
                 *hook,
                 Route("/drain", self._owned(self.drain), methods=["POST"]),
                 Route("/status", self._owned(self.status), methods=["GET"]),
+                Route("/load", self._owned(self.load), methods=["GET"]),
                 Route("/ready", self.ready, methods=["GET"]),
                 Route("/health", self.health, methods=["GET"]),
             ]
@@ -91,6 +94,15 @@ class Proxy:
 
     async def status(self, _: Request) -> Response:
         return JSONResponse({**to_json(self._report.status), "running": self._running})
+
+    async def load(self, _: Request) -> Response:
+        """What the engine runs and lets wait, as its own metrics say."""
+        if self.target is None:
+            return _unavailable("this engine is not ready")
+        try:
+            return JSONResponse(asdict(await load(self.target)))
+        except httpx.HTTPError as error:
+            return _unavailable(f"the engine does not say how busy it is: {error}")
 
     async def drain(self, _: Request) -> Response:
         """Refuse new requests from now on; running ones finish."""
