@@ -26,6 +26,7 @@ KINDS = [
     "deaf",
     "full",
     "inherit",
+    "reach",
     "odd",
     "limits",
     "look",

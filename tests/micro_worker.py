@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from posology.core import errors
+from posology.core.artifacts.backends import open_backend
 from posology.core.jobs.worker import JobContext, Result, Stopped, main
 
 
@@ -84,6 +86,21 @@ def inherit(job: JobContext) -> Result:
     found = json.loads((job.input(job.spec["input"]) / "count.json").read_text())
     (job.output / "count.json").write_text(json.dumps({"count": found["count"] + 1}))
     return Result("evaluation", parents=(job.spec["input"],), summary={"secret": job.secret("teacher-key")})
+
+
+def reach(job: JobContext) -> Result:
+    """Says into which of these stores it can write, and from which it can read what is called `there`."""
+    (job.output / "x.txt").write_text("x")
+    written, read = [], []
+    for url in job.spec["stores"]:
+        backend = open_backend(url)
+        with suppress(errors.PosologyError), backend.writing("made") as sink:
+            sink.write(b"x")
+            sink.commit()
+            written.append(url)
+        with suppress(errors.PosologyError), backend.open("there"):
+            read.append(url)
+    return Result("evaluation", summary={"written": written, "read": read})
 
 
 def odd(job: JobContext) -> Result:
@@ -163,6 +180,7 @@ if __name__ == "__main__":
             "deaf": deaf,
             "full": full,
             "inherit": inherit,
+            "reach": reach,
             "odd": odd,
             "limits": limits,
             "look": look,

@@ -17,6 +17,7 @@ from posology.core.jobs.domain import Command, Resources
 from posology.core.jobs.jobs import SERVICE_NAME, Jobs, Timing
 from posology.core.jobs.kubernetes.launcher import JOBS, PODS, KubernetesLauncher
 from posology.core.jobs.kubernetes.pods import PodSettings
+from posology.core.jobs.kubernetes.sessions import Sessions
 from posology.core.kube import Access, Kube, Resource
 from posology.core.rpc.server import Server, running
 from posology.core.settings import ServiceSettings
@@ -44,7 +45,7 @@ GPU = {
 
 @dataclass
 class Service:
-    """A small service with jobs on the cluster. What changes between tests are its fields."""
+    """A small service with jobs on the cluster. What changes between tests are its fields; `bucket` may be a folder."""
 
     root: Path
     nodes: Nodes
@@ -63,7 +64,12 @@ class Service:
 
     @property
     def store(self) -> ArtifactStore:
-        return ArtifactStore(f"{self.bucket}/candidates#env:{STORAGE}")
+        return ArtifactStore(self.url("candidates"))
+
+    def url(self, place: str) -> str:
+        return (
+            f"file://{self.bucket}/{place}" if self.bucket.startswith("/") else f"{self.bucket}/{place}#env:{STORAGE}"
+        )
 
     def artifact(self) -> str:
         """The digest of a published input."""
@@ -84,17 +90,21 @@ class Service:
         }
         return PodSettings.model_validate(given | self.pods)
 
+    def sessions(self) -> Sessions | None:
+        role = self.settings().storage_role
+        return Sessions(role, candidates=self.url("candidates"), staging=self.url("staging")) if role else None
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Jobs]:
         """Until the end of the block; nothing in memory outlives it."""
         jobs = Jobs(
             self.db,
             self.store,
-            KubernetesLauncher(self.settings(), service=self.name, access=self.access),
+            KubernetesLauncher(self.settings(), service=self.name, access=self.access, sessions=self.sessions()),
             service=self.name,
             commands=dict.fromkeys(KINDS, self.command),
-            staging_url=f"{self.bucket}/staging#env:{STORAGE}",
-            stores=(f"{self.bucket}/candidates#env:{STORAGE}",),
+            staging_url=self.url("staging"),
+            stores=(self.url("candidates"),),
             concurrency=4,
             timing=self.timing,
             keep_workers=True,

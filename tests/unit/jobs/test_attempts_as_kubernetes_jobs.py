@@ -156,6 +156,25 @@ def test_output_that_lies_on_a_volume_is_not_copied() -> None:
         assert json.loads(secret["stringData"]["spec.json"])["output"] == place
 
 
+def test_of_a_volume_with_the_stores_a_pod_sees_what_its_attempt_needs() -> None:
+    root = "/var/lib/posology/artifacts"
+    stores = [f"file://{root}/candidates", "s3://released"]
+    given = Launch(
+        JOB, 2, ASSIGNMENT | {"staging": f"file://{root}/staging", "stores": stores}, Command("m"), Resources()
+    )
+    found = manifest.render_job(given, PODS, service="s")["spec"]["template"]["spec"]
+    mounts = [mount for mount in found["containers"][0]["volumeMounts"] if mount["name"] == "data-0"]
+    assert [volume["name"] for volume in found["volumes"]].count("data-0") == 1
+    assert all(mount["mountPath"] == f"{root}/{mount['subPath']}" for mount in mounts)
+    mine = f"staging/jobs/{JOB.removeprefix('namespaces/').replace('/', '.')}"
+    assert {mount["subPath"]: mount.get("readOnly", False) for mount in mounts} == {
+        "candidates": True,
+        f"{mine}/checkpoints": True,
+        f"{mine}/2": False,
+        f"{mine}/checkpoints/2": False,
+    }
+
+
 def test_a_misspelt_setting_is_refused() -> None:
     with pytest.raises(ValidationError, match="nodeselector"):
         NodePool.model_validate({"nodeselector": {}})

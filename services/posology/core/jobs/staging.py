@@ -12,10 +12,13 @@ from posology.core.jobs.domain import StagedFile
 
 
 def make_empty(folder: Path) -> None:
-    """A new, empty folder, whatever was there."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    """An empty folder, whatever was there; it may be a mount, which stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for found in folder.iterdir():
+        if found.is_dir() and not found.is_symlink():
+            shutil.rmtree(found)
+        else:
+            found.unlink()
 
 
 def fetch(digest: str, *, stores: Sequence[str], into: Path) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from posology.core import errors
-from posology.core.jobs.kubernetes import manifest, observing
+from posology.core.jobs.kubernetes import folders, manifest, observing
 from posology.core.jobs.kubernetes.pods import PodSettings
 from posology.core.jobs.kubernetes.sessions import Sessions
 from posology.core.jobs.launcher import Away, Handle, Launch, Observation
@@ -54,6 +54,7 @@ class KubernetesLauncher:
             launch = replace(launch, assignment={**launch.assignment, "stores": [self._sessions.candidates]})
         job = manifest.render_job(launch, self._settings, service=self._service)
         try:
+            await asyncio.to_thread(folders.make, launch, self._settings)
             files = await self._credentials(launch.job, launch.attempt)
             made = await self._make(job, launch)
             await self._give(made, files)

@@ -10,6 +10,7 @@ from typing import Any
 from posology.core import errors
 from posology.core.jobs import ranks
 from posology.core.jobs.domain import Resources, checkpoint_prefix
+from posology.core.jobs.kubernetes import folders
 from posology.core.jobs.kubernetes.pods import NodePool, PodSettings
 from posology.core.jobs.launcher import SPEC_VARIABLE, Launch
 from posology.core.jobs.tending import ALONE_CODE, AWAY_CODE, STOPPED_CODE
@@ -217,7 +218,7 @@ def _pod(launch: Launch, pods: PodSettings, pool: NodePool) -> Manifest:
         "terminationGracePeriodSeconds": pods.grace_seconds,
         "securityContext": pod_security(),
         "containers": [_container(launch, pods, pool, mounts=[mount for mount, _ in volumes])],
-        "volumes": [volume for _, volume in volumes],
+        "volumes": list({volume["name"]: volume for _, volume in volumes}.values()),
         **{key: value for key, value in optional.items() if value},
     }
 
@@ -287,7 +288,7 @@ def _quantity(size: int) -> str:
 
 
 def _volumes(launch: Launch, pods: PodSettings, pool: NodePool) -> Iterator[tuple[Manifest, Manifest]]:
-    """Pairs of mount and volume."""
+    """Pairs of mount and volume; several mounts may be of one volume."""
     name = job_name(launch.job, launch.attempt)
     yield _mounted("spec", _SPEC, {"secret": {"secretName": name, "defaultMode": 0o440}}, read_only=True)
     limit = {"sizeLimit": pods.scratch} if pods.scratch else {}
@@ -309,9 +310,12 @@ def _volumes(launch: Launch, pods: PodSettings, pool: NodePool) -> Iterator[tupl
         yield _mounted("shm", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": pool.shared_memory}})
     for number, volume in enumerate(pods.volumes):
         claim = {"persistentVolumeClaim": {"claimName": volume.claim, "readOnly": volume.read_only}}
-        yield _mounted(f"data-{number}", volume.path, claim, read_only=volume.read_only)
+        for found in folders.shown(launch, volume):
+            yield _mounted(f"data-{number}", found.path, claim, read_only=found.read_only, within=found.within)
 
 
-def _mounted(name: str, path: str, source: Manifest, *, read_only: bool = False) -> tuple[Manifest, Manifest]:
-    mount = {"name": name, "mountPath": path} | ({"readOnly": True} if read_only else {})
-    return mount, {"name": name, **source}
+def _mounted(
+    name: str, path: str, source: Manifest, *, read_only: bool = False, within: str = ""
+) -> tuple[Manifest, Manifest]:
+    mount = {"name": name, "mountPath": path, "subPath": within, "readOnly": read_only}
+    return {key: value for key, value in mount.items() if value}, {"name": name, **source}

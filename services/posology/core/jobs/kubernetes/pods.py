@@ -41,7 +41,8 @@ class NodePool(_Strict):
 
 
 class Volume(_Strict):
-    """A claim that every worker mounts, for artifact stores that are folders (ReadWriteMany)."""
+    """A claim that every worker mounts, for artifact stores that are folders (ReadWriteMany). Of one that holds the
+    staging area a pod sees only the folders that its attempt needs."""
 
     claim: str
     path: str = Field(pattern=r"^/[^:]+$")
