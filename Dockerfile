@@ -3,8 +3,11 @@
 #   worker     curation and training; torch for CPU, or for CUDA with --build-arg TORCH_INDEX=<an index with CUDA builds>
 #   engine-cpu vLLM for machines without a GPU; with GPUs vLLM's own image is used, unmodified
 #   evaluator  worker and engine-cpu in one: evaluation's workers start a throw-away engine beside themselves
+#   evaluator-gpu  the same on vLLM's own image, for models that serve on GPUs (CUDA torch comes from the package index)
 # What a lock decides is a layer of its own, so that a change of our code rebuilds megabytes, not gigabytes.
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
+# Of the version in requirements/engine-cpu.txt.
+ARG VLLM_IMAGE=docker.io/vllm/vllm-openai:v0.32.0
 
 FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -124,4 +127,36 @@ LABEL org.opencontainers.image.title="posology-evaluator" \
 ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \
     POSOLOGY_ENGINE_PYTHON=/opt/engine/bin/python
 USER 65532:65532
+CMD ["python", "-m", "posology.evaluation.worker"]
+
+# The interpreter is that image's own, so packages are installed here and not copied from a stage.
+FROM ${VLLM_IMAGE} AS evaluator-gpu
+USER root
+ARG PIP_FIND_LINKS=
+ARG TORCH_INDEX=
+# The one that has vLLM, whatever comes first in the path later.
+ARG VLLM_PYTHON=/usr/bin/python3
+COPY requirements/worker.txt /opt/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    ${VLLM_PYTHON} -m venv /opt/posology \
+    && if [ -n "$TORCH_INDEX" ]; then \
+         /opt/posology/bin/pip install -q --index-url "$TORCH_INDEX" "$(grep '^torch==' /opt/worker.txt)"; fi \
+    && /opt/posology/bin/pip install -q -r /opt/worker.txt
+COPY --from=project /wheels /opt/project
+ARG VERSION=0.1.0
+RUN --mount=type=bind,source=requirements/sbom.py,target=/sbom.py \
+    /opt/posology/bin/pip install -q --no-index --no-deps /opt/project/*.whl \
+    && /opt/posology/bin/python /sbom.py posology-evaluator-gpu "${VERSION}" > /opt/posology/sbom.spdx.json
+ARG REVISION=
+ARG SOURCE=
+LABEL org.opencontainers.image.title="posology-evaluator-gpu" \
+      org.opencontainers.image.description="Evaluation workers of Posology on vLLM's own image" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
+ENV PATH=/opt/posology/bin:$PATH HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib \
+    POSOLOGY_ENGINE_PYTHON=${VLLM_PYTHON}
+USER 65532:65532
+WORKDIR /tmp
+ENTRYPOINT []
 CMD ["python", "-m", "posology.evaluation.worker"]

@@ -76,6 +76,13 @@ async def test_load_may_ask_for_no_fewer_engines_than_there_are(kube: Kube, name
     await kube.create(RUNS, namespace, resource("one", serving={"autoscaling": {"maxReplicas": 1}}))
 
 
+async def test_what_serves_on_gpus_is_evaluated_on_gpus(kube: Kube, namespace: str) -> None:
+    with pytest.raises(InvalidInput, match=r"serving\.gpus needs evaluation\.resources\.gpus"):
+        await kube.create(RUNS, namespace, resource("served", serving={"gpus": 1}))
+    evaluation = {**resource("x")["spec"]["evaluation"], "resources": {"gpus": 1}}
+    await kube.create(RUNS, namespace, resource("served", serving={"gpus": 1}, evaluation=evaluation))
+
+
 @pytest.mark.parametrize(
     "change",
     [

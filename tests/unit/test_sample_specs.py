@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from posology.client.specfile import RunFile, load_run
+from posology.core import schema
+from posology.core.errors import InvalidInput
 from posology.evaluation.statistics.binomial import lower_bound
 from posology.evaluation.statistics.paired import tango
 
@@ -21,6 +23,15 @@ def load(name: str) -> RunFile:
 @pytest.mark.parametrize("name", ["demo.yaml", "demo-no-general.yaml", "real-labels.yaml", "clinical-8b.yaml"])
 def test_a_shipped_run_is_valid(name: str) -> None:
     assert load(name).spec.evaluation.gates
+
+
+def test_what_serves_on_gpus_is_evaluated_on_gpus() -> None:
+    spec = load("clinical-8b.yaml").spec
+    spec.evaluation.resources.gpus = 0
+    with pytest.raises(InvalidInput, match=r"serving\.gpus needs evaluation\.resources\.gpus"):
+        schema.validate(spec)
+    spec.serving.gpus = 0
+    schema.validate(spec)
 
 
 def test_the_second_run_differs_from_the_demo_in_general_data_and_dose_alone() -> None:

@@ -80,7 +80,8 @@ capabilities: {drop: [ALL]}
 {{/* What the workers of one service look like, as POSOLOGY_WORKER_PODS wants it: dict "root" $ "service" name. */}}
 {{- define "posology.workerPods" -}}
 {{- $v := .root.Values -}}
-{{- $repository := ternary $v.images.evaluator $v.images.worker (eq .service "evaluation") -}}
+{{- $evaluates := eq .service "evaluation" -}}
+{{- $repository := ternary $v.images.evaluator $v.images.worker $evaluates -}}
 {{- $volumes := list -}}
 {{- if $v.storage.volume.enabled -}}
 {{- $volumes = append $volumes (dict "claim" (include "posology.storageClaim" .root) "path" "/var/lib/posology-store") -}}
@@ -89,6 +90,11 @@ capabilities: {drop: [ALL]}
 {{- $volumes = append $volumes (dict "claim" . "path" $v.sources.path "readOnly" true) -}}
 {{- end -}}
 {{- $role := include "posology.workerRole" . -}}
+{{- $pools := dict -}}
+{{- range $name, $pool := $v.workers.pools -}}
+{{- $image := ternary $pool.evaluatorImage $pool.image $evaluates -}}
+{{- $_ := set $pools $name (merge (dict "image" ($image | default "")) (omit $pool "image" "evaluatorImage")) -}}
+{{- end -}}
 {{- $pods := dict
   "image" (include "posology.image" (dict "root" .root "repository" $repository))
   "imagePullPolicy" $v.images.pullPolicy
@@ -105,7 +111,7 @@ capabilities: {drop: [ALL]}
   "graceSeconds" ($v.workers.graceSeconds | int)
   "startSeconds" ($v.workers.startSeconds | int)
   "keepSeconds" ($v.workers.keepSeconds | int)
-  "pools" $v.workers.pools
+  "pools" $pools
   "pool" $v.workers.pool
   "gpuPool" $v.workers.gpuPool -}}
 {{- toJson $pods -}}

@@ -42,7 +42,12 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         await registrar.register_published(published)
 
     resources = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
-    command = Command(worker, resources=resources, environment=settings.worker_environment())
+    command = Command(
+        worker,
+        resources=resources,
+        environment=settings.worker_environment(),
+        resources_of=lambda told: convert.resources_from_spec(told["spec"], resources),
+    )
     jobs = local_jobs(settings, db, commands={KIND: command}, on_published=remember)
     evaluations = Evaluations(db, jobs, artifacts, settings.allowed, convert.policy_from_spec)
     verdicts = Verdicts(

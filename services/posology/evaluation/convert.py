@@ -1,6 +1,7 @@
 """Protobuf <-> domain: the only place of this service that knows both."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from google.protobuf import json_format
 from posology.core import schema
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs import convert as jobs_convert
-from posology.core.jobs.domain import Job
+from posology.core.jobs.domain import Job, Resources
 from posology.engine import EngineConfig
 from posology.evaluation.domain import (
     Gate,
@@ -68,6 +69,12 @@ def engine_from_spec(spec: Mapping[str, Any]) -> EngineConfig:
         seed=message.seed,
         generation_config=message.generation_config,
     )
+
+
+def resources_from_spec(spec: Mapping[str, Any], default: Resources) -> Resources:
+    """What an evaluation asks of the machine; what it leaves open is the installation's."""
+    asked = schema.parse(pb.EvaluationJobSpec, dict(spec)).evaluation.resources
+    return replace(default, gpus=asked.gpus, node_pool=asked.node_pool, queue=asked.queue)
 
 
 def _suite(message: pb.Suite, digest: str) -> Suite:

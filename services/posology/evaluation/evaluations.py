@@ -188,6 +188,7 @@ def base_key(spec: Mapping[str, Any], suite: Suite) -> str:
             "scoring": suite.scoring.value,
             "maxTokens": suite.max_tokens,
             "engine": spec["evaluation"].get("engine", {}),
+            "onGpus": spec["evaluation"].get("resources", {}).get("gpus", 0) > 0,
         }
     )
 

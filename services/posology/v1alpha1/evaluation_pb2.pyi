@@ -37,6 +37,7 @@ class EvaluationSpec(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     PARITY_FIELD_NUMBER: _builtins.int
+    RESOURCES_FIELD_NUMBER: _builtins.int
     confidence: _builtins.float
     """One-sided confidence of every bound; default 0.95."""
     @_builtins.property
@@ -67,6 +68,10 @@ class EvaluationSpec(_message.Message):
     def parity(self) -> Global___Parity:
         """Limits of the parity ladder adapter = merged = served."""
 
+    @_builtins.property
+    def resources(self) -> Global___EvaluationResources:
+        """Where the engine runs that scores."""
+
     def __init__(
         self,
         *,
@@ -78,10 +83,11 @@ class EvaluationSpec(_message.Message):
         confidence: _builtins.float | None = ...,
         engine: _engine_pb2.EngineConfig | None = ...,
         parity: Global___Parity | None = ...,
+        resources: Global___EvaluationResources | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_engine", b"_engine", "_parity", b"_parity", "baseline", b"baseline", "confidence", b"confidence", "engine", b"engine", "judge", b"judge", "on_regression", b"on_regression", "parity", b"parity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_engine", b"_engine", "_parity", b"_parity", "_resources", b"_resources", "baseline", b"baseline", "confidence", b"confidence", "engine", b"engine", "judge", b"judge", "on_regression", b"on_regression", "parity", b"parity", "resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_engine", b"_engine", "_parity", b"_parity", "baseline", b"baseline", "confidence", b"confidence", "engine", b"engine", "gates", b"gates", "judge", b"judge", "on_regression", b"on_regression", "parity", b"parity", "suites", b"suites"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_engine", b"_engine", "_parity", b"_parity", "_resources", b"_resources", "baseline", b"baseline", "confidence", b"confidence", "engine", b"engine", "gates", b"gates", "judge", b"judge", "on_regression", b"on_regression", "parity", b"parity", "resources", b"resources", "suites", b"suites"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -89,14 +95,50 @@ class EvaluationSpec(_message.Message):
     _WhichOneofArgType__engine: _TypeAlias = _typing.Literal["_engine", b"_engine"]  # noqa: Y015
     _WhichOneofReturnType__parity: _TypeAlias = _typing.Literal["parity"]  # noqa: Y015
     _WhichOneofArgType__parity: _TypeAlias = _typing.Literal["_parity", b"_parity"]  # noqa: Y015
+    _WhichOneofReturnType__resources: _TypeAlias = _typing.Literal["resources"]  # noqa: Y015
+    _WhichOneofArgType__resources: _TypeAlias = _typing.Literal["_resources", b"_resources"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__engine) -> _WhichOneofReturnType__engine | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parity) -> _WhichOneofReturnType__parity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resources) -> _WhichOneofReturnType__resources | None: ...
 
 Global___EvaluationSpec: _TypeAlias = EvaluationSpec  # noqa: Y015
+
+@_typing.final
+class EvaluationResources(_message.Message):
+    """Where a model is scored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GPUS_FIELD_NUMBER: _builtins.int
+    NODE_POOL_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    gpus: _builtins.int
+    """GPUs of the engine; 0 = CPU; default 0."""
+    node_pool: _builtins.str
+    """Name of the node pool on a cluster; empty = the installation's default."""
+    queue: _builtins.str
+    """Kueue queue on a cluster; empty = none."""
+    def __init__(
+        self,
+        *,
+        gpus: _builtins.int | None = ...,
+        node_pool: _builtins.str = ...,
+        queue: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "gpus", b"gpus"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "gpus", b"gpus", "node_pool", b"node_pool", "queue", b"queue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gpus: _TypeAlias = _typing.Literal["gpus"]  # noqa: Y015
+    _WhichOneofArgType__gpus: _TypeAlias = _typing.Literal["_gpus", b"_gpus"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpus) -> _WhichOneofReturnType__gpus | None: ...
+
+Global___EvaluationResources: _TypeAlias = EvaluationResources  # noqa: Y015
 
 @_typing.final
 class Baseline(_message.Message):

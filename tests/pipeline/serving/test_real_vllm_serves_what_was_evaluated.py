@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 def _python(role: str) -> str:
     found = Path(os.environ.get(f"POSOLOGY_{role.split('-')[0].upper()}_PYTHON", ROOT / f".venv/{role}/bin/python"))
     if not found.exists():
-        pytest.skip(f"no {role} environment at {found}; `make env` builds it")
+        pytest.skip(f"no {role} environment at {found}; `make test` builds it")
     return str(found)
 
 

@@ -131,8 +131,9 @@ async def test_the_base_is_known_to_a_later_evaluation_of_the_same_base_suites_a
     first = await service.evaluated("one", base=base)
     second = await service.evaluated("two", base=base)
     other_engine = await service.evaluated("three", base=base, engine={"dtype": "bfloat16"})
-    reuse = [json.loads(str(e.status.summary["reuse"])) for e in (first, second, other_engine)]
-    assert reuse == [{}, {"mcq": first.status.artifact, "safety": first.status.artifact}, {}]
+    on_gpus = await service.evaluated("four", base=base, resources={"gpus": 1})
+    reuse = [json.loads(str(e.status.summary["reuse"])) for e in (first, second, other_engine, on_gpus)]
+    assert reuse == [{}, {"mcq": first.status.artifact, "safety": first.status.artifact}, {}, {}]
 
 
 async def test_the_same_request_gives_the_first_evaluation_and_another_spec_is_refused(service: Service) -> None:

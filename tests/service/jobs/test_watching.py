@@ -9,6 +9,7 @@ from job_installation import Installation, events, finished, named, until
 from posology.core import errors, telemetry
 from posology.core.jobs import convert
 from posology.core.jobs.domain import EventKind, State
+from posology.core.jobs.jobs import Jobs
 
 NAME = "namespaces/test/evaluations/a"
 
@@ -59,9 +60,13 @@ async def test_jobs_and_queue_are_shown_as_gauges(installation: Installation) ->
     installation.concurrency = 0
     async with installation.serving() as jobs:
         await jobs.create(named("a", steps=1))
-        jobs._reconciler._shown = float("-inf")
-        await until(lambda: _gauge("posology_queue_length", queue="jobs") == 1)
-    assert _gauge("posology_jobs", kind="count", state=State.PENDING) == 1
+        await until(lambda: _shown(jobs) == (1, 1))
+
+
+def _shown(jobs: Jobs) -> tuple[float | None, float | None]:
+    """Jobs that wait, and the queue's length, of which a later look shows what this one missed."""
+    jobs._reconciler._shown = float("-inf")
+    return _gauge("posology_jobs", kind="count", state=State.PENDING), _gauge("posology_queue_length", queue="jobs")
 
 
 def _gauge(name: str, **labels: str) -> float | None:

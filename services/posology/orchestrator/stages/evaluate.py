@@ -21,7 +21,7 @@ class Evaluate:
     async def inputs(self, run: Run) -> Mapping[str, Any] | None:
         """Weights, spec and the bytes of the suites."""
         checked = await self._evaluation.CreateEvaluation(_request(run, "check", validate_only=True))
-        return {"spec": schema.to_mapping(checked.spec), "suites": checked.source_sha256}
+        return {"spec": _without_machine(schema.to_mapping(checked.spec)), "suites": checked.source_sha256}
 
     async def start(self, run: Run, stage: Stage) -> Observation:
         """Ask for the evaluation."""
@@ -36,6 +36,12 @@ class Evaluate:
     async def cancel(self, run: Run, stage: Stage) -> None:
         """Stop the job."""
         await self._evaluation.CancelEvaluation(evaluation_pb2.CancelEvaluationRequest(name=stage.resource))
+
+
+def _without_machine(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """All but where it runs; that GPUs answer, and not a CPU, is part of what is evaluated."""
+    resources = spec["evaluation"]["resources"]
+    return {**spec, "evaluation": {**spec["evaluation"], "resources": {"onGpus": resources["gpus"] > 0}}}
 
 
 def _request(
