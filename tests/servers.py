@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import botocore.session
 import psycopg
 import pytest
 
@@ -130,6 +132,16 @@ class S3:
     def options(self) -> dict[str, object]:
         """Storage options for fsspec."""
         return {"key": self.key, "secret": self.secret, "endpoint_url": self.endpoint}
+
+    def client(self, service: str, *, endpoint: str = "") -> Any:
+        """A plain client of this server, or of another one that knows the same user."""
+        return botocore.session.get_session().create_client(
+            service,
+            endpoint_url=endpoint or self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
+        )
 
     def bucket(self) -> str:
         """A new bucket's URL."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from role_server import ROLE, RoleStore, role_server
+from role_server import ROLE, RoleStore, role_server, seaweedfs
 
 from posology.core.artifacts import ArtifactStore, Staging
 from posology.core.artifacts.backend import Backend
@@ -30,9 +30,18 @@ VARIABLE = "TEST_STORAGE"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoleStore]:
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoleStore]:
     with role_server(tmp_path_factory.mktemp("roles")) as found:
         yield found
+
+
+@pytest.fixture(scope="module", params=["versitygw", "seaweedfs"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoleStore]:
+    if request.param == "versitygw":
+        yield request.getfixturevalue("versitygw")
+    else:
+        with seaweedfs(tmp_path_factory.mktemp("weed")) as found:
+            yield found
 
 
 class World:
@@ -102,10 +111,21 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, server: RoleStore, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Over each of the servers."""
+    return _world(tmp_path, server, monkeypatch)
+
+
+@pytest.fixture
+def short(tmp_path: Path, versitygw: RoleStore, monkeypatch: pytest.MonkeyPatch) -> World:
+    """One whose sessions may be short, and whose STS may fail."""
+    return _world(tmp_path, versitygw, monkeypatch)
+
+
+def _world(folder: Path, server: RoleStore, patch: pytest.MonkeyPatch) -> World:
     server.reset()
     for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    return World(tmp_path, server, monkeypatch)
+        patch.delenv(name)
+    return World(folder, server, patch)
 
 
 def save(backend: Backend, key: str, content: bytes = b"x") -> None:
@@ -221,56 +241,56 @@ def test_no_variable_of_a_pod_holds_credentials_of_the_service(world: World) -> 
     assert json.loads(world.sessions.environment[VARIABLE]) == {"endpoint_url": world.store.s3.endpoint}
 
 
-def test_a_worker_goes_on_with_renewed_credentials_and_ends_with_old_ones(world: World) -> None:
-    world.store.lasts = 2.0
-    mounted = world.folder / "mounted"
-    asyncio.run(world.write_secret(MINE, 1, mounted))
-    with world.pod(mounted):
-        backend = open_backend(f"{world.url('staging')}")
+def test_a_worker_goes_on_with_renewed_credentials_and_ends_with_old_ones(short: World) -> None:
+    short.store.lasts = 2.0
+    mounted = short.folder / "mounted"
+    asyncio.run(short.write_secret(MINE, 1, mounted))
+    with short.pod(mounted):
+        backend = open_backend(f"{short.url('staging')}")
         began, saves = time.monotonic(), 0
         while time.monotonic() < began + 5.0:  # more than two lives of credentials, with one client
             save(backend, f"{staging_prefix(MINE, 1)}/{saves}")
             saves += 1
             if saves % 3 == 0:
-                asyncio.run(world.write_secret(MINE, 1, mounted))
+                asyncio.run(short.write_secret(MINE, 1, mounted))
             time.sleep(0.3)
         time.sleep(2.5)
         with pytest.raises(Unavailable, match="ran out"):
             save(backend, f"{staging_prefix(MINE, 1)}/late")
-        asyncio.run(world.write_secret(MINE, 1, mounted))
+        asyncio.run(short.write_secret(MINE, 1, mounted))
         save(backend, f"{staging_prefix(MINE, 1)}/late")  # the service is back
 
 
-def test_output_waits_for_credentials_that_are_on_their_way(world: World) -> None:
-    given = world.assignment(world.url("staging"))
-    world.store.lasts = 0.0
-    asyncio.run(world.write_secret(MINE, 1, world.folder / "mounted"))
-    world.store.lasts = None
+def test_output_waits_for_credentials_that_are_on_their_way(short: World) -> None:
+    given = short.assignment(short.url("staging"))
+    short.store.lasts = 0.0
+    asyncio.run(short.write_secret(MINE, 1, short.folder / "mounted"))
+    short.store.lasts = None
     stopping = threading.Event()
-    with world.pod(world.folder / "mounted"):
-        threading.Timer(2.0, asyncio.run, [world.write_secret(MINE, 1, world.folder / "mounted")]).start()
+    with short.pod(short.folder / "mounted"):
+        threading.Timer(2.0, asyncio.run, [short.write_secret(MINE, 1, short.folder / "mounted")]).start()
         [file] = hand_over(Link(given, stopping), stopping)
     assert file.path == "weights"
 
 
-def test_an_attempt_that_shall_stop_waits_for_no_store(world: World) -> None:
-    given, stopping = world.assignment(world.url("staging")), threading.Event()
-    world.store.lasts = 0.0
+def test_an_attempt_that_shall_stop_waits_for_no_store(short: World) -> None:
+    given, stopping = short.assignment(short.url("staging")), threading.Event()
+    short.store.lasts = 0.0
     stopping.set()
-    with world.attempt(MINE, 1), pytest.raises(Stopped):
+    with short.attempt(MINE, 1), pytest.raises(Stopped):
         hand_over(Link(given, stopping), stopping)
 
 
-def test_who_may_not_assume_the_role_is_told_so(world: World) -> None:
-    world.store.refuses = True
+def test_who_may_not_assume_the_role_is_told_so(short: World) -> None:
+    short.store.refuses = True
     with pytest.raises(FailedPrecondition, match=r"may not assume arn:aws:iam.*not authorized"):
-        asyncio.run(world.sessions.files(MINE, 1, name="attempt"))
+        asyncio.run(short.sessions.files(MINE, 1, name="attempt"))
 
 
-def test_an_sts_that_is_away_is_asked_again_later(world: World) -> None:
-    world.store.away = True
+def test_an_sts_that_is_away_is_asked_again_later(short: World) -> None:
+    short.store.away = True
     with pytest.raises(Unavailable):
-        asyncio.run(world.sessions.files(MINE, 1, name="attempt"))
-    world.store.away = False
-    assert asyncio.run(world.sessions.files(MINE, 1, name="attempt"))
-    assert world.store.assumed[-1]["DurationSeconds"] == "3600"
+        asyncio.run(short.sessions.files(MINE, 1, name="attempt"))
+    short.store.away = False
+    assert asyncio.run(short.sessions.files(MINE, 1, name="attempt"))
+    assert short.store.assumed[-1]["DurationSeconds"] == "3600"
