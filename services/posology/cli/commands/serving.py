@@ -12,7 +12,7 @@ from posology.cli import state
 from posology.client import Client
 from posology.core.errors import FailedPrecondition, InvalidInput, Unavailable
 from posology.v1alpha1 import serving_pb2
-from posology.v1alpha1.serving_pb2 import Deployment
+from posology.v1alpha1.serving_pb2 import Deployment, ServingSpec
 
 KEY_FILE = "cli-key"
 """The command line's own API key, below the data directory."""
@@ -29,6 +29,11 @@ def deploy(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A run's name, or the digest of weights (sha256:...).")],
     name: Annotated[str, typer.Option(help="Name under which clients ask for it [the run's name].")] = "",
+    replicas: Annotated[int, typer.Option(help="Engines; the fewest of them with --max-replicas.")] = 1,
+    max_replicas: Annotated[
+        int, typer.Option(help="Most engines, started while requests wait; 0 = always --replicas.")
+    ] = 0,
+    gpus: Annotated[int, typer.Option(help="GPUs of one engine; 0 = CPU.")] = 0,
 ) -> None:
     """Deploy weights that have a signed PASS; anything else is refused with the reason."""
     at = state.of(context)
@@ -43,7 +48,10 @@ def deploy(
                 raise FailedPrecondition(f"{run.name} has no weights yet: {run.message}")
         if not label:
             raise InvalidInput("weights by digest need --name")
-        return await client.deploy(digest, name=label)
+        spec = ServingSpec(model_name=label, replicas=replicas, gpus=gpus)
+        if max_replicas:
+            spec.autoscaling.max_replicas = max_replicas
+        return await client.deploy(digest, name=label, spec=spec)
 
     made = at.call(work)
     at.write.value(made, f"{made.name}: {Deployment.State.Name(made.state)} {made.reason}".rstrip())
