@@ -40,6 +40,7 @@ DEPLOYMENTS, PODS = Resource("apps/v1", "deployments"), Resource("v1", "pods")
 SECRETS = Resource("v1", "secrets")
 CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 RUNNING = ("orchestrator", "serving", "gateway")
+_SERVING = {"POSOLOGY_TICK_SECONDS": "0.2", "POSOLOGY_SCALE_SECONDS": "1", "POSOLOGY_LOG_LEVEL": "DEBUG"}
 _SLOWLY = [{"role": "user", "content": "May I take it with food? [wait 0.05]"}]
 ENGINES = "app.kubernetes.io/component=engine"
 
@@ -102,7 +103,7 @@ class World:
                 "secret": "storage",
                 **{name: f"{url}#env:{name.upper()}" for name, url in self.buckets.items()},
             },
-            "services": stopped | {"serving": {"env": {"POSOLOGY_TICK_SECONDS": "0.2", "POSOLOGY_LOG_LEVEL": "DEBUG"}}},
+            "services": stopped | {"serving": {"env": _SERVING}},
             "engines": {
                 "image": self.images.engine,
                 "python": "/opt/stand-in",
