@@ -287,6 +287,13 @@ def test_who_may_not_assume_the_role_is_told_so(short: World) -> None:
         asyncio.run(short.sessions.files(MINE, 1, name="attempt"))
 
 
+def test_a_service_without_credentials_is_told_so(short: World) -> None:
+    short.patch.setenv(VARIABLE, json.dumps({"endpoint_url": short.store.s3.endpoint}))
+    short.patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(FailedPrecondition, match="Unable to locate credentials"):
+        asyncio.run(short.sessions.files(MINE, 1, name="attempt"))
+
+
 def test_an_sts_that_is_away_is_asked_again_later(short: World) -> None:
     short.store.away = True
     with pytest.raises(Unavailable):

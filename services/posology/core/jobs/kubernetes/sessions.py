@@ -89,7 +89,7 @@ class Sessions:
         # Imported here: it takes a third of a second, and most installations have no role.
         from aiobotocore.config import AioConfig
         from aiobotocore.session import get_session
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
 
         config = AioConfig(connect_timeout=_CALL_SECONDS, read_timeout=_CALL_SECONDS, retries={"total_max_attempts": 2})
         try:
@@ -98,14 +98,19 @@ class Sessions:
                     RoleArn=self.role.arn, RoleSessionName=name, DurationSeconds=self.role.seconds, Policy=policy
                 )
         except ClientError as error:
-            raise self._refused(error.response, str(error)) from error
+            raise self._refused(error.response, error) from error
+        except (NoCredentialsError, ParamValidationError) as error:
+            raise errors.FailedPrecondition(self._said(error)) from error
         except BotoCoreError as error:
             raise errors.Unavailable(f"no credentials for a worker: {error}") from error
         found: Mapping[str, Any] = answer["Credentials"]
         return found
 
-    def _refused(self, response: Mapping[str, Any], message: str) -> errors.PosologyError:
-        said = f"this service may not assume {self.role.arn} for a worker: {message}"
+    def _said(self, error: Exception) -> str:
+        return f"this service may not assume {self.role.arn} for a worker: {error}"
+
+    def _refused(self, response: Mapping[str, Any], error: Exception) -> errors.PosologyError:
+        said = self._said(error)
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
         throttled = response.get("Error", {}).get("Code", "").startswith("Throttl")
         return errors.Unavailable(said) if status >= 500 or throttled else errors.FailedPrecondition(said)
