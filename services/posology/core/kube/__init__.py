@@ -3,5 +3,6 @@
 from posology.core.kube.access import Access
 from posology.core.kube.client import Kube, Resource
 from posology.core.kube.lease import Lease
+from posology.core.kube.place import Place
 
-__all__ = ["Access", "Kube", "Lease", "Resource"]
+__all__ = ["Access", "Kube", "Lease", "Place", "Resource"]

@@ -1,11 +1,12 @@
 """How the pods of engines look on this cluster: what the platform team decides once, as JSON in one variable."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-_QUANTITY = r"^([0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?)?$"
+from posology.core.kube.settings import QUANTITY, Pool
+
 _STOP_SECONDS = 60
 """For vLLM to end after its last request (measured: 10 s), and for the agent after it."""
 
@@ -14,23 +15,6 @@ class _Strict(BaseModel):
     """Keys are spelt as in Kubernetes (`nodeSelector`); an unknown one is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class EnginePool(_Strict):
-    """Nodes of one kind, and what an engine needs to get onto them."""
-
-    node_selector: dict[str, str] = {}
-    """Labels that a node must have."""
-    tolerations: list[dict[str, Any]] = []
-    """Taints that a pod bears, as in a pod spec."""
-    gpu_resource: str = "nvidia.com/gpu"
-    """Name of the resource that stands for one GPU."""
-    runtime_class: str = ""
-    """RuntimeClass, where the GPU runtime is not the default one."""
-    priority_class: str = ""
-    """PriorityClass of engines."""
-    shared_memory: str = Field(default="2Gi", pattern=_QUANTITY)
-    """Size of /dev/shm of an engine with GPUs; it counts as the pod's memory."""
 
 
 class Volume(_Strict):
@@ -79,7 +63,7 @@ class EnginePods(_Strict):
     tls_secret: str = ""
     """Secret with tls.crt and tls.key that agents show to the gateway; empty: they speak plain HTTP."""
     volumes: list[Volume] = []
-    weights: str = Field(default="", pattern=_QUANTITY)
+    weights: str = Field(default="", pattern=QUANTITY)
     """Limit of the weights on the node's disk; empty: none."""
     cache: str = ""
     """Claim in which engines share weights; empty: each pod fetches its own, onto its node's disk."""
@@ -89,7 +73,7 @@ class EnginePods(_Strict):
     """How long running requests may take once an engine was told to stop."""
     surge: bool = True
     """Whether a new pod starts before the old one ends when engines are rolled, which takes a second GPU."""
-    pools: dict[str, EnginePool] = {"": EnginePool()}
+    pools: dict[str, Pool] = {"": Pool()}
     pool: str = ""
     """Pool of engines without GPUs; empty: any node."""
     gpu_pool: str = ""
@@ -117,6 +101,6 @@ class EnginePods(_Strict):
         """Between the order to stop and SIGKILL."""
         return self.drain_seconds + _STOP_SECONDS
 
-    def pool_for(self, gpus: int) -> EnginePool:
+    def pool_for(self, gpus: int) -> Pool:
         """Where an engine with this many GPUs goes."""
-        return self.pools.get(self.gpu_pool if gpus else self.pool, EnginePool())
+        return self.pools.get(self.gpu_pool if gpus else self.pool, Pool())

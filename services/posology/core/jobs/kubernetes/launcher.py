@@ -15,7 +15,7 @@ from posology.core.jobs.kubernetes import folders, manifest, observing
 from posology.core.jobs.kubernetes.pods import PodSettings
 from posology.core.jobs.kubernetes.sessions import Sessions
 from posology.core.jobs.launcher import Away, Handle, Launch, Observation
-from posology.core.kube import Access, Kube, Resource
+from posology.core.kube import Access, Place, Resource
 from posology.core.kube.watching import Watched
 
 log = logging.getLogger("posology.jobs")
@@ -40,8 +40,7 @@ class KubernetesLauncher:
         self._settings = pods.model_copy(update={"environment": pods.environment | more})
         self._sessions = sessions
         self._service = service
-        self._access = access
-        self._opened: Kube | None = None
+        self._place = Place(pods.namespace, access=access)
         selector = f"{manifest.SERVICE_LABEL}={service}"
         self._jobs = Watched(JOBS, selector)
         self._pods = Watched(PODS, selector)
@@ -59,7 +58,7 @@ class KubernetesLauncher:
             made = await self._make(job, launch)
             await self._give(made, files)
             secret = manifest.render_secret(launch, self._settings, service=self._service, owner=made)
-            await self._kube.create(SECRETS, self._namespace, secret)
+            await self._place.create(SECRETS, secret)
         except errors.Unavailable as error:
             raise Away(error.message) from error
         self._jobs.put(made)
@@ -67,7 +66,7 @@ class KubernetesLauncher:
 
     async def find(self, job: str, attempt: int) -> Handle | None:
         """A Job whose Secret was never made can't start: it is ended, and counts as not found."""
-        found = await self._read(manifest.job_name(job, attempt))
+        found = await self._place.find(JOBS, manifest.job_name(job, attempt))
         if found is None:
             return None
         handle = self._handle(found)
@@ -77,8 +76,7 @@ class KubernetesLauncher:
         return handle
 
     async def observe(self, handle: Handle) -> Observation:
-        for watched in (self._jobs, self._pods):
-            watched.start(self._kube, self._namespace)
+        self._place.follow(self._jobs, self._pods)
         job, pods = await self._look(handle)
         hindrance = await self._hindrance(handle) if observing.needs_events(job, pods) else ""
         workload = await self._workload(handle) if job is not None and job["spec"].get("suspend") else None
@@ -97,7 +95,7 @@ class KubernetesLauncher:
         """Without waiting for a node that may be gone. What still runs there can publish nothing."""
         await self._delete(handle, propagationPolicy="Background")
         for pod in await self._pods_of(handle):
-            await self._forget(PODS, pod["metadata"]["name"], gracePeriodSeconds=0)
+            await self._place.remove(PODS, pod["metadata"]["name"], gracePeriodSeconds=0)
 
     async def clean(self, job: str) -> None:
         """Nothing to do: local files went with the pods; Jobs stay for their logs, until their time is over, and
@@ -106,9 +104,7 @@ class KubernetesLauncher:
     async def close(self) -> None:
         """The next call opens it again."""
         await asyncio.gather(self._jobs.stop(), self._pods.stop())
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            await opened.close()
+        await self._place.close()
 
     # --- credentials -----------------------------------------------------------------------------------
 
@@ -134,7 +130,7 @@ class KubernetesLauncher:
             return
         name, attempt = manifest.attempt_of(job)
         secret = manifest.render_session(name, attempt, files, service=self._service, owner=job)
-        await self._kube.apply(SECRETS, self._namespace, secret)
+        await self._place.apply(SECRETS, secret)
         self._sessions.given(job["metadata"]["uid"])
 
     # --- details ---------------------------------------------------------------------------------------
@@ -146,44 +142,28 @@ class KubernetesLauncher:
         if self._sessions:
             self._sessions.forget(handle["uid"])
 
-    @property
-    def _kube(self) -> Kube:
-        if self._opened is None:
-            self._opened = Kube(self._access or Access.discover())
-        return self._opened
-
-    @property
-    def _namespace(self) -> str:
-        return self._settings.namespace or self._kube.access.namespace
-
     def _handle(self, job: Mapping[str, Any]) -> Handle:
         return {"name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
 
     async def _make(self, job: dict[str, Any], launch: Launch) -> dict[str, Any]:
         """The new Job, or the one that an earlier call made for this very attempt."""
         try:
-            return await self._kube.create(JOBS, self._namespace, job)
+            return await self._place.create(JOBS, job)
         except errors.AlreadyExists:
             name = job["metadata"]["name"]
-            found = await self._read(name)
+            found = await self._place.find(JOBS, name)
             annotations = found["metadata"].get("annotations", {}) if found else {}
             if found is None or annotations.get(manifest.JOB_ANNOTATION) != launch.job:
                 raise errors.FailedPrecondition(
-                    f"there is a Job {name} in {self._namespace} that is not ours"
+                    f"there is a Job {name} in {self._place.namespace} that is not ours"
                 ) from None
             return found
-
-    async def _read(self, name: str) -> dict[str, Any] | None:
-        try:
-            return await self._kube.read(JOBS, self._namespace, name)
-        except errors.NotFound:
-            return None
 
     async def _lacks_secret(self, handle: Handle) -> bool:
         """By trying to make it: reading Secrets is more than this service should be allowed to do."""
         probe = {"metadata": {"name": handle["name"]}, "type": manifest.SECRET_TYPE}
         try:
-            await self._kube.create(SECRETS, self._namespace, probe, dry_run=True)
+            await self._place.create(SECRETS, probe, dry_run=True)
         except errors.AlreadyExists:
             return False
         return True
@@ -194,13 +174,13 @@ class KubernetesLauncher:
             job = self._jobs.get(handle["name"])
             if job is not None and job["metadata"]["uid"] == handle["uid"]:
                 return job, _of(handle, self._pods.labelled(_OF_JOB, handle["name"]))
-        found = await self._read(handle["name"])
+        found = await self._place.find(JOBS, handle["name"])
         job = found if found and found["metadata"]["uid"] == handle["uid"] else None
         return job, await self._pods_of(handle)
 
     async def _pods_of(self, handle: Handle) -> list[dict[str, Any]]:
-        listed = await self._kube.select(PODS, self._namespace, labels=f"{_OF_JOB}={handle['name']}")
-        return _of(handle, listed["items"])
+        listed = await self._place.select(PODS, labels=f"{_OF_JOB}={handle['name']}")
+        return _of(handle, listed)
 
     async def _hindrance(self, handle: Handle) -> str:
         """Why there is no pod, asked for rarely: normally there is one at once."""
@@ -209,8 +189,8 @@ class KubernetesLauncher:
         if not asked:
             self._hindrances[handle["name"]] = (clock, "")
         elif clock - asked > _ASK_EVENTS_SECONDS:
-            listed = await self._kube.select(EVENTS, self._namespace, fields=f"involvedObject.uid={handle['uid']}")
-            said = observing.hindrance(listed["items"])
+            listed = await self._place.select(EVENTS, fields=f"involvedObject.uid={handle['uid']}")
+            said = observing.hindrance(listed)
             self._hindrances[handle["name"]] = (clock, said)
         return said
 
@@ -225,20 +205,15 @@ class KubernetesLauncher:
 
     async def _asked_workload(self, handle: Handle) -> dict[str, Any] | None:
         try:
-            listed = await self._kube.select(WORKLOADS, self._namespace, labels=f"{_OF_WORKLOAD}={handle['uid']}")
+            listed = await self._place.select(WORKLOADS, labels=f"{_OF_WORKLOAD}={handle['uid']}")
         except (errors.NotFound, errors.PermissionDenied):
             return None
-        return listed["items"][0] if listed["items"] else None
+        return listed[0] if listed else None
 
     async def _delete(self, handle: Handle, **options: Any) -> None:
         """This very Job, not a later one of its name."""
         with suppress(errors.Conflict):  # how the server says that the uid is another one
-            await self._forget(JOBS, handle["name"], preconditions={"uid": handle["uid"]}, **options)
-
-    async def _forget(self, kind: Resource, name: str, **options: Any) -> None:
-        """Delete it; gone already is fine."""
-        with suppress(errors.NotFound):
-            await self._kube.delete(kind, self._namespace, name, **options)
+            await self._place.remove(JOBS, handle["name"], preconditions={"uid": handle["uid"]}, **options)
 
 
 def _of(handle: Handle, pods: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

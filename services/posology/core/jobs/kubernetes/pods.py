@@ -1,14 +1,13 @@
 """How the pods of workers look on this cluster: what the platform team decides once, as JSON in one variable."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from posology.core import errors
 from posology.core.jobs.domain import Resources
-
-_QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$"
+from posology.core.kube.settings import QUANTITY, Pool
 
 
 class _Strict(BaseModel):
@@ -17,24 +16,12 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
-class NodePool(_Strict):
-    """Nodes of one kind, and what a pod needs to get onto them."""
+class NodePool(Pool):
+    """Nodes of one kind, and what workers ask for there."""
 
-    node_selector: dict[str, str] = {}
-    """Labels that a node must have."""
-    tolerations: list[dict[str, Any]] = []
-    """Taints that a pod bears, as in a pod spec."""
-    gpu_resource: str = "nvidia.com/gpu"
-    """Name of the resource that stands for one GPU."""
-    runtime_class: str = ""
-    """RuntimeClass, where the GPU runtime is not the default one."""
-    priority_class: str = ""
-    """PriorityClass of workers."""
-    shared_memory: str = Field(default="2Gi", pattern=_QUANTITY)
-    """Size of /dev/shm of a pod with GPUs; it counts as the pod's memory, and data loaders need it."""
-    cpus: str = Field(default="", pattern=_QUANTITY.replace("^", "^$|^"))
+    cpus: str = Field(default="", pattern=QUANTITY)
     """CPUs that a pod asks for when neither spec nor service state a limit; empty asks for none."""
-    memory: str = Field(default="", pattern=_QUANTITY.replace("^", "^$|^"))
+    memory: str = Field(default="", pattern=QUANTITY)
     """Memory that a pod asks for, and its limit, when neither spec nor service state one; empty: none."""
     image: str = ""
     """Image of workers here, if another than elsewhere: one with CUDA, say."""
@@ -94,7 +81,7 @@ class PodSettings(_Strict):
     """A headless Service that selects these pods, by which the pods of one job find each other; empty: a job has one
     pod."""
     volumes: list[Volume] = []
-    scratch: str = Field(default="", pattern=_QUANTITY.replace("^", "^$|^"))
+    scratch: str = Field(default="", pattern=QUANTITY)
     """Limit of a worker's local files: inputs, checkpoints, output; empty: none."""
     grace_seconds: int = Field(default=60, ge=1)
     """Between SIGTERM and SIGKILL: time to save and upload a checkpoint."""
