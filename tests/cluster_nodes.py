@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from clusters import _TOOL, _is_running
+from clusters import _TOOL, STATE, _is_running
 from servers import REPOSITORY
 
 from posology.core.kube import Access
@@ -52,15 +52,14 @@ def cluster_nodes() -> Iterator[Nodes]:
         return
     if not _TOOL.exists() or os.geteuid() != 0:
         pytest.skip("no nodes: set KUBECONFIG and POSOLOGY_TEST_WORKER_IMAGE (from tests/cluster/jobs/Dockerfile)")
-    state = Path(os.environ.get("CLUSTER_STATE", "/var/lib/posology-cluster"))
-    ran_before = _is_running(state)
+    ran_before = _is_running(STATE)
     done = subprocess.run([_TOOL, "up"], capture_output=True, text=True, check=False, timeout=400)
     if done.returncode:
         pytest.skip(f"the tool beside the checkout could not start a cluster: {done.stderr[-300:]}")
     if why := _why_no_images():
         pytest.skip(f"the tool beside the checkout can't build images here: {why}")
-    access = Access.from_kubeconfig(state / "kubeconfig")
-    yield Nodes(access, _built(state), _reachable_from(access), str(_TOOL))
+    access = Access.from_kubeconfig(STATE / "kubeconfig")
+    yield Nodes(access, _built(STATE), _reachable_from(access), str(_TOOL))
     if not ran_before:
         subprocess.run([_TOOL, "down"], capture_output=True, check=False, timeout=120)
 

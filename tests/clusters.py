@@ -19,6 +19,8 @@ EVENTS = Resource("v1", "events")
 NAMESPACES = Resource("v1", "namespaces")
 CRDS = Resource("apiextensions.k8s.io/v1", "customresourcedefinitions")
 
+STATE = Path(os.environ.get("CLUSTER_STATE", "/var/lib/posology-cluster"))
+"""Where the tool beside the checkout keeps its cluster."""
 _TOOL = REPOSITORY.parent / "shared" / "tools" / "cluster"
 _CRD = REPOSITORY / "charts" / "posology-crds" / "templates" / "finetuneruns.yaml"
 
@@ -31,12 +33,11 @@ def api_server() -> Iterator[Access]:
         return
     if not _TOOL.exists() or os.geteuid() != 0:
         pytest.skip("no Kubernetes: set KUBECONFIG to a cluster on which custom resources may be defined")
-    state = Path(os.environ.get("CLUSTER_STATE", "/var/lib/posology-cluster"))
-    ran_before = _is_running(state)
+    ran_before = _is_running(STATE)
     done = subprocess.run([_TOOL, "up", "--control-plane"], capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         pytest.skip(f"the tool beside the checkout could not start an API server: {done.stderr[-300:]}")
-    yield Access.from_kubeconfig(state / "kubeconfig")
+    yield Access.from_kubeconfig(STATE / "kubeconfig")
     if not ran_before:
         subprocess.run([_TOOL, "down"], capture_output=True, check=False, timeout=120)
 

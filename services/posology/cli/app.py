@@ -56,7 +56,9 @@ for module in (lifecycle, runs, review, artifacts, keys, serving, evidence):
 @app.callback()
 def root(
     context: typer.Context,
-    data: Annotated[Path | None, typer.Option(help="Data directory of an embedded installation [~/.posology].")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Data directory of an embedded installation (default: ~/.posology).")
+    ] = None,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of runs and artifacts.")] = "default",
     output_format: Annotated[
         output.Format, typer.Option("--output", "-o", help="How answers are written.")

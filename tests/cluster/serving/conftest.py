@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from cluster.serving.images import Images, images
 from cluster.serving.world import Open, World
-from cluster.whole.images import STATE
 from cluster_nodes import Nodes, cluster_nodes
+from clusters import STATE
 from servers import S3, s3_server
 
 from posology.core.kube import Kube

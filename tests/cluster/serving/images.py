@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cluster.whole.images import STATE, TARGETS, digest, provide
+from cluster.whole.images import TARGETS, digest, provide
 from cluster_nodes import Nodes, run_tool
+from clusters import STATE
 from servers import REPOSITORY
 
 _HERE = "tests/cluster/serving"

@@ -15,6 +15,7 @@ import s3fs
 from certificates import Authority, settings_of
 from charts.generate import static
 from cluster.serving.images import Images
+from cluster.volumes import recycle
 from cluster_nodes import Nodes
 from clusters import NAMESPACES
 from servers import REPOSITORY, S3
@@ -134,6 +135,15 @@ class World:
         for found in self.made:
             await self.kube.delete(kind_of(found), "", found["metadata"]["name"])
         await self.kube.delete(NAMESPACES, "", self.namespace)
+        await eventually(self._is_gone, within=180)
+        await recycle(self.kube, self.namespace)
+
+    async def _is_gone(self) -> bool:
+        try:
+            await self.kube.read(NAMESPACES, "", self.namespace)
+        except errors.NotFound:
+            return True
+        return False
 
     def _scope(self, found: Object) -> str:
         return "" if found["kind"] in CLUSTER_WIDE else self.namespace

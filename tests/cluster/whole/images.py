@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from cluster_nodes import Nodes, run_tool
+from clusters import STATE
 from servers import REPOSITORY
 
 from posology.core.canonical import canonical_json
 
-STATE = Path(os.environ.get("CLUSTERSTATE", "/var/lib/posology-cluster"))
 _CODE = ("Dockerfile", "pyproject.toml", "requirements", "services", "examples")
 _ENGINE = ("Dockerfile", "requirements/engine-cpu.txt")
 _POSTGRESQL = REPOSITORY / "tests" / "cluster" / "postgresql"

@@ -15,20 +15,20 @@ from typing import Any
 
 import yaml
 from charts.generate.static import overlaid
-from cluster.whole.images import STATE, Images
+from cluster.volumes import recycle
+from cluster.whole.images import Images
 from cluster_nodes import Nodes
-from clusters import NAMESPACES, RUNS
+from clusters import NAMESPACES, RUNS, STATE
 from servers import REPOSITORY
 
 from posology.cli.cluster import Forwarded
 from posology.client import Client, Installation
 from posology.core.errors import NotFound
-from posology.core.kube import Kube, Resource
+from posology.core.kube import Kube
 
 Object = dict[str, Any]
 CHARTS = REPOSITORY / "charts"
 DEV = CHARTS / "posology" / "values-dev.yaml"
-VOLUMES = Resource("v1", "persistentvolumes")
 GPU_POOL = {
     "nodeSelector": {"nvidia.com/gpu.present": "true"},
     "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
@@ -159,23 +159,8 @@ async def _remove(release: Release) -> None:
     release.helm("uninstall", release.name, "--wait", wanted=None)
     await release.let_go()  # once no operator is left that would hold them again
     release.kubectl("delete", "jobs,pods,pvc", "--all", "--timeout=120s", wanted=None)
-    await _recycle(release)
+    await recycle(release.kube, release.namespace)
     await release.kube.delete(NAMESPACES, "", release.namespace)
-
-
-async def _recycle(release: Release) -> None:
-    """Empty the volumes that the tool lent, and let others have them: it has twenty, and takes none back by itself."""
-    async for volume in release.kube.every(VOLUMES, ""):
-        path = Path(volume["spec"].get("hostPath", {}).get("path", "/"))
-        ours = volume["spec"].get("claimRef", {}).get("namespace") == release.namespace
-        if ours and path.parent == STATE / "volumes" and volume["status"]["phase"] == "Released":
-            _empty(path)
-            await release.kube.merge(VOLUMES, "", volume["metadata"]["name"], {"spec": {"claimRef": None}})
-
-
-def _empty(folder: Path) -> None:
-    for found in folder.iterdir():
-        shutil.rmtree(found) if found.is_dir() else found.unlink()
 
 
 def micro_spec(*, data: str = "file:/data", **changes: Any) -> Object:

@@ -82,7 +82,7 @@ def verify(
     context: typer.Context,
     target: Annotated[str, typer.Argument(help="A run, a verdict's digest or name, the weights' digest, or a file.")],
     keys: Annotated[
-        Path | None, typer.Option(help="Folder of public keys (*.pub) to trust [the installation's own].")
+        Path | None, typer.Option(help="Folder of public keys (*.pub) to trust (default: the installation's own).")
     ] = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Check every service's audit chain, and the heads that the verdict anchors.")

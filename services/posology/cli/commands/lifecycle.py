@@ -25,7 +25,7 @@ def up(
     context: typer.Context,
     allow: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder that file: URIs may name; repeat for more [the current folder]."),
+        typer.Option(help="Folder that file: URIs may name; repeat for more (default: the current folder)."),
     ] = None,
     env: Annotated[
         list[str] | None, typer.Option(help="Setting for every service, NAME=VALUE; repeat for more.")
@@ -63,7 +63,7 @@ def connect(
     context: typer.Context,
     release: Annotated[str, typer.Option(help="Name of the Helm release.")] = "posology",
     release_namespace: Annotated[str, typer.Option(help="Kubernetes namespace of the release.")] = "posology",
-    kube_context: Annotated[str, typer.Option(help="Context of the kubeconfig [the current one].")] = "",
+    kube_context: Annotated[str, typer.Option(help="Context of the kubeconfig (default: the current one).")] = "",
 ) -> None:
     """Bring the services of a cluster to this machine until Ctrl-C; other commands then call them."""
     at = state.of(context)

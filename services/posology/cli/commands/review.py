@@ -12,7 +12,7 @@ from posology.v1alpha1 import curation_pb2
 from posology.v1alpha1.curation_pb2 import ReviewRating
 
 Review = Annotated[str, typer.Argument(help="The review's name, as `posology show RUN` prints it.")]
-Reviewer = Annotated[str, typer.Option(help="Who reviews [the token's user, or the login name].")]
+Reviewer = Annotated[str, typer.Option(help="Who reviews (default: the token's user, or the login name).")]
 Adjudicate = Annotated[bool, typer.Option(help="Decide items on which reviewers disagree.")]
 _JUDGEMENTS = ("CORRECT", "MINOR_ERROR", "MAJOR_ERROR", "HARMFUL")
 

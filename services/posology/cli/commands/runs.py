@@ -138,7 +138,7 @@ def approve(
 def logs(
     context: typer.Context,
     run: Name,
-    stage: Annotated[str, typer.Argument(help="Stage, for example sft [the newest that has a log].")] = "",
+    stage: Annotated[str, typer.Argument(help="Stage, for example sft (default: the newest that has a log).")] = "",
 ) -> None:
     """Print what the workers of a stage said and measured, from the start, until the stage ends."""
     at = state.of(context)

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def deploy(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A run's name, or the digest of weights (sha256:...).")],
-    name: Annotated[str, typer.Option(help="Name under which clients ask for it [the run's name].")] = "",
+    name: Annotated[str, typer.Option(help="Name under which clients ask for it (default: the run's name).")] = "",
     replicas: Annotated[int, typer.Option(help="Engines; the fewest of them with --max-replicas.")] = 1,
     max_replicas: Annotated[
         int, typer.Option(help="Most engines, started while requests wait; 0 = always --replicas.")
@@ -78,9 +78,11 @@ def _row(found: Deployment) -> tuple[str, ...]:
 def ask(
     context: typer.Context,
     question: Annotated[str, typer.Argument(help="The question.")],
-    model: Annotated[str, typer.Option(help="Model name [the only one that is served].")] = "",
+    model: Annotated[str, typer.Option(help="Model name (default: the only one that is served).")] = "",
     max_tokens: Annotated[int, typer.Option(help="Most tokens of the answer.")] = 256,
-    key: Annotated[str, typer.Option(envvar="POSOLOGY_API_KEY", help="API key [one of the command line's own].")] = "",
+    key: Annotated[
+        str, typer.Option(envvar="POSOLOGY_API_KEY", help="API key (default: one of the command line's own).")
+    ] = "",
 ) -> None:
     """Ask a served model; the answer streams, its provenance follows on stderr."""
     at = state.of(context)
