@@ -8,9 +8,15 @@ import pytest
 from posology.client.specfile import RunFile, load_run
 from posology.core import schema
 from posology.core.errors import InvalidInput
+from posology.curation.sources import FORMATS
+from posology.evaluation import gates
+from posology.evaluation.convert import policy_from_spec
+from posology.evaluation.evaluations import _unbuilt
 from posology.evaluation.statistics.binomial import lower_bound
 from posology.evaluation.statistics.paired import tango
+from posology.v1alpha1 import curation_pb2
 
+ALL = ("demo.yaml", "demo-no-general.yaml", "real-labels.yaml", "clinical-8b.yaml")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -20,9 +26,14 @@ def load(name: str) -> RunFile:
     return load_run(path, parameters=dict.fromkeys(wanted, "/somewhere"))
 
 
-@pytest.mark.parametrize("name", ["demo.yaml", "demo-no-general.yaml", "real-labels.yaml", "clinical-8b.yaml"])
-def test_a_shipped_run_is_valid(name: str) -> None:
-    assert load(name).spec.evaluation.gates
+@pytest.mark.parametrize("name", ALL)
+def test_a_shipped_run_asks_for_nothing_that_is_not_built(name: str) -> None:
+    spec = load(name).spec
+    schema.apply_defaults(spec)
+    evaluation = {"evaluation": schema.to_mapping(spec.evaluation)}
+    assert not list(gates.violations(policy_from_spec(evaluation, {})))
+    assert not _unbuilt(evaluation["evaluation"])
+    assert {curation_pb2.Source.Format.Name(source.format) for source in spec.curation.sources} <= FORMATS.keys()
 
 
 def test_what_serves_on_gpus_is_evaluated_on_gpus() -> None:
@@ -46,7 +57,7 @@ def test_the_second_run_differs_from_the_demo_in_general_data_and_dose_alone() -
 
 
 def test_every_gate_names_a_suite_of_its_run() -> None:
-    for name in ("demo.yaml", "demo-no-general.yaml", "real-labels.yaml"):
+    for name in ALL:
         evaluation = load(name).spec.evaluation
         assert {gate.suite for gate in evaluation.gates} <= {suite.name for suite in evaluation.suites}
 
