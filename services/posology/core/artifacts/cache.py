@@ -8,19 +8,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from posology.core.artifacts.backend import failures_of
 from posology.core.artifacts.local import LocalBackend
 from posology.core.artifacts.manifest import File, Manifest, check_digest
-
-if TYPE_CHECKING:
-    from posology.core.artifacts.store import ArtifactStore
+from posology.core.artifacts.readable import Readable
 
 log = logging.getLogger("posology.artifacts")
 
 
-def materialize(store: "ArtifactStore", digest: str, into: Path) -> Path:
+def materialize(store: Readable, digest: str, into: Path) -> Path:
     """See ArtifactStore.materialize."""
     manifest = store.manifest(digest)
     target = into / check_digest(digest)
@@ -43,7 +40,7 @@ def _is_whole(target: Path, manifest: Manifest) -> bool:
     return all(_is_sound(target / file.path, file) for file in manifest.files)
 
 
-def _complete(store: "ArtifactStore", digest: str, manifest: Manifest, target: Path) -> None:
+def _complete(store: Readable, digest: str, manifest: Manifest, target: Path) -> None:
     scratch = target.with_name(f".{target.name}.partial")
     files = LocalBackend(target, scratch=scratch)
     try:
@@ -56,7 +53,7 @@ def _complete(store: "ArtifactStore", digest: str, manifest: Manifest, target: P
         shutil.rmtree(scratch, ignore_errors=True)  # also what a killed process left
 
 
-def _fetch(store: "ArtifactStore", digest: str, file: File, files: LocalBackend) -> None:
+def _fetch(store: Readable, digest: str, file: File, files: LocalBackend) -> None:
     with files.writing(file.path) as sink:
         store.read_into(digest, file, sink)
         sink.commit()

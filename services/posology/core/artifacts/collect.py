@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from posology.core.artifacts.backend import Backend, Stored
+from posology.core.artifacts.readable import Readable
 from posology.core.errors import NotFound
-
-if TYPE_CHECKING:
-    from posology.core.artifacts.store import ArtifactStore
 
 
 @dataclass(frozen=True)
@@ -23,9 +20,7 @@ class Collected:
     size: int
 
 
-def collect(
-    store: "ArtifactStore", backend: Backend, keep: set[str], older_than: timedelta, dry_run: bool
-) -> Collected:
+def collect(store: Readable, backend: Backend, keep: set[str], older_than: timedelta, dry_run: bool) -> Collected:
     """See ArtifactStore.gc."""
     before = datetime.now(UTC) - older_than
     partial = [left for left in backend.partial() if left.modified < before]
@@ -42,7 +37,7 @@ def collect(
     return Collected(names, tuple(map(_name, unneeded)), tuple(left.key for left in partial), size)
 
 
-def _needed(store: "ArtifactStore", digests: set[str]) -> Iterator[str]:
+def _needed(store: Readable, digests: set[str]) -> Iterator[str]:
     """A damaged manifest stops the collection: what it needs is unknown. One that is gone needs nothing."""
     for digest in digests:
         with suppress(NotFound):

@@ -7,21 +7,18 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from posology.core.artifacts.backend import failures_of
 from posology.core.artifacts.cache import locked
 from posology.core.artifacts.manifest import check_digest
+from posology.core.artifacts.store import ArtifactStore
 from posology.core.errors import Exhausted
-
-if TYPE_CHECKING:
-    from posology.core.artifacts.store import ArtifactStore
 
 log = logging.getLogger("posology.artifacts")
 _USED = ".use"
 
 
-def materialize(store: "ArtifactStore", digest: str, into: Path) -> Path:
+def materialize(store: ArtifactStore, digest: str, into: Path) -> Path:
     """As ArtifactStore.materialize; where there is no room left, copies that nobody uses go until there is."""
     while True:
         try:

@@ -5,13 +5,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 from posology.core.artifacts import cache, collect, credentials
 from posology.core.artifacts.backend import CHUNK, Stored, failures_of
 from posology.core.artifacts.backends import open_backend
 from posology.core.artifacts.local import LocalBackend
 from posology.core.artifacts.manifest import File, Manifest, check_digest
+from posology.core.artifacts.readable import Writes
 from posology.core.artifacts.staging import Staging, describe
 from posology.core.errors import DataCorrupt, NotFound
 
@@ -20,12 +21,6 @@ BLOBS = "blobs"
 # An unreferenced blob may be deleted by gc under a publisher's feet; older ones are written anew.
 _RENEW_AFTER = timedelta(hours=1)
 _IN_MEMORY = 8 << 20
-
-
-class Writes(Protocol):
-    """Anything that takes bytes."""
-
-    def write(self, data: bytes, /) -> int: ...
 
 
 class ArtifactStore:
