@@ -92,6 +92,14 @@ class Service:
     async def session(self, name: str) -> Object:
         return await self.kube.read(SECRETS, self.namespace, f"{name}-session")
 
+    async def left(self, name: str) -> bool:
+        """Whether the credentials of a Job, or a pod of it, are still there."""
+        try:
+            await self.session(name)
+        except NotFound:
+            return bool((await self.kube.select(PODS, self.namespace))["items"])
+        return True
+
 
 @pytest.fixture
 async def service(
@@ -168,13 +176,8 @@ async def test_credentials_go_with_the_job(service: Service) -> None:
     handle = await launcher.launch(service.launch())
     await launcher.kill(handle)
     async with asyncio.timeout(60):
-        while True:
-            try:
-                await service.session(handle["name"])
-            except NotFound:
-                break
+        while await service.left(handle["name"]):
             await asyncio.sleep(0.2)
-    assert (await service.kube.select(PODS, service.namespace))["items"] == []
     await launcher.close()
 
 

@@ -27,13 +27,13 @@ except OSError as error:
 async def test_a_pod_finds_the_weights_of_the_one_before_and_mends_what_was_altered(release: Open) -> None:
     await _with_a_claim(release)
     installation = release.world.installation
-    model = installation.weights("kept")
-    installation.verdict(model, seed="kept")
-    await release.create("kept", model)
-    await release.until("READY", "kept")
+    model = installation.weights("claimed")
+    installation.verdict(model, seed="claimed")
+    await release.create("claimed", model)
+    await release.until("READY", "claimed")
     assert await release.world.python("engine", _WRITE, container="engine") == "Read-only file system"
     assert await release.world.python("engine", _WRITE, container="agent") == "altered"
-    await release.delete("kept")
+    await release.delete("claimed")
     await release.create("kept-again", model)
     await release.until("READY", "kept-again")  # its probes answer as the evaluated weights did
     said = await _log(release)

@@ -19,8 +19,8 @@ SUCCEEDED_TWICE = (
     "select subject, count(*) from {schema}.audit where action = 'job.succeeded' group by subject having count(*) > 1"
 )
 JOBS = "select count(*) from {schema}.jobs where state = 'SUCCEEDED'"
-STEPS = 1000
-"""Long enough for everything below to happen while training goes on."""
+STEPS = 2500
+"""Long enough for everything below to happen while training goes on, at seven a second on two idle cores."""
 SERVICES = ("curation", "training", "evaluation")
 
 
