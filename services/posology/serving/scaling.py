@@ -52,9 +52,8 @@ class Stabilization:
     def settle(self, found: int, *, wanted: int, rule: Autoscaling, fewest: int, at: float) -> int:
         """Up at once; down to the most that was asked for within the window."""
         found = max(fewest, min(found, rule.most))
-        within = [asked for when, asked in self._asked if at - when < rule.down_seconds]
         self._asked = [(when, asked) for when, asked in self._asked if at - when < rule.down_seconds] + [(at, found)]
-        return found if found >= wanted else min(wanted, max([found, *within]))
+        return found if found >= wanted else min(wanted, max(asked for _, asked in self._asked))
 
 
 def _differ(waiting: int, room: int) -> bool:
