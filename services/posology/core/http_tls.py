@@ -5,6 +5,9 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
 
 from posology.core.errors import FailedPrecondition
 from posology.core.rpc.tls import Files
@@ -45,6 +48,23 @@ async def renewed(context: ssl.SSLContext | None, files: Files) -> AsyncIterator
         yield context
     finally:
         task.cancel()
+
+
+@asynccontextmanager
+async def client(files: Files, *, name: str = "", **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """For servers of this installation: on loopback or in the cluster, so no proxy stands between.
+
+    `name` is what their certificates must hold, whatever their addresses; empty = that of the address. `options` are
+    those of httpx.AsyncClient.
+    """
+
+    async def named(request: httpx.Request) -> None:
+        request.extensions["sni_hostname"] = name
+
+    async with renewed(client_context(files), files) as context:
+        hooks = {"request": [named]} if context and name else None
+        async with httpx.AsyncClient(verify=context or True, event_hooks=hooks, trust_env=False, **options) as made:
+            yield made
 
 
 async def _renew(context: ssl.SSLContext, files: Files) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import grpc.aio
+import httpx
 
 from posology.core import http as core_http
 from posology.core import http_tls
@@ -113,18 +114,15 @@ async def compose(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         keys = Authenticator(keyring.find)
         feed = RouteFeed(routes, db, await stack.enter_async_context(connect(settings, "serving")))
         await feed.restore()
-        files = Files.of(settings)
-        tls = await stack.enter_async_context(http_tls.renewed(http_tls.client_context(files), files))
-        upstream = Upstream(
-            routes,
-            tls=tls,
-            tls_name=settings.engine_tls_name,
-            connect_timeout=settings.connect_seconds,
-            answer_timeout=settings.answer_seconds,
-            patience=settings.patience_seconds,
-            longest=settings.max_tokens,
+        agents = await stack.enter_async_context(
+            http_tls.client(
+                Files.of(settings),
+                name=settings.engine_tls_name,
+                timeout=httpx.Timeout(settings.answer_seconds, connect=settings.connect_seconds),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
+            )
         )
-        stack.push_async_callback(upstream.close)
+        upstream = Upstream(routes, agents, patience=settings.patience_seconds, longest=settings.max_tokens)
         door = Door(
             routes=routes,
             keys=keys,

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,35 +42,14 @@ class Taken:
 class Upstream:
     """The engines behind the routes. A request moves on only while no engine has answered to it."""
 
-    def __init__(
-        self,
-        routes: Routes,
-        *,
-        connect_timeout: float,
-        answer_timeout: float,
-        patience: float,
-        longest: int,
-        tls: ssl.SSLContext | None = None,
-        tls_name: str = "",
-    ) -> None:
-        """Times in seconds: `patience` is how long a request waits for an engine to appear or a route to change.
-
-        `tls` says which certificates of engines count, and `tls_name` the name in them, if not that of their address.
-        """
+    def __init__(self, routes: Routes, client: httpx.AsyncClient, *, patience: float, longest: int) -> None:
+        """`client` is one of http_tls; `patience` is how many seconds a request waits for an engine to appear or a
+        route to change."""
         self._routes = routes
+        self._client = client
         self._balance = Balance()
         self._patience = patience
         self._longest = longest
-        self._extensions = {"sni_hostname": tls_name} if tls and tls_name else {}
-        self._client = httpx.AsyncClient(
-            verify=tls or True,
-            timeout=httpx.Timeout(answer_timeout, connect=connect_timeout),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
-            trust_env=False,  # engines are on loopback or in the cluster: no proxy stands between
-        )
-
-    async def close(self) -> None:
-        await self._client.aclose()
 
     @asynccontextmanager
     async def ask(self, ask: Ask, *, namespace: str, answer_id: str, longest: int) -> AsyncIterator[Taken]:
@@ -134,9 +112,7 @@ class Upstream:
         headers = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/json"}
         if answer_id:
             headers["X-Request-Id"] = answer_id  # vLLM makes it the id of the answer and of its log lines
-        request = self._client.build_request(
-            "POST", endpoint.url + path, headers=headers, content=json.dumps(body), extensions=self._extensions
-        )
+        request = self._client.build_request("POST", endpoint.url + path, headers=headers, content=json.dumps(body))
         try:
             response = await self._client.send(request, stream=True)
         except (

@@ -127,20 +127,12 @@ async def compose(settings: ServingSettings, launcher: Launcher | None = None) -
         )
         launcher = launcher or chosen_launcher(settings, stack)
         controller = Controller(db, launcher, changes, rules=rules_of(settings), tick=settings.tick_seconds)
-        loads = await _loads(settings, stack)
-        autoscaler = Autoscaler(db, changes, loads, every=settings.scale_seconds)
+        agents = await stack.enter_async_context(http_tls.client(Files.of(settings), name=settings.engine_tls_name))
+        autoscaler = Autoscaler(db, changes, Loads(agents), every=settings.scale_seconds)
         catalog = catalog_pb2_grpc.CatalogStub(await stack.enter_async_context(connect(settings, "catalog")))
         deployments = Deployments(db, releaser, Withdrawals(catalog), changes)
         servicer = ServingServicer(deployments, Routing(db), controller, changes)
         yield Serving(settings, db, controller, autoscaler, changes, servicer)
-
-
-async def _loads(settings: ServingSettings, stack: AsyncExitStack) -> Loads:
-    files = Files.of(settings)
-    tls = await stack.enter_async_context(http_tls.renewed(http_tls.client_context(files), files))
-    loads = Loads(tls=tls, tls_name=settings.engine_tls_name)
-    stack.push_async_callback(loads.close)
-    return loads
 
 
 async def serve() -> None:

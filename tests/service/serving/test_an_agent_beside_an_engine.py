@@ -92,14 +92,13 @@ async def test_a_hook_waits_for_an_engine_that_would_not_hear_sigterm_yet(tmp_pa
 
 
 async def test_who_has_the_token_hears_how_busy_the_engine_is(tmp_path: Path) -> None:
-    async with beside(tmp_path) as agent:
-        loads, url = Loads(), str(agent.http.base_url)
+    async with beside(tmp_path) as agent, http_tls.client(PLAIN) as client:
+        loads, url = Loads(client), str(agent.http.base_url)
         assert await loads.of(url, "t") is None  # not verified yet
         agent.proxy.target = agent.proxy._engine_url
         agent.engine.running, agent.engine.waiting = 3, 2
         assert await loads.of(url, "t") == Load(3, 2)
         assert await loads.of(url, "another") is None
-        await loads.close()
 
 
 async def test_an_engine_s_load_is_asked_over_tls_from_nobody_else(tmp_path: Path) -> None:
@@ -107,13 +106,12 @@ async def test_an_engine_s_load_is_asked_over_tls_from_nobody_else(tmp_path: Pat
     mine = authority.write(tmp_path / "services", "127.0.0.1")
     shown = authority.write(tmp_path / "agents", "posology-engine.team-a.svc")
     files = Files(certificate=shown["tls_cert_file"], key=shown["tls_key_file"])
-    trusted = http_tls.client_context(Files(authorities=mine["tls_ca_file"]))
+    trusted = Files(authorities=mine["tls_ca_file"])
     async with beside(tmp_path, files) as agent:
         agent.proxy.target = agent.proxy._engine_url
         for name, found in (("posology-engine.team-a.svc", Load(0, 0)), ("posology-catalog.team-a.svc", None)):
-            loads = Loads(tls=trusted, tls_name=name)
-            assert await loads.of(str(agent.http.base_url), "t") == found
-            await loads.close()
+            async with http_tls.client(trusted, name=name) as client:
+                assert await Loads(client).of(str(agent.http.base_url), "t") == found
 
 
 async def test_the_last_word_is_written_in_place_for_the_kubelet(tmp_path: Path) -> None:
