@@ -18,7 +18,7 @@ from posology.catalog import app as catalog_app
 from posology.catalog.settings import Settings as CatalogSettings
 from posology.core import schema
 from posology.core.artifacts import ArtifactStore
-from posology.core.jobs.launcher import SPEC_VARIABLE
+from posology.core.jobs.environment import SPEC_VARIABLE
 from posology.core.rpc import client, server
 from posology.core.rpc.auth import read_token
 from posology.core.settings import load

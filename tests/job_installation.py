@@ -9,10 +9,10 @@ from pathlib import Path
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command, Event, Job, NewJob, Resources, RetryPolicy
-from posology.core.jobs.jobs import SERVICE_NAME, Jobs, Timing
-from posology.core.jobs.launcher import JobLauncher
-from posology.core.jobs.local import LocalLauncher
-from posology.core.jobs.publishing import OnPublished
+from posology.core.jobs.launchers.base import JobLauncher
+from posology.core.jobs.launchers.local import LocalLauncher
+from posology.core.jobs.service.jobs import SERVICE_NAME, Jobs, Timing
+from posology.core.jobs.service.publisher import OnPublished
 from posology.core.rpc.server import Server, run, running
 from posology.core.settings import ServiceSettings
 from posology.core.store import Database

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from posology.core import errors
 from posology.core.artifacts.backends import open_backend
-from posology.core.jobs.worker import JobContext, Result, Stopped, main
+from posology.core.jobs.worker.runtime import JobContext, Result, Stopped, main
 
 
 def count(job: JobContext) -> Result:

@@ -14,10 +14,10 @@ from servers import REPOSITORY
 
 from posology.core.errors import InvalidInput, NotFound, PermissionDenied
 from posology.core.jobs.domain import Command, Resources
-from posology.core.jobs.kubernetes.launcher import JOBS, PODS, SECRETS, KubernetesLauncher
-from posology.core.jobs.kubernetes.pods import PodSettings
-from posology.core.jobs.kubernetes.sessions import Sessions
-from posology.core.jobs.launcher import Away, Launch
+from posology.core.jobs.launchers.base import Launch, LauncherUnavailable
+from posology.core.jobs.launchers.kubernetes.launcher import JOBS, PODS, SECRETS, KubernetesLauncher
+from posology.core.jobs.launchers.kubernetes.pods import PodSettings
+from posology.core.jobs.launchers.kubernetes.sts_credentials import StsCredentials
 from posology.core.kube import Access, Kube, Resource
 
 pytestmark = pytest.mark.cluster
@@ -82,7 +82,7 @@ class Service:
         settings = PodSettings.model_validate(pods)
         assert settings.storage_role
         candidates, staging = (f"{self.bucket}/{place}#env:{STORAGE}" for place in ("candidates", "staging"))
-        sessions = Sessions(settings.storage_role, candidates=candidates, staging=staging)
+        sessions = StsCredentials(settings.storage_role, candidates=candidates, staging=staging)
         return KubernetesLauncher(settings, service="training", sessions=sessions, access=self.access)
 
     def launch(self) -> Launch:
@@ -158,7 +158,7 @@ async def test_a_worker_is_watched_over_while_the_sts_is_away(service: Service) 
     restarted = service.launcher()
     assert (await restarted.observe(handle)).alive
     await restarted.close()
-    with pytest.raises(Away):
+    with pytest.raises(LauncherUnavailable):
         await service.launcher().launch(service.launch())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.struct_pb2 import Struct
 
 from posology.core.artifacts import Manifest
-from posology.core.jobs.publishing import Published
+from posology.core.jobs.service.publisher import Published
 from posology.v1alpha1 import catalog_pb2 as pb
 
 if TYPE_CHECKING:

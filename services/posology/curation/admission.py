@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Iterator
 
 from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied, PosologyError, Violation
-
-from .recipe import PreferenceRecipe, Recipe, TeacherRecipe, Weak
-from .sources import FORMATS
-from .sources.location import Found, Limits, find, read_digest
-from .teachers.extractive import QUESTION_TYPES
+from posology.curation.recipe import PreferenceRecipe, Recipe, TeacherRecipe, Weak
+from posology.curation.sources import FORMATS
+from posology.curation.sources.location import Found, Limits, find, read_digest
+from posology.curation.teachers.extractive import QUESTION_TYPES
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
 

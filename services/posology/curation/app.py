@@ -7,19 +7,18 @@ import grpc.aio
 from posology.core import settings as environment
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command, Resources
-from posology.core.jobs.jobs import SERVICE_NAME
-from posology.core.jobs.settings import local_jobs
+from posology.core.jobs.service.build import build_jobs
+from posology.core.jobs.service.jobs import SERVICE_NAME
 from posology.core.registrar import Registrar
 from posology.core.rpc import server
 from posology.core.rpc.client import connect
 from posology.core.signing import Signer
 from posology.core.store import Database
+from posology.curation.reviews import Reviews
+from posology.curation.rights import RIGHTS
+from posology.curation.servicer import DATASET, PREFERENCES, CurationServicer
+from posology.curation.settings import CurationSettings
 from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2, curation_pb2_grpc
-
-from .reviews import Reviews
-from .rights import RIGHTS
-from .servicer import DATASET, PREFERENCES, CurationServicer
-from .settings import CurationSettings
 
 NAME = curation_pb2.DESCRIPTOR.services_by_name["Curation"].full_name
 WORKER = "posology.curation.worker"
@@ -34,7 +33,7 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
     channel = await stack.enter_async_context(connect(settings, "catalog"))
     registrar = Registrar(catalog_pb2_grpc.CatalogStub(channel))
 
-    jobs = local_jobs(settings, db, commands=_commands(settings), on_published=registrar.register_published)
+    jobs = build_jobs(settings, db, commands=_commands(settings), on_published=registrar.register_published)
     signer = Signer.load_or_create(settings.keys_dir / f"{settings.service}.key")
     reviews = Reviews(db, artifacts, signer, registrar)
     servicer = CurationServicer(jobs, reviews, settings.limits)

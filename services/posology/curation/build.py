@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from posology.core.errors import InvalidInput
-
-from .candidates import candidates, draw, tasks
-from .domain import GENERAL, REFUSAL, Corpus, Drop, Pair
-from .filters import Context, sift, steps
-from .general import take_general
-from .recipe import Recipe
-from .screens import Screen, through
-from .split import split
-from .teachers import Teacher
+from posology.curation.candidates import candidates, draw, tasks
+from posology.curation.domain import GENERAL, REFUSAL, Corpus, Drop, Pair
+from posology.curation.filters import Context, sift, steps
+from posology.curation.general import take_general
+from posology.curation.recipe import Recipe
+from posology.curation.screens import Screen, through
+from posology.curation.split import split
+from posology.curation.teachers import Teacher
 
 _BATCH = 256, 4096  # fewest and most candidates considered at once
 

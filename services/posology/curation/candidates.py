@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
-from .domain import Drop, Pair, Section, make_pair
-from .teachers import Answer, Draft, Task, Teacher
+from posology.curation.domain import Drop, Pair, Section, make_pair
+from posology.curation.teachers import Answer, Draft, Task, Teacher
 
 SIBLINGS = 16  # other sections of the label that a task carries along
 

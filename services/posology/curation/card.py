@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from .build import Built
-from .domain import CONTRADICTION, GENERAL, REFUSAL, Corpus, Pair
-from .recipe import Recipe
+from posology.curation.build import Built
+from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Corpus, Pair
+from posology.curation.recipe import Recipe
 
 
 def card(recipe: Recipe, corpus: Corpus, built: Built, *, teacher: str, suite_questions: int) -> dict[str, Any]:

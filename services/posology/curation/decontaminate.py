@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .domain import Drop, Pair
-from .teachers import bare_question
-from .text import tokens
+from posology.curation.domain import Drop, Pair
+from posology.curation.teachers import bare_question
+from posology.curation.text import tokens
 
 _LONG, _SHORT = 13, 8
 _SHARE = 0.5  # of a suite question's 8-grams

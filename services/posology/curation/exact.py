@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import xxhash
 
-from .domain import Drop, Pair
-from .text import normal
+from posology.curation.domain import Drop, Pair
+from posology.curation.text import normal
 
 
 def key(text: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from .domain import Label
+from posology.curation.domain import Label
 
 _SALTS_TEXT = """
     hydrochloride hcl hydrobromide sodium potassium calcium magnesium sulfate sulphate maleate mesylate

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from .candidates import draw
-from .domain import GENERAL, REFUSAL, Drop, Pair
-from .filters import Context, Step, sift
-from .recipe import Recipe
-from .screens import Screen, through
-from .sources import Document
-from .sources.jsonl import read_jsonl
+from posology.curation.candidates import draw
+from posology.curation.domain import GENERAL, REFUSAL, Drop, Pair
+from posology.curation.filters import Context, Step, sift
+from posology.curation.recipe import Recipe
+from posology.curation.screens import Screen, through
+from posology.curation.sources import Document
+from posology.curation.sources.jsonl import read_jsonl
 
 _CHECKS = (Step("form", {}), Step("refusals", {}))
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.signing import Signer, statement
-
-from . import reviewing
-from .reviewing import Item, Rating, Review
-from .summary import Summary, passed
+from posology.curation import reviewing
+from posology.curation.reviewing import Item, Rating, Review
+from posology.curation.summary import Summary, passed
 
 PREDICATE = "https://posology.dev/attestation/review/v1"
 _DATA = {"dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"), "preferences": ("preferences.jsonl",)}

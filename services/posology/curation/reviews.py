@@ -13,12 +13,11 @@ from posology.core.registrar import Registrar
 from posology.core.rpc import context
 from posology.core.signing import Signer
 from posology.core.store import Database, Transaction, now
-
-from . import bound, records, reviewed
-from .candidates import draw
-from .reviewing import Item, Policy, Rating, Review, ReviewState, disputed, settled
-from .subject import draw_items
-from .summary import Summary, passed, summarize
+from posology.curation import bound, records, reviewed
+from posology.curation.candidates import draw
+from posology.curation.reviewing import Item, Policy, Rating, Review, ReviewState, disputed, settled
+from posology.curation.subject import draw_items
+from posology.curation.summary import Summary, passed, summarize
 
 log = logging.getLogger("posology.curation.reviews")
 _LOOK_SECONDS = 5.0  # how late a review that a dead process left in CLOSING is taken up

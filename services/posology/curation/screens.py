@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .decontaminate import Suites
-from .domain import Drop, Pair
-from .exact import Exact
-from .facts import quantities
-from .teachers import bare_question
+from posology.curation.decontaminate import Suites
+from posology.curation.domain import Drop, Pair
+from posology.curation.exact import Exact
+from posology.curation.facts import quantities
+from posology.curation.teachers import bare_question
 
 
 @dataclass(frozen=True)

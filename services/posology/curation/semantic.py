@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .domain import CONTRADICTION, GENERAL, Drop, Pair
-from .facts import COMMON_DRUGS, Fingerprint, fingerprint
-from .screens import Screened, said
-from .teachers import bare_question, is_open_book
+from posology.curation.domain import CONTRADICTION, GENERAL, Drop, Pair
+from posology.curation.facts import COMMON_DRUGS, Fingerprint, fingerprint
+from posology.curation.screens import Screened, said
+from posology.curation.teachers import bare_question, is_open_book
 
 Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 Embed = Callable[[Sequence[str]], Vectors]

@@ -8,18 +8,17 @@ from typing import Any
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, Violation
 from posology.core.jobs import convert as jobs_convert
 from posology.core.jobs.domain import Job, NewJob
-from posology.core.jobs.jobs import Jobs
+from posology.core.jobs.service.jobs import Jobs
 from posology.core.rpc import context
 from posology.core.rpc.people import check_second_person, own_name
 from posology.core.schema import apply_defaults
+from posology.curation import convert
+from posology.curation.admission import check_dataset, check_preferences
+from posology.curation.reviewing import Review, ReviewState
+from posology.curation.reviews import Reviews
+from posology.curation.sources.location import Limits
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1 import curation_pb2_grpc, job_pb2
-
-from . import convert
-from .admission import check_dataset, check_preferences
-from .reviewing import Review, ReviewState
-from .reviews import Reviews
-from .sources.location import Limits
 
 DATASET, PREFERENCES = "dataset", "preferences"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

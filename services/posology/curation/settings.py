@@ -8,8 +8,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from posology.core.jobs.settings import JobSettings
 from posology.core.settings import PREFIX
-
-from .sources.location import Limits
+from posology.curation.sources.location import Limits
 
 
 class SourceSettings(BaseSettings):

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from posology.core.errors import InvalidInput, Violation
-
-from .domain import Pair
+from posology.curation.domain import Pair
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from . import bound, reviewing
-from .agreement import Agreement, agreement
-from .reviewing import Judgement, Rating, Review
+from posology.curation import bound, reviewing
+from posology.curation.agreement import Agreement, agreement
+from posology.curation.reviewing import Judgement, Rating, Review
 
 
 @dataclass(frozen=True)

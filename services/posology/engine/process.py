@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from posology.core.errors import FailedPrecondition, Unavailable
-from posology.core.jobs import processes
+from posology.core.jobs.launchers import processes
 from posology.engine import guard
 from posology.engine.command import command, environment
 from posology.engine.config import EngineConfig, EngineHost, chat_template_digest

@@ -8,9 +8,9 @@ from posology.core import settings as environment
 from posology.core import signing
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command, Resources
-from posology.core.jobs.jobs import SERVICE_NAME as WORKER_SERVICE
-from posology.core.jobs.jobs import Published
-from posology.core.jobs.settings import local_jobs
+from posology.core.jobs.service.build import build_jobs
+from posology.core.jobs.service.jobs import SERVICE_NAME as WORKER_SERVICE
+from posology.core.jobs.service.jobs import Published
 from posology.core.registrar import Registrar
 from posology.core.rpc import server
 from posology.core.rpc.client import connect
@@ -48,7 +48,7 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         environment=settings.worker_environment(),
         resources_of=lambda told: convert.resources_from_spec(told["spec"], resources),
     )
-    jobs = local_jobs(settings, db, commands={KIND: command}, on_published=remember)
+    jobs = build_jobs(settings, db, commands={KIND: command}, on_published=remember)
     evaluations = Evaluations(db, jobs, artifacts, settings.allowed, convert.policy_from_spec)
     verdicts = Verdicts(
         db,

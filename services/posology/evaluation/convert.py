@@ -13,17 +13,18 @@ from posology.core.jobs import convert as jobs_convert
 from posology.core.jobs.domain import Job, Resources
 from posology.engine import EngineConfig
 from posology.evaluation.domain import (
+    EvaluationRequest,
     Gate,
     GateResult,
+    IssuedVerdict,
     Outcome,
     ParityLimits,
     Policy,
     Scoring,
     Suite,
     SuiteKind,
+    VerdictRequest,
 )
-from posology.evaluation.evaluations import Asked
-from posology.evaluation.verdicts import IssuedVerdict, ToIssue
 from posology.v1alpha1 import evaluation_pb2 as pb
 
 _DEMANDS = (
@@ -37,7 +38,7 @@ _DEMANDS = (
 )
 
 
-def asked_from_proto(request: pb.CreateEvaluationRequest) -> Asked:
+def asked_from_proto(request: pb.CreateEvaluationRequest) -> EvaluationRequest:
     """A request with every default written into its spec."""
     spec = pb.EvaluationJobSpec()
     spec.CopyFrom(request.spec)
@@ -45,7 +46,7 @@ def asked_from_proto(request: pb.CreateEvaluationRequest) -> Asked:
     name = f"{request.parent}/evaluations/{request.evaluation_id}"
     if not request.evaluation_id and not request.validate_only:
         raise InvalidInput.of([Violation("evaluation_id", "is missing")])
-    return Asked(name, schema.to_mapping(spec), request.request_id, request.validate_only)
+    return EvaluationRequest(name, schema.to_mapping(spec), request.request_id, request.validate_only)
 
 
 def policy_from_spec(spec: Mapping[str, Any], digests: Mapping[str, str]) -> Policy:
@@ -109,11 +110,11 @@ def evaluation_to_proto(
     )
 
 
-def to_issue_from_proto(request: pb.IssueVerdictRequest, *, run: str) -> ToIssue:
+def to_issue_from_proto(request: pb.IssueVerdictRequest, *, run: str) -> VerdictRequest:
     """A request for a verdict."""
     if not request.verdict_id and not request.validate_only:
         raise InvalidInput.of([Violation("verdict_id", "is missing")])
-    return ToIssue(
+    return VerdictRequest(
         namespace=request.parent.removeprefix("namespaces/"),
         name=f"{request.parent}/verdicts/{request.verdict_id}",
         evaluation=request.evaluation,

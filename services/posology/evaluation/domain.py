@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -184,3 +185,43 @@ class Paired:
     @property
     def difference(self) -> int:
         return self.tuned - self.base
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """A request to evaluate; `spec` is the JSON mapping of EvaluationJobSpec with every default."""
+
+    name: str
+    spec: Mapping[str, Any]
+    request_id: str = ""
+    validate_only: bool = False
+
+
+@dataclass(frozen=True)
+class VerdictRequest:
+    """A request for a verdict; `statements` are DSSE envelopes (JSON), `lineage` digests, `run` a resource name."""
+
+    namespace: str
+    name: str
+    evaluation: str
+    statements: tuple[str, ...] = ()
+    lineage: tuple[str, ...] = ()
+    audit_heads: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
+    request_id: str = ""
+    validate_only: bool = False
+
+
+@dataclass(frozen=True)
+class IssuedVerdict:
+    """A verdict; `holdout_uses` is the largest count over its suites, this use included."""
+
+    name: str
+    outcome: Outcome
+    gates: tuple[GateResult, ...]
+    model: str
+    evaluation: str
+    envelope: str = ""
+    artifact: str = ""
+    created: datetime | None = None
+    holdout_uses: int = 0

@@ -15,10 +15,10 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.canonical import canonical_digest
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, PosologyError, Violation
 from posology.core.jobs.domain import Event, Job, NewJob
-from posology.core.jobs.jobs import JobPage, Jobs, Published
+from posology.core.jobs.service.jobs import JobPage, Jobs, Published
 from posology.core.store import Database, Transaction, now
 from posology.evaluation import gates, items, sources, suites, tables
-from posology.evaluation.domain import Policy, Suite
+from posology.evaluation.domain import EvaluationRequest, Policy, Suite
 
 KIND = "evaluation"
 PRODUCER = "posology.evaluation"
@@ -30,20 +30,10 @@ PolicyOf = Callable[[Mapping[str, Any], Mapping[str, str]], Policy]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request to evaluate; `spec` is the JSON mapping of EvaluationJobSpec with every default."""
-
-    name: str
-    spec: Mapping[str, Any]
-    request_id: str = ""
-    validate_only: bool = False
-
-
-@dataclass(frozen=True)
 class Admitted:
     """A checked request: its policy, and each suite's bytes by name."""
 
-    asked: Asked
+    asked: EvaluationRequest
     policy: Policy
     contents: Mapping[str, bytes]
 
@@ -66,7 +56,7 @@ class Evaluations:
         self._allowed = allowed
         self._policy_of = policy_of
 
-    async def admit(self, asked: Asked) -> Admitted:
+    async def admit(self, asked: EvaluationRequest) -> Admitted:
         """Check gates, read and parse every suite; InvalidInput with everything that is wrong."""
         stated = asked.spec["evaluation"]
         wrong = [*_unbuilt(stated), *gates.violations(self._policy_of(asked.spec, {}))]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,41 +18,11 @@ from posology.core.errors import AlreadyExists, InvalidInput, NotFound, Violatio
 from posology.core.jobs.domain import Job
 from posology.core.store import Database, Transaction, now, pages
 from posology.evaluation import gates, items, tables
-from posology.evaluation.domain import GateResult, Outcome, Policy, overall
+from posology.evaluation.domain import GateResult, IssuedVerdict, Outcome, Policy, VerdictRequest, overall
 from posology.evaluation.evaluations import Evaluations, PolicyOf, finished_artifact, read_items
 
 PREDICATE_TYPE = "https://posology.dev/verdict/v1alpha1"
 FILE = "verdict.dsse.json"
-
-
-@dataclass(frozen=True)
-class ToIssue:
-    """A request for a verdict; `statements` are DSSE envelopes (JSON), `lineage` digests, `run` a resource name."""
-
-    namespace: str
-    name: str
-    evaluation: str
-    statements: tuple[str, ...] = ()
-    lineage: tuple[str, ...] = ()
-    audit_heads: Mapping[str, str] = field(default_factory=dict)
-    run: str = ""
-    request_id: str = ""
-    validate_only: bool = False
-
-
-@dataclass(frozen=True)
-class IssuedVerdict:
-    """A verdict; `holdout_uses` is the largest count over its suites, this use included."""
-
-    name: str
-    outcome: Outcome
-    gates: tuple[GateResult, ...]
-    model: str
-    evaluation: str
-    envelope: str = ""
-    artifact: str = ""
-    created: datetime | None = None
-    holdout_uses: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,7 +62,7 @@ class Verdicts:
         self._to_json = to_json
         self._from_json = from_json
 
-    async def issue(self, asked: ToIssue, *, actor: str) -> IssuedVerdict:
+    async def issue(self, asked: VerdictRequest, *, actor: str) -> IssuedVerdict:
         """Decide and sign once per name; a repeated request gives the first verdict.
 
         Every verdict is a use of its suites and is counted, whatever its outcome.
@@ -184,7 +154,7 @@ class Verdicts:
 
     def _predicate(
         self,
-        asked: ToIssue,
+        asked: VerdictRequest,
         found: _Findings,
         statements: list[dict[str, Any]],
         lineage: Mapping[str, list[str]],
@@ -225,7 +195,7 @@ class Verdicts:
 
     # --- storing ---------------------------------------------------------------------------------------
 
-    async def _first(self, asked: ToIssue) -> IssuedVerdict | None:
+    async def _first(self, asked: VerdictRequest) -> IssuedVerdict | None:
         async with self._db.read() as tx:
             row = await _row(tx, asked.name)
             if row is None:
@@ -235,7 +205,7 @@ class Verdicts:
             return await self._from_row(tx, row)
 
     async def _store(
-        self, tx: Transaction, asked: ToIssue, found: _Findings, envelope: signing.Envelope, artifact: str
+        self, tx: Transaction, asked: VerdictRequest, found: _Findings, envelope: signing.Envelope, artifact: str
     ) -> None:
         await tx.execute(
             tables.verdicts.insert().values(

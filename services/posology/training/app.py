@@ -9,9 +9,9 @@ import grpc.aio
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command, Resources
-from posology.core.jobs.jobs import SERVICE_NAME, Jobs
-from posology.core.jobs.publishing import Published
-from posology.core.jobs.settings import local_jobs
+from posology.core.jobs.service.build import build_jobs
+from posology.core.jobs.service.jobs import SERVICE_NAME, Jobs
+from posology.core.jobs.service.publisher import Published
 from posology.core.registrar import Registrar
 from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
@@ -110,7 +110,7 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
 
         stores = [ArtifactStore(url) for url in (settings.candidates_url, settings.released_url)]
         models = Models(stores, settings.rules, hub=settings.hub_endpoint)
-        jobs = local_jobs(settings, db, commands=commands(settings, models), on_published=attested)
+        jobs = build_jobs(settings, db, commands=commands(settings, models), on_published=attested)
         servicer = TrainingServicer(
             jobs, provenance, models, rules=settings.rules, device=settings.device, most_nodes=_most_nodes(settings)
         )

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 from posology.core import audit
 from posology.core.artifacts import Manifest
 from posology.core.jobs.domain import Job
-from posology.core.jobs.publishing import Published
+from posology.core.jobs.service.publisher import Published
 from posology.core.signing import Signer, statement
 from posology.core.store import Database, Transaction, now
 from posology.training.tables import statements

@@ -8,7 +8,7 @@ from posology.core import schema
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.convert import job_event
 from posology.core.jobs.domain import Job, NewJob, Resources
-from posology.core.jobs.jobs import Jobs
+from posology.core.jobs.service.jobs import Jobs
 from posology.training import admission, convert, devices, sources
 from posology.training.models import Models
 from posology.training.plan import plan

@@ -14,10 +14,10 @@ from job_installation import COMMAND, KINDS
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command, Resources
-from posology.core.jobs.jobs import SERVICE_NAME, Jobs, Timing
-from posology.core.jobs.kubernetes.launcher import JOBS, PODS, KubernetesLauncher
-from posology.core.jobs.kubernetes.pods import PodSettings
-from posology.core.jobs.kubernetes.sessions import Sessions
+from posology.core.jobs.launchers.kubernetes.launcher import JOBS, PODS, KubernetesLauncher
+from posology.core.jobs.launchers.kubernetes.pods import PodSettings
+from posology.core.jobs.launchers.kubernetes.sts_credentials import StsCredentials
+from posology.core.jobs.service.jobs import SERVICE_NAME, Jobs, Timing
 from posology.core.kube import Access, Kube, Resource
 from posology.core.rpc.server import Server, running
 from posology.core.settings import ServiceSettings
@@ -90,9 +90,9 @@ class Service:
         }
         return PodSettings.model_validate(given | self.pods)
 
-    def sessions(self) -> Sessions | None:
+    def sessions(self) -> StsCredentials | None:
         role = self.settings().storage_role
-        return Sessions(role, candidates=self.url("candidates"), staging=self.url("staging")) if role else None
+        return StsCredentials(role, candidates=self.url("candidates"), staging=self.url("staging")) if role else None
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Jobs]:

@@ -9,8 +9,8 @@ from cluster.jobs.pod_service import Service, eventually
 from job_installation import events, finished, named
 
 from posology.core.jobs.domain import EventKind, Job, State
-from posology.core.jobs.jobs import Jobs
-from posology.core.jobs.kubernetes.launcher import JOBS, PODS
+from posology.core.jobs.launchers.kubernetes.launcher import JOBS, PODS
+from posology.core.jobs.service.jobs import Jobs
 
 pytestmark = pytest.mark.cluster
 NAME = "namespaces/test/evaluations/a"

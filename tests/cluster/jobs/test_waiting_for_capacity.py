@@ -7,7 +7,7 @@ from cluster.jobs.pod_service import SMALL, Service, eventually
 from job_installation import finished, named
 
 from posology.core.jobs.domain import Job, Resources, State
-from posology.core.jobs.jobs import Jobs
+from posology.core.jobs.service.jobs import Jobs
 from posology.core.kube import Resource
 
 pytestmark = pytest.mark.cluster

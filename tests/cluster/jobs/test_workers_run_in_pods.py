@@ -13,7 +13,7 @@ from servers import S3
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import PermissionDenied
 from posology.core.jobs.domain import Resources, State
-from posology.core.jobs.kubernetes.launcher import JOBS, PODS
+from posology.core.jobs.launchers.kubernetes.launcher import JOBS, PODS
 
 pytestmark = pytest.mark.cluster
 NAME = "namespaces/test/evaluations/a"

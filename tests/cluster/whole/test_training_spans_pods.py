@@ -3,7 +3,7 @@
 import pytest
 from cluster.whole.training_place import Place
 
-from posology.core.jobs.kubernetes.launcher import JOBS, PODS
+from posology.core.jobs.launchers.kubernetes.launcher import JOBS, PODS
 from posology.v1alpha1 import job_pb2
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -16,7 +16,7 @@ from servers import S3
 from training_bench import SFT, Bench, pair, write_lines
 from training_world import PARENT, World, world
 
-from posology.core.jobs.kubernetes.launcher import PODS
+from posology.core.jobs.launchers.kubernetes.launcher import PODS
 from posology.core.kube import Kube, Resource
 from posology.v1alpha1 import job_pb2
 from posology.v1alpha1 import training_pb2 as pb

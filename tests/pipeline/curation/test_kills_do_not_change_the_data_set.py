@@ -8,7 +8,7 @@ import psutil
 from curation_world import World
 from teacher_server import TeacherServer, good, teacher_server
 
-from posology.core.jobs.launcher import SPEC_VARIABLE
+from posology.core.jobs.environment import SPEC_VARIABLE
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1.job_pb2 import JobStatus
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from posology.core.jobs import processes
+from posology.core.jobs.launchers import processes
 from posology.engine import Engine, EngineConfig, EngineHost, EngineMismatch, drain, load, mismatches
 
 pytestmark = pytest.mark.slow

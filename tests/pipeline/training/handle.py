@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from posology.core.errors import PosologyError
-from posology.core.jobs.worker import Stopped
+from posology.core.jobs.worker.runtime import Stopped
 from posology.training.worker.handlers import HANDLERS
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from posology.core.jobs.worker import JobContext, Result, main
+from posology.core.jobs.worker.runtime import JobContext, Result, main
 
 
 def replay(ctx: JobContext) -> Result:

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from job_installation import Installation
 
-from posology.core.jobs.launcher import SPEC_VARIABLE
+from posology.core.jobs.environment import SPEC_VARIABLE
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 from job_installation import HERE, Installation, finished, named, until
 
 from posology.core.jobs.domain import State
-from posology.core.jobs.launcher import SPEC_VARIABLE
+from posology.core.jobs.environment import SPEC_VARIABLE
 
 NAME = "namespaces/test/evaluations/a"
 

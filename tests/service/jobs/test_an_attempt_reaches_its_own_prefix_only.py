@@ -16,14 +16,14 @@ from posology.core.artifacts import ArtifactStore, Staging
 from posology.core.artifacts.backend import Backend
 from posology.core.artifacts.backends import open_backend
 from posology.core.errors import FailedPrecondition, PermissionDenied, Unavailable
-from posology.core.jobs.assignment import Assignment, parse
 from posology.core.jobs.domain import checkpoint_prefix, staging_prefix
-from posology.core.jobs.handover import Handover
-from posology.core.jobs.kubernetes.manifest import SESSION
-from posology.core.jobs.kubernetes.pods import WorkerRole
-from posology.core.jobs.kubernetes.sessions import Sessions
-from posology.core.jobs.link import Link
-from posology.core.jobs.worker import Stopped, hand_over
+from posology.core.jobs.launchers.kubernetes.manifest import SESSION
+from posology.core.jobs.launchers.kubernetes.pods import WorkerRole
+from posology.core.jobs.launchers.kubernetes.sts_credentials import StsCredentials
+from posology.core.jobs.worker.assignment import Assignment, parse
+from posology.core.jobs.worker.checkpoint_sync import CheckpointSync
+from posology.core.jobs.worker.link import Link
+from posology.core.jobs.worker.runtime import Stopped, hand_over
 
 MINE, OTHER = "namespaces/a/trainingJobs/mine", "namespaces/a/trainingJobs/mine-too"
 VARIABLE = "TEST_STORAGE"
@@ -54,7 +54,7 @@ class World:
         patch.setenv(VARIABLE, json.dumps(self.options))
         role = WorkerRole(arn=ROLE, endpoint=store.sts, sources=[f"{store.s3.bucket()}/labels/spl"])
         self.sources = role.sources[0]
-        self.sessions = Sessions(role, candidates=self.url("candidates"), staging=self.url("staging"))
+        self.sessions = StsCredentials(role, candidates=self.url("candidates"), staging=self.url("staging"))
 
     def url(self, place: str) -> str:
         return f"{self.bucket}/{place}#env:{VARIABLE}"
@@ -158,15 +158,19 @@ def test_an_attempt_reads_its_inputs_and_leaves_its_files(world: World) -> None:
 def test_a_checkpoint_that_may_not_be_read_counts_as_none(world: World) -> None:
     world.put(f"staging/{checkpoint_prefix(OTHER)}/1/files.json", "[]")
     with world.attempt(MINE, 2):  # S3 says of what is not there that it may not be read, if names may not be listed
-        work = Handover(world.folder / "work", url=world.url("staging"), prefix=checkpoint_prefix(OTHER), attempt=2)
+        work = CheckpointSync(
+            world.folder / "work", url=world.url("staging"), prefix=checkpoint_prefix(OTHER), attempt=2
+        )
         assert work.take_over() == 0
 
 
 def test_the_next_attempt_goes_on_from_what_the_one_before_saved(world: World) -> None:
-    def handover(number: int) -> tuple[Path, Handover]:
+    def handover(number: int) -> tuple[Path, CheckpointSync]:
         workdir = world.folder / f"work-{number}"
         workdir.mkdir()
-        return workdir, Handover(workdir, url=world.url("staging"), prefix=checkpoint_prefix(MINE), attempt=number)
+        return workdir, CheckpointSync(
+            workdir, url=world.url("staging"), prefix=checkpoint_prefix(MINE), attempt=number
+        )
 
     with world.attempt(MINE, 1):
         workdir, saved = handover(1)

@@ -7,7 +7,7 @@ from job_installation import Installation, finished, named
 
 from posology.core.errors import Violation
 from posology.core.jobs.domain import Resources, State
-from posology.core.jobs.local import LocalLauncher
+from posology.core.jobs.launchers.local import LocalLauncher
 
 NAME = "namespaces/test/evaluations/a"
 
@@ -133,7 +133,7 @@ async def test_a_worker_that_cannot_even_import_is_given_up(installation: Instal
 async def test_a_kind_the_worker_does_not_know_is_final(installation: Installation) -> None:
     installation.command = replace(installation.command, module="micro_other")
     (installation.root / "micro_other.py").write_text(
-        "from posology.core.jobs.worker import main\nmain({'dance': lambda job: None})\n"
+        "from posology.core.jobs.worker.runtime import main\nmain({'dance': lambda job: None})\n"
     )
     installation.command = replace(installation.command, environment={"PYTHONPATH": str(installation.root)})
     async with installation.serving() as jobs:

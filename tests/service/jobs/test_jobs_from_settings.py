@@ -1,4 +1,4 @@
-"""`local_jobs`, as every service's composition root makes it, here under mutual TLS."""
+"""`build_jobs`, as every service's composition root makes it, here under mutual TLS."""
 
 import datetime
 import ipaddress
@@ -13,8 +13,9 @@ from job_installation import COMMAND, finished, named
 
 from posology.core.errors import InvalidInput
 from posology.core.jobs.domain import State
-from posology.core.jobs.jobs import SERVICE_NAME
-from posology.core.jobs.settings import JobSettings, local_jobs
+from posology.core.jobs.service.build import build_jobs
+from posology.core.jobs.service.jobs import SERVICE_NAME
+from posology.core.jobs.settings import JobSettings
 from posology.core.rpc.auth import ensure_token
 from posology.core.rpc.server import Server, running
 from posology.core.settings import load
@@ -34,7 +35,7 @@ async def test_workers_reach_a_service_that_wants_their_certificate(tmp_path: Pa
     ensure_token(settings.token_file)
     db = Database(settings.database_url)
     await db.migrate("posology.core.audit", "posology.core.jobs")
-    jobs = local_jobs(settings, db, commands={"count": COMMAND})
+    jobs = build_jobs(settings, db, commands={"count": COMMAND})
     server = Server(
         name="micro",
         settings=settings,

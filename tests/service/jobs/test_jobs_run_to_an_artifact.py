@@ -8,7 +8,7 @@ from job_installation import Installation, events, finished, named, until
 from posology.core import audit
 from posology.core.audit.tables import metadata as audit_metadata
 from posology.core.jobs.domain import EventKind, State
-from posology.core.jobs.tables import metadata
+from posology.core.jobs.service.tables import metadata
 
 
 async def test_a_job_ends_as_a_published_artifact(installation: Installation) -> None:

@@ -14,8 +14,9 @@ import pytest
 from job_installation import FAST, HERE, Installation, finished, named, until
 
 from posology.core.jobs.domain import State
-from posology.core.jobs.launcher import SPEC_VARIABLE, Handle, Observation
-from posology.core.jobs.local import LocalLauncher
+from posology.core.jobs.environment import SPEC_VARIABLE
+from posology.core.jobs.launchers.base import Handle, Observation
+from posology.core.jobs.launchers.local import LocalLauncher
 from posology.v1alpha1 import worker_pb2, worker_pb2_grpc
 
 NAME = "namespaces/test/evaluations/a"

@@ -7,7 +7,7 @@ from job_installation import Installation, finished, named
 
 from posology.core import errors
 from posology.core.jobs.domain import State
-from posology.core.jobs.jobs import Published
+from posology.core.jobs.service.jobs import Published
 
 NAME = "namespaces/test/evaluations/a"
 

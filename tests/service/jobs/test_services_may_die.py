@@ -12,7 +12,7 @@ import pytest
 from job_installation import FAST, Installation, events, finished, named, until
 
 from posology.core.jobs.domain import EventKind, State
-from posology.core.jobs.launcher import SPEC_VARIABLE
+from posology.core.jobs.environment import SPEC_VARIABLE
 
 NAME = "namespaces/test/evaluations/a"
 
@@ -75,7 +75,7 @@ async def test_a_worker_started_but_not_written_down_is_found(installation: Inst
     """As after a kill between the start of the process and the commit of its handle."""
     from sqlalchemy import update
 
-    from posology.core.jobs import tables
+    from posology.core.jobs.service import tables
 
     jobs = installation.jobs()
     await jobs.create(named("a", steps=100, pause=0.05))

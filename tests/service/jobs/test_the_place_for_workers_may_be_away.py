@@ -6,8 +6,8 @@ from dataclasses import replace
 from job_installation import FAST, Installation, finished, named
 
 from posology.core.jobs.domain import State
-from posology.core.jobs.launcher import Away, Handle, Launch
-from posology.core.jobs.local import LocalLauncher
+from posology.core.jobs.launchers.base import Handle, Launch, LauncherUnavailable
+from posology.core.jobs.launchers.local import LocalLauncher
 
 NAME = "namespaces/test/evaluations/a"
 
@@ -22,7 +22,7 @@ class Flaky(LocalLauncher):
         if self.calls == 2:
             await super().launch(launch)
         if self.calls <= 2:
-            raise Away("the API server does not answer")
+            raise LauncherUnavailable("the API server does not answer")
         return await super().launch(launch)
 
 

@@ -9,7 +9,7 @@ from job_installation import Installation, events, finished, named, until
 from posology.core import errors, telemetry
 from posology.core.jobs import convert
 from posology.core.jobs.domain import EventKind, State
-from posology.core.jobs.jobs import Jobs
+from posology.core.jobs.service.jobs import Jobs
 
 NAME = "namespaces/test/evaluations/a"
 

@@ -7,7 +7,7 @@ import pytest
 from charts.generate import static
 from servers import REPOSITORY
 
-from posology.core.jobs.kubernetes.pods import PodSettings
+from posology.core.jobs.launchers.kubernetes.pods import PodSettings
 from posology.serving.kubernetes.pods import EnginePods
 
 PRODUCTION = REPOSITORY / "k8s" / "values.yaml"

@@ -11,7 +11,7 @@ import yaml
 from charts.generate import static
 from servers import REPOSITORY
 
-from posology.core.jobs.kubernetes.pods import PodSettings
+from posology.core.jobs.launchers.kubernetes.pods import PodSettings
 from posology.core.settings import PREFIX, ServiceSettings
 from posology.curation.settings import CurationSettings
 from posology.evaluation.settings import Settings as EvaluationSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from posology.core.jobs import processes
+from posology.core.jobs.launchers import processes
 from posology.engine import Engine, EngineConfig, EngineFailed, EngineHost, Probe, guard, mismatches
 from posology.engine.drain import Load, parse_load
 

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from posology.core.errors import InvalidInput
 from posology.core.jobs.domain import Command, Resources
-from posology.core.jobs.kubernetes import manifest
-from posology.core.jobs.kubernetes.pods import NodePool, PodSettings, WorkerRole
-from posology.core.jobs.launcher import Launch
+from posology.core.jobs.launchers.base import Launch
+from posology.core.jobs.launchers.kubernetes import manifest
+from posology.core.jobs.launchers.kubernetes.pods import NodePool, PodSettings, WorkerRole
 
 JOB = "namespaces/test/trainingJobs/SFT.Run_1-of-a-very-long-name-that-goes-on-and-on-and-on"
 ASSIGNMENT = {"job": JOB, "token": "secret", "spec": {"teacher": {"credentialsSecret": "teacher-key"}}, "run": "r"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from servers import S3
 
-from posology.core.jobs.handover import Handover
+from posology.core.jobs.worker.checkpoint_sync import CheckpointSync
 
 PREFIX = "jobs/a.x.b/checkpoints"
 
@@ -18,10 +18,10 @@ class Nodes:
     def __init__(self, root: Path, url: str) -> None:
         self.root, self.url = root, url
 
-    def attempt(self, number: int) -> tuple[Path, Handover]:
+    def attempt(self, number: int) -> tuple[Path, CheckpointSync]:
         workdir = self.root / f"node-{number}"
         workdir.mkdir(exist_ok=True)
-        return workdir, Handover(workdir, url=self.url, prefix=PREFIX, attempt=number)
+        return workdir, CheckpointSync(workdir, url=self.url, prefix=PREFIX, attempt=number)
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -102,14 +102,14 @@ def test_a_file_that_grows_while_it_is_handed_on_arrives_as_long_as_it_was(
     nodes = Nodes(tmp_path, f"file://{tmp_path}/staging")
     folder, handover = nodes.attempt(1)
     (folder / "journal").write_text("one line\n")
-    put = Handover._put
+    put = CheckpointSync._put
 
-    def while_it_grows(self: Handover, found: Any) -> None:
+    def while_it_grows(self: CheckpointSync, found: Any) -> None:
         with (folder / "journal").open("a") as journal:
             journal.write("another")
         put(self, found)
 
-    monkeypatch.setattr(Handover, "_put", while_it_grows)
+    monkeypatch.setattr(CheckpointSync, "_put", while_it_grows)
     handover.save()
     second, handover = nodes.attempt(2)
     assert handover.take_over() == 1

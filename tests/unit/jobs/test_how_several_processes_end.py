@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from posology.core.errors import Violation
-from posology.core.jobs import ranks
+from posology.core.jobs import environment
 from posology.core.jobs.domain import Failure
+from posology.core.jobs.worker import ranks
 
 
 def ended(folder: Path, codes: dict[int, int], *, told: bool = False) -> int:
@@ -40,5 +41,5 @@ def test_a_failure_is_read_as_it_was_left(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_any_other_last_word_of_a_pod_is_no_failure() -> None:
-    assert ranks.failure_from("Traceback ...") is None
-    assert ranks.failure_from("[]") is None
+    assert environment.failure_from_text("Traceback ...") is None
+    assert environment.failure_from_text("[]") is None

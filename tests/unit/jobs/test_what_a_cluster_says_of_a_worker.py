@@ -3,8 +3,8 @@
 from typing import Any
 
 from posology.core.jobs.domain import QueueState
-from posology.core.jobs.kubernetes.observing import hindrance, observe
-from posology.core.jobs.launcher import Observation
+from posology.core.jobs.launchers.base import Observation
+from posology.core.jobs.launchers.kubernetes.observing import hindrance, observe
 
 LIMITS = {"requests": {"nvidia.com/gpu": "8", "memory": "64Gi"}, "limits": {"memory": "64Gi"}}
 

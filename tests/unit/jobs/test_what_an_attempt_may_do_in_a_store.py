@@ -7,7 +7,7 @@ import pytest
 
 from posology.core.artifacts import credentials
 from posology.core.errors import InvalidInput
-from posology.core.jobs.kubernetes.policy import LONGEST, Keys, Stores
+from posology.core.jobs.launchers.kubernetes.policy import LONGEST, Keys, Stores
 
 JOB = f"namespaces/{'n' * 63}/trainingJobs/{'j' * 63}"
 STORES = Stores(Keys.below("s3://models/candidates#env:X"), Keys.below("s3://models/staging#env:X"))

@@ -16,9 +16,9 @@ from posology.core.jobs.domain import (
     sequence_of,
     slug,
 )
-from posology.core.jobs.pace import Pace
-from posology.core.jobs.rows import Attempt
-from posology.core.jobs.tending import Step, Timing, ending, step
+from posology.core.jobs.service.rows import Attempt
+from posology.core.jobs.service.supervision import Action, Timing, decide, ending
+from posology.core.jobs.worker.eta import EtaEstimator
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 JOB = Job("namespaces/a/x/b", "k", {}, "", "me", "", "", State.RUNNING, "", 1, 0, T0, T0, T0)
@@ -32,8 +32,8 @@ def later(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
-def look(job: Job, attempt: Attempt, seconds: float, *, since: datetime = T0) -> Step:
-    return step(job, attempt, time=later(seconds), since=since, timing=TIMING)
+def look(job: Job, attempt: Attempt, seconds: float, *, since: datetime = T0) -> Action:
+    return decide(job, attempt, time=later(seconds), since=since, timing=TIMING)
 
 
 def test_failures_are_counted_up_to_the_limit() -> None:
@@ -67,40 +67,40 @@ def test_everything_else_is_tried_again(error: str) -> None:
 
 
 def test_a_silent_attempt_is_fenced_and_one_that_reports_is_left() -> None:
-    assert look(JOB, ATTEMPT, TIMING.silence - 1) is Step.LEAVE
-    assert look(JOB, ATTEMPT, TIMING.silence + 1) is Step.FENCE
+    assert look(JOB, ATTEMPT, TIMING.silence - 1) is Action.LEAVE
+    assert look(JOB, ATTEMPT, TIMING.silence + 1) is Action.FENCE
 
 
 def test_silence_while_the_service_was_away_does_not_count() -> None:
-    assert look(JOB, ATTEMPT, 1000, since=later(990)) is Step.LEAVE
-    assert look(JOB, ATTEMPT, 1000, since=later(900)) is Step.FENCE
+    assert look(JOB, ATTEMPT, 1000, since=later(990)) is Action.LEAVE
+    assert look(JOB, ATTEMPT, 1000, since=later(900)) is Action.FENCE
 
 
 def test_the_first_report_may_take_longer() -> None:
     starting = replace(ATTEMPT, attached_at=None)
-    assert look(JOB, starting, TIMING.silence + 1) is Step.LEAVE
-    assert look(JOB, starting, TIMING.start + 1) is Step.FENCE
+    assert look(JOB, starting, TIMING.silence + 1) is Action.LEAVE
+    assert look(JOB, starting, TIMING.start + 1) is Action.FENCE
 
 
 def test_cancelling_asks_then_kills() -> None:
     cancelling = replace(JOB, state=State.CANCELLING)
     asked = replace(ATTEMPT, stop_at=T0)
-    assert look(cancelling, ATTEMPT, 1) is Step.STOP
-    assert look(cancelling, asked, TIMING.grace - 1) is Step.LEAVE
-    assert look(cancelling, asked, TIMING.grace + 1) is Step.KILL
+    assert look(cancelling, ATTEMPT, 1) is Action.STOP
+    assert look(cancelling, asked, TIMING.grace - 1) is Action.LEAVE
+    assert look(cancelling, asked, TIMING.grace + 1) is Action.KILL
 
 
 def test_a_worker_that_does_not_exit_after_its_report_is_killed() -> None:
     reported = replace(ATTEMPT, outcome=Outcome.RETURNED, ended_at=T0)
     publishing = replace(JOB, state=State.PUBLISHING)
-    assert look(publishing, reported, TIMING.grace - 1) is Step.LEAVE
-    assert look(publishing, reported, TIMING.grace + 1) is Step.KILL
+    assert look(publishing, reported, TIMING.grace - 1) is Action.LEAVE
+    assert look(publishing, reported, TIMING.grace + 1) is Action.KILL
 
 
 def test_a_lost_attempt_and_one_that_is_not_current_are_killed() -> None:
-    assert look(replace(JOB, attempt=2), replace(ATTEMPT, outcome=Outcome.LOST, ended_at=T0), 1) is Step.KILL
-    assert look(replace(JOB, attempt=2), ATTEMPT, 1) is Step.KILL
-    assert look(replace(JOB, state=State.CANCELLED), ATTEMPT, 1) is Step.KILL
+    assert look(replace(JOB, attempt=2), replace(ATTEMPT, outcome=Outcome.LOST, ended_at=T0), 1) is Action.KILL
+    assert look(replace(JOB, attempt=2), ATTEMPT, 1) is Action.KILL
+    assert look(replace(JOB, state=State.CANCELLED), ATTEMPT, 1) is Action.KILL
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_an_empty_token_is_the_beginning() -> None:
 
 def test_the_eta_follows_the_pace_of_this_attempt() -> None:
     clock = [0.0]
-    pace = Pace(clock=lambda: clock[0])
+    pace = EtaEstimator(clock=lambda: clock[0])
     assert pace.eta(500, 1000) is None
     clock[0] = 10.0
     assert pace.eta(600, 1000) == pytest.approx(40.0)

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
 from posology.catalog.rights import RIGHTS as CATALOG
-from posology.core.jobs.jobs import SERVICE_NAME as WORKER
+from posology.core.jobs.service.jobs import SERVICE_NAME as WORKER
 from posology.core.rpc.rights import SERVICES_ONLY, Table
 from posology.curation.rights import RIGHTS as CURATION
 from posology.evaluation.rights import RIGHTS as EVALUATION

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..domain import Drop, Pair
-from ..recipe import FilterRecipe
+from posology.curation.domain import Drop, Pair
+from posology.curation.recipe import FilterRecipe
 
 
 @dataclass(frozen=True)
@@ -76,4 +76,4 @@ def names() -> Iterator[str]:
     return iter(FILTERS)
 
 
-from . import clinical_terms, form, grounding, min_words, refusals, vague  # noqa: E402, F401  each registers itself
+from posology.curation.filters import clinical_terms, form, grounding, min_words, refusals, vague  # noqa: E402, F401  each registers itself

@@ -2,10 +2,10 @@
 
 import re
 
-from ..domain import GENERAL, REFUSAL, Pair
-from ..facts import COMMON_DRUGS, QUANTITY
-from ..text import normal
-from . import Context, Verdict, drop, filter, keep
+from posology.curation.domain import GENERAL, REFUSAL, Pair
+from posology.curation.facts import COMMON_DRUGS, QUANTITY
+from posology.curation.filters import Context, Verdict, drop, filter, keep
+from posology.curation.text import normal
 
 _TERMS = re.compile(
     r"\b(?:dos(?:e|es|age|ing)|mg|tablets?|capsules?|inject\w*|infus\w*|oral(?:ly)?|patients?|clinical\w*|treat\w*|therap\w*|"

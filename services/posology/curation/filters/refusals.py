@@ -3,8 +3,8 @@
 
 import re
 
-from ..domain import REFUSAL, Pair
-from . import Context, Verdict, drop, filter, keep
+from posology.curation.domain import REFUSAL, Pair
+from posology.curation.filters import Context, Verdict, drop, filter, keep
 
 # Anchored at the start: "patients who cannot take aspirin" is a clinical answer, "I cannot help" is not.
 _REFUSES = re.compile(

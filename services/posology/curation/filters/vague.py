@@ -3,9 +3,9 @@
 
 import re
 
-from ..domain import REFUSAL, Pair
-from ..facts import quantities
-from . import Context, Verdict, drop, filter, keep
+from posology.curation.domain import REFUSAL, Pair
+from posology.curation.facts import quantities
+from posology.curation.filters import Context, Verdict, drop, filter, keep
 
 _EMPTY = re.compile(
     r"\b(?:it depends|varies from (?:person|patient) to (?:person|patient)|there is no simple answer|various factors|"

@@ -7,7 +7,7 @@ one line in the list at the end.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from ..domain import Drop, Label, Pair, Section
+from posology.curation.domain import Drop, Label, Pair, Section
 
 
 @dataclass(frozen=True)
@@ -57,4 +57,4 @@ def source(name: str, *endings: str) -> Callable[[Reader], Reader]:
     return register
 
 
-from . import jsonl, openfda, spl, text  # noqa: E402, F401  each registers itself
+from posology.curation.sources import jsonl, openfda, spl, text  # noqa: E402, F401  each registers itself

@@ -2,7 +2,7 @@
 
 import codecs
 
-from . import Unreadable
+from posology.curation.sources import Unreadable
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

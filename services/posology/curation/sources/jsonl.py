@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..domain import Drop, Message, Pair, make_pair
-from . import Document, Parsed, Unreadable, source
-from .encoding import decode
+from posology.curation.domain import Drop, Message, Pair, make_pair
+from posology.curation.sources import Document, Parsed, Unreadable, source
+from posology.curation.sources.encoding import decode
 
 _ROLES = {"human": "user", "gpt": "assistant", "system": "system", "user": "user", "assistant": "assistant"}
 

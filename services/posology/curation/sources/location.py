@@ -14,8 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from posology.core.errors import InvalidInput, PermissionDenied, Unavailable
-
-from . import Document, Unreadable
+from posology.curation.sources import Document, Unreadable
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def _unpack(stored: bytes, most: int) -> bytes:
 
 def lines(uri: str, limits: Limits) -> Iterator[str]:
     """The lines of a text source (suite files, general instructions, behaviour); InvalidInput names the file."""
-    from .encoding import decode
+    from posology.curation.sources.encoding import decode
 
     for file in find(uri, (".jsonl", ".ndjson", ".json"), limits):
         try:

@@ -10,12 +10,12 @@ from typing import Any
 
 from lxml import etree, html
 
-from .. import codes
-from ..domain import Drop, Label, Section, content_id
-from ..families import moiety
-from . import Document, Parsed, Unreadable, source
-from .encoding import decode
-from .spl_text import table_rows
+from posology.curation import codes
+from posology.curation.domain import Drop, Label, Section, content_id
+from posology.curation.families import moiety
+from posology.curation.sources import Document, Parsed, Unreadable, source
+from posology.curation.sources.encoding import decode
+from posology.curation.sources.spl_text import table_rows
 
 _LEAST_WORDS = 6  # what is left of a parent below this is a heading, not text
 _LEAST_REPEAT = 40  # characters; shorter texts occur in others by chance

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from .. import codes
-from ..domain import Drop, Label, Section, content_id
-from ..families import moiety
-from . import Document, Parsed, Unreadable, source
-from .spl_text import local, plain, render
+from posology.curation import codes
+from posology.curation.domain import Drop, Label, Section, content_id
+from posology.curation.families import moiety
+from posology.curation.sources import Document, Parsed, Unreadable, source
+from posology.curation.sources.spl_text import local, plain, render
 
 DEPTH = 1000  # real bulk files nest past 256 levels; nobody writes a thousand
 

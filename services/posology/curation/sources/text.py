@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from .. import codes
-from ..domain import Label, Section, content_id
-from . import Document, Parsed, Unreadable, source
-from .encoding import decode
+from posology.curation import codes
+from posology.curation.domain import Label, Section, content_id
+from posology.curation.sources import Document, Parsed, Unreadable, source
+from posology.curation.sources.encoding import decode
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _NUMBERED = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2})*\.?\s+)?[A-Z][A-Z0-9 ,&/()-]{3,79}$")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..domain import Message, Section
+from posology.curation.domain import Message, Section
 
 EXCERPT = "Excerpt: "
 QUESTION = "\nQuestion: "

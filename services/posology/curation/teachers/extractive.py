@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from .. import codes
-from ..domain import Section
-from ..edits import edits
-from ..facts import COMMON_DRUGS, QUANTITY
-from ..recipe import Style
-from ..sentences import leans_back, spelled, usable_sentences
-from ..text import normal, without_references
-from . import Answer, Draft, Task, asked, open_book
-from .patterns import NAMES, PATTERNS, Pattern
+from posology.curation import codes
+from posology.curation.domain import Section
+from posology.curation.edits import edits
+from posology.curation.facts import COMMON_DRUGS, QUANTITY
+from posology.curation.recipe import Style
+from posology.curation.sentences import leans_back, spelled, usable_sentences
+from posology.curation.teachers import Answer, Draft, Task, asked, open_book
+from posology.curation.teachers.patterns import NAMES, PATTERNS, Pattern
+from posology.curation.text import normal, without_references
 
 QUESTION_TYPES = (*NAMES, "gap", "check", "population", "interaction", "summary")
 

@@ -14,12 +14,11 @@ from pathlib import Path
 import httpx
 
 from posology.core.errors import FailedPrecondition, Unavailable
-
-from . import Answer, Task
-from .calls import Calls, Refused
-from .journal import Journal, Record
-from .reading import Nonsense, drafts_of
-from .wording import messages
+from posology.curation.teachers import Answer, Task
+from posology.curation.teachers.calls import Calls, Refused
+from posology.curation.teachers.journal import Journal, Record
+from posology.curation.teachers.reading import Nonsense, drafts_of
+from posology.curation.teachers.wording import messages
 
 _NONSENSE_TRIES = 2  # a model that returns no JSON twice will not do so the third time
 _JUDGE_AFTER = 20  # items, before the failure budget may end the job

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from . import Draft, asked
+from posology.curation.teachers import Draft, asked
 
 
 class Nonsense(Exception):

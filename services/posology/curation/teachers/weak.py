@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..domain import Pair, Section
-from ..recipe import TeacherRecipe
-from . import Task
-from .openai import OpenAITeacher
+from posology.curation.domain import Pair, Section
+from posology.curation.recipe import TeacherRecipe
+from posology.curation.teachers import Task
+from posology.curation.teachers.openai import OpenAITeacher
 
 _SYSTEM = (
     "You are given a question on a drug label and its right answer. Write the same answer with exactly one clinical "

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from .. import codes
-from ..domain import Section
+from posology.curation import codes
+from posology.curation.domain import Section
 
 _SYSTEM = (
     "You write training examples for a clinical drug information model. Use only the label section that you are given. "

@@ -1,9 +1,8 @@
 """Entry of curation's worker processes: `python -m posology.curation.worker`."""
 
-from posology.core.jobs.worker import main
-
-from .dataset import make_dataset
-from .preferences import make_preferences
+from posology.core.jobs.worker.runtime import main
+from posology.curation.worker.dataset import make_dataset
+from posology.curation.worker.preferences import make_preferences
 
 if __name__ == "__main__":
     main({"dataset": make_dataset, "preferences": make_preferences})

@@ -6,7 +6,7 @@ from typing import Any
 
 from posology.core import settings
 from posology.core.errors import Cancelled
-from posology.core.jobs.worker import JobContext, Result, Stopped
+from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.curation import convert
 from posology.curation.build import Built, build
 from posology.curation.card import card, drops_by_reason, parameters
@@ -24,8 +24,7 @@ from posology.curation.sources.location import Limits, lines
 from posology.curation.teachers import Teacher
 from posology.curation.teachers.extractive import ExtractiveTeacher
 from posology.curation.teachers.openai import OpenAITeacher
-
-from .files import write_json, write_lines
+from posology.curation.worker.files import write_json, write_lines
 
 
 def make_dataset(job: JobContext) -> Result:
@@ -102,7 +101,7 @@ def _screens(recipe: Recipe, corpus: Corpus, suites: Suites) -> list[Screen]:
     screens: list[Screen] = [ExactScreen()] if wanted.exact else []
     screens += [SuiteScreen(suites)] if suites.questions else []
     if wanted.minhash:
-        from .minhash import MinHashScreen
+        from posology.curation.worker.minhash import MinHashScreen
 
         screens.append(MinHashScreen(wanted.minhash, drugs=drugs))
     if wanted.semantic:
@@ -112,7 +111,7 @@ def _screens(recipe: Recipe, corpus: Corpus, suites: Suites) -> list[Screen]:
 
 def _semantic(threshold: float, drugs: frozenset[str], questions: Sequence[str]) -> list[Screen]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from .embedding import Embedder
+    from posology.curation.worker.embedding import Embedder
 
     embed = Embedder()
     against: list[Screen] = [SuiteSemanticScreen(threshold, embed, questions, drugs)] if questions else []

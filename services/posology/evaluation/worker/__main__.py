@@ -2,7 +2,7 @@
 
 import logging
 
-from posology.core.jobs.worker import main
+from posology.core.jobs.worker.runtime import main
 from posology.evaluation.worker.evaluate import evaluate
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from importlib import import_module
 from typing import Any
 
-from posology.core.jobs.worker import JobContext, Result, Stopped
+from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.engine import Engine, EngineConfig
 from posology.evaluation import items
 from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ParityStep, Suite

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from posology.core.jobs.domain import Resources
-from posology.core.jobs.worker import JobContext
+from posology.core.jobs.worker.runtime import JobContext
 from posology.engine import EngineConfig, EngineHost
 from posology.evaluation import convert, suites
 from posology.evaluation.domain import Policy

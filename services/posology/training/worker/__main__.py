@@ -1,7 +1,7 @@
 """`python -m posology.training.worker`: one attempt of one job, in as many processes as it has GPUs."""
 
-from posology.core.jobs import assignment, ranks
-from posology.core.jobs.worker import main
+from posology.core.jobs.worker import assignment, ranks
+from posology.core.jobs.worker.runtime import main
 from posology.training import convert
 from posology.training.worker.handlers import HANDLERS
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from posology.core.errors import Exhausted
-from posology.core.jobs.worker import JobContext, Result
+from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.core.settings import load
 from posology.training import convert, fetching, folder, sources
 from posology.training.settings import ModelSourceSettings

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from posology.core.errors import InvalidInput
-from posology.core.jobs.worker import JobContext
+from posology.core.jobs.worker.runtime import JobContext
 from posology.training.worker import checkpoints, together
 
 STREAMED = {

@@ -10,7 +10,7 @@ from transformers import set_seed
 from trl import DPOConfig, DPOTrainer
 
 from posology.core.errors import Internal
-from posology.core.jobs.worker import JobContext, Result
+from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training import batches, curves
 from posology.training.domain import DpoTask, Method
 from posology.training.worker import data, hardware, loop, models, probes, saving, together, tokens

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from posology.core.errors import Exhausted, Internal
-from posology.core.jobs.worker import JobContext, Result
+from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training import convert
 from posology.training.domain import DpoTask, MergeTask, SftTask
 from posology.training.worker import base_model

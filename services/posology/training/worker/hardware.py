@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from posology.core.errors import InvalidInput
-from posology.core.jobs import ranks
+from posology.core.jobs.worker import ranks
 from posology.training.domain import Method
 
 

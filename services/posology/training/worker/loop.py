@@ -9,7 +9,7 @@ from typing import Any
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
 
 from posology.core.errors import Exhausted, InvalidInput
-from posology.core.jobs.worker import JobContext, Result, Stopped
+from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.training.batches import Batches
 from posology.training.domain import Optimisation, Schedule
 from posology.training.memory import Memory

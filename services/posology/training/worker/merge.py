@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from posology.core.errors import Internal
-from posology.core.jobs.worker import JobContext, Result
+from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training.domain import MergeTask, Method
 from posology.training.worker import hardware, models, probes, saving, tokens
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from posology.core.errors import InvalidInput
-from posology.core.jobs import ranks
+from posology.core.jobs.worker import ranks
 from posology.training.domain import ALL_LINEAR, Lora, Method
 from posology.training.worker.hardware import Hardware
 

@@ -9,7 +9,7 @@ from peft import PeftModel
 from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
 
-from posology.core.jobs.worker import JobContext, Result
+from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training import batches, curves, shapes
 from posology.training.domain import Method, SftTask
 from posology.training.worker import data, hardware, loop, models, probes, saving, together, tokens

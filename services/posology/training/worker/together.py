@@ -15,8 +15,8 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from posology.core.errors import Internal, InvalidInput
-from posology.core.jobs import ranks
-from posology.core.jobs.worker import Alone
+from posology.core.jobs.worker import ranks
+from posology.core.jobs.worker.runtime import PeerLost
 from posology.training.worker import checkpoints
 
 _STATES = "rng_state*.pth"
@@ -86,12 +86,12 @@ class Synchronised(TrainerCallback):  # type: ignore[misc]
 
 @contextmanager
 def noticing_loss() -> Iterator[None]:
-    """Alone instead of whatever the network says when another process is gone."""
+    """PeerLost instead of whatever the network says when another process is gone."""
     try:
         yield
     except RuntimeError as error:
         if ranks.world() > 1 and (isinstance(error, dist.DistError) or _LOST.search(str(error))):
-            raise Alone(str(error)) from error
+            raise PeerLost(str(error)) from error
         raise
 
 

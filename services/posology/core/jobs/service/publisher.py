@@ -8,8 +8,6 @@ from datetime import timedelta
 
 from posology.core import errors
 from posology.core.artifacts import ArtifactStore, File, Manifest, Staging
-from posology.core.jobs import ledger
-from posology.core.jobs.changes import Changes
 from posology.core.jobs.domain import (
     Command,
     Failure,
@@ -21,6 +19,8 @@ from posology.core.jobs.domain import (
     after,
     staging_prefix,
 )
+from posology.core.jobs.service import repository
+from posology.core.jobs.service.changes import Changes
 from posology.core.rpc import context
 from posology.core.store import Database, now
 
@@ -114,9 +114,9 @@ class Publisher:
             except errors.InvalidInput as error:
                 return await self._fail(job, Failure.of(error))
         async with self._db.begin() as tx:
-            found = await ledger.locked(tx, job.name)
+            found = await repository.locked(tx, job.name)
             if _same(found, job):  # else it was cancelled meanwhile
-                await ledger.move(tx, found, State.SUCCEEDED, "done", artifact=digest, error=None)
+                await repository.move(tx, found, State.SUCCEEDED, "done", artifact=digest, error=None)
 
     def _publish(self, job: Job, product: Product) -> str:
         return self._artifacts.publish_staged(
@@ -133,9 +133,9 @@ class Publisher:
         command = self._commands.get(job.kind)
         retry = command.retry if command else RetryPolicy()
         async with self._db.begin() as tx:
-            found = await ledger.locked(tx, job.name)
+            found = await repository.locked(tx, job.name)
             if _same(found, job):
-                await ledger.settle(tx, found, after(found, Outcome.FAILED, failure, retry=retry))
+                await repository.settle(tx, found, after(found, Outcome.FAILED, failure, retry=retry))
 
     async def _postpone(self, job: Job, error: Exception) -> None:
         tries = self._tries[job.name] = self._tries.get(job.name, 0) + 1
@@ -143,14 +143,14 @@ class Publisher:
         said = error.message if isinstance(error, errors.PosologyError) else type(error).__name__
         reason = f"made, but not published yet: {said}; tried again until it works"
         async with self._db.begin() as tx:
-            found = await ledger.locked(tx, job.name)
+            found = await repository.locked(tx, job.name)
             if not _same(found, job):
                 return
             wake_at = await now(tx) + timedelta(seconds=pause)
             if found.reason == reason:
-                await ledger.change(tx, found, wake_at=wake_at)
+                await repository.change(tx, found, wake_at=wake_at)
             else:
-                await ledger.move(tx, found, State.PUBLISHING, reason, wake_at=wake_at)
+                await repository.move(tx, found, State.PUBLISHING, reason, wake_at=wake_at)
 
 
 def _same(found: Job, job: Job) -> bool:

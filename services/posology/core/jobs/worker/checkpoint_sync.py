@@ -34,7 +34,7 @@ class _Saved:
     modified: int
 
 
-class Handover:
+class CheckpointSync:
     """The checkpoints of one job, as attempt number `attempt` sees them. `prefix` below the store `url`."""
 
     def __init__(self, workdir: Path, *, url: str, prefix: str, attempt: int) -> None:

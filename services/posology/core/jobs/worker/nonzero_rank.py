@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Callable, Mapping
 
-from posology.core.jobs import ranks
-from posology.core.jobs.assignment import Assignment
 from posology.core.jobs.domain import Failure, Progress
-from posology.core.jobs.handover import Handover
-from posology.core.jobs.tending import ALONE_CODE, STOPPED_CODE
+from posology.core.jobs.exit_codes import PEER_LOST_CODE, STOPPED_CODE
+from posology.core.jobs.worker import ranks
+from posology.core.jobs.worker.assignment import Assignment
+from posology.core.jobs.worker.checkpoint_sync import CheckpointSync
 
 log = logging.getLogger("posology.worker")
 
 
-class Silent:
+class NullReporter:
     """What a handler tells goes nowhere: rank 0 tells the same."""
 
     def progress(self, found: Progress) -> None:
@@ -29,7 +29,7 @@ def prepare(given: Assignment) -> None:
     """A workdir: on the machine of rank 0 its own, elsewhere a copy of what the attempt before handed on."""
     given.workdir.mkdir(parents=True, exist_ok=True)
     if given.checkpoints and ranks.is_first_of_another_machine():
-        Handover(given.workdir, url=given.staging, prefix=given.checkpoints, attempt=given.attempt).take_over()
+        CheckpointSync(given.workdir, url=given.staging, prefix=given.checkpoints, attempt=given.attempt).take_over()
 
 
 def follow(run: Callable[[], object], failure_of: Callable[[Exception], Failure], stopped: type[Exception]) -> int:
@@ -39,9 +39,9 @@ def follow(run: Callable[[], object], failure_of: Callable[[Exception], Failure]
     except stopped:
         ranks.wait_for_the_first()
         return STOPPED_CODE
-    except ranks.Alone as error:
+    except ranks.PeerLost as error:
         log.warning("another process is gone", exc_info=error)
-        return ALONE_CODE
+        return PEER_LOST_CODE
     except Exception as error:
         log.error("the handler failed", exc_info=error)
         ranks.note_failure(failure_of(error))

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from posology.core import errors
 from posology.core.artifacts import credentials
-from posology.core.jobs.kubernetes.manifest import SESSION
-from posology.core.jobs.kubernetes.pods import WorkerRole
-from posology.core.jobs.kubernetes.policy import Keys, Stores
+from posology.core.jobs.launchers.kubernetes.manifest import SESSION
+from posology.core.jobs.launchers.kubernetes.pods import WorkerRole
+from posology.core.jobs.launchers.kubernetes.policy import Keys, Stores
 
 _CONFIG, _CREDENTIALS = "config", "credentials.json"
 _PAUSE_SECONDS = 30.0
@@ -25,7 +25,7 @@ _CALL_SECONDS = 5
 
 
 @dataclass
-class Sessions:
+class StsCredentials:
     """Assumes `role` for attempts whose artifacts lie in `candidates` and whose files go below `staging`.
 
     Credentials for that are those of `staging`; without any, the process's own (a pod's or node's role).

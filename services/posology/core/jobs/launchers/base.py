@@ -7,9 +7,6 @@ from typing import Any, Protocol
 from posology.core import errors
 from posology.core.jobs.domain import Command, Failure, QueueState, Resources
 
-SPEC_VARIABLE = "POSOLOGY_WORKER_SPEC"
-"""The environment variable that holds the path of a worker's spec.json."""
-
 Handle = Mapping[str, Any]
 """What a launcher needs to find a worker again: JSON, stored with the attempt."""
 
@@ -46,7 +43,7 @@ class Observation:
     failure: Failure | None = None
 
 
-class Away(errors.Unavailable):
+class LauncherUnavailable(errors.Unavailable):
     """The place where workers run does not answer. What became of the call is unknown; `find` tells later."""
 
 
@@ -54,7 +51,8 @@ class JobLauncher(Protocol):
     """Starts, finds and ends workers. Every call may be repeated; none blocks for longer than seconds."""
 
     async def launch(self, launch: Launch) -> Handle:
-        """Start a worker for this attempt; it works only after the service has acknowledged its hello. Away
+        """Start a worker for this attempt; it works only after the service has acknowledged its hello.
+        LauncherUnavailable
         is no failure of the attempt."""
 
     async def find(self, job: str, attempt: int) -> Handle | None:

@@ -13,16 +13,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from posology.core import errors, telemetry
-from posology.core.jobs import ledger
-from posology.core.jobs.changes import Changes
 from posology.core.jobs.domain import Command, Failure, Job, Outcome, QueueState, Resources, RetryPolicy, State
-from posology.core.jobs.inbox import hash_token
-from posology.core.jobs.launcher import Away, Handle, JobLauncher, Launch, Observation
-from posology.core.jobs.places import Places
-from posology.core.jobs.publishing import Publisher
-from posology.core.jobs.rows import Attempt
-from posology.core.jobs.servicer import Streams
-from posology.core.jobs.tending import Step, Timing, ending, silence, step
+from posology.core.jobs.launchers.base import Handle, JobLauncher, Launch, LauncherUnavailable, Observation
+from posology.core.jobs.service import repository
+from posology.core.jobs.service.changes import Changes
+from posology.core.jobs.service.event_ingest import hash_token
+from posology.core.jobs.service.locations import AttemptLocations
+from posology.core.jobs.service.publisher import Publisher
+from posology.core.jobs.service.rows import Attempt
+from posology.core.jobs.service.servicer import Streams
+from posology.core.jobs.service.supervision import Action, Timing, decide, ending, silence
 from posology.core.store import Database, now
 
 log = logging.getLogger("posology.jobs")
@@ -43,7 +43,7 @@ class Reconciler:
         launcher: JobLauncher,
         publisher: Publisher,
         commands: Mapping[str, Command],
-        places: Places,
+        places: AttemptLocations,
         streams: Streams,
         changes: Changes,
         *,
@@ -80,7 +80,7 @@ class Reconciler:
     async def once(self) -> None:
         """One look at everything."""
         async with self._db.read() as tx:
-            found = await ledger.overview(tx)
+            found = await repository.overview(tx)
         self._listen(found.time)
         self._idle = not found.open
         for attempt in found.alive:
@@ -105,7 +105,7 @@ class Reconciler:
     async def stop_workers(self) -> None:
         """Ask every worker to checkpoint and exit, because this installation shuts down."""
         async with self._db.read() as tx:
-            attempts = await ledger.alive(tx)
+            attempts = await repository.alive(tx)
         for attempt in attempts:
             if attempt.handle is not None:
                 await self._guarded(self._launcher.stop(attempt.handle))
@@ -132,17 +132,17 @@ class Reconciler:
         if seen.queued and attempt.attached_at:
             return await self._preempted(attempt, handle, seen)
         async with self._db.read() as tx:
-            job, time = await ledger.get(tx, attempt.job), await now(tx)
-            attempt = await ledger.attempt(tx, job.name, attempt.attempt) or attempt  # it may have ended meanwhile
+            job, time = await repository.get(tx, attempt.job), await now(tx)
+            attempt = await repository.attempt(tx, job.name, attempt.attempt) or attempt  # it may have ended meanwhile
         if _is_news(job, attempt, seen, time):
             await self._tell(attempt, seen)
         since = time if seen.patient else self._since or time
-        found = step(job, attempt, time=time, since=since, timing=self._timing)
-        if found is Step.STOP:
+        action = decide(job, attempt, time=time, since=since, timing=self._timing)
+        if action is Action.STOP:
             await self._stop(attempt, handle)
-        elif found is Step.FENCE:
+        elif action is Action.FENCE:
             await self._fence(attempt)
-        if found in {Step.KILL, Step.FENCE}:
+        if action in {Action.KILL, Action.FENCE}:
             await self._launcher.kill(handle)
             self._changes.tell(attempt.job)
 
@@ -151,20 +151,22 @@ class Reconciler:
         await self._launcher.kill(handle)
         await self._gone(attempt, Outcome.STOPPED, None)
         async with self._db.begin() as tx:
-            job = await ledger.locked(tx, attempt.job)
+            job = await repository.locked(tx, attempt.job)
             if job.state is State.PENDING and job.attempt == attempt.attempt:
                 reason = f"attempt {attempt.attempt} {seen.where}; the next one goes on from its checkpoint"
-                await ledger.move(tx, job, State.PENDING, reason, queue_state=QueueState.PREEMPTED)
+                await repository.move(tx, job, State.PENDING, reason, queue_state=QueueState.PREEMPTED)
 
     async def _tell(self, attempt: Attempt, seen: Observation) -> None:
         """Say on the job where its worker is or what it waits for; waiting for capacity takes no time."""
         async with self._db.begin() as tx:
-            job = await ledger.locked(tx, attempt.job)
+            job = await repository.locked(tx, attempt.job)
             if seen.patient:
-                await ledger.mark(tx, attempt.job, attempt.attempt, heartbeat_at=await now(tx))
-            if not _is_said(job, attempt, seen) and await ledger.is_current(tx, job, attempt.attempt):
+                await repository.mark(tx, attempt.job, attempt.attempt, heartbeat_at=await now(tx))
+            if not _is_said(job, attempt, seen) and await repository.is_current(tx, job, attempt.attempt):
                 old = {"progress": None} if seen.patient else {}  # of the attempt before; nothing goes on now
-                await ledger.move(tx, job, State.RUNNING, _reason(attempt, seen), queue_state=_queue(job, seen), **old)
+                await repository.move(
+                    tx, job, State.RUNNING, _reason(attempt, seen), queue_state=_queue(job, seen), **old
+                )
         self._changes.tell(attempt.job)
 
     async def _recover(self, attempt: Attempt) -> Handle | None:
@@ -179,21 +181,21 @@ class Reconciler:
             await self._gone(attempt, Outcome.STOPPED, None)
             return None
         async with self._db.begin() as tx:
-            await ledger.mark(tx, attempt.job, attempt.attempt, handle=dict(handle))
+            await repository.mark(tx, attempt.job, attempt.attempt, handle=dict(handle))
         return handle
 
     async def _stop(self, attempt: Attempt, handle: Handle) -> None:
         async with self._db.begin() as tx:
-            await ledger.mark(tx, attempt.job, attempt.attempt, stop_at=await now(tx))
+            await repository.mark(tx, attempt.job, attempt.attempt, stop_at=await now(tx))
         await self._launcher.stop(handle)
 
     async def _fence(self, attempt: Attempt) -> None:
         """From here on nothing that this attempt reports is taken, whether or not killing it works."""
         async with self._db.begin() as tx:
-            job = await ledger.locked(tx, attempt.job)
-            if await ledger.is_current(tx, job, attempt.attempt):
+            job = await repository.locked(tx, attempt.job)
+            if await repository.is_current(tx, job, attempt.attempt):
                 failure = silence(attempt, self._timing)
-                await ledger.end(tx, job, attempt.attempt, Outcome.LOST, failure=failure, retry=self._retry(job))
+                await repository.end(tx, job, attempt.attempt, Outcome.LOST, failure=failure, retry=self._retry(job))
         self._streams.stop(attempt.job, attempt.attempt, "lost", superseded=True)
 
     async def _gone(
@@ -201,10 +203,10 @@ class Reconciler:
     ) -> None:
         """Nothing of it runs any more: its workdir and its slot are free."""
         async with self._db.begin() as tx:
-            job = await ledger.locked(tx, attempt.job)
-            if await ledger.is_current(tx, job, attempt.attempt):
-                await ledger.end(tx, job, attempt.attempt, outcome, failure=failure, retry=self._retry(job))
-            await ledger.mark(tx, job.name, attempt.attempt, gone_at=await now(tx), exit_code=exit_code)
+            job = await repository.locked(tx, attempt.job)
+            if await repository.is_current(tx, job, attempt.attempt):
+                await repository.end(tx, job, attempt.attempt, outcome, failure=failure, retry=self._retry(job))
+            await repository.mark(tx, job.name, attempt.attempt, gone_at=await now(tx), exit_code=exit_code)
         self._changes.tell(attempt.job)
 
     def _retry(self, job: Job) -> RetryPolicy:
@@ -217,8 +219,8 @@ class Reconciler:
         """Start the job that waits longest, if there is a slot; whether it did."""
         token = secrets.token_urlsafe(32)
         async with self._db.begin() as tx:
-            free = self._concurrency - len(await ledger.alive(tx))
-            job = await ledger.claim(tx, token_hash=hash_token(token)) if free > 0 else None
+            free = self._concurrency - len(await repository.alive(tx))
+            job = await repository.claim(tx, token_hash=hash_token(token)) if free > 0 else None
         if job is None:
             return False
         await self._launch(job, token)
@@ -236,7 +238,7 @@ class Reconciler:
                 resources=await self._resources(command, job),
             )
             handle = await self._launcher.launch(launch)
-        except Away as error:  # what became of it, `_recover` finds out
+        except LauncherUnavailable as error:  # what became of it, `_recover` finds out
             log.warning("not started yet", extra={"job": job.name, "reason": error.message})
             return
         except errors.PosologyError as error:
@@ -247,7 +249,7 @@ class Reconciler:
             said = f"the worker was not started because of a defect ({type(error).__name__}); the log has it"
             return await self._unlaunched(job, Failure("Internal", said))
         async with self._db.begin() as tx:
-            await ledger.mark(tx, job.name, job.attempt, handle=dict(handle))
+            await repository.mark(tx, job.name, job.attempt, handle=dict(handle))
 
     async def _resources(self, command: Command, job: Job) -> Resources:
         """The job's limits, with what it was planned to need; a plan that can't be made keeps nobody from starting."""
@@ -268,20 +270,20 @@ class Reconciler:
 
     async def _unlaunched(self, job: Job, failure: Failure) -> None:
         async with self._db.begin() as tx:
-            found = await ledger.locked(tx, job.name)
-            if await ledger.is_current(tx, found, job.attempt):
-                await ledger.end(tx, found, job.attempt, Outcome.FAILED, failure=failure, retry=self._retry(job))
-            await ledger.mark(tx, job.name, job.attempt, gone_at=await now(tx))
+            found = await repository.locked(tx, job.name)
+            if await repository.is_current(tx, found, job.attempt):
+                await repository.end(tx, found, job.attempt, Outcome.FAILED, failure=failure, retry=self._retry(job))
+            await repository.mark(tx, job.name, job.attempt, gone_at=await now(tx))
 
     # --- the rest --------------------------------------------------------------------------------------
 
     async def _clean(self, name: str) -> None:
         await self._launcher.clean(name)
         async with self._db.read() as tx:
-            job = await ledger.get(tx, name)
+            job = await repository.get(tx, name)
         await asyncio.to_thread(self._places.clean, job)
         async with self._db.begin() as tx:
-            await ledger.mark_cleaned(tx, name)
+            await repository.mark_cleaned(tx, name)
 
     async def _show(self) -> None:
         """Gauges, every few seconds."""
@@ -290,7 +292,7 @@ class Reconciler:
             return
         self._shown = clock
         async with self._db.read() as tx:
-            counts, (waiting, age) = await ledger.counts(tx), await ledger.waiting(tx)
+            counts, (waiting, age) = await repository.counts(tx), await repository.waiting(tx)
         telemetry.show_jobs(self._service, counts)
         telemetry.show_queue(self._service, "jobs", length=waiting, oldest_seconds=age.total_seconds())
 

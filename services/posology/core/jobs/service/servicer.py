@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from posology.core.errors import InvalidInput
-from posology.core.jobs.changes import Changes
-from posology.core.jobs.inbox import Answer, Inbox
+from posology.core.jobs.service.changes import Changes
+from posology.core.jobs.service.event_ingest import Answer, EventIngest
 from posology.core.rpc import context
 from posology.v1alpha1 import worker_pb2, worker_pb2_grpc
 
@@ -43,7 +43,7 @@ class Streams:
 class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     """Decode, store, answer."""
 
-    def __init__(self, inbox: Inbox, streams: Streams, changes: Changes) -> None:
+    def __init__(self, inbox: EventIngest, streams: Streams, changes: Changes) -> None:
         self._inbox = inbox
         self._streams = streams
         self._changes = changes

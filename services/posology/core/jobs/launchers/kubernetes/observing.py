@@ -6,18 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 from posology.core.jobs.domain import Failure, QueueState
-from posology.core.jobs.kubernetes.manifest import CONTAINER, EXPECTED_ANNOTATION, QUEUE_LABEL
-from posology.core.jobs.launcher import Observation
-from posology.core.jobs.memory import too_little
-from posology.core.jobs.ranks import failure_from
-from posology.core.jobs.tending import ALONE_CODE, STOPPED_CODE
+from posology.core.jobs.environment import failure_from_text, memory_advice
+from posology.core.jobs.exit_codes import PEER_LOST_CODE, STOPPED_CODE
+from posology.core.jobs.launchers.base import Observation
+from posology.core.jobs.launchers.kubernetes.manifest import CONTAINER, EXPECTED_ANNOTATION, QUEUE_LABEL
 from posology.core.kube.pods import STUCK, condition, shortened, unscheduled
 
 Object = Mapping[str, Any]
 
 _TOO_MUCH_DISK = re.compile(r"exceeds? (the|its|total)|exceeded", re.IGNORECASE)
 _LONGEST = 300
-_ORDERLY = frozenset({0, STOPPED_CODE, ALONE_CODE})
+_ORDERLY = frozenset({0, STOPPED_CODE, PEER_LOST_CODE})
 """Exit codes of pods that did not cause the end of the others."""
 
 
@@ -145,7 +144,7 @@ def _ended(job: Object, pods: Sequence[Object]) -> Observation:
 
 def _word(pod: Object) -> Failure | None:
     """What a process that does not speak to the service left word of."""
-    return failure_from(str(_terminated(pod).get("message", "")))
+    return failure_from_text(str(_terminated(pod).get("message", "")))
 
 
 def _terminated(pod: Object) -> Object:
@@ -159,7 +158,7 @@ def _out_of_memory(job: Object, pod: Object) -> Failure | None:
     limit = pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("memory", "")
     said = f"more memory than its limit of {limit}" if limit else "more memory than its node had"
     expected = str(job["metadata"].get("annotations", {}).get(EXPECTED_ANNOTATION, ""))
-    return Failure("Exhausted", f"the worker needed {said} and was ended (OOMKilled); {too_little(expected)}")
+    return Failure("Exhausted", f"the worker needed {said} and was ended (OOMKilled); {memory_advice(expected)}")
 
 
 def _too_much_disk(pod: Object) -> Failure | None:

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from posology.core.artifacts import Staging
 from posology.core.jobs.domain import Job, checkpoint_prefix, staging_prefix
-from posology.core.jobs.tending import Timing
+from posology.core.jobs.service.supervision import Timing
 
 
 @dataclass
-class Places:
+class AttemptLocations:
     """`staging_url` takes what attempts leave, `stores` are the artifact URLs that workers read from.
 
     `service` is the address that workers call; it is known once the server listens. `service_file`, where

@@ -8,7 +8,6 @@ and ends with the exit code that says most. On a cluster each pod has one such p
 by its name. The loss of any process ends all of them, and the attempt with them.
 """
 
-import json
 import logging
 import os
 import signal
@@ -17,33 +16,29 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
 import psutil
 
-from posology.core.errors import Violation
+from posology.core.jobs import environment
 from posology.core.jobs.domain import Failure
-from posology.core.jobs.tending import ALONE_CODE, STOPPED_CODE
+from posology.core.jobs.environment import FIRST_NODE, NODE_RANK, NODES, TERMINATION_LOG
+from posology.core.jobs.exit_codes import PEER_LOST_CODE, STOPPED_CODE
 
 log = logging.getLogger("posology.worker")
 
-NODES, NODE_RANK, FIRST_NODE = "POSOLOGY_NODES", "POSOLOGY_NODE_RANK", "POSOLOGY_FIRST_NODE"
-"""Set by a launcher that spreads an attempt over nodes; the last one is the host name of the first node."""
 PORT = 29500
 """Where the first node listens for the others; a pod has its ports to itself."""
-TERMINATION_LOG = Path("/dev/termination-log")
-"""What a process writes here, Kubernetes shows as the reason of its end."""
 
 _FOLDER, _ROOT = "POSOLOGY_RANKS_FOLDER", "POSOLOGY_RANKS_ROOT"
 _PATIENCE_SECONDS = 3.0
 """How long rank 0 waits to hear why another process ended."""
 
 
-class Alone(Exception):
+class PeerLost(Exception):
     """Raised by a handler when another process of its job is gone: that one knows why, this one does not."""
 
 
@@ -154,12 +149,12 @@ def _code(ended: int, folder: Path, *, told: bool) -> int:
     if ended == 0:
         return 0
     codes = {int(path.name): int(path.read_text()) for path in folder.iterdir() if path.name.isdigit()}
-    if codes.get(0, ALONE_CODE) != ALONE_CODE:
+    if codes.get(0, PEER_LOST_CODE) != PEER_LOST_CODE:
         return codes[0]
-    telling = [code for code in codes.values() if code not in {0, STOPPED_CODE, ALONE_CODE}]
+    telling = [code for code in codes.values() if code not in {0, STOPPED_CODE, PEER_LOST_CODE}]
     if telling:
         return telling[0]
-    return STOPPED_CODE if told or STOPPED_CODE in codes.values() else ALONE_CODE
+    return STOPPED_CODE if told or STOPPED_CODE in codes.values() else PEER_LOST_CODE
 
 
 # --- the processes --------------------------------------------------------------------------------------------
@@ -174,7 +169,7 @@ def note_exit(code: int) -> None:
 
 def note_failure(failure: Failure) -> None:
     """Leave word for rank 0, and for whoever looks at this pod."""
-    text = json.dumps(asdict(failure))
+    text = environment.failure_to_text(failure)
     _write(f"failure-{rank()}", text)
     if TERMINATION_LOG.exists() and os.access(TERMINATION_LOG, os.W_OK):
         TERMINATION_LOG.write_text(text)
@@ -185,19 +180,9 @@ def told_by_others() -> Failure | None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         for path in Path(os.environ[_FOLDER]).glob("failure-*"):
-            return failure_from(path.read_text())
+            return environment.failure_from_text(path.read_text())
         time.sleep(0.1)
     return None
-
-
-def failure_from(text: str) -> Failure | None:
-    """What `note_failure` wrote; None for any other text."""
-    try:
-        stored: Mapping[str, object] = json.loads(text)
-        violations = tuple(Violation(**each) for each in stored["violations"])  # type: ignore[attr-defined]
-        return Failure(str(stored["error"]), str(stored["message"]), violations)
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def wait_for_the_first() -> None:

@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 from posology.core.errors import FailedPrecondition
 from posology.core.jobs.domain import checkpoint_prefix, staging_prefix
-from posology.core.jobs.kubernetes.pods import PodSettings, Volume
-from posology.core.jobs.launcher import Launch
+from posology.core.jobs.launchers.base import Launch
+from posology.core.jobs.launchers.kubernetes.pods import PodSettings, Volume
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Self
 import psutil
 
 from posology.core.jobs.domain import Failure
+from posology.core.jobs.environment import memory_advice
 
 _SECONDS = 0.5
 
@@ -67,12 +68,7 @@ def _total(pid: int, size: Callable[[psutil.Process], int]) -> int:
 
 def too_much(used: int, limit: int, expected: str = "") -> Failure:
     said = f"the worker used {_gib(used)} of memory, more than its limit of {_gib(limit)}"
-    return Failure("Exhausted", f"{said}; {too_little(expected)}")
-
-
-def too_little(expected: str) -> str:
-    """What to do when memory did not suffice; `expected` is what the job was planned to need, "" if nobody knows."""
-    return expected or "raise the memory limit of this kind of job, or give it less to do at once"
+    return Failure("Exhausted", f"{said}; {memory_advice(expected)}")
 
 
 def _gib(size: int) -> str:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from posology.core import errors
-from posology.core.jobs.kubernetes import folders, manifest, observing
-from posology.core.jobs.kubernetes.pods import PodSettings
-from posology.core.jobs.kubernetes.sessions import Sessions
-from posology.core.jobs.launcher import Away, Handle, Launch, Observation
+from posology.core.jobs.launchers.base import Handle, Launch, LauncherUnavailable, Observation
+from posology.core.jobs.launchers.kubernetes import manifest, mounts, observing
+from posology.core.jobs.launchers.kubernetes.pods import PodSettings
+from posology.core.jobs.launchers.kubernetes.sts_credentials import StsCredentials
 from posology.core.kube import Access, Place, Resource
 from posology.core.kube.watching import Watched
 
@@ -34,7 +34,7 @@ class KubernetesLauncher:
     or of KUBECONFIG. With `sessions` each attempt has storage credentials of its own."""
 
     def __init__(
-        self, pods: PodSettings, *, service: str, sessions: Sessions | None = None, access: Access | None = None
+        self, pods: PodSettings, *, service: str, sessions: StsCredentials | None = None, access: Access | None = None
     ) -> None:
         more = sessions.environment if sessions else {}
         self._settings = pods.model_copy(update={"environment": pods.environment | more})
@@ -53,14 +53,14 @@ class KubernetesLauncher:
             launch = replace(launch, assignment={**launch.assignment, "stores": [self._sessions.candidates]})
         job = manifest.render_job(launch, self._settings, service=self._service)
         try:
-            await asyncio.to_thread(folders.make, launch, self._settings)
+            await asyncio.to_thread(mounts.make, launch, self._settings)
             files = await self._credentials(launch.job, launch.attempt)
             made = await self._make(job, launch)
             await self._give(made, files)
             secret = manifest.render_secret(launch, self._settings, service=self._service, owner=made)
             await self._place.create(SECRETS, secret)
         except errors.Unavailable as error:
-            raise Away(error.message) from error
+            raise LauncherUnavailable(error.message) from error
         self._jobs.put(made)
         return self._handle(made)
 

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from posology.core import errors
-from posology.core.jobs import convert, ledger
+from posology.core.jobs import convert
 from posology.core.jobs.domain import Command, EventKind, Job, Outcome, RetryPolicy, State
-from posology.core.jobs.rows import Attempt, metric_data
+from posology.core.jobs.service import repository
+from posology.core.jobs.service.rows import Attempt, metric_data
 from posology.core.store import Database, Transaction, now
 from posology.v1alpha1 import worker_pb2
 
@@ -34,7 +35,7 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-class Inbox:
+class EventIngest:
     """The service's end of the worker protocol, without the network."""
 
     def __init__(self, db: Database, commands: Mapping[str, Command]) -> None:
@@ -44,44 +45,44 @@ class Inbox:
     async def admit(self, hello: worker_pb2.Hello) -> Answer:
         """Check the token and say what is stored; Unauthenticated for a token that is not this attempt's."""
         async with self._db.begin() as tx:
-            attempt = await ledger.attempt(tx, hello.job, hello.attempt)
+            attempt = await repository.attempt(tx, hello.job, hello.attempt)
             presented = hash_token(hello.token)
             if attempt is None or not hmac.compare_digest(attempt.token_hash, presented):
                 raise errors.Unauthenticated("this token is not that of this attempt")
-            job = await ledger.locked(tx, hello.job)
+            job = await repository.locked(tx, hello.job)
             replaced = bool(attempt.process and hello.process) and attempt.process != hello.process
-            if not await ledger.is_current(tx, job, hello.attempt):
+            if not await repository.is_current(tx, job, hello.attempt):
                 return _replaced(attempt) if replaced else _too_late(job, attempt)
             if replaced:  # two processes in one attempt would take each other's place in its stream and its files
-                await ledger.end(tx, job, attempt.attempt, Outcome.STOPPED, retry=self._retry(job))
+                await repository.end(tx, job, attempt.attempt, Outcome.STOPPED, retry=self._retry(job))
                 return _replaced(attempt)
             time = await now(tx)
             changes: dict[str, Any] = {}
             if not attempt.attached_at:
                 changes = {"attached_at": time, "process": hello.process or None}
-            await ledger.mark(tx, job.name, attempt.attempt, heartbeat_at=time, **changes)
+            await repository.mark(tx, job.name, attempt.attempt, heartbeat_at=time, **changes)
             return Answer(attempt.acknowledged, stop=_wish(job))
 
     async def store(self, name: str, number: int, batch: Sequence[worker_pb2.WorkerEvent]) -> Answer:
         """Store a batch in one transaction; events that came before are skipped."""
         async with self._db.begin() as tx:
-            job = await ledger.locked(tx, name)
-            attempt = await ledger.attempt(tx, name, number)
+            job = await repository.locked(tx, name)
+            attempt = await repository.attempt(tx, name, number)
             assert attempt is not None  # it was admitted, and attempts are never deleted
             last = max((event.sequence for event in batch), default=0)
-            if not await ledger.is_current(tx, job, number):
+            if not await repository.is_current(tx, job, number):
                 return _too_late(job, attempt, last)
             fresh = [event for event in batch if event.sequence > attempt.acknowledged]
             acknowledged = max(last, attempt.acknowledged)
-            await ledger.mark(tx, name, number, heartbeat_at=await now(tx), acknowledged=acknowledged)
+            await repository.mark(tx, name, number, heartbeat_at=await now(tx), acknowledged=acknowledged)
             job = await self._take(tx, job, fresh)
             return Answer(acknowledged, stop=_wish(job))
 
     async def _take(self, tx: Transaction, job: Job, fresh: Sequence[worker_pb2.WorkerEvent]) -> Job:
-        job = await ledger.notes(tx, job, [_note(event) for event in fresh if event.WhichOneof("event") in _NOTES])
+        job = await repository.notes(tx, job, [_note(event) for event in fresh if event.WhichOneof("event") in _NOTES])
         newest = [event.progress for event in fresh if event.HasField("progress")]
         if newest:
-            job = await ledger.change(tx, job, progress=convert.progress_from_proto(newest[-1]))
+            job = await repository.change(tx, job, progress=convert.progress_from_proto(newest[-1]))
         for event in fresh:
             end = _ENDS.get(event.WhichOneof("event") or "")
             if end is not None:
@@ -109,22 +110,22 @@ _NOTES: dict[str, Callable[[worker_pb2.WorkerEvent], tuple[EventKind, dict[str, 
 
 async def _returned(tx: Transaction, job: Job, event: worker_pb2.WorkerEvent, retry: RetryPolicy) -> Job:
     if job.state is State.CANCELLING:
-        return await ledger.end(tx, job, job.attempt, Outcome.CANCELLED, retry=retry)
+        return await repository.end(tx, job, job.attempt, Outcome.CANCELLED, retry=retry)
     time = await now(tx)
-    await ledger.mark(tx, job.name, job.attempt, ended_at=time, outcome=Outcome.RETURNED)
+    await repository.mark(tx, job.name, job.attempt, ended_at=time, outcome=Outcome.RETURNED)
     product = convert.product_from_proto(event.result)
-    return await ledger.move(
+    return await repository.move(
         tx, job, State.PUBLISHING, "publishing the artifact", product=product, wake_at=time, error=None
     )
 
 
 async def _failed(tx: Transaction, job: Job, event: worker_pb2.WorkerEvent, retry: RetryPolicy) -> Job:
     failure = convert.failure_from_proto(event.failure)
-    return await ledger.end(tx, job, job.attempt, Outcome.FAILED, failure=failure, retry=retry)
+    return await repository.end(tx, job, job.attempt, Outcome.FAILED, failure=failure, retry=retry)
 
 
 async def _stopped(tx: Transaction, job: Job, _: worker_pb2.WorkerEvent, retry: RetryPolicy) -> Job:
-    return await ledger.end(tx, job, job.attempt, Outcome.STOPPED, retry=retry)
+    return await repository.end(tx, job, job.attempt, Outcome.STOPPED, retry=retry)
 
 
 _ENDS = {"result": _returned, "failure": _failed, "stopped": _stopped}

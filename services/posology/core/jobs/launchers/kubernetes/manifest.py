@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from posology.core import errors
-from posology.core.jobs import ranks
+from posology.core.jobs import environment
 from posology.core.jobs.domain import Resources, checkpoint_prefix
-from posology.core.jobs.kubernetes import folders
-from posology.core.jobs.kubernetes.pods import NodePool, PodSettings
-from posology.core.jobs.launcher import SPEC_VARIABLE, Launch
-from posology.core.jobs.tending import ALONE_CODE, AWAY_CODE, STOPPED_CODE
+from posology.core.jobs.environment import SPEC_VARIABLE
+from posology.core.jobs.exit_codes import FAILED, PEER_LOST_CODE, STOPPED_CODE, SUPERSEDED, UNDELIVERED_CODE
+from posology.core.jobs.launchers.base import Launch
+from posology.core.jobs.launchers.kubernetes import mounts
+from posology.core.jobs.launchers.kubernetes.pods import NodePool, PodSettings
 from posology.core.kube.pods import container_security, pod_security
 
 Manifest = dict[str, Any]
@@ -30,7 +31,7 @@ SESSION = f"{_HOME}/session"
 """Where a pod finds the credentials of its attempt."""
 _SPEC, _SECRETS, _TLS, _SCRATCH = f"{_HOME}/spec", f"{_HOME}/secrets", f"{_HOME}/tls", f"{_HOME}/scratch"
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
-_CODES = [1, 3, AWAY_CODE, ALONE_CODE, STOPPED_CODE]
+_CODES = [FAILED, SUPERSEDED, UNDELIVERED_CODE, PEER_LOST_CODE, STOPPED_CODE]
 """With which a worker ends by itself."""
 
 
@@ -217,13 +218,13 @@ def _pod(launch: Launch, pods: PodSettings, pool: NodePool) -> Manifest:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": pods.grace_seconds,
         "securityContext": pod_security(),
-        "containers": [_container(launch, pods, pool, mounts=[mount for mount, _ in volumes])],
+        "containers": [_container(launch, pods, pool, volume_mounts=[mount for mount, _ in volumes])],
         "volumes": list({volume["name"]: volume for _, volume in volumes}.values()),
         **{key: value for key, value in optional.items() if value},
     }
 
 
-def _container(launch: Launch, pods: PodSettings, pool: NodePool, *, mounts: list[Manifest]) -> Manifest:
+def _container(launch: Launch, pods: PodSettings, pool: NodePool, *, volume_mounts: list[Manifest]) -> Manifest:
     storage = [{"secretRef": {"name": pods.storage_secret}}] if pods.storage_secret else []
     return {
         "name": CONTAINER,
@@ -235,7 +236,7 @@ def _container(launch: Launch, pods: PodSettings, pool: NodePool, *, mounts: lis
         **({"envFrom": storage} if storage else {}),
         "resources": _resources(launch.resources, pool),
         "securityContext": container_security(),
-        "volumeMounts": mounts,
+        "volumeMounts": volume_mounts,
     }
 
 
@@ -266,9 +267,9 @@ def _peers(launch: Launch, pods: PodSettings) -> list[Manifest]:
         raise errors.InvalidInput.of([errors.Violation("resources.nodes", said)])
     number = {"fieldRef": {"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
     return [
-        {"name": ranks.NODES, "value": str(nodes)},
-        {"name": ranks.NODE_RANK, "valueFrom": number},
-        {"name": ranks.FIRST_NODE, "value": f"{job_name(launch.job, launch.attempt)}-0.{pods.peers}"},
+        {"name": environment.NODES, "value": str(nodes)},
+        {"name": environment.NODE_RANK, "valueFrom": number},
+        {"name": environment.FIRST_NODE, "value": f"{job_name(launch.job, launch.attempt)}-0.{pods.peers}"},
     ]
 
 
@@ -310,7 +311,7 @@ def _volumes(launch: Launch, pods: PodSettings, pool: NodePool) -> Iterator[tupl
         yield _mounted("shm", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": pool.shared_memory}})
     for number, volume in enumerate(pods.volumes):
         claim = {"persistentVolumeClaim": {"claimName": volume.claim, "readOnly": volume.read_only}}
-        for found in folders.shown(launch, volume):
+        for found in mounts.shown(launch, volume):
             yield _mounted(f"data-{number}", found.path, claim, read_only=found.read_only, within=found.within)
 
 

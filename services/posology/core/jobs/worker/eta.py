@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-class Pace:
+class EtaEstimator:
     """Seconds per unit since the first report of this attempt, so that resumed work does not look fast."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from posology.core import errors
-from posology.core.jobs import processes
 from posology.core.jobs.domain import Resources, slug
-from posology.core.jobs.launcher import SPEC_VARIABLE, Handle, Launch, Observation
+from posology.core.jobs.environment import SPEC_VARIABLE
+from posology.core.jobs.launchers import processes
+from posology.core.jobs.launchers.base import Handle, Launch, Observation
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from posology.core import errors
 from posology.core.jobs import convert
-from posology.core.jobs.assignment import Assignment
 from posology.core.jobs.domain import Failure, Product, Progress, StagedFile
+from posology.core.jobs.exit_codes import SUPERSEDED
+from posology.core.jobs.worker.assignment import Assignment
 from posology.core.rpc.client import channel
 from posology.core.rpc.tls import Files
 from posology.v1alpha1 import job_pb2, worker_pb2, worker_pb2_grpc
@@ -239,6 +240,6 @@ class Link:
             self._changed.notify_all()
         log.warning("nothing of this attempt is accepted any more", extra={"reason": self._refused})
         self._stopping.set()
-        cut = threading.Timer(_SUPERSEDED_SECONDS, os._exit, (3,))
+        cut = threading.Timer(_SUPERSEDED_SECONDS, os._exit, (SUPERSEDED,))
         cut.daemon = True
         cut.start()

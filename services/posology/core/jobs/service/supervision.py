@@ -5,16 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from posology.core.jobs.domain import Failure, Job, Outcome, State
-from posology.core.jobs.rows import Attempt
-
-STOPPED_CODE = 143
-"""128 + SIGTERM: a worker that saved its checkpoint because it was told to."""
-AWAY_CODE = 75
-"""EX_TEMPFAIL: a worker whose service stayed away; what it made is made again from its checkpoint."""
-
-
-ALONE_CODE = 76
-"""A worker of several processes that lost one of them: what became of that one says why."""
+from posology.core.jobs.exit_codes import PEER_LOST_CODE, STOPPED_CODE, UNDELIVERED_CODE
+from posology.core.jobs.service.rows import Attempt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +29,7 @@ class Timing:
     patience: float = 3600.0
 
 
-class Step(StrEnum):
+class Action(StrEnum):
     """LEAVE it, ask it to STOP, KILL it; FENCE: end the attempt first, then kill it."""
 
     LEAVE = "LEAVE"
@@ -46,21 +38,21 @@ class Step(StrEnum):
     FENCE = "FENCE"
 
 
-def step(job: Job, attempt: Attempt, *, time: datetime, since: datetime, timing: Timing) -> Step:
+def decide(job: Job, attempt: Attempt, *, time: datetime, since: datetime, timing: Timing) -> Action:
     """What to do now about a living worker. `since` is when this service began to listen: silence before
     that is the service's own."""
     grace = timedelta(seconds=timing.grace)
     if attempt.outcome is not None:
         over = attempt.outcome is Outcome.LOST or time > _latest(attempt.ended_at, since) + grace
-        return Step.KILL if over else Step.LEAVE
+        return Action.KILL if over else Action.LEAVE
     if job.attempt != attempt.attempt or job.state not in {State.RUNNING, State.CANCELLING}:
-        return Step.KILL
+        return Action.KILL
     if job.state is State.CANCELLING:
         if attempt.stop_at is None:
-            return Step.STOP
-        return Step.KILL if time > attempt.stop_at + grace else Step.LEAVE
+            return Action.STOP
+        return Action.KILL if time > attempt.stop_at + grace else Action.LEAVE
     allowed = timedelta(seconds=timing.silence if attempt.attached_at else timing.start)
-    return Step.FENCE if time > max(attempt.heartbeat_at, since) + allowed else Step.LEAVE
+    return Action.FENCE if time > max(attempt.heartbeat_at, since) + allowed else Action.LEAVE
 
 
 def silence(attempt: Attempt, timing: Timing) -> Failure:
@@ -72,9 +64,9 @@ def silence(attempt: Attempt, timing: Timing) -> Failure:
 
 def ending(exit_code: int | None) -> tuple[Outcome, Failure | None]:
     """What the end of a process means that had not reported one."""
-    if exit_code in {STOPPED_CODE, AWAY_CODE}:
+    if exit_code in {STOPPED_CODE, UNDELIVERED_CODE}:
         return Outcome.STOPPED, None
-    if exit_code == ALONE_CODE:
+    if exit_code == PEER_LOST_CODE:
         said = "a process of this training was lost, and the others ended with it; their logs have the details"
     elif exit_code is None:
         said = "the worker ended without a result"

@@ -33,22 +33,21 @@ from typing import Any, NoReturn
 
 from posology.core import errors
 from posology.core.canonical import canonical_json
-from posology.core.jobs import assignment, following, ranks, staging
-from posology.core.jobs.assignment import Assignment
 from posology.core.jobs.domain import Failure, Progress, StagedFile
-from posology.core.jobs.following import Silent
-from posology.core.jobs.handover import Handover
-from posology.core.jobs.link import Link, Superseded, Undelivered
-from posology.core.jobs.memory import MemoryWatch
-from posology.core.jobs.pace import Pace
-from posology.core.jobs.ranks import Alone
-from posology.core.jobs.tending import ALONE_CODE, AWAY_CODE, STOPPED_CODE
+from posology.core.jobs.exit_codes import DONE, FAILED, PEER_LOST_CODE, STOPPED_CODE, SUPERSEDED, UNDELIVERED_CODE
+from posology.core.jobs.worker import assignment, nonzero_rank, ranks, staging
+from posology.core.jobs.worker.assignment import Assignment
+from posology.core.jobs.worker.checkpoint_sync import CheckpointSync
+from posology.core.jobs.worker.eta import EtaEstimator
+from posology.core.jobs.worker.link import Link, Superseded, Undelivered
+from posology.core.jobs.worker.memory import MemoryWatch
+from posology.core.jobs.worker.nonzero_rank import NullReporter
+from posology.core.jobs.worker.ranks import PeerLost
 
-__all__ = ["Alone", "Handler", "JobContext", "Result", "Stopped", "main"]
+__all__ = ["Handler", "JobContext", "PeerLost", "Result", "Stopped", "main"]
 
 log = logging.getLogger("posology.worker")
 
-DONE, FAILED, SUPERSEDED, UNDELIVERED, STOPPED = 0, 1, 3, AWAY_CODE, STOPPED_CODE
 _STORE_SECONDS = 5.0
 """Between two tries to hand the output over."""
 _END_SECONDS = 15.0
@@ -95,14 +94,18 @@ class JobContext:
     """Set when the job shall stop: save a checkpoint, then raise Stopped."""
 
     def __init__(
-        self, given: Assignment, link: Link | Silent, stopping: threading.Event, handover: Handover | None = None
+        self,
+        given: Assignment,
+        link: Link | NullReporter,
+        stopping: threading.Event,
+        checkpoints: CheckpointSync | None = None,
     ) -> None:
         self.job, self.kind, self.attempt, self.spec = given.job, given.kind, given.attempt, given.spec
         self.workdir, self.output, self.stopping = given.workdir, given.output, stopping
         self._given = given
         self._link = link
-        self._pace = Pace()
-        self._handover = handover
+        self._pace = EtaEstimator()
+        self._checkpoints = checkpoints
         self._handed_on = float("-inf")
 
     def checkpoint(self, *, every: float = 0.0) -> None:
@@ -113,11 +116,11 @@ class JobContext:
         A store that does not take it is no reason to stop: a later checkpoint may get through.
         """
         clock = time.monotonic()
-        if self._handover is None or clock < self._handed_on + every:
+        if self._checkpoints is None or clock < self._handed_on + every:
             return
         self._handed_on = clock
         try:
-            self._handover.save()
+            self._checkpoints.save()
         except errors.PosologyError as error:
             self.log("the checkpoint was not handed on", reason=error.message)
 
@@ -177,7 +180,7 @@ def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
         return SUPERSEDED
     except Undelivered as error:
         log.error("nobody took the last report", extra={"reason": str(error)})
-        return STOPPED if stopping.is_set() else UNDELIVERED
+        return STOPPED_CODE if stopping.is_set() else UNDELIVERED_CODE
     finally:
         link.close()
 
@@ -186,9 +189,9 @@ def _follow(given: Assignment, handlers: Mapping[str, Handler]) -> int:
     """As one of several processes, but not the first: the same work, without a word to the service."""
     stopping = threading.Event()
     _listen_for_signals(stopping)
-    following.prepare(given)
-    context = JobContext(given, following.Silent(), stopping)
-    return following.follow(lambda: handlers[given.kind](context), failure_of, Stopped)
+    nonzero_rank.prepare(given)
+    context = JobContext(given, nonzero_rank.NullReporter(), stopping)
+    return nonzero_rank.follow(lambda: handlers[given.kind](context), failure_of, Stopped)
 
 
 def _listen_for_signals(stopping: threading.Event) -> None:
@@ -219,11 +222,11 @@ def _run(given: Assignment, handlers: Mapping[str, Handler], link: Link, stoppin
         raise
 
 
-def _take_over(given: Assignment) -> Handover | None:
+def _take_over(given: Assignment) -> CheckpointSync | None:
     """Fill the workdir with what the attempt before handed on, where that is needed."""
     if not given.checkpoints:
         return None
-    found = Handover(given.workdir, url=given.staging, prefix=given.checkpoints, attempt=given.attempt)
+    found = CheckpointSync(given.workdir, url=given.staging, prefix=given.checkpoints, attempt=given.attempt)
     earlier = found.take_over()
     if earlier:
         log.info("goes on from a checkpoint", extra={"of_attempt": earlier})
@@ -244,8 +247,8 @@ def _report(link: Link, run: Callable[[], Result], stopping: threading.Event) ->
             link.failure(Failure("Internal", "the worker stopped although nobody had asked it to"))
             return FAILED
         link.stopped(stop.step)
-        return STOPPED
-    except Alone as error:
+        return STOPPED_CODE
+    except PeerLost as error:
         log.error("another process of this job is gone", exc_info=error)
         return _alone(link)
     except Exception as error:  # whatever it is, the service must hear of it
@@ -275,7 +278,7 @@ def _alone(link: Link) -> int:
     """Report what the other process left word of; else what became of it tells the launcher more than us."""
     failure = ranks.told_by_others()
     if failure is None:
-        return ALONE_CODE
+        return PEER_LOST_CODE
     link.failure(failure)
     return FAILED
 

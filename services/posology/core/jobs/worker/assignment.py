@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from posology.core.errors import InvalidInput
-from posology.core.jobs.launcher import SPEC_VARIABLE
+from posology.core.jobs.environment import SPEC_VARIABLE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,17 +13,17 @@ from sqlalchemy import select
 from posology.core import audit
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import InvalidInput, Violation
-from posology.core.jobs import ledger, tables
-from posology.core.jobs.changes import Changes
 from posology.core.jobs.domain import Command, Event, Job, NewJob, State, sequence_of
-from posology.core.jobs.inbox import Inbox
-from posology.core.jobs.launcher import JobLauncher
-from posology.core.jobs.places import Places
-from posology.core.jobs.publishing import OnPublished, Published, Publisher
-from posology.core.jobs.reconcile import Reconciler
-from posology.core.jobs.rows import job_from_row
-from posology.core.jobs.servicer import SERVICE_NAME, Streams, WorkerServicer
-from posology.core.jobs.tending import Timing
+from posology.core.jobs.launchers.base import JobLauncher
+from posology.core.jobs.service import repository, tables
+from posology.core.jobs.service.changes import Changes
+from posology.core.jobs.service.event_ingest import EventIngest
+from posology.core.jobs.service.locations import AttemptLocations
+from posology.core.jobs.service.publisher import OnPublished, Published, Publisher
+from posology.core.jobs.service.reconciler import Reconciler
+from posology.core.jobs.service.rows import job_from_row
+from posology.core.jobs.service.servicer import SERVICE_NAME, Streams, WorkerServicer
+from posology.core.jobs.service.supervision import Timing
 from posology.core.rpc import context
 from posology.core.store import Database, Transaction, pages
 from posology.v1alpha1 import worker_pb2_grpc
@@ -77,8 +77,8 @@ class Jobs:
         self._keep_workers = keep_workers
         self._changes = Changes()
         self._streams = Streams()
-        self._places = Places(staging_url, tuple(stores) or (artifacts.url,), service_file, tls or {})
-        self._inbox = Inbox(db, commands)
+        self._places = AttemptLocations(staging_url, tuple(stores) or (artifacts.url,), service_file, tls or {})
+        self._inbox = EventIngest(db, commands)
         publisher = Publisher(
             db,
             artifacts,
@@ -112,14 +112,14 @@ class Jobs:
         if new.kind not in self._commands:
             raise InvalidInput.of([Violation("kind", f"{new.kind!r} is none of {', '.join(sorted(self._commands))}")])
         async with self._writing(tx) as open_tx:
-            job = await ledger.create(open_tx, new)
+            job = await repository.create(open_tx, new)
         self._changes.tell(job.name)
         return job
 
     async def get(self, name: str, *, tx: Transaction | None = None) -> Job:
         """The job; NotFound."""
         async with self._reading(tx) as open_tx:
-            return await ledger.get(open_tx, name)
+            return await repository.get(open_tx, name)
 
     async def list(
         self,
@@ -145,7 +145,7 @@ class Jobs:
     async def cancel(self, name: str, *, tx: Transaction | None = None) -> Job:
         """Stop a job; one that is over stays as it is. A running worker gets time to end first."""
         async with self._writing(tx) as open_tx:
-            job = await ledger.locked(open_tx, name)
+            job = await repository.locked(open_tx, name)
             if not (job.state.final or job.state is State.CANCELLING):
                 job = await self._cancel(open_tx, job)
         self._streams.stop(name, job.attempt, "cancelled on request")
@@ -154,7 +154,7 @@ class Jobs:
 
     async def _cancel(self, tx: Transaction, job: Job) -> Job:
         state = State.CANCELLING if job.state is State.RUNNING else State.CANCELLED
-        job = await ledger.move(tx, job, state, "cancelled on request")
+        job = await repository.move(tx, job, state, "cancelled on request")
         await audit.append(
             tx, actor=context.caller.get().subject, action="job.cancel", subject=job.name, detail={"state": state}
         )
@@ -181,7 +181,7 @@ class Jobs:
 
     async def _look(self, name: str, after: int) -> tuple[Job, Sequence[Event]]:
         async with self._db.read() as tx:
-            return await ledger.get(tx, name), await ledger.events_after(tx, name, after)
+            return await repository.get(tx, name), await repository.events_after(tx, name, after)
 
     # --- for app.py ------------------------------------------------------------------------------------
 

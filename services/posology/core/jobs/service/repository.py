@@ -11,7 +11,6 @@ from sqlalchemy.exc import IntegrityError
 
 from posology.core import audit, errors
 from posology.core.canonical import canonical_digest
-from posology.core.jobs import tables
 from posology.core.jobs.domain import (
     FINAL,
     Decision,
@@ -25,7 +24,8 @@ from posology.core.jobs.domain import (
     State,
     after,
 )
-from posology.core.jobs.rows import Attempt, attempt_from_row, event_from_row, job_from_row, to_columns
+from posology.core.jobs.service import tables
+from posology.core.jobs.service.rows import Attempt, attempt_from_row, event_from_row, job_from_row, to_columns
 from posology.core.rpc import context
 from posology.core.store import Transaction, is_duplicate, now
 
