@@ -23,9 +23,9 @@ from posology.core.rpc import client, server
 from posology.core.rpc.auth import read_token
 from posology.core.settings import load
 from posology.curation import app, convert
-from posology.curation.build import build
-from posology.curation.corpus import gather
-from posology.curation.screens import ExactScreen
+from posology.curation.dataset.build import build
+from posology.curation.dataset.corpus import gather
+from posology.curation.screens.screening import ExactScreen
 from posology.curation.settings import CurationSettings
 from posology.curation.sources.location import Limits
 from posology.curation.teachers.extractive import ExtractiveTeacher

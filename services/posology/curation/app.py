@@ -14,7 +14,7 @@ from posology.core.rpc import server
 from posology.core.rpc.client import connect
 from posology.core.signing import Signer
 from posology.core.store import Database
-from posology.curation.reviews import Reviews
+from posology.curation.review.service import Reviews
 from posology.curation.rights import RIGHTS
 from posology.curation.servicer import DATASET, PREFERENCES, CurationServicer
 from posology.curation.settings import CurationSettings

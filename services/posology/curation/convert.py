@@ -10,8 +10,8 @@ from posology.core.jobs import convert as jobs
 from posology.core.jobs.domain import Job
 from posology.core.schema import apply_defaults
 from posology.curation import recipe as r
-from posology.curation.reviewing import EXPERT, Item, Judgement, Policy, Rating, Review, ReviewState
-from posology.curation.summary import Summary
+from posology.curation.review.domain import EXPERT, Item, Judgement, Policy, Rating, Review, ReviewState
+from posology.curation.review.summary import Summary
 from posology.v1alpha1 import curation_pb2 as pb
 
 SOURCE_SHA256 = "sourceSha256"  # kept beside the spec in a job: which bytes the spec stood for when it was admitted

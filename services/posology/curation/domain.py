@@ -196,3 +196,8 @@ class Corpus:
     pairs: list[Pair] = field(default_factory=list)  # pairs that came ready-made
     drops: list[Drop] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)  # relative path -> sha256
+
+
+def draw(seed: int, *about: str) -> bytes:
+    """A sort key that depends on the seed and the thing itself, never on the order in which things came."""
+    return hashlib.sha256("\x1f".join((str(seed), *about)).encode()).digest()

@@ -14,8 +14,8 @@ from posology.core.rpc.people import check_second_person, own_name
 from posology.core.schema import apply_defaults
 from posology.curation import convert
 from posology.curation.admission import check_dataset, check_preferences
-from posology.curation.reviewing import Review, ReviewState
-from posology.curation.reviews import Reviews
+from posology.curation.review.domain import Review, ReviewState
+from posology.curation.review.service import Reviews
 from posology.curation.sources.location import Limits
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1 import curation_pb2_grpc, job_pb2

@@ -10,7 +10,7 @@ from curation_world import World
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
-from posology.curation.facts import fingerprint
+from posology.curation.text.quantities import fingerprint
 
 PAIRS = 600
 

@@ -8,7 +8,7 @@ from curation_world import PARENT, World
 from posology.core import signing
 from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied
 from posology.core.rpc import client
-from posology.curation.reviewing import STAND_IN
+from posology.curation.review.domain import STAND_IN
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1 import curation_pb2_grpc
 from posology.v1alpha1.job_pb2 import JobStatus

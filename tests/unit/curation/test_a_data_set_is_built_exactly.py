@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from posology.core.errors import InvalidInput
-from posology.curation.build import Built, build
-from posology.curation.candidates import in_turns
+from posology.curation.dataset.build import Built, build
+from posology.curation.dataset.candidates import in_turns
+from posology.curation.dataset.preferences import edited_facts, length_matched
+from posology.curation.dataset.split import family, split
 from posology.curation.domain import GENERAL, REFUSAL, Corpus, Label, Message, Pair, Section, make_pair
-from posology.curation.families import family_names, moiety
-from posology.curation.preferences import edited_facts, length_matched
 from posology.curation.recipe import (
     DuplicateRecipe,
     FilterRecipe,
@@ -20,8 +20,8 @@ from posology.curation.recipe import (
     Style,
     TeacherRecipe,
 )
-from posology.curation.screens import ExactScreen
-from posology.curation.split import family, split
+from posology.curation.screens.screening import ExactScreen
+from posology.curation.sources.families import family_names, moiety
 from posology.curation.teachers.extractive import ExtractiveTeacher
 
 RECIPE = Recipe(

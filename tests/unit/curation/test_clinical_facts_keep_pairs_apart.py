@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from posology.curation.domain import CONTRADICTION, Message, Pair, make_pair
-from posology.curation.edits import edits
-from posology.curation.facts import fingerprint
-from posology.curation.screens import through
-from posology.curation.semantic import SemanticScreen, Vectors
+from posology.curation.screens.screening import through
+from posology.curation.screens.semantic import SemanticScreen, Vectors
+from posology.curation.text.edits import edits
+from posology.curation.text.quantities import fingerprint
 
 
 @pytest.mark.parametrize(

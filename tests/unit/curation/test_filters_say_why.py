@@ -3,9 +3,9 @@
 import pytest
 
 from posology.curation.domain import GENERAL, REFUSAL, Message, Pair, make_pair
-from posology.curation.filters import FILTERS, Context, sift, steps
 from posology.curation.recipe import FilterRecipe
-from posology.curation.teachers import open_book
+from posology.curation.screens.filters import FILTERS, Context, sift, steps
+from posology.curation.text.questions import open_book
 
 SECTION = "The recommended dose of examplol is 10 mg once daily. Avoid use in patients with severe renal impairment."
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from posology.curation.corpus import gather
+from posology.curation.dataset.corpus import gather
 from posology.curation.recipe import Source
 from posology.curation.sources import FORMATS, Document, Parsed, Unreadable
 from posology.curation.sources.location import Limits

@@ -12,9 +12,9 @@ from posology.core.errors import AlreadyExists, FailedPrecondition, NotFound
 from posology.core.registrar import Registrar
 from posology.core.signing import Signer
 from posology.core.store import Database
-from posology.curation import records
-from posology.curation.reviewing import Item, Judgement, Policy, Rating, Review, ReviewState
-from posology.curation.reviews import Reviews
+from posology.curation.review import repository
+from posology.curation.review.domain import Item, Judgement, Policy, Rating, Review, ReviewState
+from posology.curation.review.service import Reviews
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 REVIEW = Review(
@@ -48,7 +48,7 @@ class NoCatalog(Registrar):
 async def reviews(database: Database, tmp_path: Path) -> Reviews:
     await database.migrate("posology.core.audit", "posology.curation")
     async with database.begin() as tx:
-        await records.create(tx, REVIEW, ITEMS, request_id="r1")
+        await repository.create(tx, REVIEW, ITEMS, request_id="r1")
     store = ArtifactStore(f"file://{tmp_path}/artifacts")
     return Reviews(database, store, Signer.load_or_create(tmp_path / "curation.key"), NoCatalog())
 
@@ -61,11 +61,11 @@ async def test_a_repeated_request_finds_its_review_and_another_under_that_name_i
     reviews: Reviews, database: Database
 ) -> None:
     async with database.begin() as tx:
-        assert (await records.create(tx, REVIEW, ITEMS, request_id="r1")).name == REVIEW.name
+        assert (await repository.create(tx, REVIEW, ITEMS, request_id="r1")).name == REVIEW.name
         with pytest.raises(AlreadyExists):
-            await records.create(tx, replace(REVIEW, seed=4), ITEMS, request_id="r2")
+            await repository.create(tx, replace(REVIEW, seed=4), ITEMS, request_id="r2")
         with pytest.raises(NotFound):
-            await records.get(tx, "namespaces/a/reviews/none")
+            await repository.get(tx, "namespaces/a/reviews/none")
 
 
 async def test_a_later_rating_replaces_the_first_until_the_last_item_is_settled(
@@ -104,10 +104,10 @@ async def test_reviews_are_listed_in_pages_newest_first(reviews: Reviews, databa
             other = replace(
                 REVIEW, name=f"namespaces/b/reviews/r{number}", namespace="b", created=AT + timedelta(number)
             )
-            await records.create(tx, other, ITEMS, request_id=f"b{number}")
+            await repository.create(tx, other, ITEMS, request_id=f"b{number}")
     found, token = await reviews.list_page("b", size=3, token="", ended_after=None)
     rest, end = await reviews.list_page("b", size=3, token=token, ended_after=None)
     assert [review.name[-2:] for review, _ in [*found, *rest]] == ["r4", "r3", "r2", "r1", "r0"]
     assert end == ""
-    everything, _ = await reviews.list_page(records.ALL, size=10, token="", ended_after=None)
+    everything, _ = await reviews.list_page(repository.ALL, size=10, token="", ended_after=None)
     assert len(everything) == 6

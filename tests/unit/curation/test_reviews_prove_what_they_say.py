@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from posology.curation import reviewing
-from posology.curation.agreement import agreement
-from posology.curation.bound import allowed_errors, chance_to_pass, sufficient_sample, upper_bound
-from posology.curation.reviewing import Judgement, Policy, Rating
-from posology.curation.sampling import Unit, sample
+from posology.curation.review import domain
+from posology.curation.review.agreement import agreement
+from posology.curation.review.bound import allowed_errors, chance_to_pass, sufficient_sample, upper_bound
+from posology.curation.review.domain import Judgement, Policy, Rating
+from posology.curation.review.sampling import Unit, sample
 
 LIMIT = {"limit": 0.02, "confidence": 0.95}
 
@@ -77,17 +77,17 @@ def test_perfect_agreement_is_one_even_when_all_are_alike() -> None:
 
 def rating(reviewer: str, judgement: str, *, adjudication: bool = False) -> Rating:
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    return Rating("i", reviewer, reviewing.EXPERT, Judgement(judgement), "", at, adjudication)
+    return Rating("i", reviewer, domain.EXPERT, Judgement(judgement), "", at, adjudication)
 
 
 def test_two_errors_count_by_the_more_severe_and_a_dispute_waits() -> None:
     both = [rating("a", "MINOR_ERROR"), rating("b", "HARMFUL")]
-    assert reviewing.settled(both, 2) is Judgement.HARMFUL
+    assert domain.settled(both, 2) is Judgement.HARMFUL
     split = [rating("a", "CORRECT"), rating("b", "MINOR_ERROR")]
-    assert reviewing.settled(split, 2) is None
-    assert reviewing.disputed(split, 2)
-    assert reviewing.settled([*split, rating("c", "CORRECT", adjudication=True)], 2) is Judgement.CORRECT
-    assert reviewing.settled(split[:1], 2) is None
+    assert domain.settled(split, 2) is None
+    assert domain.disputed(split, 2)
+    assert domain.settled([*split, rating("c", "CORRECT", adjudication=True)], 2) is Judgement.CORRECT
+    assert domain.settled(split[:1], 2) is None
 
 
 def test_a_share_of_the_frame_is_rounded_up_and_never_exceeds_it() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from posology.core.errors import InvalidInput, PermissionDenied
-from posology.curation.corpus import gather
+from posology.curation.dataset.corpus import gather
 from posology.curation.domain import Corpus
 from posology.curation.recipe import Source
 from posology.curation.sources.location import Limits, check_uri

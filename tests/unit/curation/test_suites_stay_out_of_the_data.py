@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from posology.curation.decontaminate import Suites, questions_of
 from posology.curation.domain import Message, Pair, make_pair
-from posology.curation.teachers import open_book
+from posology.curation.screens.decontaminate import Suites, questions_of
+from posology.curation.text.questions import open_book
 
 LONG = "Which of the following laboratory values must be checked before treatment with examplol is started in adults?"
 SHORT = "What is the half-life of examplol?"

@@ -4,9 +4,10 @@ import pytest
 
 from posology.curation.domain import Section
 from posology.curation.recipe import Style
-from posology.curation.teachers import Answer, Draft, Task, bare_question, is_open_book
+from posology.curation.teachers import Answer, Draft, Task
 from posology.curation.teachers.extractive import QUESTION_TYPES, ExtractiveTeacher
-from posology.curation.text import sentences, without_references
+from posology.curation.text.normal import sentences, without_references
+from posology.curation.text.questions import bare_question, is_open_book
 
 
 def section(code: str, text: str, *, drug: str = "examplol") -> Section:

@@ -12,9 +12,9 @@ from lxml import etree, html
 
 from posology.curation import codes
 from posology.curation.domain import Drop, Label, Section, content_id
-from posology.curation.families import moiety
 from posology.curation.sources import Document, Parsed, Unreadable, source
 from posology.curation.sources.encoding import decode
+from posology.curation.sources.families import moiety
 from posology.curation.sources.spl_text import table_rows
 
 _LEAST_WORDS = 6  # what is left of a parent below this is a heading, not text

@@ -7,8 +7,8 @@ from lxml import etree
 
 from posology.curation import codes
 from posology.curation.domain import Drop, Label, Section, content_id
-from posology.curation.families import moiety
 from posology.curation.sources import Document, Parsed, Unreadable, source
+from posology.curation.sources.families import moiety
 from posology.curation.sources.spl_text import local, plain, render
 
 DEPTH = 1000  # real bulk files nest past 256 levels; nobody writes a thousand

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from posology.core.errors import Cancelled, InvalidInput, PermissionDenied, Unavailable
-from posology.curation.filters.refusals import refuses
+from posology.curation.text.refusal import refuses
 
 _TRIES = 5
 _FIRST, _LONGEST = 0.5, 60.0  # seconds between tries, doubling; the server's Retry-After may ask for up to _LONGEST

@@ -12,13 +12,14 @@ from itertools import zip_longest
 
 from posology.curation import codes
 from posology.curation.domain import Section
-from posology.curation.edits import edits
-from posology.curation.facts import COMMON_DRUGS, QUANTITY
 from posology.curation.recipe import Style
-from posology.curation.sentences import leans_back, spelled, usable_sentences
-from posology.curation.teachers import Answer, Draft, Task, asked, open_book
+from posology.curation.teachers import Answer, Draft, Task
 from posology.curation.teachers.patterns import NAMES, PATTERNS, Pattern
-from posology.curation.text import normal, without_references
+from posology.curation.text.edits import edits
+from posology.curation.text.normal import normal, without_references
+from posology.curation.text.quantities import COMMON_DRUGS, QUANTITY
+from posology.curation.text.questions import asked, open_book
+from posology.curation.text.sentences import leans_back, spelled, usable_sentences
 
 QUESTION_TYPES = (*NAMES, "gap", "check", "population", "interaction", "summary")
 

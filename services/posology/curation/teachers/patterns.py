@@ -7,7 +7,7 @@
 import re
 from dataclasses import dataclass
 
-from posology.curation.facts import UNITS
+from posology.curation.text.quantities import UNITS
 
 _N = r"\d[\d,]*(?:\.\d+)?"
 _ONE = rf"{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:{UNITS})(?![A-Za-z/])"

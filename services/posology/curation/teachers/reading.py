@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from posology.curation.teachers import Draft, asked
+from posology.curation.teachers import Draft
+from posology.curation.text.questions import asked
 
 
 class Nonsense(Exception):

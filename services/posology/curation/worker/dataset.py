@@ -8,22 +8,22 @@ from posology.core import settings
 from posology.core.errors import Cancelled
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.curation import convert
-from posology.curation.build import Built, build
-from posology.curation.card import card, drops_by_reason, parameters
-from posology.curation.corpus import gather
-from posology.curation.decontaminate import Suites, questions_of
+from posology.curation.dataset.build import Built, build
+from posology.curation.dataset.card import card, drops_by_reason, parameters
+from posology.curation.dataset.corpus import gather
+from posology.curation.dataset.general import read_general
 from posology.curation.domain import Corpus, Pair
-from posology.curation.facts import COMMON_DRUGS
-from posology.curation.general import read_general
 from posology.curation.recipe import Recipe
-from posology.curation.screens import ExactScreen, Screen, SuiteScreen
-from posology.curation.semantic import SemanticScreen, SuiteSemanticScreen
+from posology.curation.screens.decontaminate import Suites, questions_of
+from posology.curation.screens.screening import ExactScreen, Screen, SuiteScreen
+from posology.curation.screens.semantic import SemanticScreen, SuiteSemanticScreen
 from posology.curation.settings import SourceSettings
 from posology.curation.sources.jsonl import pairs_of
 from posology.curation.sources.location import Limits, lines
 from posology.curation.teachers import Teacher
 from posology.curation.teachers.extractive import ExtractiveTeacher
 from posology.curation.teachers.openai import OpenAITeacher
+from posology.curation.text.quantities import COMMON_DRUGS
 from posology.curation.worker.files import write_json, write_lines
 
 

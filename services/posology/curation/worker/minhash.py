@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import rensa
 
 from posology.curation.domain import Drop, Pair
-from posology.curation.facts import fingerprint
-from posology.curation.screens import Screened, said
-from posology.curation.teachers import bare_question, is_open_book
-from posology.curation.text import tokens
+from posology.curation.screens.screening import Screened, said
+from posology.curation.text.normal import tokens
+from posology.curation.text.quantities import fingerprint
+from posology.curation.text.questions import bare_question, is_open_book
 
 _PERMUTATIONS, _BANDS = 128, 32  # 32 bands of 4 find 0.8-similar texts with probability > 0.9999
 _WORDS = 3

@@ -5,9 +5,8 @@ from collections import Counter
 from posology.core.errors import InvalidInput
 from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.curation import convert
-from posology.curation.candidates import draw
-from posology.curation.domain import GENERAL, REFUSAL, Pair, Section, pair_from_json, section_from_json
-from posology.curation.preferences import Preference, edited_facts, length_matched, make_preference
+from posology.curation.dataset.preferences import Preference, edited_facts, length_matched, make_preference
+from posology.curation.domain import GENERAL, REFUSAL, Pair, Section, draw, pair_from_json, section_from_json
 from posology.curation.recipe import PreferenceRecipe, Weak
 from posology.curation.teachers.weak import weak_answers
 from posology.curation.worker.files import read_lines, write_json, write_lines

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from posology.curation.domain import CONTRADICTION, GENERAL, Drop, Pair
-from posology.curation.facts import COMMON_DRUGS, Fingerprint, fingerprint
-from posology.curation.screens import Screened, said
-from posology.curation.teachers import bare_question, is_open_book
+from posology.curation.screens.screening import Screened, said
+from posology.curation.text.quantities import COMMON_DRUGS, Fingerprint, fingerprint
+from posology.curation.text.questions import bare_question, is_open_book
 
 Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 Embed = Callable[[Sequence[str]], Vectors]

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from posology.core.errors import InvalidInput
-from posology.curation.candidates import candidates, draw, tasks
-from posology.curation.domain import GENERAL, REFUSAL, Corpus, Drop, Pair
-from posology.curation.filters import Context, sift, steps
-from posology.curation.general import take_general
+from posology.curation.dataset.candidates import candidates, tasks
+from posology.curation.dataset.general import take_general
+from posology.curation.dataset.split import split
+from posology.curation.domain import GENERAL, REFUSAL, Corpus, Drop, Pair, draw
 from posology.curation.recipe import Recipe
-from posology.curation.screens import Screen, through
-from posology.curation.split import split
+from posology.curation.screens.filters import Context, sift, steps
+from posology.curation.screens.screening import Screen, through
 from posology.curation.teachers import Teacher
 
 _BATCH = 256, 4096  # fewest and most candidates considered at once

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import xxhash
 
 from posology.curation.domain import Drop, Pair
-from posology.curation.text import normal
+from posology.curation.text.normal import normal
 
 
 def key(text: str) -> bytes:

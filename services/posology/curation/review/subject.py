@@ -9,8 +9,8 @@ from typing import Any
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import InvalidInput, Violation
 from posology.curation.domain import GENERAL, content_id
-from posology.curation.reviewing import Item, Policy
-from posology.curation.sampling import Unit, frame_digest, sample
+from posology.curation.review.domain import Item, Policy
+from posology.curation.review.sampling import Unit, frame_digest, sample
 
 KINDS = ("dataset", "preferences")
 

@@ -1,10 +1,7 @@
-"""Answers in which a teacher refused instead of answering."""
-# ruff: noqa: E501  (tables and expressions read better unbroken)
+"""The words with which an answer refuses; for the filter, and for a teacher that refused its task."""
+# ruff: noqa: E501  (the expression reads better unbroken)
 
 import re
-
-from posology.curation.domain import REFUSAL, Pair
-from posology.curation.filters import Context, Verdict, drop, filter, keep
 
 # Anchored at the start: "patients who cannot take aspirin" is a clinical answer, "I cannot help" is not.
 _REFUSES = re.compile(
@@ -13,15 +10,6 @@ _REFUSES = re.compile(
     r"i apologize|it (?:is|would be) (?:not appropriate|inappropriate) for me)\b",
     re.IGNORECASE,
 )
-
-
-@filter("refusals")
-def refusals(pair: Pair, context: Context) -> Verdict:
-    """Drop refusals, except those tagged as wanted: chosen safety examples must stay."""
-    if REFUSAL in pair.tags:
-        return keep
-    found = refuses(pair.answer)
-    return drop(f'the answer refuses: "{found}"') if found else keep
 
 
 def refuses(answer: str) -> str:

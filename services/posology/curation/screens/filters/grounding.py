@@ -1,10 +1,10 @@
 """Answers that their section does not support."""
 
 from posology.curation.domain import Pair
-from posology.curation.facts import quantities
-from posology.curation.filters import Context, Verdict, drop, filter, keep
-from posology.curation.teachers import bare_question
-from posology.curation.text import normal, tokens, without_references
+from posology.curation.screens.filters import Context, Verdict, drop, filter, keep
+from posology.curation.text.normal import normal, tokens, without_references
+from posology.curation.text.quantities import quantities
+from posology.curation.text.questions import bare_question
 
 _SHARE = 0.6  # of the answer's content words must occur in the section
 _SMALL_WORDS_TEXT = """

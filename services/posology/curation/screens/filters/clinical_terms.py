@@ -3,9 +3,9 @@
 import re
 
 from posology.curation.domain import GENERAL, REFUSAL, Pair
-from posology.curation.facts import COMMON_DRUGS, QUANTITY
-from posology.curation.filters import Context, Verdict, drop, filter, keep
-from posology.curation.text import normal
+from posology.curation.screens.filters import Context, Verdict, drop, filter, keep
+from posology.curation.text.normal import normal
+from posology.curation.text.quantities import COMMON_DRUGS, QUANTITY
 
 _TERMS = re.compile(
     r"\b(?:dos(?:e|es|age|ing)|mg|tablets?|capsules?|inject\w*|infus\w*|oral(?:ly)?|patients?|clinical\w*|treat\w*|therap\w*|"

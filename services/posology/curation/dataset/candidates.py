@@ -1,18 +1,12 @@
 """The order in which pairs are considered: drug by drug in turns, so that the first thousand pairs cover all drugs."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
-from posology.curation.domain import Drop, Pair, Section, make_pair
+from posology.curation.domain import Drop, Pair, Section, draw, make_pair
 from posology.curation.teachers import Answer, Draft, Task, Teacher
 
 SIBLINGS = 16  # other sections of the label that a task carries along
-
-
-def draw(seed: int, *about: str) -> bytes:
-    """A sort key that depends on the seed and the thing itself, never on the order in which things came."""
-    return hashlib.sha256("\x1f".join((str(seed), *about)).encode()).digest()
 
 
 def in_turns(sections: Iterable[Section], *, seed: int) -> list[Section]:

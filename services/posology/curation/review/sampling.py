@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from posology.curation.candidates import draw
+from posology.curation.domain import draw
 
 
 @dataclass(frozen=True)

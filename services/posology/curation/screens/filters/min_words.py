@@ -1,7 +1,7 @@
 """Answers too short to be complete, judged per kind of question."""
 
 from posology.curation.domain import REFUSAL, Pair
-from posology.curation.filters import Context, Verdict, drop, filter, keep
+from posology.curation.screens.filters import Context, Verdict, drop, filter, keep
 
 # An 80-word minimum for all drops 29% of a good medical set: a dose is a complete answer in six words.
 _EXPLAINS = frozenset({"summary", "explain", "explanation", "counsel", "compare", "given"})

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from posology.curation.domain import Drop, Pair
-from posology.curation.teachers import bare_question
-from posology.curation.text import tokens
+from posology.curation.text.normal import tokens
+from posology.curation.text.questions import bare_question
 
 _LONG, _SHORT = 13, 8
 _SHARE = 0.5  # of a suite question's 8-grams

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from posology.curation.decontaminate import Suites
 from posology.curation.domain import Drop, Pair
-from posology.curation.exact import Exact
-from posology.curation.facts import quantities
-from posology.curation.teachers import bare_question
+from posology.curation.screens.decontaminate import Suites
+from posology.curation.screens.exact import Exact
+from posology.curation.text.quantities import quantities
+from posology.curation.text.questions import bare_question
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from posology.core.registrar import Registrar
 from posology.core.rpc import context
 from posology.core.signing import Signer
 from posology.core.store import Database, Transaction, now
-from posology.curation import bound, records, reviewed
-from posology.curation.candidates import draw
-from posology.curation.reviewing import Item, Policy, Rating, Review, ReviewState, disputed, settled
-from posology.curation.subject import draw_items
-from posology.curation.summary import Summary, passed, summarize
+from posology.curation.domain import draw
+from posology.curation.review import bound, publish, repository
+from posology.curation.review.domain import Item, Policy, Rating, Review, ReviewState, disputed, settled
+from posology.curation.review.subject import draw_items
+from posology.curation.review.summary import Summary, passed, summarize
 
-log = logging.getLogger("posology.curation.reviews")
+log = logging.getLogger("posology.curation.review")
 _LOOK_SECONDS = 5.0  # how late a review that a dead process left in CLOSING is taken up
 ACTOR = "posology.curation"
 
@@ -39,7 +39,7 @@ class Reviews:
     async def create(self, asked: Review, *, request_id: str, validate_only: bool) -> Review:
         """Open the review that `asked` describes; frame, plan and state are filled in here."""
         async with self._db.read() as tx:
-            found = await records.find(tx, asked, request_id=request_id)
+            found = await repository.find(tx, asked, request_id=request_id)
         if found:
             return found
         drawn = await asyncio.to_thread(draw_items, self._artifacts, asked.subject, asked.policy, seed=asked.seed)
@@ -55,7 +55,7 @@ class Reviews:
             return review
         async with self._db.begin() as tx:
             opened = replace(review, created=await now(tx))
-            stored = await records.create(tx, opened, drawn.items, request_id=request_id)
+            stored = await repository.create(tx, opened, drawn.items, request_id=request_id)
             detail = {"subject": review.subject, "planned": review.planned, "frame": review.frame_digest}
             if stored.name == review.name:
                 await self._note(tx, "review.create", stored.name, detail)
@@ -66,21 +66,23 @@ class Reviews:
     async def get(self, name: str) -> tuple[Review, Summary]:
         """A review and what its ratings say; NotFound."""
         async with self._db.read() as tx:
-            review = await records.get(tx, name)
-            return review, summarize(review, await records.ratings(tx, name))
+            review = await repository.get(tx, name)
+            return review, summarize(review, await repository.ratings(tx, name))
 
     async def list_page(
         self, namespace: str, *, size: int, token: str, ended_after: datetime | None
     ) -> tuple[list[tuple[Review, Summary]], str]:
         """A page of reviews, newest first."""
         async with self._db.read() as tx:
-            found, following = await records.list_page(tx, namespace, size=size, token=token, ended_after=ended_after)
-            return [(r, summarize(r, await records.ratings(tx, r.name))) for r in found], following
+            found, following = await repository.list_page(
+                tx, namespace, size=size, token=token, ended_after=ended_after
+            )
+            return [(r, summarize(r, await repository.ratings(tx, r.name))) for r in found], following
 
     async def creator(self, name: str) -> str:
         """Whose work is reviewed; NotFound."""
         async with self._db.read() as tx:
-            return (await records.get(tx, name)).creator
+            return (await repository.get(tx, name)).creator
 
     async def next_item(self, name: str, reviewer: str, *, adjudicate: bool) -> tuple[Item, int] | None:
         """The next item for a reviewer and how many are left for them; None when there is none.
@@ -88,36 +90,36 @@ class Reviews:
         Each reviewer has an order of their own, so that tiredness does not fall on the same items.
         """
         async with self._db.read() as tx:
-            review = await records.get(tx, name)
+            review = await repository.get(tx, name)
             if review.state is not ReviewState.OPEN:
                 return None
-            ratings = await records.ratings(tx, name)
-            positions = await records.positions(tx, name)
+            ratings = await repository.ratings(tx, name)
+            positions = await repository.positions(tx, name)
             wanted = [id for id in positions if _is_for(ratings.get(id, []), review, reviewer, adjudicate)]
             if not wanted:
                 return None
             first = min(wanted, key=lambda id: draw(review.seed, reviewer, id))
-            return await records.item(tx, name, first), len(wanted)
+            return await repository.item(tx, name, first), len(wanted)
 
     # --- rating ----------------------------------------------------------------------------------------
 
     async def submit(self, name: str, rating: Rating) -> Rating:
         """Store a rating; when it settles the last item, the review closes."""
         async with self._db.begin() as tx:
-            review = await records.get(tx, name, lock=True)
-            if (said := await records.rating(tx, name, rating)) is not None:
+            review = await repository.get(tx, name, lock=True)
+            if (said := await repository.rating(tx, name, rating)) is not None:
                 return said  # a call that was repeated because its answer got lost
             if review.state is not ReviewState.OPEN:
                 raise FailedPrecondition(f"{name} is {review.state.lower()}; its ratings no longer change")
-            await records.item(tx, name, rating.item)
+            await repository.item(tx, name, rating.item)
             stored = replace(rating, at=await now(tx))
-            before = (await records.ratings(tx, name)).get(rating.item, [])
+            before = (await repository.ratings(tx, name)).get(rating.item, [])
             _check_rating(review, stored, before)
-            await records.rate(tx, name, stored)
-            ratings = await records.ratings(tx, name)
+            await repository.rate(tx, name, stored)
+            ratings = await repository.ratings(tx, name)
             complete = summarize(review, ratings).complete
             if complete:
-                await records.move(tx, name, ReviewState.CLOSING)
+                await repository.move(tx, name, ReviewState.CLOSING)
             action = "review.adjudicate" if rating.adjudication else "review.rate"
             await self._note(tx, action, name, _said(rating))
         if complete:
@@ -127,9 +129,9 @@ class Reviews:
     async def cancel(self, name: str) -> tuple[Review, Summary]:
         """Close a review early; one that ended stays as it is."""
         async with self._db.begin() as tx:
-            review = await records.get(tx, name, lock=True)
+            review = await repository.get(tx, name, lock=True)
             if review.state is ReviewState.OPEN:
-                await records.move(tx, name, ReviewState.CANCELLED, ended=await now(tx))
+                await repository.move(tx, name, ReviewState.CANCELLED, ended=await now(tx))
                 await self._note(tx, "review.cancel", name, {})
         return await self.get(name)
 
@@ -140,7 +142,7 @@ class Reviews:
         while True:
             self._due.clear()
             async with self._db.read() as tx:
-                due = await records.in_state(tx, ReviewState.CLOSING)
+                due = await repository.in_state(tx, ReviewState.CLOSING)
             for name in due:
                 await self._close_or_wait(name)
             try:
@@ -158,20 +160,20 @@ class Reviews:
     async def close(self, name: str) -> None:
         """Publish, sign, and say so, in this order: a crash in between does the same again with the same digest."""
         async with self._db.read() as tx:
-            review = await records.get(tx, name)
-            ratings, items = await records.ratings(tx, name), await records.items(tx, name)
+            review = await repository.get(tx, name)
+            ratings, items = await repository.ratings(tx, name), await repository.items(tx, name)
         summary = summarize(review, ratings)
         artifact = ""
         if passed(review, summary):
-            artifact = await asyncio.to_thread(reviewed.publish, self._artifacts, review, items, ratings, summary)
+            artifact = await asyncio.to_thread(publish.publish, self._artifacts, review, items, ratings, summary)
             manifest = await asyncio.to_thread(self._artifacts.manifest, artifact)
             await self._registrar.register(review.namespace, artifact, manifest)
-        envelope = reviewed.sign(self._signer, review, summary, artifact=artifact)
+        envelope = publish.sign(self._signer, review, summary, artifact=artifact)
         state = ReviewState.PASSED if artifact else ReviewState.FAILED
         async with self._db.begin() as tx:
-            if (await records.get(tx, name, lock=True)).state is not ReviewState.CLOSING:
+            if (await repository.get(tx, name, lock=True)).state is not ReviewState.CLOSING:
                 return  # another replica was first
-            await records.move(tx, name, state, artifact=artifact, statement=envelope, ended=await now(tx))
+            await repository.move(tx, name, state, artifact=artifact, statement=envelope, ended=await now(tx))
             detail = {"state": state.value, "artifact": artifact, "errors": summary.errors, "rated": summary.rated}
             await audit.append(tx, actor=ACTOR, action="review.close", subject=name, detail=detail)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from posology.curation import bound, reviewing
-from posology.curation.agreement import Agreement, agreement
-from posology.curation.reviewing import Judgement, Rating, Review
+from posology.curation.review import bound, domain
+from posology.curation.review.agreement import Agreement, agreement
+from posology.curation.review.domain import Judgement, Rating, Review
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Summary:
 def summarize(review: Review, ratings: Mapping[str, Sequence[Rating]]) -> Summary:
     """Numbers from ratings by item; items without ratings may be absent."""
     policy = review.policy
-    verdicts = [v for given in ratings.values() if (v := reviewing.settled(given, policy.reviewers))]
+    verdicts = [v for given in ratings.values() if (v := domain.settled(given, policy.reviewers))]
     errors = sum(verdict.error for verdict in verdicts)
     complete = len(verdicts) == review.planned
     limit, confidence = policy.max_error_rate, policy.confidence
@@ -52,9 +52,9 @@ def summarize(review: Review, ratings: Mapping[str, Sequence[Rating]]) -> Summar
         sufficient_sample=bound.sufficient_sample(0, limit=limit, confidence=confidence),
         would_have_sufficed=bound.sufficient_sample(errors, limit=limit, confidence=confidence),
         chance_to_pass=bound.chance_to_pass(limit / 2, review.planned, limit=limit, confidence=confidence),
-        disagreements=sum(reviewing.disputed(given, policy.reviewers) for given in ratings.values()),
-        agreement=agreement(reviewing.first_two(ratings)) if policy.reviewers > 1 else None,
-        kinds=tuple(reviewing.kinds(ratings)),
+        disagreements=sum(domain.disputed(given, policy.reviewers) for given in ratings.values()),
+        agreement=agreement(domain.first_two(ratings)) if policy.reviewers > 1 else None,
+        kinds=tuple(domain.kinds(ratings)),
         severities={judgement.value: verdicts.count(judgement) for judgement in Judgement},
     )
 

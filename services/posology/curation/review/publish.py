@@ -10,9 +10,9 @@ from typing import Any
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.signing import Signer, statement
-from posology.curation import reviewing
-from posology.curation.reviewing import Item, Rating, Review
-from posology.curation.summary import Summary, passed
+from posology.curation.review import domain
+from posology.curation.review.domain import Item, Rating, Review
+from posology.curation.review.summary import Summary, passed
 
 PREDICATE = "https://posology.dev/attestation/review/v1"
 _DATA = {"dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"), "preferences": ("preferences.jsonl",)}
@@ -109,7 +109,7 @@ def _item(item: Item, ratings: Sequence[Rating]) -> dict[str, Any]:
 
 
 def _is_error(ratings: Sequence[Rating], review: Review) -> bool:
-    verdict = reviewing.settled(ratings, review.policy.reviewers)
+    verdict = domain.settled(ratings, review.policy.reviewers)
     return verdict is not None and verdict.error
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import RowMapping, insert, select, update
 
 from posology.core.errors import AlreadyExists, NotFound
 from posology.core.store import Transaction, pages
-from posology.curation import tables
-from posology.curation.reviewing import Item, Judgement, Policy, Rating, Review, ReviewState
+from posology.curation.review import tables
+from posology.curation.review.domain import Item, Judgement, Policy, Rating, Review, ReviewState
 
 _POLICY = ("sample", "share", "max_error_rate", "confidence", "reviewers")
 ALL = "-"  # the namespace that stands for all

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from posology.curation.build import Built
+from posology.curation.dataset.build import Built
 from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Corpus, Pair
 from posology.curation.recipe import Recipe
 

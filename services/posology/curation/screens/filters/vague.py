@@ -4,8 +4,8 @@
 import re
 
 from posology.curation.domain import REFUSAL, Pair
-from posology.curation.facts import quantities
-from posology.curation.filters import Context, Verdict, drop, filter, keep
+from posology.curation.screens.filters import Context, Verdict, drop, filter, keep
+from posology.curation.text.quantities import quantities
 
 _EMPTY = re.compile(
     r"\b(?:it depends|varies from (?:person|patient) to (?:person|patient)|there is no simple answer|various factors|"

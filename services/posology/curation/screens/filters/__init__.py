@@ -76,4 +76,4 @@ def names() -> Iterator[str]:
     return iter(FILTERS)
 
 
-from posology.curation.filters import clinical_terms, form, grounding, min_words, refusals, vague  # noqa: E402, F401  each registers itself
+from posology.curation.screens.filters import clinical_terms, form, grounding, min_words, refusals, vague  # noqa: E402, F401  each registers itself

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from posology.core.errors import InvalidInput
 from posology.curation.domain import Corpus, Drop, Label, Section
-from posology.curation.families import family_names
 from posology.curation.recipe import Source
 from posology.curation.sources import FORMATS, Parsed, Unreadable
+from posology.curation.sources.families import family_names
 from posology.curation.sources.location import Found, Limits, find, read
 
 UNREADABLE_SHARE = 0.1  # of all files; beyond it the job fails, because the data set would not be what was asked for

@@ -1,7 +1,7 @@
 """Pairs that are no proper question and answer."""
 
 from posology.curation.domain import Pair
-from posology.curation.filters import Context, Verdict, drop, filter, keep
+from posology.curation.screens.filters import Context, Verdict, drop, filter, keep
 
 _LONGEST = 32_000  # characters; beyond it no sequence length of ours could hold the pair
 _PLACEHOLDERS = ("{drug}", "<drug>", "[insert", "lorem ipsum", "TODO")

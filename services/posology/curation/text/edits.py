@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from posology.curation.facts import COMMON_DRUGS, QUANTITY, plain_number
+from posology.curation.text.quantities import COMMON_DRUGS, QUANTITY, plain_number
 
 KINDS = ("number", "unit", "comparator", "negation", "drug", "population")
 

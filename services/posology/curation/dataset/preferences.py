@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from posology.core.errors import InvalidInput
-from posology.curation.candidates import draw
-from posology.curation.domain import GENERAL, REFUSAL, Message, Pair, Section, content_id
-from posology.curation.edits import KINDS, Edit, edits
+from posology.curation.domain import GENERAL, REFUSAL, Message, Pair, Section, content_id, draw
+from posology.curation.text.edits import KINDS, Edit, edits
 
 _LENGTH = 0.1  # most that the two answers may differ in length, as a share of words
 

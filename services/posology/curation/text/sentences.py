@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from posology.curation import codes
 from posology.curation.domain import Section
-from posology.curation.text import sentences, without_references
+from posology.curation.text.normal import sentences, without_references
 
 _NOT_PROSE = re.compile(
     r"https?:|www\.|@|\b1-8\d\d|\bTable \d|\bFigure \d|\|\s|NDC|\bRx\b|[Mm]ed[Gg]uide|\bfda\b|FDA-1088|MedWatch|_{3,}|\.{3,}|"

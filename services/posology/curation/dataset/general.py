@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from posology.curation.candidates import draw
-from posology.curation.domain import GENERAL, REFUSAL, Drop, Pair
-from posology.curation.filters import Context, Step, sift
+from posology.curation.domain import GENERAL, REFUSAL, Drop, Pair, draw
 from posology.curation.recipe import Recipe
-from posology.curation.screens import Screen, through
+from posology.curation.screens.filters import Context, Step, sift
+from posology.curation.screens.screening import Screen, through
 from posology.curation.sources import Document
 from posology.curation.sources.jsonl import read_jsonl
 
