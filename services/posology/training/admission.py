@@ -6,9 +6,9 @@ from functools import partial
 
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.domain import Resources
+from posology.training.base_models.models import Models
 from posology.training.domain import DpoTask, Method, SftTask, Task
-from posology.training.models import Models
-from posology.training.shapes import targets
+from posology.training.planning.shapes import targets
 
 NF4_BLOCK = 64
 MODEL, ADAPTER = ("base-model", "model"), ("adapter", "model")

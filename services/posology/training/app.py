@@ -19,8 +19,8 @@ from posology.core.settings import load
 from posology.core.signing import Signer
 from posology.core.store import Database
 from posology.training import convert
-from posology.training.expectation import expectation
-from posology.training.models import Models
+from posology.training.base_models.models import Models
+from posology.training.planning.expectation import expectation
 from posology.training.provenance import Provenance
 from posology.training.rights import RIGHTS
 from posology.training.servicer import BASE_MODEL, TRAINING, TrainingServicer

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from posology.core.errors import InvalidInput
 from posology.core.jobs.convert import job_status
 from posology.core.jobs.domain import Job, Resources
-from posology.training import shapes
+from posology.training.base_models.models import Known
 from posology.training.domain import (
     BaseModelSpec,
     Dpo,
@@ -25,8 +25,8 @@ from posology.training.domain import (
     SftTask,
     Task,
 )
-from posology.training.models import Known
-from posology.training.planned import Plan
+from posology.training.planning import shapes
+from posology.training.planning.planned import Plan
 from posology.v1alpha1 import training_pb2 as pb
 
 

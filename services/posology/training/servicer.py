@@ -9,10 +9,12 @@ from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.convert import job_event
 from posology.core.jobs.domain import Job, NewJob, Resources
 from posology.core.jobs.service.jobs import Jobs
-from posology.training import admission, convert, devices, sources
-from posology.training.models import Models
-from posology.training.plan import plan
-from posology.training.planned import Request
+from posology.training import admission, convert
+from posology.training.base_models import locations
+from posology.training.base_models.models import Models
+from posology.training.planning import devices
+from posology.training.planning.plan import plan
+from posology.training.planning.planned import Request
 from posology.training.provenance import Provenance
 from posology.v1alpha1 import job_pb2
 from posology.v1alpha1 import training_pb2 as pb
@@ -30,7 +32,7 @@ class TrainingServicer(Base):
         provenance: Provenance,
         models: Models,
         *,
-        rules: sources.Rules,
+        rules: locations.Rules,
         device: str = "",
         most_nodes: int = 1,
     ) -> None:
@@ -68,7 +70,7 @@ class TrainingServicer(Base):
     # --- base models -----------------------------------------------------------------------------------
 
     async def CreateBaseModel(self, request: pb.CreateBaseModelRequest, _: Any) -> pb.BaseModel:
-        sources.parse(request.spec.uri, request.spec.revision, self._rules)
+        locations.parse(request.spec.uri, request.spec.revision, self._rules)
         name = f"{request.parent}/baseModels/{request.base_model_id}"
         if request.validate_only:
             return pb.BaseModel(name=name, spec=request.spec)

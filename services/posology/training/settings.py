@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from posology.core.jobs.settings import JobSettings
 from posology.core.settings import PREFIX
-from posology.training.sources import Rules
+from posology.training.base_models.locations import Rules
 
 
 class ModelSourceSettings(BaseSettings):

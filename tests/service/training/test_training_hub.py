@@ -8,8 +8,8 @@ from hub_server import Hub, serving
 from model_files import write_model
 
 from posology.core.errors import DataCorrupt, InvalidInput, NotFound, PermissionDenied, Unavailable
-from posology.training import fetching
-from posology.training.sources import HubModel
+from posology.training.base_models import fetching
+from posology.training.base_models.locations import HubModel
 
 COMMIT = "c" * 40
 SOURCE = HubModel("org/model", COMMIT)

@@ -3,7 +3,7 @@
 import math
 import random
 
-from posology.training.curves import findings
+from posology.training.planning.curves import findings
 
 Point = dict[str, float]
 

@@ -7,10 +7,10 @@ import time
 import pytest
 from model_files import LLAMA_8B
 
-from posology.training import devices, shapes
 from posology.training.domain import Dpo, Lora, Method, Optimisation, Sft
-from posology.training.plan import plan
-from posology.training.planned import Plan, Request
+from posology.training.planning import devices, shapes
+from posology.training.planning.plan import plan
+from posology.training.planning.planned import Plan, Request
 
 SHIPPED = Sft(optimisation=Optimisation(patience=2))
 
@@ -45,7 +45,7 @@ def test_a_plan_takes_well_under_a_second() -> None:
 
 
 def test_planning_loads_no_torch() -> None:
-    code = "import sys, posology.training.plan, posology.training.servicer; print('torch' in sys.modules)"
+    code = "import sys, posology.training.planning.plan, posology.training.servicer; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -6,8 +6,8 @@ import pytest
 from model_files import LLAMA_8B, write_weights
 
 from posology.core.errors import InvalidInput
-from posology.training import shapes
 from posology.training.domain import Lora
+from posology.training.planning import shapes
 
 QKVO = ("q_proj", "k_proj", "v_proj", "o_proj")
 

@@ -7,7 +7,7 @@ import pytest
 from model_files import write_weights
 
 from posology.core.errors import InvalidInput, PermissionDenied
-from posology.training import fetching, folder, sources
+from posology.training.base_models import fetching, folder, locations
 
 COMMIT = "a" * 40
 
@@ -22,38 +22,38 @@ def model_folder(path: Path, *, template: bool = True) -> Path:
     return path
 
 
-def rules(root: Path) -> sources.Rules:
-    return sources.Rules(folders=(root,))
+def rules(root: Path) -> locations.Rules:
+    return locations.Rules(folders=(root,))
 
 
 def test_a_hub_model_needs_a_commit(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as raised:
-        sources.parse("hf://org/name", "main", rules(tmp_path))
+        locations.parse("hf://org/name", "main", rules(tmp_path))
     assert raised.value.violations[0].field == "spec.revision"
     assert "pin the commit" in raised.value.violations[0].description
 
 
 def test_a_pinned_hub_model_is_understood(tmp_path: Path) -> None:
-    assert sources.parse("hf://org/name", COMMIT, rules(tmp_path)) == sources.HubModel("org/name", COMMIT)
+    assert locations.parse("hf://org/name", COMMIT, rules(tmp_path)) == locations.HubModel("org/name", COMMIT)
 
 
 @pytest.mark.parametrize("uri", ["hf://name", "hf://org/name/more", "hf://../etc"])
 def test_a_hub_uri_that_is_no_repository_is_refused(uri: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="not hf://org/name"):
-        sources.parse(uri, COMMIT, rules(tmp_path))
+        locations.parse(uri, COMMIT, rules(tmp_path))
 
 
 @pytest.mark.parametrize("uri", ["https://example.com/model", "s3://bucket/model", "hf://org/name"])
 def test_a_source_that_is_not_on_the_list_is_refused(uri: str, tmp_path: Path) -> None:
-    allowed = sources.Rules(uris=("hf://meta-llama/*", "file:*"), folders=(tmp_path,))
+    allowed = locations.Rules(uris=("hf://meta-llama/*", "file:*"), folders=(tmp_path,))
     with pytest.raises(PermissionDenied, match="POSOLOGY_ALLOWED_MODEL_URIS"):
-        sources.parse(uri, COMMIT, allowed)
+        locations.parse(uri, COMMIT, allowed)
 
 
 @pytest.mark.parametrize("form", ["file:{}", "file://{}"])
 def test_a_folder_below_an_allowed_one_is_read(form: str, tmp_path: Path) -> None:
-    found = sources.parse(form.format(model_folder(tmp_path / "a model")), "", rules(tmp_path))
-    assert found == sources.LocalFolder(tmp_path / "a model")
+    found = locations.parse(form.format(model_folder(tmp_path / "a model")), "", rules(tmp_path))
+    assert found == locations.LocalFolder(tmp_path / "a model")
 
 
 def test_a_folder_outside_the_allowed_ones_is_refused_also_through_a_link(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_folder_outside_the_allowed_ones_is_refused_also_through_a_link(tmp_pa
     (inside / "link").symlink_to(outside)
     for path in (outside, inside / "link", inside / ".." / "outside"):
         with pytest.raises(PermissionDenied, match="outside the folders"):
-            sources.parse(f"file:{path}", "", rules(inside))
+            locations.parse(f"file:{path}", "", rules(inside))
 
 
 def test_a_file_that_links_out_of_the_allowed_folders_is_not_copied(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_file_that_links_out_of_the_allowed_folders_is_not_copied(tmp_path: Pa
     into = tmp_path / "into"
     into.mkdir()
     with pytest.raises(PermissionDenied):
-        fetching.from_folder(sources.LocalFolder(found), into, folders=[tmp_path / "allowed"])
+        fetching.from_folder(locations.LocalFolder(found), into, folders=[tmp_path / "allowed"])
 
 
 def test_only_model_files_are_copied(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_only_model_files_are_copied(tmp_path: Path) -> None:
         (found / name).write_text("import os")
     into = tmp_path / "into"
     into.mkdir()
-    fetching.from_folder(sources.LocalFolder(found), into, folders=[tmp_path])
+    fetching.from_folder(locations.LocalFolder(found), into, folders=[tmp_path])
     assert {path.name for path in into.iterdir()} == {
         "config.json",
         "tokenizer.json",

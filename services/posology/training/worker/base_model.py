@@ -6,7 +6,8 @@ from pathlib import Path
 from posology.core.errors import Exhausted
 from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.core.settings import load
-from posology.training import convert, fetching, folder, sources
+from posology.training import convert
+from posology.training.base_models import fetching, folder, locations
 from posology.training.settings import ModelSourceSettings
 
 PROBE = {
@@ -20,14 +21,14 @@ def run(ctx: JobContext) -> Result:
     """Import the model of a BaseModelSpec; the artifact holds safetensors, config, tokenizer and template only."""
     spec = convert.base_model_from_spec(ctx.spec)
     settings = load(ModelSourceSettings)
-    source = sources.parse(spec.uri, spec.revision, settings.rules)
+    source = locations.parse(spec.uri, spec.revision, settings.rules)
     parents: tuple[str, ...] = ()
     match source:
-        case sources.LocalFolder():
+        case locations.LocalFolder():
             fetching.from_folder(source, ctx.output, folders=settings.rules.folders)
-        case sources.HubModel():
+        case locations.HubModel():
             _download(ctx, source, spec.credentials_secret, endpoint=settings.hub_endpoint or None)
-        case sources.Pushed():
+        case locations.Pushed():
             parents = (source.digest,)
             _copy(ctx.input(source.digest), ctx.output)
     shape = folder.check(ctx.output)
@@ -35,12 +36,12 @@ def run(ctx: JobContext) -> Result:
     return Result(
         kind="base-model",
         parents=parents,
-        parameters={"uri": spec.uri, "revision": spec.revision} if isinstance(source, sources.HubModel) else {},
+        parameters={"uri": spec.uri, "revision": spec.revision} if isinstance(source, locations.HubModel) else {},
         summary=convert.shape_to_summary(shape),
     )
 
 
-def _download(ctx: JobContext, source: sources.HubModel, secret: str, *, endpoint: str | None) -> None:
+def _download(ctx: JobContext, source: locations.HubModel, secret: str, *, endpoint: str | None) -> None:
     """Into the workdir, so that a second attempt goes on where the first one broke off."""
     kept = ctx.workdir / "download"
     kept.mkdir(exist_ok=True)

@@ -11,8 +11,8 @@ from trl import DPOConfig, DPOTrainer
 
 from posology.core.errors import Internal
 from posology.core.jobs.worker.runtime import JobContext, Result
-from posology.training import batches, curves
 from posology.training.domain import DpoTask, Method
+from posology.training.planning import batches, curves
 from posology.training.worker import data, hardware, loop, models, probes, saving, together, tokens
 from posology.training.worker.callbacks import Report
 from posology.training.worker.sft import model_shape

@@ -10,9 +10,9 @@ from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
 
 from posology.core.errors import Exhausted, InvalidInput
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
-from posology.training.batches import Batches
 from posology.training.domain import Optimisation, Schedule
-from posology.training.memory import Memory
+from posology.training.planning.batches import Batches
+from posology.training.planning.memory import Memory
 from posology.training.worker import checkpoints, together
 from posology.training.worker.callbacks import Report
 from posology.training.worker.hardware import Hardware

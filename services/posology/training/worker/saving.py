@@ -10,7 +10,7 @@ from typing import Any
 from peft import PeftModel
 from transformers import PreTrainedModel
 
-from posology.training.files import COMPANIONS
+from posology.training.base_models.companions import COMPANIONS
 
 RECORD = "training.json"
 LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "posology")

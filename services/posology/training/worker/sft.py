@@ -10,8 +10,8 @@ from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
 
 from posology.core.jobs.worker.runtime import JobContext, Result
-from posology.training import batches, curves, shapes
 from posology.training.domain import Method, SftTask
+from posology.training.planning import batches, curves, shapes
 from posology.training.worker import data, hardware, loop, models, probes, saving, together, tokens
 from posology.training.worker.callbacks import Report
 

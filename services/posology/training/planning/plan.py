@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from posology.training import advice, batches, devices
-from posology.training.batches import Batches
 from posology.training.domain import Method, Optimisation
-from posology.training.planned import Plan, Request
-from posology.training.shapes import lora_parameters, targets
+from posology.training.planning import advice, batches, devices
+from posology.training.planning.batches import Batches
+from posology.training.planning.planned import Plan, Request
+from posology.training.planning.shapes import lora_parameters, targets
 
 TOKENS_PER_ROW = 320
 """Assumed for prompt and answer of one pair with padding, at most maxLength: no data set is there to look at yet."""

@@ -16,8 +16,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 from posology.core.errors import DataCorrupt, InvalidInput, NotFound, PermissionDenied, PosologyError, Unavailable
-from posology.training import folder as model_folder
-from posology.training.sources import HubModel, LocalFolder, inside
+from posology.training.base_models import folder as model_folder
+from posology.training.base_models.locations import HubModel, LocalFolder, inside
 
 Progress = Callable[[float, float, str], None]
 

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from posology.core.errors import InvalidInput, Violation
-from posology.training import files, shapes
+from posology.training.base_models import companions
+from posology.training.planning import shapes
 
 
 def wanted(name: str) -> bool:
     """Whether a file of a model repository is fetched: weights, their index, config, and what stands beside them."""
-    return name in files.COMPANIONS or name in ("config.json", files.INDEX) or name.endswith(files.WEIGHTS)
+    return (
+        name in companions.COMPANIONS or name in ("config.json", companions.INDEX) or name.endswith(companions.WEIGHTS)
+    )
 
 
 def check_names(names: list[str]) -> None:
@@ -24,8 +27,8 @@ def check_names(names: list[str]) -> None:
 def _name_violations(names: set[str]) -> Iterator[Violation]:
     if "config.json" not in names:
         yield Violation("config.json", "is missing; the source is not a Hugging Face model folder")
-    if not any(name.endswith(files.WEIGHTS) for name in names):
-        pickled = sorted(name for name in names if name.endswith(files.PICKLES))
+    if not any(name.endswith(companions.WEIGHTS) for name in names):
+        pickled = sorted(name for name in names if name.endswith(companions.PICKLES))
         if pickled:
             yield Violation(
                 pickled[0],
@@ -70,12 +73,12 @@ def has_chat_template(folder: Path) -> bool:
 
 
 def _missing_shards(folder: Path) -> Iterator[Violation]:
-    index = folder / files.INDEX
+    index = folder / companions.INDEX
     if not index.exists():
         return
     for name in sorted(set(read_json(index).get("weight_map", {}).values())):
         if not (folder / name).is_file():
-            yield Violation(name, f"is named in {files.INDEX} and missing")
+            yield Violation(name, f"is named in {companions.INDEX} and missing")
 
 
 def read_json(path: Path) -> Mapping[str, Any]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from posology.training.devices import smallest_for
 from posology.training.domain import ALL_LINEAR, Method, Note
-from posology.training.memory import HEADROOM
-from posology.training.planned import Plan, Request
-from posology.training.shapes import targets
+from posology.training.planning.devices import smallest_for
+from posology.training.planning.memory import HEADROOM
+from posology.training.planning.planned import Plan, Request
+from posology.training.planning.shapes import targets
 
 NF4_BLOCK = 64
 FEW_ROWS = 200

@@ -11,8 +11,9 @@ import httpx
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import InvalidInput, NotFound, Unavailable, Violation
-from posology.training import folder, shapes, sources
-from posology.training.shapes import ModelShape
+from posology.training.base_models import folder, locations
+from posology.training.planning import shapes
+from posology.training.planning.shapes import ModelShape
 
 HUB = "https://huggingface.co"
 _HUB_SECONDS = 5.0
@@ -30,7 +31,7 @@ class Known:
 class Models:
     """Looks at models in the stores, in allowed folders and on the hub."""
 
-    def __init__(self, stores: Sequence[ArtifactStore], rules: sources.Rules, *, hub: str = "") -> None:
+    def __init__(self, stores: Sequence[ArtifactStore], rules: locations.Rules, *, hub: str = "") -> None:
         self._stores = stores
         self._rules = rules
         self._hub = (hub or HUB).rstrip("/")
@@ -39,12 +40,12 @@ class Models:
         """The model of a BaseModelSpec; `config_json` stands in for one that cannot be read from here."""
         if config_json:
             return _from_config(json.loads(config_json))
-        match sources.parse(uri, revision, self._rules, at=at):
-            case sources.LocalFolder() as source:
+        match locations.parse(uri, revision, self._rules, at=at):
+            case locations.LocalFolder() as source:
                 return await asyncio.to_thread(_from_folder, source.path)
-            case sources.Pushed() as source:
+            case locations.Pushed() as source:
                 return await self.artifact(source.digest)
-            case sources.HubModel() as source:
+            case locations.HubModel() as source:
                 return _from_config(await self._config(source))
 
     async def artifact(self, digest: str) -> Known:
@@ -75,7 +76,7 @@ class Models:
     def _holding(self, digest: str) -> ArtifactStore | None:
         return next((store for store in self._stores if store.exists(digest)), None)
 
-    async def _config(self, source: sources.HubModel) -> Mapping[str, Any]:
+    async def _config(self, source: locations.HubModel) -> Mapping[str, Any]:
         """config.json of an open model; a gated one needs config_json or an import."""
         url = f"{self._hub}/{source.repository}/resolve/{source.revision}/config.json"
         try:

@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from posology.training.batches import Batches
-from posology.training.devices import Device
 from posology.training.domain import Dpo, Note, Sft
-from posology.training.memory import Memory
-from posology.training.shapes import ModelShape
+from posology.training.planning.batches import Batches
+from posology.training.planning.devices import Device
+from posology.training.planning.memory import Memory
+from posology.training.planning.shapes import ModelShape
 
 MIB = 1 << 20
 

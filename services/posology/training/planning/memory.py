@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from posology.training.domain import Lora, Method
-from posology.training.shapes import ModelShape, lora_parameters
+from posology.training.planning.shapes import ModelShape, lora_parameters
 
 HEADROOM = 0.9
 """Share of a device that an estimate may fill: allocator slack and the CUDA context take the rest."""

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 from posology.training.domain import Lora, Method
-from posology.training.memory import HEADROOM, Memory, estimate
-from posology.training.shapes import ModelShape
+from posology.training.planning.memory import HEADROOM, Memory, estimate
+from posology.training.planning.shapes import ModelShape
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from posology.training.domain import Method
-from posology.training.shapes import ModelShape
+from posology.training.planning.shapes import ModelShape
 
 GIB = 1 << 30
 

@@ -1,11 +1,11 @@
 """What a job was planned to need of its machine's memory, in the words of whoever has to give it more."""
 
 from posology.core.jobs.domain import Resources
-from posology.training import batches
-from posology.training.batches import Batches
+from posology.training.base_models.models import Models
 from posology.training.domain import DpoTask, Lora, Method, Optimisation, SftTask, Task
-from posology.training.models import Models
-from posology.training.shapes import ModelShape
+from posology.training.planning import batches
+from posology.training.planning.batches import Batches
+from posology.training.planning.shapes import ModelShape
 
 LIBRARIES = 1 << 30
 """Bytes that torch, transformers and trl take before any weight is there; measured 0.8 GiB on a CPU."""
