@@ -31,7 +31,7 @@ from servers import postgres_server  # noqa: E402
 from service.orchestrator.noop import Noop, new_run, reconciler  # noqa: E402
 
 from posology.core.store import Database, now  # noqa: E402
-from posology.orchestrator import records  # noqa: E402
+from posology.orchestrator import repository  # noqa: E402
 from posology.orchestrator.domain import Observation, Phase, Run, Stage, State  # noqa: E402
 
 
@@ -59,7 +59,7 @@ async def throughput(url: str, runs: int) -> float:
     db = await opened(url)
     async with db.begin() as tx:
         for number in range(runs):
-            await records.create(tx, new_run(number))
+            await repository.create(tx, new_run(number))
     begun = time.perf_counter()
     loop = asyncio.create_task(reconciler(db, Noop()).run())
     while await still_open(db):
@@ -78,7 +78,7 @@ async def pick_up(url: str, runs: int = 100) -> list[float]:
     for number in range(runs):
         async with db.begin() as tx:
             begun = time.perf_counter()
-            await records.create(tx, new_run(number))
+            await repository.create(tx, new_run(number))
         while not await started(db, number):
             await asyncio.sleep(0.002)
         delays.append(time.perf_counter() - begun)
@@ -91,7 +91,7 @@ async def take_over(url: str) -> float:
     """Seconds from kill -9 of the replica that holds a run to its next stage, by another replica."""
     db = await opened(url)
     async with db.begin() as tx:
-        await records.create(tx, new_run(1))
+        await repository.create(tx, new_run(1))
     code = (
         "import asyncio, sys; sys.path.insert(0, sys.argv[2]); "
         "from benchmarks.orchestrator_runs import hold; asyncio.run(hold(sys.argv[1]))"
@@ -131,7 +131,7 @@ async def idle(url: str, paused: int, seconds: float = 20) -> float:
     waiting = [replace(new_run(n), phase=Phase.REVIEW_PENDING) for n in range(paused)]
     async with db.begin() as tx:
         for run in waiting:
-            await records.create(tx, run)
+            await repository.create(tx, run)
     loop = asyncio.create_task(reconciler(db, Waits()).run())
     while await awake(db):
         await asyncio.sleep(0.5)
@@ -147,21 +147,21 @@ async def idle(url: str, paused: int, seconds: float = 20) -> float:
 async def still_open(db: Database) -> int:
     """Runs that have not ended."""
     async with db.read() as tx:
-        counts = await records.count_by_phase(tx)
+        counts = await repository.count_by_phase(tx)
     return sum(count for phase, count in counts.items() if not Phase(phase).ended)
 
 
 async def started(db: Database, number: int) -> bool:
     """Whether the first stage of a run is done."""
     async with db.read() as tx:
-        run = await records.get(tx, "default", f"run-{number}")
+        run = await repository.get(tx, "default", f"run-{number}")
     return run.stages[0].state is State.SUCCEEDED
 
 
 async def awake(db: Database) -> bool:
     """Whether a run is due."""
     async with db.read() as tx:
-        due, at = await records.next_due(tx), await now(tx)
+        due, at = await repository.next_due(tx), await now(tx)
     return due is not None and due <= at
 
 

@@ -16,7 +16,7 @@ import pytest
 from clusters import _TOOL, STATE, _is_running
 from servers import REPOSITORY
 
-from posology.core.kube import Access
+from posology.core.kube import ClusterConfig
 
 _FILES = REPOSITORY / "tests" / "cluster" / "jobs"
 
@@ -28,7 +28,7 @@ class Nodes:
     `host` is the address of this machine that its pods reach.
     """
 
-    access: Access
+    access: ClusterConfig
     image: str
     host: str
     tool: str
@@ -47,7 +47,7 @@ def cluster_nodes() -> Iterator[Nodes]:
     With KUBECONFIG, POSOLOGY_TEST_WORKER_IMAGE names an image made from tests/cluster/jobs/Dockerfile.
     """
     if "KUBECONFIG" in os.environ and (image := os.environ.get("POSOLOGY_TEST_WORKER_IMAGE")):
-        access = Access.discover()
+        access = ClusterConfig.discover()
         yield Nodes(access, image, _reachable_from(access), "")
         return
     if not _TOOL.exists() or os.geteuid() != 0:
@@ -58,7 +58,7 @@ def cluster_nodes() -> Iterator[Nodes]:
         pytest.skip(f"the tool beside the checkout could not start a cluster: {done.stderr[-300:]}")
     if why := _why_no_images():
         pytest.skip(f"the tool beside the checkout can't build images here: {why}")
-    access = Access.from_kubeconfig(STATE / "kubeconfig")
+    access = ClusterConfig.from_kubeconfig(STATE / "kubeconfig")
     yield Nodes(access, _built(STATE), _reachable_from(access), str(_TOOL))
     if not ran_before:
         subprocess.run([_TOOL, "down"], capture_output=True, check=False, timeout=120)
@@ -111,7 +111,7 @@ def _digest(folder: Path) -> str:
     return found.hexdigest()[:16]
 
 
-def _reachable_from(access: Access) -> str:
+def _reachable_from(access: ClusterConfig) -> str:
     """The address by which this machine reaches the API server; pods reach it there."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((urlsplit(access.server).hostname or "", 9))

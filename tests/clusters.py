@@ -12,7 +12,7 @@ import pytest
 import yaml
 from servers import REPOSITORY
 
-from posology.core.kube import Access, Kube, Resource
+from posology.core.kube import ClusterConfig, Kube, Resource
 
 RUNS = Resource("posology.dev/v1alpha1", "finetuneruns")
 EVENTS = Resource("v1", "events")
@@ -26,10 +26,10 @@ _CRD = REPOSITORY / "charts" / "posology-crds" / "templates" / "finetuneruns.yam
 
 
 @contextmanager
-def api_server() -> Iterator[Access]:
+def api_server() -> Iterator[ClusterConfig]:
     """Access as an administrator; what was not running before is stopped again."""
     if "KUBECONFIG" in os.environ:
-        yield Access.discover()
+        yield ClusterConfig.discover()
         return
     if not _TOOL.exists() or os.geteuid() != 0:
         pytest.skip("no Kubernetes: set KUBECONFIG to a cluster on which custom resources may be defined")
@@ -37,7 +37,7 @@ def api_server() -> Iterator[Access]:
     done = subprocess.run([_TOOL, "up", "--control-plane"], capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         pytest.skip(f"the tool beside the checkout could not start an API server: {done.stderr[-300:]}")
-    yield Access.from_kubeconfig(STATE / "kubeconfig")
+    yield ClusterConfig.from_kubeconfig(STATE / "kubeconfig")
     if not ran_before:
         subprocess.run([_TOOL, "down"], capture_output=True, check=False, timeout=120)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from posology.core.kube import Access
+from posology.core.kube import ClusterConfig
 
 
 @dataclass
@@ -23,9 +23,9 @@ class ReviewServer:
     url: str = ""
 
     @property
-    def access(self) -> Access:
+    def access(self) -> ClusterConfig:
         """How to reach it."""
-        return Access(server=self.url, authority=b"", token="of-the-service")
+        return ClusterConfig(server=self.url, authority=b"", token="of-the-service")
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         spec = body["spec"]

@@ -8,7 +8,7 @@ from cluster.operator_world import World, world
 from clusters import api_server, define_runs, new_namespace
 from rpc_example import free_address
 
-from posology.core.kube import Access, Kube
+from posology.core.kube import ClusterConfig, Kube
 
 _DEMONSTRATIONS = (Path(__file__).with_name("whole"), Path(__file__).with_name("serving"))
 
@@ -22,14 +22,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def api() -> Iterator[Access]:
+def api() -> Iterator[ClusterConfig]:
     """An API server."""
     with api_server() as access:
         yield access
 
 
 @pytest.fixture
-async def kube(api: Access) -> AsyncIterator[Kube]:
+async def kube(api: ClusterConfig) -> AsyncIterator[Kube]:
     """Calls to it, with the custom resource defined."""
     async with Kube(api) as opened:
         await define_runs(opened)
@@ -44,7 +44,7 @@ async def namespace(kube: Kube) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def installation(tmp_path: Path, api: Access, kube: Kube, namespace: str) -> AsyncIterator[World]:
+async def installation(tmp_path: Path, api: ClusterConfig, kube: Kube, namespace: str) -> AsyncIterator[World]:
     """An installation in which nothing runs yet."""
     async with world(tmp_path, api, kube, namespace, free_address()) as made:
         yield made

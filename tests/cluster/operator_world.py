@@ -13,7 +13,7 @@ from service.orchestrator.noop import Noop
 
 from posology.core import settings as environment
 from posology.core.errors import InvalidInput, NotFound, Violation
-from posology.core.kube import Access, Kube
+from posology.core.kube import ClusterConfig, Kube
 from posology.core.rpc import server
 from posology.core.rpc.auth import ensure_token, read_token
 from posology.core.rpc.client import channel
@@ -21,7 +21,7 @@ from posology.core.settings import ServiceSettings
 from posology.core.store import Database
 from posology.operator import app
 from posology.operator.settings import Settings
-from posology.orchestrator import clients, records
+from posology.orchestrator import clients, repository
 from posology.orchestrator.domain import Observation, Run, Stage, State
 from posology.orchestrator.graph import GRAPH
 from posology.orchestrator.reconciler import Reconciler
@@ -88,7 +88,7 @@ class World:
     """One installation; every orchestrator and operator in it can end and start again."""
 
     folder: Path
-    access: Access
+    access: ClusterConfig
     kube: Kube
     namespace: str
     address: str
@@ -150,7 +150,7 @@ class World:
         assert self._db
         self.driver.pause_at.clear()
         async with self._db.begin() as tx:
-            await records.wake(tx, [(await records.get(tx, self.namespace, name)).uid])
+            await repository.wake(tx, [(await repository.get(tx, self.namespace, name)).uid])
 
     @asynccontextmanager
     async def stub(self, token: str = "") -> AsyncIterator[Any]:
@@ -221,7 +221,7 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, access: Access, kube: Kube, namespace: str, address: str) -> AsyncIterator[World]:
+async def world(folder: Path, access: ClusterConfig, kube: Kube, namespace: str, address: str) -> AsyncIterator[World]:
     """A new installation in `folder`."""
     ensure_token(folder / "token")
     yield World(folder, access, kube, namespace, address)

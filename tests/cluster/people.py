@@ -9,7 +9,7 @@ import yaml
 from charts.generate import static
 from cluster.test_the_chart_on_an_api_server import PRODUCTION, kind_of
 
-from posology.core.kube import Access, Kube, Resource
+from posology.core.kube import ClusterConfig, Kube, Resource
 
 ACCOUNTS = Resource("v1", "serviceaccounts")
 BINDINGS = Resource("rbac.authorization.k8s.io/v1", "rolebindings")
@@ -97,7 +97,7 @@ async def forget_reviewing_service(kube: Kube, namespace: str) -> None:
     await kube.delete(CLUSTER_ROLES, "", f"{namespace}-reviewing")
 
 
-def write_kubeconfig(path: Path, access: Access, token: str) -> Path:
+def write_kubeconfig(path: Path, access: ClusterConfig, token: str) -> Path:
     """A kubeconfig for this token."""
     authority = path.with_suffix(".ca")
     authority.write_bytes(access.authority)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from posology.core.kube import Access, Kube, Resource
+from posology.core.kube import ClusterConfig, Kube, Resource
 from posology.core.signing import PublicKey, Signer
 from posology.operator import credentials
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cluster
 SECRETS = Resource("v1", "secrets")
 
 
-async def test_a_second_run_changes_nothing(api: Access, namespace: str) -> None:
+async def test_a_second_run_changes_nothing(api: ClusterConfig, namespace: str) -> None:
     async with Kube(api.within(namespace)) as kube:
         await credentials.make(kube, "p", "db")
         before = {s["metadata"]["name"]: s["data"] async for s in kube.every(SECRETS, namespace)}
@@ -24,7 +24,7 @@ async def test_a_second_run_changes_nothing(api: Access, namespace: str) -> None
     assert before.keys() == {"p-token", "p-key-curation", "p-key-training", "p-key-evaluation", "p-database"}
 
 
-async def test_the_published_keys_are_those_of_the_signers(api: Access, namespace: str, tmp_path: Path) -> None:
+async def test_the_published_keys_are_those_of_the_signers(api: ClusterConfig, namespace: str, tmp_path: Path) -> None:
     async with Kube(api.within(namespace)) as kube:
         await credentials.make(kube, "p")
         published = await kube.read(credentials.CONFIG_MAPS, namespace, "p-public-keys")

@@ -18,7 +18,7 @@ from posology.core.jobs.launchers.base import Launch, LauncherUnavailable
 from posology.core.jobs.launchers.kubernetes.launcher import JOBS, PODS, SECRETS, KubernetesLauncher
 from posology.core.jobs.launchers.kubernetes.pods import PodSettings
 from posology.core.jobs.launchers.kubernetes.sts_credentials import StsCredentials
-from posology.core.kube import Access, Kube, Resource
+from posology.core.kube import ClusterConfig, Kube, Resource
 
 pytestmark = pytest.mark.cluster
 
@@ -54,7 +54,7 @@ def of_the_chart(namespace: str) -> Iterator[Object]:
 
 
 @asynccontextmanager
-async def account(kube: Kube, namespace: str) -> AsyncIterator[Access]:
+async def account(kube: Kube, namespace: str) -> AsyncIterator[ClusterConfig]:
     """Access as the training service."""
     made = list(of_the_chart(namespace))
     for found in made:
@@ -62,7 +62,7 @@ async def account(kube: Kube, namespace: str) -> AsyncIterator[Access]:
         await kube.apply(kind, found["metadata"].get("namespace", ""), found)
     path = KINDS["ServiceAccount"].path(namespace, "posology-training", "token")
     token = await kube._call("POST", path, body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"})
-    yield Access(kube.access.server, kube.access.authority, namespace, token=token["status"]["token"])
+    yield ClusterConfig(kube.access.server, kube.access.authority, namespace, token=token["status"]["token"])
     for found in made:
         if "namespace" not in found["metadata"]:
             await kube.delete(KINDS[found["kind"]], "", found["metadata"]["name"])
@@ -71,7 +71,7 @@ async def account(kube: Kube, namespace: str) -> AsyncIterator[Access]:
 class Service:
     """A launcher over the store. Its pods fit no node, so that nothing runs."""
 
-    def __init__(self, kube: Kube, access: Access, store: RoleStore) -> None:
+    def __init__(self, kube: Kube, access: ClusterConfig, store: RoleStore) -> None:
         self.kube, self.access, self.namespace, self.store = kube, access, access.namespace, store
         self.bucket = store.s3.bucket()
 

@@ -12,7 +12,7 @@ from clusters import RUNS
 from servers import REPOSITORY
 
 from posology.core.errors import NotFound
-from posology.core.kube import Access, Kube, Resource
+from posology.core.kube import ClusterConfig, Kube, Resource
 from posology.operator import credentials
 
 pytestmark = pytest.mark.cluster
@@ -83,7 +83,7 @@ async def test_doors_and_alerts_are_accepted_where_their_kinds_exist(
         assert answer.is_success, f"{kind} {each['metadata']['name']}: {answer.text}"
 
 
-async def test_the_operator_s_role_suffices_for_all_it_does(installation: World, api: Access) -> None:
+async def test_the_operator_s_role_suffices_for_all_it_does(installation: World, api: ClusterConfig) -> None:
     namespace = installation.namespace
     async with (
         as_account(api, namespace, "posology-operator") as installation.access,
@@ -97,7 +97,7 @@ async def test_the_operator_s_role_suffices_for_all_it_does(installation: World,
         await installation.until_gone("run")
 
 
-async def test_the_role_of_the_credentials_job_suffices(api: Access, kube: Kube, namespace: str) -> None:
+async def test_the_role_of_the_credentials_job_suffices(api: ClusterConfig, kube: Kube, namespace: str) -> None:
     async with as_account(api, namespace, "posology-credentials") as access, Kube(access) as limited:
         await credentials.make(limited, "posology", "posology-postgresql")
         await credentials.make(limited, "posology", "posology-postgresql")
@@ -105,7 +105,7 @@ async def test_the_role_of_the_credentials_job_suffices(api: Access, kube: Kube,
 
 
 @asynccontextmanager
-async def as_account(api: Access, namespace: str, account: str) -> AsyncIterator[Access]:
+async def as_account(api: ClusterConfig, namespace: str, account: str) -> AsyncIterator[ClusterConfig]:
     """The chart's roles bound in a namespace, and access as one of its accounts."""
     served = {"operator": {"namespaces": [namespace]}}
     found = list(static.objects(static.with_values("posology", served, DEV, namespace=namespace)))
@@ -116,7 +116,7 @@ async def as_account(api: Access, namespace: str, account: str) -> AsyncIterator
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
         path = Resource("v1", "serviceaccounts").path(namespace, account, "token")
         token = (await admin._call("POST", path, body=body))["status"]["token"]
-        yield Access(server=api.server, authority=api.authority, namespace=namespace, token=token)
+        yield ClusterConfig(server=api.server, authority=api.authority, namespace=namespace, token=token)
         for role in roles:
             await admin.delete(kind_of(role), "", role["metadata"]["name"])
 

@@ -16,7 +16,7 @@ from clusters import RUNS
 from rpc_example import free_address
 
 from posology.core.errors import Unavailable
-from posology.core.kube import Access, Kube
+from posology.core.kube import ClusterConfig, Kube
 from posology.operator import convert
 from posology.v1alpha1 import orchestrator_pb2 as pb
 
@@ -57,7 +57,7 @@ async def test_deletion_ends_while_the_orchestrator_is_away_and_the_next_leader_
             await installation.until_run("orphan", pb.FineTuneRun.CANCELLED)
 
 
-async def test_a_killed_operator_is_replaced_and_takes_up_where_it_was(installation: World, api: Access) -> None:
+async def test_a_killed_operator_is_replaced_and_takes_up_where_it_was(installation: World, api: ClusterConfig) -> None:
     installation.driver.hold.add("sft")
     async with installation.orchestrator():
         with process(installation, api, "killed") as first:
@@ -84,7 +84,7 @@ async def test_two_operators_share_the_work_by_turns(installation: World) -> Non
         await installation.until("b", is_true("Succeeded"))
 
 
-async def test_an_api_server_that_goes_and_comes_back_loses_nothing(installation: World, api: Access) -> None:
+async def test_an_api_server_that_goes_and_comes_back_loses_nothing(installation: World, api: ClusterConfig) -> None:
     installation.driver.hold.add("sft")
     async with cuttable(api) as line, installation.orchestrator(), installation.stub() as door:
         installation.access = line.access
@@ -104,7 +104,7 @@ async def test_an_api_server_that_goes_and_comes_back_loses_nothing(installation
 
 
 @contextmanager
-def process(world: World, api: Access, identity: str) -> Iterator["subprocess.Popen[bytes]"]:
+def process(world: World, api: ClusterConfig, identity: str) -> Iterator["subprocess.Popen[bytes]"]:
     """An operator as a process of its own, to be killed."""
     settings = world.operator_settings(identity)
     environment = {
@@ -124,7 +124,7 @@ def process(world: World, api: Access, identity: str) -> Iterator["subprocess.Po
         started.wait()
 
 
-def _kubeconfig(api: Access, path: Path) -> Path:
+def _kubeconfig(api: ClusterConfig, path: Path) -> Path:
     for name, data in (("ca.pem", api.authority), ("cert.pem", api.certificate), ("key.pem", api.key)):
         (path.parent / name).write_bytes(data)
     user = {"token": api.bearer()} if api.bearer() else {"client-certificate": "cert.pem", "client-key": "key.pem"}
@@ -141,13 +141,13 @@ def _kubeconfig(api: Access, path: Path) -> Path:
 class Line:
     """A TCP line to the API server that can be cut."""
 
-    def __init__(self, api: Access, address: str) -> None:
+    def __init__(self, api: ClusterConfig, address: str) -> None:
         host, _, port = api.server.removeprefix("https://").partition(":")
         self._target = (host, int(port or 443))
         self._address = address
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
-        self.access = Access(**{**vars(api), "server": f"https://{address}"})
+        self.access = ClusterConfig(**{**vars(api), "server": f"https://{address}"})
 
     async def mend(self) -> None:
         """Connect again."""
@@ -184,7 +184,7 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def cuttable(api: Access) -> AsyncIterator[Line]:
+async def cuttable(api: ClusterConfig) -> AsyncIterator[Line]:
     """A line; skips where the API server's certificate does not hold for loopback."""
     line = Line(api, free_address())
     await line.mend()

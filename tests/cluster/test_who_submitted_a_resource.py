@@ -15,7 +15,7 @@ from clusters import RUNS, resource
 from posology.client.specfile import parse_run
 from posology.core import audit
 from posology.core.errors import PermissionDenied
-from posology.core.kube import Access, Kube
+from posology.core.kube import ClusterConfig, Kube
 
 pytestmark = pytest.mark.cluster
 
@@ -55,7 +55,7 @@ async def test_a_resource_must_name_who_applies_it(kube: Kube, namespace: str) -
 
 
 async def test_a_run_knows_its_submitter_whatever_its_door(
-    installation: World, api: Access, kube: Kube, namespace: str
+    installation: World, api: ClusterConfig, kube: Kube, namespace: str
 ) -> None:
     async with (
         roles_of_the_chart(kube, namespace),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from servers import S3, s3_server
 
-from posology.core.artifacts import ArtifactStore, Staging, describe, room
+from posology.core.artifacts import ArtifactStore, Staging, cache_eviction, describe
 from posology.core.errors import DataCorrupt, Exhausted, PosologyError, Unavailable
 
 OPTIONS: dict[str, Any] = {"kind": "model", "producer": "test/1"}
@@ -221,10 +221,10 @@ def test_in_a_full_cache_the_copy_that_was_used_longest_ago_makes_room(small_dis
     sizes = enumerate((MIB, MIB + 1, MIB + 2, 3 * MIB // 2), start=1)
     *there, new = (store.publish(make(tmp_path / f"data-{n}", size), **OPTIONS) for n, size in sizes)
     for digest in there:
-        with room.in_use(digest, cache):
-            room.materialize(store, digest, cache)
-    with room.in_use(there[0], cache):  # the first is used again, so that it is the one used last
-        room.materialize(store, new, cache)
+        with cache_eviction.in_use(digest, cache):
+            cache_eviction.materialize(store, digest, cache)
+    with cache_eviction.in_use(there[0], cache):  # the first is used again, so that it is the one used last
+        cache_eviction.materialize(store, new, cache)
         kept = {path.name for path in cache.iterdir() if path.is_dir()}
     assert kept == {digest.removeprefix("sha256:") for digest in (there[0], there[2], new)}
 
@@ -232,12 +232,12 @@ def test_in_a_full_cache_the_copy_that_was_used_longest_ago_makes_room(small_dis
 def test_what_somebody_uses_stays_in_a_full_cache(small_disk: Path, tmp_path: Path) -> None:
     store, cache = ArtifactStore(str(tmp_path / "store")), small_disk / "cache"
     used, new = (store.publish(make(tmp_path / f"data-{size}", size), **OPTIONS) for size in (3 * MIB, 2 * MIB))
-    with room.in_use(used, cache):
-        folder = room.materialize(store, used, cache)
-        with room.in_use(new, cache), pytest.raises(Exhausted, match="no room left"):
-            room.materialize(store, new, cache)
+    with cache_eviction.in_use(used, cache):
+        folder = cache_eviction.materialize(store, used, cache)
+        with cache_eviction.in_use(new, cache), pytest.raises(Exhausted, match="no room left"):
+            cache_eviction.materialize(store, new, cache)
         assert describe(folder) == store.manifest(used).files
-    assert room.materialize(store, new, cache)
+    assert cache_eviction.materialize(store, new, cache)
 
 
 def age(root: Path) -> None:

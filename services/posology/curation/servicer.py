@@ -10,7 +10,7 @@ from posology.core.jobs import convert as jobs_convert
 from posology.core.jobs.domain import Job, NewJob
 from posology.core.jobs.service.jobs import Jobs
 from posology.core.rpc import context
-from posology.core.rpc.people import check_second_person, own_name
+from posology.core.rpc.impersonation import check_second_person, own_name
 from posology.core.schema import apply_defaults
 from posology.curation import convert
 from posology.curation.admission import check_dataset, check_preferences

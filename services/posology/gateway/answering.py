@@ -17,20 +17,20 @@ from posology.gateway import metrics
 from posology.gateway.answers import AnswerLog, digest, new_answer_id
 from posology.gateway.domain import Answer, AnswerState, ApiKey, EngineLost
 from posology.gateway.events import DONE, events, is_usage_only, payload
-from posology.gateway.openai import Heard, error_event
-from posology.gateway.requests import Ask
+from posology.gateway.openai import ResponseAccumulator, error_event
+from posology.gateway.requests import ChatRequest
 from posology.gateway.streaming import EventStream
-from posology.gateway.upstream import Taken, Upstream
+from posology.gateway.upstream import Upstream, UpstreamResponse
 
 
 @dataclass
 class _Call:
     """One request under way: what was asked, who answers, and what was heard so far."""
 
-    ask: Ask
-    taken: Taken
+    ask: ChatRequest
+    taken: UpstreamResponse
     answer: Answer
-    heard: Heard
+    heard: ResponseAccumulator
     started: float
 
     def ended(self, state: AnswerState) -> Answer:
@@ -71,7 +71,9 @@ class Answering:
         self.cutting = False
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def answer(self, ask: Ask, key: ApiKey, stack: AsyncExitStack, headers: Mapping[str, str]) -> Response:
+    async def answer(
+        self, ask: ChatRequest, key: ApiKey, stack: AsyncExitStack, headers: Mapping[str, str]
+    ) -> Response:
         """Ask an engine; a streamed response owns `stack` and closes it at its end."""
         started, answer_id = time.monotonic(), new_answer_id()
         taken = await stack.enter_async_context(
@@ -80,7 +82,7 @@ class Answering:
         if taken.response.status_code != 200:
             return await _engine_refusal(taken.response)
         answer = self._record(ask, key, taken, answer_id)
-        call = _Call(ask, taken, answer, Heard(ask.kind), started)
+        call = _Call(ask, taken, answer, ResponseAccumulator(ask.kind), started)
         headers = {**headers, **provenance_headers(answer)}
         if ask.stream:
             await self._begin(call)
@@ -92,7 +94,7 @@ class Answering:
         while self._ending:
             await asyncio.wait(set(self._ending))
 
-    def _record(self, ask: Ask, key: ApiKey, taken: Taken, answer_id: str) -> Answer:
+    def _record(self, ask: ChatRequest, key: ApiKey, taken: UpstreamResponse, answer_id: str) -> Answer:
         return Answer(
             id=answer_id,
             namespace=key.namespace,

@@ -25,7 +25,7 @@ from posology.gateway.answering import Answering
 from posology.gateway.answers import AnswerLog
 from posology.gateway.domain import KeyLimits
 from posology.gateway.feed import RouteFeed
-from posology.gateway.http import Door
+from posology.gateway.http import OpenAiApi
 from posology.gateway.keyring import Keyring
 from posology.gateway.keys import Authenticator
 from posology.gateway.limits import Limiter
@@ -47,7 +47,7 @@ class Gateway:
 
     settings: GatewaySettings
     db: Database
-    door: Door
+    door: OpenAiApi
     feed: RouteFeed
     log: AnswerLog
     servicer: GatewayServicer
@@ -123,7 +123,7 @@ async def compose(settings: GatewaySettings) -> AsyncIterator[Gateway]:
             )
         )
         upstream = Upstream(routes, agents, patience=settings.patience_seconds, longest=settings.max_tokens)
-        door = Door(
+        door = OpenAiApi(
             routes=routes,
             keys=keys,
             limiter=Limiter(KeyLimits(settings.requests_per_minute, settings.concurrent_requests)),

@@ -29,7 +29,7 @@ _CLIENT_CLOSED = 499
 
 
 @dataclass
-class Door:
+class OpenAiApi:
     """The HTTP side: shut while draining, when new requests are sent elsewhere and running ones end."""
 
     routes: Routes

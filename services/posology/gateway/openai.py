@@ -88,7 +88,7 @@ def _digests(provenance: Provenance) -> dict[str, str]:
 
 
 @dataclass
-class Heard:
+class ResponseAccumulator:
     """What an engine said so far, gathered from one body or from the events of a stream."""
 
     kind: AnswerKind

@@ -18,7 +18,7 @@ _TEMPLATE_TOKENS = 16
 
 
 @dataclass(frozen=True)
-class Ask:
+class ChatRequest:
     """A request that passed every check; `body` is what the engine gets, save for the model's name."""
 
     kind: AnswerKind
@@ -33,12 +33,12 @@ class Ask:
         return str(self.body.get("user", ""))
 
 
-def parse(raw: bytes, kind: AnswerKind, *, max_n: int) -> Ask:
+def parse(raw: bytes, kind: AnswerKind, *, max_n: int) -> ChatRequest:
     """Check a body and read it; InvalidInput names every bad field at once."""
     body = _json(raw)
     if found := violations(body, kind, max_n=max_n):
         raise InvalidInput.of(found)
-    return Ask(
+    return ChatRequest(
         kind=kind,
         model=body["model"],
         body=body,
@@ -83,7 +83,7 @@ def canonical(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def clamp(ask: Ask, *, longest: int, max_model_length: int) -> dict[str, Any]:
+def clamp(ask: ChatRequest, *, longest: int, max_model_length: int) -> dict[str, Any]:
     """The engine's body: at most `longest` new tokens, and usage asked for, so that records have counts."""
     body = dict(ask.body)
     asked = [name for name in MAX_TOKENS if name in body]

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from posology.gateway.domain import AnswerKind, Backend, Endpoint, NoEngine, Route, Snapshot
-from posology.gateway.requests import Ask, clamp, fit, may_overflow
+from posology.gateway.requests import ChatRequest, clamp, fit, may_overflow
 from posology.gateway.routes import Balance, Routes
 
 PATHS: Mapping[AnswerKind, str] = {
@@ -31,7 +31,7 @@ class _TryAnother(Exception):
 
 
 @dataclass(frozen=True)
-class Taken:
+class UpstreamResponse:
     """An engine that took the request; `response` is open and its body unread."""
 
     backend: Backend
@@ -52,7 +52,9 @@ class Upstream:
         self._longest = longest
 
     @asynccontextmanager
-    async def ask(self, ask: Ask, *, namespace: str, answer_id: str, longest: int) -> AsyncIterator[Taken]:
+    async def ask(
+        self, ask: ChatRequest, *, namespace: str, answer_id: str, longest: int
+    ) -> AsyncIterator[UpstreamResponse]:
         """Send `ask` to the best engine of its route; NoEngine when none takes it within the patience."""
         deadline = asyncio.get_running_loop().time() + self._patience
         while True:
@@ -79,17 +81,17 @@ class Upstream:
 
     @asynccontextmanager
     async def _balance_and_send(
-        self, ask: Ask, backend: Backend, endpoint: Endpoint, answer_id: str, longest: int
-    ) -> AsyncIterator[Taken]:
+        self, ask: ChatRequest, backend: Backend, endpoint: Endpoint, answer_id: str, longest: int
+    ) -> AsyncIterator[UpstreamResponse]:
         with self._balance.running(endpoint):
             body = await self._fitted(ask, backend, endpoint, longest)
             response = await self._send(endpoint, PATHS[ask.kind], body, answer_id)
             try:
-                yield Taken(backend, endpoint, response)
+                yield UpstreamResponse(backend, endpoint, response)
             finally:
                 await response.aclose()
 
-    async def _fitted(self, ask: Ask, backend: Backend, endpoint: Endpoint, longest: int) -> dict[str, Any]:
+    async def _fitted(self, ask: ChatRequest, backend: Backend, endpoint: Endpoint, longest: int) -> dict[str, Any]:
         """The body with its token clamp; the prompt is counted only where it could matter."""
         most = min(longest or self._longest, self._longest)
         body = clamp(ask, longest=most, max_model_length=backend.max_model_length)
@@ -98,7 +100,7 @@ class Upstream:
         count = await self._count(ask, endpoint)
         return body if count is None else fit(body, prompt_tokens=count, max_model_length=backend.max_model_length)
 
-    async def _count(self, ask: Ask, endpoint: Endpoint) -> int | None:
+    async def _count(self, ask: ChatRequest, endpoint: Endpoint) -> int | None:
         """How many tokens the engine makes of the prompt; None lets the engine itself say what is wrong."""
         content = {name: ask.body[name] for name in ("messages", "prompt") if name in ask.body}
         response = await self._send(endpoint, "/count", content, "")

@@ -8,19 +8,19 @@ import grpc.aio
 
 from posology.core import settings as environment
 from posology.core.errors import FailedPrecondition, NotFound
-from posology.core.kube import Access, Kube, Lease
+from posology.core.kube import ClusterConfig, Kube, Lease
 from posology.core.rpc import server
 from posology.core.rpc.client import connect
 from posology.operator import convert, metrics
 from posology.operator.bridge import Bridge
+from posology.operator.leader_state import Notes
 from posology.operator.mirror import Mirror
-from posology.operator.notes import Notes
 from posology.operator.settings import Settings
 from posology.operator.watch import watch
 from posology.v1alpha1 import orchestrator_pb2_grpc
 
 
-async def build(settings: Settings, access: Access, stack: AsyncExitStack) -> server.Server:
+async def build(settings: Settings, access: ClusterConfig, stack: AsyncExitStack) -> server.Server:
     """The operator; what must be closed goes on `stack`. Replicas that don't lead only answer health checks."""
     kube = await stack.enter_async_context(Kube(access))
     channel = await stack.enter_async_context(connect(settings, "orchestrator"))
@@ -66,7 +66,7 @@ async def _until_it_ends(watching: Awaitable[None]) -> None:
 async def serve() -> None:
     """Run until told to stop."""
     async with AsyncExitStack() as stack:
-        await server.run(await build(environment.load(Settings), Access.discover(), stack))
+        await server.run(await build(environment.load(Settings), ClusterConfig.discover(), stack))
 
 
 def main() -> None:

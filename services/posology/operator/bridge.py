@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from posology.core.errors import AlreadyExists, InvalidInput, PosologyError, Retryable
-from posology.core.rpc.people import act_for
+from posology.core.rpc.impersonation import act_for
 from posology.operator import convert, domain
 from posology.operator.mirror import Mirror, cancel
 from posology.v1alpha1 import orchestrator_pb2 as pb
@@ -104,7 +104,7 @@ class Bridge:
         reason = {InvalidInput: "InvalidSpec", AlreadyExists: "NameTaken"}.get(type(error), type(error).__name__)
         found = domain.refused(reason, error.message, for_good=True)
         phase = "Invalid" if isinstance(error, InvalidInput) else "Refused"
-        happening = domain.Happening(reason, error.message, f"{reason}/{error.message}", warning=True)
+        happening = domain.KubeEvent(reason, error.message, f"{reason}/{error.message}", warning=True)
         await self._mirror.announce(resource, happening)
         await self._mirror.tell(resource, convert.refusal(resource, phase, found))
 

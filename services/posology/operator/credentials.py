@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from posology.core.errors import AlreadyExists, PosologyError
-from posology.core.kube import Access, Kube, Resource
+from posology.core.kube import ClusterConfig, Kube, Resource
 from posology.core.signing import Signer
 
 SECRETS = Resource("v1", "secrets")
@@ -66,7 +66,7 @@ async def _once(kube: Kube, namespace: str, name: str, data: Mapping[str, bytes]
 
 
 async def _main(prefix: str, database: str = "") -> None:
-    async with Kube(Access.discover()) as kube:
+    async with Kube(ClusterConfig.discover()) as kube:
         await make(kube, prefix, database)
 
 

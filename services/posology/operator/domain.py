@@ -52,7 +52,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Happening:
+class KubeEvent:
     """Something to tell as an Event."""
 
     reason: str
@@ -131,7 +131,7 @@ def links_of(stages: Sequence[Object]) -> dict[str, str]:
     return {**found, **({"deployment": deployed} if deployed else {})}
 
 
-def happenings(before: Object, now: Object) -> Iterator[Happening]:
+def happenings(before: Object, now: Object) -> Iterator[KubeEvent]:
     """What changed between two statuses of one run, stage by stage, then the run itself."""
     known = {stage["stage"]: stage for stage in before.get("stages", ())}
     for stage in now.get("stages", ()):
@@ -143,19 +143,19 @@ def happenings(before: Object, now: Object) -> Iterator[Happening]:
             yield _of_queue(stage)
     if now["phase"] != before.get("phase"):
         warning = now["phase"] in ("Failed", "Cancelled")
-        yield Happening(f"Run{now['phase']}", now.get("message", ""), f"run/{now['phase']}/{_moves(now)}", warning)
+        yield KubeEvent(f"Run{now['phase']}", now.get("message", ""), f"run/{now['phase']}/{_moves(now)}", warning)
 
 
-def _of_stage(stage: Object) -> Happening:
+def _of_stage(stage: Object) -> KubeEvent:
     key = f"{stage['stage']}/{stage.get('state')}/{stage.get('attempt', 0)}"
     told = stage.get("reason") or camel(str(stage.get("state")))
-    return Happening(f"Stage{camel(str(stage['state']))}", f"{stage['stage']}: {told}", key, stage["state"] == "FAILED")
+    return KubeEvent(f"Stage{camel(str(stage['state']))}", f"{stage['stage']}: {told}", key, stage["state"] == "FAILED")
 
 
-def _of_queue(stage: Object) -> Happening:
+def _of_queue(stage: Object) -> KubeEvent:
     """The reason, which names the attempt at the queue, is part of the key: one job may be preempted many times."""
     decided, reason = camel(str(stage["queueState"])), str(stage.get("reason", ""))
-    return Happening(f"Queue{decided}", f"{stage['stage']}: {reason}", f"{stage['stage']}/{decided}/{reason}")
+    return KubeEvent(f"Queue{decided}", f"{stage['stage']}: {reason}", f"{stage['stage']}/{decided}/{reason}")
 
 
 def _moves(status: Object) -> str:

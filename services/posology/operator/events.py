@@ -7,14 +7,14 @@ from typing import Any
 
 from posology.core.errors import AlreadyExists
 from posology.core.kube import Kube, Resource
-from posology.operator.domain import Happening
+from posology.operator.domain import KubeEvent
 
 EVENTS = Resource("v1", "events")
 _COMPONENT = "posology-operator"
 _LONGEST = 1024
 
 
-async def tell(kube: Kube, resource: Mapping[str, Any], happening: Happening) -> None:
+async def tell(kube: Kube, resource: Mapping[str, Any], happening: KubeEvent) -> None:
     """Tell it once: its name derives from what happened to which resource."""
     metadata = resource["metadata"]
     digest = hashlib.sha256(f"{metadata['uid']}/{happening.key}".encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from typing import Any
 from posology.core.errors import AlreadyExists, NotFound, PosologyError, Retryable
 from posology.core.kube import Kube
 from posology.operator import convert, domain, events
-from posology.operator.notes import Notes
+from posology.operator.leader_state import Notes
 from posology.operator.settings import Settings
 from posology.v1alpha1 import orchestrator_pb2 as pb
 from posology.v1alpha1 import orchestrator_pb2_grpc
@@ -98,7 +98,7 @@ class Mirror:
             self.forget(resource)
         return written or resource
 
-    async def announce(self, resource: Object, happening: domain.Happening) -> None:
+    async def announce(self, resource: Object, happening: domain.KubeEvent) -> None:
         """Tell it as an Event of the resource."""
         await events.tell(self._kube, resource, happening)
 

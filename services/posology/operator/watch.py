@@ -13,7 +13,7 @@ from typing import Any
 import kopf
 
 from posology.core.errors import Retryable
-from posology.core.kube import Access
+from posology.core.kube import ClusterConfig
 from posology.operator import convert
 from posology.operator.bridge import Bridge
 from posology.operator.settings import Settings
@@ -31,7 +31,7 @@ class _Generation(kopf.AnnotationsDiffBaseStorage):
         return {"generation": body["metadata"].get("generation", 1)}
 
 
-async def watch(bridge: Bridge, access: Access, settings: Settings) -> None:
+async def watch(bridge: Bridge, access: ClusterConfig, settings: Settings) -> None:
     """Serve resources until cancelled; returns or raises when kopf gives up."""
     loop, stop = asyncio.get_running_loop(), threading.Event()
     registry = _handlers(bridge, access, loop, patience=timedelta(seconds=settings.cancel_seconds))
@@ -71,7 +71,7 @@ def _settings() -> kopf.OperatorSettings:
 
 
 def _handlers(
-    bridge: Bridge, access: Access, loop: asyncio.AbstractEventLoop, *, patience: timedelta
+    bridge: Bridge, access: ClusterConfig, loop: asyncio.AbstractEventLoop, *, patience: timedelta
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
@@ -98,7 +98,7 @@ def _handlers(
     return registry
 
 
-def _connection(access: Access) -> kopf.ConnectionInfo:
+def _connection(access: ClusterConfig) -> kopf.ConnectionInfo:
     token = access.bearer()
     return kopf.ConnectionInfo(
         server=access.server,

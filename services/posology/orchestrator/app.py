@@ -10,12 +10,12 @@ from posology.core import settings as environment
 from posology.core.rpc import server
 from posology.core.store import Database
 from posology.orchestrator import clients, metrics, stages
-from posology.orchestrator.holds import CatalogHolds
+from posology.orchestrator.artifact_pins import CatalogHolds
 from posology.orchestrator.reconciler import Reconciler
+from posology.orchestrator.review_watcher import Waker
 from posology.orchestrator.rights import RIGHTS
 from posology.orchestrator.servicer import OrchestratorServicer
 from posology.orchestrator.settings import Settings
-from posology.orchestrator.waker import Waker
 from posology.v1alpha1 import orchestrator_pb2, orchestrator_pb2_grpc
 
 NAME = orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"].full_name

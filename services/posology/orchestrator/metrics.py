@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from posology.core.errors import Retryable
 from posology.core.store import Database, now
 from posology.core.telemetry import Shown
-from posology.orchestrator import records
+from posology.orchestrator import repository
 from posology.orchestrator.domain import Phase, Stage, State
 
 log = logging.getLogger("posology.orchestrator")
@@ -76,8 +76,8 @@ async def watch(db: Database) -> None:
 
 async def _look(db: Database, stillness: Stillness) -> None:
     async with db.read() as tx:
-        phases = await records.count_by_phase(tx)
-        running = await records.in_state(tx, State.RUNNING)
-        paused = await records.paused_since(tx)
+        phases = await repository.count_by_phase(tx)
+        running = await repository.in_state(tx, State.RUNNING)
+        paused = await repository.paused_since(tx)
         at = await now(tx)
     SHOWN.show(families(phases, stillness.look(running), paused, at))

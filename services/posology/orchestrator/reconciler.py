@@ -12,13 +12,13 @@ from datetime import timedelta
 from posology.core import audit
 from posology.core.errors import Internal, PosologyError, Unavailable
 from posology.core.rpc import context
-from posology.core.rpc.people import act_for
+from posology.core.rpc.impersonation import act_for
 from posology.core.store import Database, Transaction, now
-from posology.orchestrator import records, steps
+from posology.orchestrator import repository, transitions
+from posology.orchestrator.artifact_pins import Holds
 from posology.orchestrator.domain import Phase, Run, Stage, phase_of
 from posology.orchestrator.driver import Driver
 from posology.orchestrator.graph import GRAPH, Node
-from posology.orchestrator.holds import Holds
 
 log = logging.getLogger("posology.orchestrator")
 
@@ -59,7 +59,7 @@ class Reconciler:
     async def _claim(self) -> Run | None:
         self._nudged.clear()
         async with self.db.begin() as tx:
-            return await records.claim(tx, lease_seconds=self.lease_seconds)
+            return await repository.claim(tx, lease_seconds=self.lease_seconds)
 
     async def _rest(self) -> None:
         try:
@@ -81,7 +81,7 @@ class Reconciler:
         keeper = asyncio.create_task(self._keep(run))
         try:
             await self._advance_and_release(run)
-        except records.LostLease:
+        except repository.LostLease:
             log.info("somebody else took over", extra={"run": run.name})
         except Exception:  # the lease runs out and the next pass starts from what is stored
             log.exception("pass given up", extra={"run": run.name})
@@ -95,8 +95,8 @@ class Reconciler:
             await asyncio.sleep(self.lease_seconds / 3)
             try:
                 async with self.db.begin() as tx:
-                    await records.renew(tx, run, lease_seconds=self.lease_seconds)
-            except records.LostLease:
+                    await repository.renew(tx, run, lease_seconds=self.lease_seconds)
+            except repository.LostLease:
                 return  # the pass finds out itself when it writes
             except Unavailable as error:
                 log.warning("lease not renewed: %s", error.message, extra={"run": run.name})
@@ -107,18 +107,18 @@ class Reconciler:
             await self.holds.let_go(run)
         async with self.db.begin() as tx:
             at = await now(tx)
-            pause = steps.rest_of(run, at=at, graph=self.graph)
+            pause = transitions.rest_of(run, at=at, graph=self.graph)
             wake_at = None if pause is None else at + timedelta(seconds=pause)
-            await records.release(tx, run, wake_at=wake_at)
+            await repository.release(tx, run, wake_at=wake_at)
 
     async def advance(self, run: Run) -> Run:
         """Look at every stage that can move until none does; each step is written before the next."""
         moved = True
         while moved and not run.phase.ended:
             moved = False
-            for name in [stage.stage for stage in steps.movable(run, self.graph)]:
+            for name in [stage.stage for stage in transitions.movable(run, self.graph)]:
                 before, run = run, await self._step(run, name)
-                moved = moved or bool(steps.story(before, run))
+                moved = moved or bool(transitions.story(before, run))
         return run
 
     async def _step(self, run: Run, name: str) -> Run:
@@ -127,18 +127,20 @@ class Reconciler:
         if stage.state.ended:  # by what an earlier look in this pass led to
             return run
         try:
-            seen = await steps.look(self.db, self.drivers[stage.stage], run, stage)
+            seen = await transitions.look(self.db, self.drivers[stage.stage], run, stage)
             await self._hold(run, stage, seen)
-        except records.LostLease:
+        except repository.LostLease:
             raise
         except PosologyError as error:
-            seen = steps.after_error(stage, error)
+            seen = transitions.after_error(stage, error)
         except Exception as error:  # a defect of ours must end the stage, not spin or kill the loop
             log.exception("stage failed", extra={"run": run.name, "stage": stage.stage})
-            seen = steps.after_error(stage, Internal(f"{type(error).__name__}; the log of the orchestrator has more"))
+            seen = transitions.after_error(
+                stage, Internal(f"{type(error).__name__}; the log of the orchestrator has more")
+            )
         if seen == stage:
             return run
-        changed = steps.consequences(run, seen, self.graph)
+        changed = transitions.consequences(run, seen, self.graph)
         async with self.db.begin() as tx:
             return await self._write(tx, run, changed)
 
@@ -148,15 +150,15 @@ class Reconciler:
             return
         await self.holds.hold(run, seen.artifact)
 
-    async def _write(self, tx: Transaction, run: Run, changed: steps.Change) -> Run:
+    async def _write(self, tx: Transaction, run: Run, changed: transitions.Change) -> Run:
         at = await now(tx)
-        touched = {s.stage: steps.stamped(s, run.stage(s.stage), at) for s in changed.stages}
+        touched = {s.stage: transitions.stamped(s, run.stage(s.stage), at) for s in changed.stages}
         stages = tuple(touched.get(s.stage, s) for s in run.stages)
         phase, message = phase_of(stages, cancelled=bool(run.cancel_reason))
         ended, reductions = at if phase.ended else None, run.reductions + changed.reductions
         after = replace(run, stages=stages, phase=phase, message=message, ended=ended, reductions=reductions)
-        await records.save(tx, after, touched.values())
-        await records.append_events(tx, after, steps.story(run, after))
+        await repository.save(tx, after, touched.values())
+        await repository.append_events(tx, after, transitions.story(run, after))
         if phase.ended:
             await audit.append(
                 tx, actor="orchestrator", action=f"run.{phase.lower()}", subject=run.name, detail={"reason": message}

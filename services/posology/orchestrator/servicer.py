@@ -7,9 +7,9 @@ from typing import Any
 from posology.core import audit
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
 from posology.core.rpc import context
-from posology.core.rpc.people import check_second_person
+from posology.core.rpc.impersonation import check_second_person
 from posology.core.store import Database
-from posology.orchestrator import convert, records
+from posology.orchestrator import convert, repository
 from posology.orchestrator.admission import admit
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Run
@@ -37,7 +37,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
         if request.validate_only:
             return convert.run_to_proto(run)
         async with self._db.begin() as tx:
-            stored = await records.create(tx, run)
+            stored = await repository.create(tx, run)
             if stored.uid == run.uid:
                 detail = {"spec_sha256": run.spec_sha256}
                 await audit.append(tx, actor=actor, action="run.create", subject=run.name, detail=detail)
@@ -52,7 +52,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
         """A page of runs, newest first."""
         namespace = request.parent.removeprefix("namespaces/")
         async with self._db.read() as tx:
-            found, token = await records.list_page(tx, namespace, size=request.page_size, token=request.page_token)
+            found, token = await repository.list_page(tx, namespace, size=request.page_size, token=request.page_token)
         return pb.ListRunsResponse(runs=[convert.run_to_proto(run) for run in found], next_page_token=token)
 
     async def WatchRun(self, request: pb.WatchRunRequest, _: Any) -> AsyncIterator[pb.RunEvent]:
@@ -61,7 +61,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
         while True:
             run = await self._read(request.name)
             async with self._db.read() as tx:
-                told = await records.events_after(tx, run.uid, sequence)
+                told = await repository.events_after(tx, run.uid, sequence)
             for row in told:
                 sequence = row["sequence"]
                 yield convert.event_to_proto(dict(row), run)
@@ -72,10 +72,10 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
         """Ask a run to end; a run that ended stays as it is."""
         actor = context.caller.get().subject
         async with self._db.begin() as tx:
-            run = await records.get(tx, *convert.split_name(request.name))
+            run = await repository.get(tx, *convert.split_name(request.name))
             if not run.phase.ended:
                 reason = request.reason or f"by {actor}"
-                await records.request_cancel(tx, run, reason)
+                await repository.request_cancel(tx, run, reason)
                 await audit.append(tx, actor=actor, action="run.cancel", subject=run.name, detail={"reason": reason})
         self._reconciler.nudge()
         return convert.run_to_proto(await self._read(request.name))
@@ -83,18 +83,18 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
     async def DecideApproval(self, request: pb.DecideApprovalRequest, _: Any) -> pb.FineTuneRun:
         """Approve or refuse a stage that waits for a person; a repeated decision changes nothing."""
         async with self._db.begin() as tx:
-            run = await records.get(tx, *convert.split_name(request.name))
+            run = await repository.get(tx, *convert.split_name(request.name))
             if run.approvals.get(request.stage) != request.approved:
                 _check_decidable(run, request.stage)
                 check_second_person(run.creator, f"approve {run.name}")
-                await records.decide(tx, run, request.stage, request.approved)
+                await repository.decide(tx, run, request.stage, request.approved)
                 await _record_decision(tx, run, request)
         self._reconciler.nudge()
         return convert.run_to_proto(await self._read(request.name))
 
     async def _read(self, name: str) -> Run:
         async with self._db.read() as tx:
-            return await records.get(tx, *convert.split_name(name))
+            return await repository.get(tx, *convert.split_name(name))
 
 
 def _check_decidable(run: Run, stage: str) -> None:

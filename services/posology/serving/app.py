@@ -18,11 +18,11 @@ from posology.serving.autoscaler import Autoscaler
 from posology.serving.changes import Changes
 from posology.serving.controller import Controller, rules_of
 from posology.serving.deployments import Deployments
+from posology.serving.engine_load import Loads
 from posology.serving.kubernetes.launcher import KubernetesLauncher
 from posology.serving.kubernetes.manifest import Renderer
 from posology.serving.kubernetes.pods import EnginePods
 from posology.serving.launcher import Launcher
-from posology.serving.loads import Loads
 from posology.serving.local import LocalLauncher, Place
 from posology.serving.release import Releaser
 from posology.serving.rights import RIGHTS

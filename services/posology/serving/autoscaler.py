@@ -10,10 +10,10 @@ from posology.core import audit
 from posology.core.errors import Retryable
 from posology.core.store import Database, Transaction
 from posology.engine import Load
-from posology.serving import ledger
+from posology.serving import repository
 from posology.serving.changes import Changes
 from posology.serving.domain import Autoscaling, Deployment, Goal, Replica, Scale
-from posology.serving.loads import Loads
+from posology.serving.engine_load import Loads
 from posology.serving.scaling import Stabilization, full, needed
 
 log = logging.getLogger("posology.serving")
@@ -64,7 +64,7 @@ class Autoscaler:
 
     async def _watched(self) -> dict[str, _Watched]:
         async with self._db.read() as tx:
-            deployments, replicas = await ledger.live(tx), await ledger.all_replicas(tx)
+            deployments, replicas = await repository.live(tx), await repository.all_replicas(tx)
         return {
             d.name: _Watched(d, rule, [r for r in replicas if r.deployment == d.name and r.answers])
             for d in deployments
@@ -91,10 +91,10 @@ class Autoscaler:
 
     async def _change(self, seen: Deployment, scale: Scale) -> None:
         async with self._db.begin() as tx:
-            found = await ledger.get(tx, namespace=seen.namespace, deployment_id=seen.id)
+            found = await repository.get(tx, namespace=seen.namespace, deployment_id=seen.id)
             if found.goal is not Goal.SERVE or found.wanted != seen.wanted:
                 return  # somebody was faster; the next look sees it
-            await ledger.save_scale(tx, found, scale)
+            await repository.save_scale(tx, found, scale)
             await _record(tx, found, scale)
         self._changes.ask()
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from posology.core import audit
 from posology.core.errors import Retryable
 from posology.core.store import Database, Transaction, now
-from posology.serving import ledger
+from posology.serving import repository
 from posology.serving.changes import Changes
 from posology.serving.domain import Deployment, Goal, Replica
 from posology.serving.launcher import Launch, Launcher
-from posology.serving.reconcile import Outcome, Rules, Seen, reconcile
+from posology.serving.reconciler import Outcome, Rules, Seen, reconcile
 from posology.serving.settings import ServingSettings
 
 log = logging.getLogger("posology.serving")
@@ -72,7 +72,7 @@ class Controller:
     async def look(self) -> None:
         """One round."""
         async with self._db.read() as tx:
-            known = await ledger.all_replicas(tx)
+            known = await repository.all_replicas(tx)
         seen = await self._see(known)
         async with self._db.begin() as tx:
             outcome, changed = await self._decide(tx, seen)
@@ -99,7 +99,7 @@ class Controller:
             return
         self._leaving = True
         async with self._db.read() as tx:
-            known = [r.id for r in await ledger.all_replicas(tx)]
+            known = [r.id for r in await repository.all_replicas(tx)]
         for replica in known:
             await self._launcher.stop(replica)
         try:
@@ -133,7 +133,7 @@ class Controller:
 
     async def _decide(self, tx: Transaction, seen: Mapping[str, Seen]) -> tuple[Outcome, bool]:
         """Reconcile what the database holds now with what was seen, and write what changed."""
-        deployments, replicas = await ledger.live(tx), await ledger.all_replicas(tx)
+        deployments, replicas = await repository.live(tx), await repository.all_replicas(tx)
         # A replica that appeared after the look has not been seen; leave it to the next one.
         known = [r for r in replicas if r.id in seen]
         outcome = reconcile(deployments, known, seen, now=await now(tx), rules=self._rules)
@@ -149,12 +149,12 @@ class Controller:
     ) -> bool:
         moved = [d for d in outcome.deployments if d != before[d.name]]
         for deployment in moved:
-            await ledger.save(tx, deployment)
+            await repository.save(tx, deployment)
         fresh = [r for r in outcome.replicas if r != replicas.get(r.id)]
         for replica in fresh:
-            await ledger.put_replica(tx, replica)
+            await repository.put_replica(tx, replica)
         for replica_id in outcome.gone:
-            await ledger.drop_replica(tx, replica_id)
+            await repository.drop_replica(tx, replica_id)
         for deployment in moved:
             await _record(tx, before[deployment.name], deployment)
         return bool(moved or fresh or outcome.gone)

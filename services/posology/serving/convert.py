@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from posology.core.errors import InvalidInput, Violation
-from posology.serving.domain import Asked, Autoscaling, Deployment, Plan, Rollout
+from posology.serving.domain import Autoscaling, Deployment, DeploymentRequest, Plan, Rollout
 from posology.serving.routing import Way, Ways
 from posology.v1alpha1 import engine_pb2
 from posology.v1alpha1 import serving_pb2 as pb
@@ -32,8 +32,8 @@ def id_of(name: str) -> tuple[str, str]:
     raise InvalidInput.of([Violation("name", f"must be namespaces/<namespace>/deployments/<id>, not {name!r}")])
 
 
-def asked_from_proto(request: pb.CreateDeploymentRequest) -> Asked:
-    return Asked(
+def asked_from_proto(request: pb.CreateDeploymentRequest) -> DeploymentRequest:
+    return DeploymentRequest(
         namespace=namespace_of(request.parent),
         id=request.deployment_id,
         model=request.model,

@@ -11,9 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from posology.core import audit
 from posology.core.errors import AlreadyExists, Conflict, FailedPrecondition
 from posology.core.store import Database, Transaction, is_duplicate, now
-from posology.serving import ledger
+from posology.serving import repository
 from posology.serving.changes import Changes
-from posology.serving.domain import Asked, Deployment, Goal, State
+from posology.serving.domain import Deployment, DeploymentRequest, Goal, State
 from posology.serving.release import Released, Releaser
 from posology.serving.withdrawals import Withdrawals
 
@@ -27,7 +27,7 @@ class Deployments:
         self._withdrawals = withdrawals
         self._changes = changes
 
-    async def create(self, asked: Asked, *, actor: str, validate_only: bool) -> Deployment:
+    async def create(self, asked: DeploymentRequest, *, actor: str, validate_only: bool) -> Deployment:
         """Release and deploy, or refuse; a repeated request id returns what the first one made."""
         async with self._db.read() as tx:
             known = await self._known(tx, asked)
@@ -50,19 +50,19 @@ class Deployments:
     async def get(self, namespace: str, deployment_id: str) -> tuple[Deployment, int]:
         """The deployment and how many of its engines answer."""
         async with self._db.read() as tx:
-            found = await ledger.get(tx, namespace=namespace, deployment_id=deployment_id)
-            return found, (await ledger.count_ready(tx, [found.name]))[found.name]
+            found = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
+            return found, (await repository.count_ready(tx, [found.name]))[found.name]
 
     async def list_page(self, namespace: str, *, size: int, token: str) -> tuple[list[tuple[Deployment, int]], str]:
         async with self._db.read() as tx:
-            found, following = await ledger.list_page(tx, namespace=namespace, size=size, token=token)
-            ready = await ledger.count_ready(tx, [d.name for d in found])
+            found, following = await repository.list_page(tx, namespace=namespace, size=size, token=token)
+            ready = await repository.count_ready(tx, [d.name for d in found])
         return [(d, ready[d.name]) for d in found], following
 
     async def delete(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
         """Drain and stop; doing it again changes nothing."""
         async with self._db.begin() as tx:
-            found = await ledger.get(tx, namespace=namespace, deployment_id=deployment_id)
+            found = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
             if found.goal is Goal.STOP:
                 return found
             leaving = replace(found, goal=Goal.STOP, state=State.DRAINING, traffic=0, reason=f"deleted by {actor}")
@@ -73,7 +73,7 @@ class Deployments:
     async def promote(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
         """Give it all traffic of its model name; FailedPrecondition unless it answers."""
         async with self._db.begin() as tx:
-            found = await ledger.get(tx, namespace=namespace, deployment_id=deployment_id)
+            found = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
             if found.goal is not Goal.SERVE or found.state is not State.READY:
                 raise FailedPrecondition(f"{found.name} is {found.state} ({found.reason}); only READY can be promoted")
             promoted = replace(found, promoted=True, asked_at=await now(tx))
@@ -88,12 +88,12 @@ class Deployments:
         it is ready. Its verdict must still verify, and nothing behind it may have been withdrawn.
         """
         async with self._db.read() as tx:
-            leaving = await ledger.get(tx, namespace=namespace, deployment_id=deployment_id)
+            leaving = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
             earlier = await _earlier(tx, leaving)
         await self._withdrawals.check(earlier.namespace, earlier.model)
         await asyncio.to_thread(self._releaser.check, _again(earlier))
         async with self._db.begin() as tx:
-            earlier = await ledger.get(tx, namespace=namespace, deployment_id=earlier.id)
+            earlier = await repository.get(tx, namespace=namespace, deployment_id=earlier.id)
             back = replace(earlier, goal=Goal.SERVE, promoted=True, asked_at=await now(tx))
             if earlier.goal is Goal.STOP:
                 back = replace(back, state=State.PENDING, reason=f"rolled back to from {leaving.id}", step_at=None)
@@ -101,12 +101,12 @@ class Deployments:
         self._changes.ask()
         return back
 
-    async def _known(self, tx: Transaction, asked: Asked) -> Deployment | None:
+    async def _known(self, tx: Transaction, asked: DeploymentRequest) -> Deployment | None:
         """What this request made before; AlreadyExists when its name belongs to something else."""
-        known = await ledger.of_request(tx, namespace=asked.namespace, request_id=asked.request_id)
+        known = await repository.of_request(tx, namespace=asked.namespace, request_id=asked.request_id)
         if known is not None:
             return known
-        taken = await ledger.find(tx, namespace=asked.namespace, deployment_id=asked.id)
+        taken = await repository.find(tx, namespace=asked.namespace, deployment_id=asked.id)
         if taken is not None:
             raise AlreadyExists(
                 f"{taken.name} exists already ({taken.state}, {taken.model}); choose another id: "
@@ -114,10 +114,10 @@ class Deployments:
             )
         return None
 
-    async def _draft(self, asked: Asked, released: Released) -> Deployment:
+    async def _draft(self, asked: DeploymentRequest, released: Released) -> Deployment:
         async with self._db.read() as tx:
             moment = await now(tx)
-            before = [d for d in await ledger.live(tx) if _same_name(d, asked) and d.traffic]
+            before = [d for d in await repository.live(tx) if _same_name(d, asked) and d.traffic]
         return Deployment(
             id=asked.id,
             namespace=asked.namespace,
@@ -143,14 +143,14 @@ class Deployments:
         action: str,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        await ledger.save(tx, deployment)
+        await repository.save(tx, deployment)
         await audit.append(tx, actor=actor, action=action, subject=deployment.name, detail=detail or {})
 
 
-async def _add(tx: Transaction, draft: Deployment, asked: Asked) -> None:
+async def _add(tx: Transaction, draft: Deployment, asked: DeploymentRequest) -> None:
     """Conflict when another process added the same name in this very moment."""
     try:
-        await ledger.add(tx, draft, request_id=asked.request_id)
+        await repository.add(tx, draft, request_id=asked.request_id)
     except IntegrityError as error:
         if not is_duplicate(error):
             raise
@@ -159,7 +159,7 @@ async def _add(tx: Transaction, draft: Deployment, asked: Asked) -> None:
 
 async def _earlier(tx: Transaction, leaving: Deployment) -> Deployment:
     """What was served before: the one it replaced, or else the one asked for last before it."""
-    found = await ledger.served_before(tx, leaving)
+    found = await repository.served_before(tx, leaving)
     for deployment in found:
         if deployment.id == leaving.replaced:
             return deployment
@@ -170,11 +170,13 @@ async def _earlier(tx: Transaction, leaving: Deployment) -> Deployment:
     return found[0]
 
 
-def _again(earlier: Deployment) -> Asked:
-    return Asked(earlier.namespace, earlier.id, earlier.model, earlier.verdict, earlier.plan, earlier.engine)
+def _again(earlier: Deployment) -> DeploymentRequest:
+    return DeploymentRequest(
+        earlier.namespace, earlier.id, earlier.model, earlier.verdict, earlier.plan, earlier.engine
+    )
 
 
-def _same_name(deployment: Deployment, asked: Asked) -> bool:
+def _same_name(deployment: Deployment, asked: DeploymentRequest) -> bool:
     return (deployment.namespace, deployment.plan.model_name) == (asked.namespace, asked.plan.model_name)
 
 

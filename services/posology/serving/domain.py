@@ -172,7 +172,7 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Asked:
+class DeploymentRequest:
     """A request for a deployment, decoded."""
 
     namespace: str

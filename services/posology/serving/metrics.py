@@ -11,7 +11,7 @@ from posology.core.errors import Retryable
 from posology.core.store import Database
 from posology.core.telemetry import Shown
 from posology.engine import Load
-from posology.serving import ledger
+from posology.serving import repository
 from posology.serving.autoscaler import Autoscaler
 from posology.serving.domain import Deployment, Goal, Replica, State
 
@@ -57,8 +57,8 @@ async def watch(db: Database, autoscaler: Autoscaler) -> None:
     while True:
         try:
             async with db.read() as tx:
-                states, live = await ledger.count_by_state(tx), await ledger.live(tx)
-                SHOWN.show(families(states, live, await ledger.all_replicas(tx), autoscaler.loads))
+                states, live = await repository.count_by_state(tx), await repository.live(tx)
+                SHOWN.show(families(states, live, await repository.all_replicas(tx), autoscaler.loads))
         except Retryable as error:
             log.debug("gauges stay as they are: %s", error.message)
         await asyncio.sleep(_SECONDS)

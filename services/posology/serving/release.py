@@ -11,7 +11,7 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.canonical import canonical_json
 from posology.core.errors import DataCorrupt, NotFound
 from posology.serving.admission import admit
-from posology.serving.domain import ONLY_PASS, AlteredWeights, Asked, MissingVerdict
+from posology.serving.domain import ONLY_PASS, AlteredWeights, DeploymentRequest, MissingVerdict
 from posology.serving.verdict import VERDICT_FILE, Verdict, parse_envelope, read_revoked
 
 
@@ -42,11 +42,11 @@ class Releaser:
         self._keys = keys
         self._revoked = revoked
 
-    def check(self, asked: Asked) -> Verdict:
+    def check(self, asked: DeploymentRequest) -> Verdict:
         """The verdict that lets these weights serve; changes nothing, and each refusal has its own error."""
         return self._admit(asked, self._presented(asked))
 
-    def release(self, asked: Asked) -> Released:
+    def release(self, asked: DeploymentRequest) -> Released:
         """Check, then copy weights and verdict; doing it again changes nothing.
 
         The verdict goes first, so that whoever finds weights in `released/` finds their verdict too.
@@ -60,7 +60,7 @@ class Releaser:
             raise AlteredWeights(f"these are not the weights that were evaluated: {error.message}") from error
         return Released(verdict, digest)
 
-    def _admit(self, asked: Asked, presented: _Presented) -> Verdict:
+    def _admit(self, asked: DeploymentRequest, presented: _Presented) -> Verdict:
         keys = [signing.PublicKey.load(path) for path in self._keys()]
         revoked = read_revoked(self._revoked)
         verdict = admit(presented.envelope, model=asked.model, engine=asked.engine, keys=keys, revoked=revoked)
@@ -68,7 +68,7 @@ class Releaser:
             raise NotFound(f"there are no weights {asked.model} in this installation; push or train them first")
         return verdict
 
-    def _presented(self, asked: Asked) -> _Presented:
+    def _presented(self, asked: DeploymentRequest) -> _Presented:
         if asked.verdict.lstrip().startswith("{"):
             return _Presented(parse_envelope(asked.verdict))
         digest = asked.verdict or self._look_for_one(asked.model)

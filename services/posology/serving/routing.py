@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from posology.core.store import Database
-from posology.serving import ledger
+from posology.serving import repository
 from posology.serving.domain import Deployment, Goal
 
 
@@ -34,7 +34,7 @@ class Routing:
     async def snapshot(self) -> Ways:
         """The present ways; the same object as before when nothing changed."""
         async with self._db.read() as tx:
-            deployments, replicas = await ledger.live(tx), await ledger.all_replicas(tx)
+            deployments, replicas = await repository.live(tx), await repository.all_replicas(tx)
         ready = [r for r in replicas if r.answers]
         ways = tuple(
             Way(d, tuple(r.url for r in ready if r.deployment == d.name))

@@ -18,7 +18,7 @@ from posology.core.jobs.launchers.kubernetes.launcher import JOBS, PODS, Kuberne
 from posology.core.jobs.launchers.kubernetes.pods import PodSettings
 from posology.core.jobs.launchers.kubernetes.sts_credentials import StsCredentials
 from posology.core.jobs.service.jobs import SERVICE_NAME, Jobs, Timing
-from posology.core.kube import Access, Kube, Resource
+from posology.core.kube import ClusterConfig, Kube, Resource
 from posology.core.rpc.server import Server, running
 from posology.core.settings import ServiceSettings
 from posology.core.store import Database
@@ -52,7 +52,7 @@ class Service:
     kube: Kube
     namespace: str
     bucket: str
-    access: Access
+    access: ClusterConfig
     name: str = "micro"
     command: Command = SMALL
     timing: Timing = TIMING
@@ -169,7 +169,7 @@ class Service:
         return not (await self.of_kind(JOBS) or await self.of_kind(PODS) or await self.of_kind(SECRETS))
 
 
-async def account(kube: Kube, namespace: str) -> Access:
+async def account(kube: Kube, namespace: str) -> ClusterConfig:
     """Access as a service account that may do what RULES say, and nothing else."""
     named = {"metadata": {"name": "service"}}
     await kube.create(Resource("v1", "serviceaccounts"), namespace, named)
@@ -181,7 +181,7 @@ async def account(kube: Kube, namespace: str) -> Access:
     await kube.create(Resource(RBAC, "rolebindings"), namespace, named | binding)
     path = Resource("v1", "serviceaccounts").path(namespace, "service", "token")
     made = await kube._call("POST", path, body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"})
-    return Access(kube.access.server, kube.access.authority, namespace, token=made["status"]["token"])
+    return ClusterConfig(kube.access.server, kube.access.authority, namespace, token=made["status"]["token"])
 
 
 async def eventually(find: Callable[[], Any], *, within: float = 60.0) -> Any:

@@ -11,7 +11,7 @@ from service.orchestrator.noop import effects, new_run, side
 from sqlalchemy import select
 
 from posology.core.store import Database
-from posology.orchestrator import records
+from posology.orchestrator import repository
 from posology.orchestrator.domain import Phase
 
 RUNS = 100
@@ -23,7 +23,7 @@ async def test_hundreds_of_stages_survive_replicas_killed_at_random_points(datab
     async with db.begin() as tx:
         await tx.run_sync(side.create_all)
         for number in range(RUNS):
-            await records.create(tx, new_run(number))
+            await repository.create(tx, new_run(number))
     chance, killed = random.Random(20), 0
     kills = 6
     replicas = [start(database_url), start(database_url)]
@@ -43,7 +43,7 @@ async def test_hundreds_of_stages_survive_replicas_killed_at_random_points(datab
             process.wait()
     async with db.read() as tx:
         asked = (await tx.execute(select(effects.c.request_id))).scalars().all()
-        found, _ = await records.list_page(tx, "default", size=1000, token="")
+        found, _ = await repository.list_page(tx, "default", size=1000, token="")
     await db.close()
     assert killed >= 2
     assert {run.phase for run in found} == {Phase.SUCCEEDED}
@@ -53,7 +53,7 @@ async def test_hundreds_of_stages_survive_replicas_killed_at_random_points(datab
 
 async def open_runs(db: Database) -> int:
     async with db.read() as tx:
-        counts = await records.count_by_phase(tx)
+        counts = await repository.count_by_phase(tx)
     return sum(count for phase, count in counts.items() if not Phase(phase).ended)
 
 

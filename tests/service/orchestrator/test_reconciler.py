@@ -10,7 +10,7 @@ from service.orchestrator.noop import GRAPH, SPEC, Noop, new_run, reconciler
 from posology.core import audit
 from posology.core.errors import AlreadyExists, FailedPrecondition, Unavailable
 from posology.core.store import Database
-from posology.orchestrator import records
+from posology.orchestrator import repository
 from posology.orchestrator.domain import Failure, Observation, Phase, Run, Stage, State
 
 
@@ -47,7 +47,7 @@ class Scripted(Noop):
 
 async def submit(db: Database, run: Run | None = None) -> Run:
     async with db.begin() as tx:
-        return await records.create(tx, run or new_run(1))
+        return await repository.create(tx, run or new_run(1))
 
 
 async def until(
@@ -58,7 +58,7 @@ async def until(
         async with asyncio.timeout(seconds):
             while True:
                 async with db.read() as tx:
-                    run = await records.get(tx, "default", run_id)
+                    run = await repository.get(tx, "default", run_id)
                 if reached(run):
                     return run
                 await asyncio.sleep(0.02)
@@ -68,7 +68,7 @@ async def until(
 
 async def story(db: Database) -> list[tuple[str, str]]:
     async with db.read() as tx:
-        return [(row["stage"], row["state"]) for row in await records.events_after(tx, "u00000000001", 0)]
+        return [(row["stage"], row["state"]) for row in await repository.events_after(tx, "u00000000001", 0)]
 
 
 async def test_a_run_goes_through_its_stages_and_every_transition_is_an_event(db: Database) -> None:
@@ -129,11 +129,11 @@ async def test_a_paused_run_holds_no_lease_and_goes_on_when_it_is_woken(db: Data
     await submit(db)
     run = await until(db, driver, lambda r: r.phase is Phase.REVIEW_PENDING)
     async with db.begin() as tx:
-        assert await records.claim(tx, lease_seconds=1) is None
+        assert await repository.claim(tx, lease_seconds=1) is None
     driver.answers["second"] = [Observation(State.SUCCEEDED, "0 errors in 10 items")]
     async with db.begin() as tx:
-        assert await records.uids_of_resources(tx, ["namespaces/default/reviews/r"]) == [run.uid]
-        await records.wake(tx, [run.uid])
+        assert await repository.uids_of_resources(tx, ["namespaces/default/reviews/r"]) == [run.uid]
+        await repository.wake(tx, [run.uid])
     assert (await until(db, driver, lambda r: r.phase.ended)).phase is Phase.SUCCEEDED
 
 
@@ -142,7 +142,7 @@ async def test_cancelling_stops_the_work_and_ends_the_run(db: Database) -> None:
     await submit(db)
     run = await until(db, driver, lambda r: r.phase is Phase.RUNNING and r.stage("second").state is State.RUNNING)  # type: ignore[union-attr]
     async with db.begin() as tx:
-        await records.request_cancel(tx, run, "wrong data")
+        await repository.request_cancel(tx, run, "wrong data")
     run = await until(db, driver, lambda r: r.phase.ended)
     assert (run.phase, driver.cancelled) == (Phase.CANCELLED, ["second"])
     assert run.stage("third").reason == "cancelled: wrong data"  # type: ignore[union-attr]
@@ -151,14 +151,14 @@ async def test_cancelling_stops_the_work_and_ends_the_run(db: Database) -> None:
 async def test_a_pass_that_lost_its_lease_writes_nothing(db: Database) -> None:
     await submit(db)
     async with db.begin() as tx:
-        old = await records.claim(tx, lease_seconds=0)
+        old = await repository.claim(tx, lease_seconds=0)
     assert old is not None
     await asyncio.sleep(0.01)
     async with db.begin() as tx:
-        assert await records.claim(tx, lease_seconds=10) is not None
-    with pytest.raises(records.LostLease):
+        assert await repository.claim(tx, lease_seconds=10) is not None
+    with pytest.raises(repository.LostLease):
         async with db.begin() as tx:
-            await records.save(tx, old, [])
+            await repository.save(tx, old, [])
 
 
 async def test_a_stage_with_the_same_inputs_reuses_what_was_published(db: Database) -> None:
@@ -176,18 +176,18 @@ async def test_a_stage_with_the_same_inputs_reuses_what_was_published(db: Databa
 
 
 def test_a_regression_lowers_the_dose_once_and_says_so() -> None:
-    from posology.orchestrator import graph, steps
+    from posology.orchestrator import graph, transitions
 
     spec = {**SPEC, "evaluation": {"onRegression": {"reduceIntensity": True, "attempts": 1}}}
     done = [Stage(s.stage, s.position, State.SUCCEEDED, artifact="sha256:x", attempt=1) for s in graph.stages_of(spec)]
     run = Run(**{**vars(new_run(1)), "spec": spec, "stages": tuple(done)})
     error = Failure("NotReleased", "refusals fell")
     failed = Stage("verdict", 10, State.FAILED, "refusals fell", error=error, details={"onlyRegression": True})
-    change = steps.consequences(run, failed)
+    change = transitions.consequences(run, failed)
     assert change.reductions == 1
     assert {s.stage for s in change.stages} == {"sft", "merge", "evaluate", "verdict"}
     assert all("half the intensity, since refusals fell" in s.reason for s in change.stages)
-    again = steps.consequences(Run(**{**vars(run), "reductions": 1}), failed)
+    again = transitions.consequences(Run(**{**vars(run), "reductions": 1}), failed)
     assert again.stages == (failed,)
 
 

@@ -20,7 +20,7 @@ from rpc_example import Stub, Text, echo_server, settings
 from posology.core import errors
 from posology.core.rpc import client, context
 from posology.core.rpc.auth import read_token
-from posology.core.rpc.callers import Callers
+from posology.core.rpc.authentication import Callers
 from posology.core.rpc.server import Server, running
 from posology.core.settings import ServiceSettings, load
 from posology.v1alpha1 import orchestrator_pb2 as pb

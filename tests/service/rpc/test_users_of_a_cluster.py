@@ -13,11 +13,11 @@ from posology.core.errors import InvalidInput, PermissionDenied, Unauthenticated
 from posology.core.kube import Kube
 from posology.core.rpc import context, server
 from posology.core.rpc.auth import TokenFile, read_token
-from posology.core.rpc.callers import Callers, ServicesAndUsers
+from posology.core.rpc.authentication import Callers, ServicesAndUsers
 from posology.core.rpc.client import channel
 from posology.core.rpc.cluster import AccessReviews, TokenReviews
 from posology.core.rpc.context import Kind
-from posology.core.rpc.people import check_second_person
+from posology.core.rpc.impersonation import check_second_person
 from posology.orchestrator.rights import RIGHTS
 from posology.v1alpha1 import orchestrator_pb2 as pb
 from posology.v1alpha1 import orchestrator_pb2_grpc

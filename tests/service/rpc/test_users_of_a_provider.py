@@ -10,7 +10,7 @@ import pytest
 from identity_provider import IdentityProvider, identity_provider
 
 from posology.core.errors import InvalidInput, PosologyError, Unauthenticated, Unavailable
-from posology.core.rpc import callers
+from posology.core.rpc import authentication
 from posology.core.rpc.context import Identity
 from posology.core.settings import ServiceSettings, load
 
@@ -22,15 +22,15 @@ def provider(tmp_path: Path) -> Iterator[IdentityProvider]:
 
 
 @asynccontextmanager
-async def directory(provider: IdentityProvider, **overrides: Any) -> AsyncIterator[callers.Directory]:
+async def directory(provider: IdentityProvider, **overrides: Any) -> AsyncIterator[authentication.Directory]:
     """Who knows the users of this provider, as a service's settings say it."""
     values = {"authentication": "oidc", "oidc_issuer": provider.issuer, "oidc_ca_file": provider.authority}
     settings = load(ServiceSettings, **(values | overrides))
     async with AsyncExitStack() as stack:
-        yield await callers.users_of_a_provider(settings, stack)
+        yield await authentication.users_of_a_provider(settings, stack)
 
 
-async def refused(users: callers.Directory, token: str, kind: type[PosologyError] = Unauthenticated) -> str:
+async def refused(users: authentication.Directory, token: str, kind: type[PosologyError] = Unauthenticated) -> str:
     with pytest.raises(kind) as error:
         await users.identify(token)
     return error.value.message

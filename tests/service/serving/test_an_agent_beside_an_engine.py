@@ -18,7 +18,7 @@ from posology.engine import Load
 from posology.serving.agent.proxy import Proxy
 from posology.serving.agent.report import Report
 from posology.serving.domain import ReplicaState
-from posology.serving.loads import Loads
+from posology.serving.engine_load import Loads
 
 DRAIN = "/drain/unguessable"
 

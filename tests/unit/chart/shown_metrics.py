@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from prometheus_client.core import Metric
 
 from posology.core import telemetry
-from posology.core.rpc import expiry, method
+from posology.core.rpc import certificate_metrics, method
 from posology.gateway import metrics as gateway
 from posology.operator import metrics as operator
 from posology.orchestrator import metrics as orchestrator
 from posology.serving import metrics as serving
 
 _NOW = datetime.now(UTC)
-_MODULES = (telemetry, expiry, method, gateway, operator)  # importing them registers their metrics
+_MODULES = (telemetry, certificate_metrics, method, gateway, operator)  # importing them registers their metrics
 
 
 def names() -> set[str]:

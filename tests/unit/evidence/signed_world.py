@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from posology.client.stored import Stored
-from posology.client.verification import Keyring
-from posology.client.verification.keys import PROVENANCE, REVIEW, VERDICT
+from posology.client.verification import TrustedKeys
+from posology.client.verification.trusted_keys import PROVENANCE, REVIEW, VERDICT
 from posology.core.artifacts import ArtifactStore
 from posology.core.canonical import canonical_digest, canonical_json
 from posology.core.signing import Signer, statement
@@ -53,9 +53,9 @@ class World:
         return self.root / "keys"
 
     @property
-    def keyring(self) -> Keyring:
+    def keyring(self) -> TrustedKeys:
         """Its keys."""
-        return Keyring.load(self.keys)
+        return TrustedKeys.load(self.keys)
 
     def seal(self, *, by: str = "evaluation", **changes: Any) -> str:
         """Sign the predicate with these changes, publish it, and give its digest."""

@@ -12,7 +12,7 @@ from posology.client import Client
 from posology.v1alpha1.job_pb2 import JobEvent, Metric
 
 
-class Watched:
+class Informer:
     """A client whose jobs measure every `pause` seconds, for ever."""
 
     def __init__(self, pause: float) -> None:
@@ -31,7 +31,7 @@ async def test_reading_ends_while_the_job_goes_on(pause: float, monkeypatch: pyt
     monkeypatch.setattr(gathering, "QUIET_SECONDS", 0.1)
     monkeypatch.setattr(gathering, "LONGEST_SECONDS", 0.3)
     began = time.monotonic()
-    events = await gathering.events_so_far(cast(Client, cast(Any, Watched(pause))), "job", ended=False)
+    events = await gathering.events_so_far(cast(Client, cast(Any, Informer(pause))), "job", ended=False)
     assert events
     assert time.monotonic() - began < 5
 

@@ -12,7 +12,7 @@ import pytest
 from unit.evidence.signed_world import World, build, forge, spoil
 
 from posology.client import envelopes
-from posology.client.verification import Keyring, Verification, find, verify
+from posology.client.verification import TrustedKeys, Verification, find, verify
 from posology.core.errors import InvalidInput, NotFound
 from posology.core.signing import Signer
 
@@ -84,10 +84,10 @@ def test_a_key_from_elsewhere_is_not_trusted(world: World, tmp_path: Path) -> No
     digest = world.seal()
     other = tmp_path / "other"
     Signer.load_or_create(other / "evaluation.key")
-    found = verify(find(digest, world.stored), world.stored, Keyring.load(other))
+    found = verify(find(digest, world.stored), world.stored, TrustedKeys.load(other))
     assert "not trusted here" in failed(found)["signature: verdict"]
     with pytest.raises(InvalidInput, match="no public keys"):
-        Keyring.load(tmp_path / "nowhere")
+        TrustedKeys.load(tmp_path / "nowhere")
 
 
 def test_another_service_of_ours_may_not_sign_a_verdict(world: World) -> None:
@@ -101,7 +101,7 @@ def test_keys_may_have_any_names_in_an_auditors_folder(world: World, tmp_path: P
     folder.mkdir()
     for number, key in enumerate(sorted(world.keys.glob("*.pub"))):
         shutil.copy(key, folder / f"key{number}.pub")
-    assert verify(find(digest, world.stored), world.stored, Keyring.load(folder)).ok
+    assert verify(find(digest, world.stored), world.stored, TrustedKeys.load(folder)).ok
 
 
 def test_a_changed_weight_is_found_by_its_file(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from posology.core.errors import FailedPrecondition
-from posology.core.kube import Access
+from posology.core.kube import ClusterConfig
 
 
 def kubeconfig(folder: Path, user: dict[str, Any], **cluster: Any) -> Path:
@@ -30,7 +30,7 @@ def test_a_pod_uses_its_service_account_and_reads_its_token_anew(
         (tmp_path / name).write_text(content)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
-    access = Access.in_cluster(tmp_path)
+    access = ClusterConfig.in_cluster(tmp_path)
     assert (access.server, access.namespace, access.bearer()) == ("https://[fd00::1]:6443", "posology", "first")
     (tmp_path / "token").write_text("second")
     assert access.bearer() == "second"
@@ -42,7 +42,7 @@ def test_a_kubeconfig_gives_the_identity_of_its_current_context(tmp_path: Path) 
     path = kubeconfig(
         tmp_path, {"client-certificate-data": encoded, "token": "t"}, **{"certificate-authority": "ca.pem"}
     )
-    access = Access.from_kubeconfig(path)
+    access = ClusterConfig.from_kubeconfig(path)
     assert (access.server, access.namespace, access.authority) == ("https://api:6443", "team-a", b"authority")
     assert (access.certificate, access.bearer()) == (b"certificate", "t")
 
@@ -50,14 +50,14 @@ def test_a_kubeconfig_gives_the_identity_of_its_current_context(tmp_path: Path) 
 def test_a_login_that_needs_a_plug_in_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, {"exec": {"command": "gke-gcloud-auth-plugin"}})
     with pytest.raises(FailedPrecondition, match="kubectl create token"):
-        Access.from_kubeconfig(path)
+        ClusterConfig.from_kubeconfig(path)
 
 
 def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, {})
     path.write_text(path.read_text().replace("current-context: here", "current-context: there"))
     with pytest.raises(FailedPrecondition, match="no context 'there'"):
-        Access.from_kubeconfig(path)
+        ClusterConfig.from_kubeconfig(path)
 
 
 def test_without_any_cluster_it_says_what_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,4 +65,4 @@ def test_without_any_cluster_it_says_what_was_looked_for(tmp_path: Path, monkeyp
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(FailedPrecondition, match="KUBECONFIG is not set"):
-        Access.discover()
+        ClusterConfig.discover()

@@ -9,7 +9,7 @@ from prometheus_client.core import Metric
 from servers import Postgres
 
 from posology.core.store import Database
-from posology.orchestrator import metrics, records
+from posology.orchestrator import metrics, repository
 from posology.orchestrator.domain import Phase, Run, Stage, State
 
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -57,11 +57,11 @@ async def test_gauges_come_from_the_database(kind: str, tmp_path: object, postgr
     busy = Stage("sft", 2, State.RUNNING, reason="step 1", attempt=1)
     async with db.begin() as tx:
         for uid in ("one", "two"):
-            run = await records.create(tx, a_run(uid, Phase.REVIEW_PENDING, waiting, busy))
-            await records.append_events(tx, run, [("review-data", "PAUSED", "")])
+            run = await repository.create(tx, a_run(uid, Phase.REVIEW_PENDING, waiting, busy))
+            await repository.append_events(tx, run, [("review-data", "PAUSED", "")])
     async with db.read() as tx:
-        since = await records.paused_since(tx)
-        running = await records.in_state(tx, State.RUNNING)
+        since = await repository.paused_since(tx)
+        running = await repository.in_state(tx, State.RUNNING)
     await metrics._look(db, metrics.Stillness())
     found = shown(metrics.SHOWN.collect())
     await db.close()

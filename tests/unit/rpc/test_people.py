@@ -7,7 +7,7 @@ import pytest
 from posology.core.errors import InvalidInput, PermissionDenied
 from posology.core.rpc import context
 from posology.core.rpc.context import Identity, Kind
-from posology.core.rpc.people import act_for, check_second_person, enter, headers, own_name
+from posology.core.rpc.impersonation import act_for, check_second_person, enter, headers, own_name
 
 JANE = Identity("jane")
 OWNER = Identity("installation", kind=Kind.OWNER)

@@ -18,7 +18,7 @@ from posology.serving.domain import (
     State,
     Status,
 )
-from posology.serving.reconcile import Outcome, Rules, Seen, reconcile
+from posology.serving.reconciler import Outcome, Rules, Seen, reconcile
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = Rules(

@@ -97,7 +97,7 @@ def verify(
     folder = keys or settings.keys_dir
     if "/verdicts/" in target:  # the one name that the bytes do not carry
         target = at.call(lambda client: client.verdict(target)).artifact
-    keyring, chains = verification.Keyring.load(folder), settings.data_dir / "db" if audit else None
+    keyring, chains = verification.TrustedKeys.load(folder), settings.data_dir / "db" if audit else None
     found = verification.verify(verification.find(target, stored), stored, keyring, audit=chains)
     at.write.value(
         {**asdict(found), "ok": found.ok, "keys": str(folder)},

@@ -5,7 +5,7 @@ Nothing here calls a service. What a signature does not cover, or whose signatur
 
 from posology.client.verification.audits import audits
 from posology.client.verification.domain import Check, Verification
-from posology.client.verification.keys import Keyring
+from posology.client.verification.trusted_keys import TrustedKeys
 from posology.client.verification.verify import Found, find, verify
 
-__all__ = ["Check", "Found", "Keyring", "Verification", "audits", "find", "verify"]
+__all__ = ["Check", "Found", "TrustedKeys", "Verification", "audits", "find", "verify"]

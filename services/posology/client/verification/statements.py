@@ -5,14 +5,14 @@ from typing import Any
 
 from posology.client import envelopes
 from posology.client.verification.domain import Check, Failed, check
-from posology.client.verification.keys import PROVENANCE, REVIEW, Keyring
+from posology.client.verification.trusted_keys import PROVENANCE, REVIEW, TrustedKeys
 from posology.core.artifacts import Manifest
 from posology.core.canonical import canonical_digest
 
 Behind = Mapping[str, Manifest]
 
 
-def checks(predicate: Mapping[str, Any], behind: Behind, keys: Keyring) -> Iterator[Check]:
+def checks(predicate: Mapping[str, Any], behind: Behind, keys: TrustedKeys) -> Iterator[Check]:
     """One line for each statement."""
     for index, carried in enumerate(predicate.get("statements", ())):
         yield check("statement", _name(carried, index), lambda one=carried: _statement(one, behind, keys))  # type: ignore[misc]
@@ -28,7 +28,7 @@ def _name(carried: Mapping[str, Any], index: int) -> str:
         return f"number {index + 1}"
 
 
-def _statement(carried: Mapping[str, Any], behind: Behind, keys: Keyring) -> str:
+def _statement(carried: Mapping[str, Any], behind: Behind, keys: TrustedKeys) -> str:
     envelope = carried["envelope"]
     if canonical_digest(envelope) != carried["digest"]:
         raise Failed("its digest is not the one that the verdict names")

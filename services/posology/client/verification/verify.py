@@ -12,7 +12,7 @@ from posology.client.stored import Stored
 from posology.client.verification import content, evidence, statements
 from posology.client.verification.audits import audits
 from posology.client.verification.domain import Check, Verification, check
-from posology.client.verification.keys import VERDICT, Keyring
+from posology.client.verification.trusted_keys import VERDICT, TrustedKeys
 from posology.core.errors import InvalidInput, NotFound
 
 
@@ -44,7 +44,7 @@ def find(target: str, stored: Stored) -> Found:
     )
 
 
-def verify(found: Found, stored: Stored, keys: Keyring, *, audit: Path | None = None) -> Verification:
+def verify(found: Found, stored: Stored, keys: TrustedKeys, *, audit: Path | None = None) -> Verification:
     """Check signatures, bytes, lineage, engine, gates and outcome; with `audit`, the chains in that folder too.
 
     Blocking: it reads every byte behind the weights.
@@ -66,7 +66,7 @@ def verify(found: Found, stored: Stored, keys: Keyring, *, audit: Path | None = 
     return Verification(found.origin, str(predicate.get("outcome", "")), model, str(predicate.get("run", "")), checks)
 
 
-def _rest(model: str, predicate: Mapping[str, Any], found: Found, stored: Stored, keys: Keyring) -> Iterator[Check]:
+def _rest(model: str, predicate: Mapping[str, Any], found: Found, stored: Stored, keys: TrustedKeys) -> Iterator[Check]:
     behind = stored.behind(model) if model else {}
     yield from statements.checks(predicate, behind, keys)
     yield from content.checks(model, predicate, found.origin, stored, behind)

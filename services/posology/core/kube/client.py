@@ -9,7 +9,7 @@ import httpx
 
 from posology.core import errors
 from posology.core.errors import PosologyError, Violation
-from posology.core.kube.access import Access
+from posology.core.kube.cluster_config import ClusterConfig
 
 Object = dict[str, Any]
 
@@ -46,7 +46,7 @@ class Resource:
 class Kube:
     """One API server; use it with `async with`. Every call may raise Unavailable."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: ClusterConfig) -> None:
         self.access = access
         self._http = httpx.AsyncClient(
             base_url=access.server, verify=access.tls(), timeout=_SECONDS, trust_env=False, auth=self._authorized

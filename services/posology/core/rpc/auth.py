@@ -9,7 +9,7 @@ from typing import Protocol
 
 from posology.core.errors import FailedPrecondition, Unauthenticated
 from posology.core.rpc.context import Identity, Kind
-from posology.core.rpc.people import INSTALLATION
+from posology.core.rpc.impersonation import INSTALLATION
 
 AUTHORIZATION = "authorization"
 

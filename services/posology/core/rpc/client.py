@@ -13,9 +13,9 @@ import grpc.aio
 from posology.core.rpc import context, tls
 from posology.core.rpc.auth import AUTHORIZATION, read_token
 from posology.core.rpc.connections import Connections
-from posology.core.rpc.handshake import explanation
-from posology.core.rpc.people import headers
+from posology.core.rpc.impersonation import headers
 from posology.core.rpc.status import from_rpc_error
+from posology.core.rpc.tls_diagnostics import explanation
 from posology.core.settings import ServiceSettings
 
 CALL_SECONDS = 30.0

@@ -10,8 +10,8 @@ from typing import Any
 from posology.core.errors import PosologyError, Unauthenticated, Unavailable
 from posology.core.kube import Kube, Resource
 from posology.core.rpc.context import Identity
-from posology.core.rpc.recent import Recent
 from posology.core.rpc.rights import GROUP, RESOURCE, Right
+from posology.core.rpc.ttl_cache import TtlCache
 
 TOKEN_REVIEWS = Resource("authentication.k8s.io/v1", "tokenreviews")
 ACCESS_REVIEWS = Resource("authorization.k8s.io/v1", "subjectaccessreviews")
@@ -27,7 +27,7 @@ class TokenReviews:
     def __init__(self, kube: Kube, *, audience: str) -> None:
         self._kube = kube
         self._audience = audience
-        self._known: Recent[bytes, Identity | str] = Recent()
+        self._known: TtlCache[bytes, Identity | str] = TtlCache()
 
     async def identify(self, token: str) -> Identity:
         """Whose token it is; Unauthenticated with the cluster's reason."""
@@ -64,7 +64,7 @@ class AccessReviews:
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._known: Recent[tuple[Identity, Right], bool] = Recent(16384)
+        self._known: TtlCache[tuple[Identity, Right], bool] = TtlCache(16384)
 
     async def allows(self, who: Identity, right: Right) -> bool:
         """As the cluster says."""

@@ -10,10 +10,10 @@ import grpc
 import grpc.aio
 
 from posology.core.rpc import context
-from posology.core.rpc.callers import Callers
-from posology.core.rpc.guard import Guard, Handler
+from posology.core.rpc.authentication import Callers
+from posology.core.rpc.handler import Guard, Handler
+from posology.core.rpc.impersonation import enter, on_behalf
 from posology.core.rpc.method import method
-from posology.core.rpc.people import enter, on_behalf
 from posology.core.rpc.rights import Check, Table, check
 
 

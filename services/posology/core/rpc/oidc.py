@@ -15,7 +15,7 @@ import jwt
 
 from posology.core.errors import Unauthenticated, Unavailable
 from posology.core.rpc.context import Identity
-from posology.core.rpc.recent import Recent
+from posology.core.rpc.ttl_cache import TtlCache
 from posology.core.settings import ServiceSettings
 
 log = logging.getLogger("posology.oidc")
@@ -84,7 +84,7 @@ class IdTokens:
     def __init__(self, provider: Provider, settings: ServiceSettings) -> None:
         self._provider = provider
         self._settings = settings
-        self._known: Recent[bytes, Identity | str] = Recent()
+        self._known: TtlCache[bytes, Identity | str] = TtlCache()
 
     async def identify(self, token: str) -> Identity:
         """The user; Unauthenticated with what is wrong with the token."""

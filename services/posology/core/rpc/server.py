@@ -22,8 +22,8 @@ from grpc_reflection.v1alpha import reflection
 
 from posology.core import telemetry
 from posology.core.errors import FailedPrecondition, PosologyError
-from posology.core.rpc import context, expiry, tls
-from posology.core.rpc.callers import Callers, open_callers
+from posology.core.rpc import certificate_metrics, context, tls
+from posology.core.rpc.authentication import Callers, open_callers
 from posology.core.rpc.client import LARGEST_MESSAGE
 from posology.core.rpc.interceptor import Interceptor
 from posology.core.rpc.rights import Table
@@ -137,7 +137,7 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
     server.add(grpc_server)
     address = _bind(grpc_server, settings)
     host, _ = split_address(settings.listen)
-    expiry.show(settings.tls_cert_file)
+    certificate_metrics.show(settings.tls_cert_file)
     ready = threading.Event()
     metrics = stack.enter_context(telemetry.metrics_over_http(host, settings.metrics_port, ready.is_set))
     # Handlers run in copies of the context in which the server starts: an empty one, with its shutdown event.

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from posology.core.store import engines, migrations
 from posology.core.store.failures import translate
-from posology.core.store.uninterrupted import uninterrupted
+from posology.core.store.shielded import uninterrupted
 
 Transaction = AsyncConnection
 

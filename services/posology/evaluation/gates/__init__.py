@@ -1,7 +1,7 @@
 """Gates, one file per kind. A kind says which demands it answers; what no kind answers is refused at the door.
 
     @gate("gain", demands=("min_gain",), kinds=(SuiteKind.MULTIPLE_CHOICE,))
-    def gain(ask: Ask) -> Iterable[GateResult]: ...
+    def gain(ask: GateContext) -> Iterable[GateResult]: ...
 
 A new kind is a new file here and one line in `_KINDS` below.
 """
@@ -11,7 +11,7 @@ from importlib import import_module
 
 from posology.core.errors import InvalidInput, Violation
 from posology.evaluation.domain import Evidence, Gate, GateResult, Policy
-from posology.evaluation.gates.registry import Ask, Kind, registered
+from posology.evaluation.gates.registry import GateContext, Kind, registered
 
 _KINDS = ("accuracy", "regression", "gain", "refusal", "parity")
 for _name in _KINDS:
@@ -56,9 +56,11 @@ def decide(policy: Policy, evidence: Evidence) -> tuple[GateResult, ...]:
         result
         for gate in policy.gates
         for kind in _answering(policy, gate)
-        for result in kind.run(Ask(gate, policy, evidence))
+        for result in kind.run(GateContext(gate, policy, evidence))
     ]
-    always = [result for kind in registered() if not kind.demands for result in kind.run(Ask(None, policy, evidence))]
+    always = [
+        result for kind in registered() if not kind.demands for result in kind.run(GateContext(None, policy, evidence))
+    ]
     return (*asked, *always)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from posology.evaluation.domain import TUNED, Choice, GateResult, Outcome, SuiteKind
-from posology.evaluation.gates.registry import Ask, gate
+from posology.evaluation.gates.registry import GateContext, gate
 from posology.evaluation.pairs import problem
 from posology.evaluation.statistics.binomial import clopper_pearson, effective_size, lower_bound
 from posology.evaluation.statistics.power import detectable_proportion, sufficient_for_proportion
@@ -15,7 +15,7 @@ from posology.evaluation.statistics.power import detectable_proportion, sufficie
     kinds=(SuiteKind.MULTIPLE_CHOICE,),
     metrics=("accuracy",),
 )
-def accuracy(ask: Ask) -> Iterator[GateResult]:
+def accuracy(ask: GateContext) -> Iterator[GateResult]:
     """PASS iff the estimate reaches `atLeast` and the one-sided lower bound reaches `lowerBoundAtLeast`.
 
     FAIL when the estimate falls short, or the whole two-sided interval lies below the bound that is asked for.
@@ -28,7 +28,7 @@ def accuracy(ask: Ask) -> Iterator[GateResult]:
     yield _result(ask, by_model[TUNED])
 
 
-def _result(ask: Ask, items: Sequence[Choice]) -> GateResult:
+def _result(ask: GateContext, items: Sequence[Choice]) -> GateResult:
     assert ask.gate is not None
     confidence, n = ask.policy.confidence, len(items)
     values = [float(item.correct) for item in items]
@@ -76,7 +76,7 @@ def _method(n: int, size: float) -> str:
     return f"Clopper-Pearson on {size:.0f} effective items (Korn-Graubard), one-sided"
 
 
-def _sentence(ask: Ask, outcome: Outcome, estimate: float, low: float) -> str:
+def _sentence(ask: GateContext, outcome: Outcome, estimate: float, low: float) -> str:
     assert ask.gate is not None
     asked = [f"at least {ask.gate.at_least:.1%}"] if ask.gate.at_least is not None else []
     if ask.gate.lower_bound_at_least is not None:

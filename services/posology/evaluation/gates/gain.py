@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from posology.evaluation.domain import Choice, GateResult, Outcome, SuiteKind
 from posology.evaluation.gates.noninferiority import compare
-from posology.evaluation.gates.registry import Ask, gate
+from posology.evaluation.gates.registry import GateContext, gate
 from posology.evaluation.pairs import pair, problem
 
 
 @gate("gain", demands=("min_gain",), kinds=(SuiteKind.MULTIPLE_CHOICE,), metrics=("accuracy",))
-def gain(ask: Ask) -> Iterator[GateResult]:
+def gain(ask: GateContext) -> Iterator[GateResult]:
     """PASS iff the lower bound of mean(tuned - base) > minGain; FAIL iff the upper bound < minGain."""
     assert ask.gate is not None
     assert ask.gate.min_gain is not None

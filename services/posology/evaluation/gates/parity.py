@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from posology.evaluation.domain import GateResult, Outcome, ParityLimits, ParityStep
-from posology.evaluation.gates.registry import Ask, gate
+from posology.evaluation.gates.registry import GateContext, gate
 
 
 @gate("parity", metrics=("agreement", "kl"))
-def parity(ask: Ask) -> Iterator[GateResult]:
+def parity(ask: GateContext) -> Iterator[GateResult]:
     """For each rung, the greedy agreement over all teacher-forced tokens and the mean KL against the tolerances.
 
     These are tolerances on what was measured, not estimates of a population: no interval. A tolerance is set at a

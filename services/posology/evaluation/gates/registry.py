@@ -7,7 +7,7 @@ from posology.evaluation.domain import Evidence, Gate, GateResult, Policy, Suite
 
 
 @dataclass(frozen=True)
-class Ask:
+class GateContext:
     """One gate of a policy and the evidence; `gate` is None for what every policy includes."""
 
     gate: Gate | None
@@ -15,7 +15,7 @@ class Ask:
     evidence: Evidence
 
 
-Run = Callable[[Ask], Iterable[GateResult]]
+Run = Callable[[GateContext], Iterable[GateResult]]
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from posology.evaluation.domain import Choice, GateResult, Outcome, SuiteKind
 from posology.evaluation.gates.noninferiority import compare
-from posology.evaluation.gates.registry import Ask, gate
+from posology.evaluation.gates.registry import GateContext, gate
 from posology.evaluation.pairs import pair, problem
 
 
 @gate("regression", demands=("max_drop",), kinds=(SuiteKind.MULTIPLE_CHOICE,), metrics=("accuracy",))
-def regression(ask: Ask) -> Iterator[GateResult]:
+def regression(ask: GateContext) -> Iterator[GateResult]:
     """PASS iff the lower bound of mean(tuned - base) > -maxDrop; FAIL iff the upper bound < -maxDrop."""
     assert ask.gate is not None
     assert ask.gate.max_drop is not None

@@ -11,7 +11,7 @@ from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.engine import Engine, EngineConfig
 from posology.evaluation import items
 from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ParityStep, Suite
-from posology.evaluation.worker import rungs, scoring, summary, task
+from posology.evaluation.worker import parity_inputs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
 from posology.evaluation.worker.task import Task
 
@@ -54,7 +54,7 @@ class _Run:
         self.base: Scores = {}
         self.engines: dict[str, EngineConfig] = {}
         self.probes: list[dict[str, Any]] = []
-        self.served: list[rungs.Served] = []
+        self.served: list[parity_inputs.Served] = []
         self.reused: set[str] = set()
         self._done = 0
 
@@ -80,13 +80,13 @@ class _Run:
         self._tell("comparing adapter, merged and served model")
         return list(parity.ladder(self.ctx.input(self.told.model), self.served, self._trained()))
 
-    def _trained(self) -> rungs.Trained | None:
+    def _trained(self) -> parity_inputs.Trained | None:
         folder = self.ctx.input(self.told.adapter) if self.told.adapter else None
         if folder is None or not (folder / "adapter_config.json").exists():
             return None
-        record = rungs.training_record(folder)
+        record = parity_inputs.training_record(folder)
         base = self.ctx.input(str(record.get("base") or self.told.base))
-        return rungs.Trained(folder, base, str(record.get("method", "LORA")))
+        return parity_inputs.Trained(folder, base, str(record.get("method", "LORA")))
 
     @contextlib.asynccontextmanager
     async def _engine(self, model: str, digest: str) -> AsyncIterator[tuple[Engine, EngineClient]]:
@@ -115,14 +115,14 @@ class _Run:
             found[suite.name] = await scoring.score(client, template, suite, self.told.items[suite.name], told=told)
         return found
 
-    async def _served(self, client: EngineClient) -> list[rungs.Served]:
+    async def _served(self, client: EngineClient) -> list[parity_inputs.Served]:
         """Greedy answers of the served model, and its distributions over prompt and answer."""
         prompts = self.told.prompts(self.told.policy.parity.prompts)
 
-        async def one(prompt: str) -> rungs.Served:
+        async def one(prompt: str) -> parity_inputs.Served:
             answer = await client.generate(prompt, max_tokens=PARITY_TOKENS)
             ids = answer.prompt_token_ids + answer.token_ids
-            return rungs.Served(ids, tuple(await client.distributions(ids, top=PARITY_TOP)))
+            return parity_inputs.Served(ids, tuple(await client.distributions(ids, top=PARITY_TOP)))
 
         return list(await asyncio.gather(*(one(prompt) for prompt in prompts)))
 

@@ -11,7 +11,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from posology.evaluation.domain import ParityStep
-from posology.evaluation.worker.rungs import Served, Trained
+from posology.evaluation.worker.parity_inputs import Served, Trained
 
 
 @dataclass

@@ -7,7 +7,7 @@ from posology.core import schema
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Observation, Run, Stage
 from posology.orchestrator.driver import request_id, resource_id
-from posology.orchestrator.intensity import reduced
+from posology.orchestrator.reduced_intensity import reduced
 from posology.orchestrator.stages.jobs import observed
 from posology.v1alpha1 import training_pb2
 

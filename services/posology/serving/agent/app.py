@@ -12,7 +12,7 @@ from posology.core import http, telemetry
 from posology.core.errors import PosologyError
 from posology.core.rpc.tls import Files
 from posology.core.settings import load
-from posology.serving.agent.life import is_final, live
+from posology.serving.agent.lifecycle import is_final, live
 from posology.serving.agent.proxy import Proxy
 from posology.serving.agent.report import Report
 from posology.serving.agent.settings import AgentSettings

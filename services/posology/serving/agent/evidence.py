@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posology.core import signing
-from posology.core.artifacts import ArtifactStore, room
+from posology.core.artifacts import ArtifactStore, cache_eviction
 from posology.core.errors import DataCorrupt, NotFound
 from posology.engine import EngineConfig, chat_template_digest
 from posology.serving.admission import admit
@@ -51,7 +51,7 @@ def _envelope(released: ArtifactStore, digest: str) -> dict[str, object]:
 
 def _weights(released: ArtifactStore, model: str, cache: Path) -> Path:
     try:
-        return room.materialize(released, model, cache)
+        return cache_eviction.materialize(released, model, cache)
     except NotFound as error:
         raise MissingVerdict(f"weights {model} were never released, so they may not serve; {ONLY_PASS}") from error
     except DataCorrupt as error:

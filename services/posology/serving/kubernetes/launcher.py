@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from posology.core import errors
-from posology.core.kube import Access, Place, Resource
-from posology.core.kube.watching import Watched
+from posology.core.kube import ClusterConfig, NamespacedClient, Resource
+from posology.core.kube.informer import Informer
 from posology.serving.domain import ReplicaState, Status
 from posology.serving.kubernetes import manifest, observing
 from posology.serving.kubernetes.manifest import AGENT_PORT, NONCE, REPLICA_LABEL, Renderer
@@ -29,15 +29,15 @@ Object = dict[str, Any]
 class KubernetesLauncher:
     """Runs agents and engines in the namespace that `pods` names, on the cluster of this process or of KUBECONFIG."""
 
-    def __init__(self, pods: EnginePods, renderer: Renderer, *, access: Access | None = None) -> None:
+    def __init__(self, pods: EnginePods, renderer: Renderer, *, access: ClusterConfig | None = None) -> None:
         self._settings = pods
         self._renderer = renderer
-        self._place = Place(pods.namespace, access=access)
+        self._client = NamespacedClient(pods.namespace, access=access)
         self._owners: list[Object] | None = None
         self._refused: dict[str, str] = {}
         labels = ",".join(f"{name}={value}" for name, value in manifest.selector(pods.labels).items())
-        self._deployments = Watched(DEPLOYMENTS, labels)
-        self._pods = Watched(PODS, labels)
+        self._deployments = Informer(DEPLOYMENTS, labels)
+        self._pods = Informer(PODS, labels)
 
     async def start(self, launch: Launch) -> None:
         """The Deployment first, because it owns the rest. What the API server refuses is this replica's failure,
@@ -69,7 +69,7 @@ class KubernetesLauncher:
         if observing.answers(pods):
             change = {"spec": {"replicas": 0}}
             with suppress(errors.NotFound):
-                await self._place.merge(DEPLOYMENTS, self._renderer.name(replica), change)
+                await self._client.merge(DEPLOYMENTS, self._renderer.name(replica), change)
         else:  # an engine that loads would hear SIGTERM only afterwards
             await self._remove(replica, grace=_NOTHING_TO_DRAIN_SECONDS)
 
@@ -80,33 +80,33 @@ class KubernetesLauncher:
     async def forget(self, replica: str) -> None:
         """Secret and Service go with their owner."""
         self._refused.pop(replica, None)
-        await self._place.remove(DEPLOYMENTS, self._renderer.name(replica), propagationPolicy="Background")
+        await self._client.remove(DEPLOYMENTS, self._renderer.name(replica), propagationPolicy="Background")
 
     async def close(self) -> None:
         """The next call opens it again."""
         await asyncio.gather(self._deployments.stop(), self._pods.stop())
-        await self._place.close()
+        await self._client.close()
 
     # --- details ---------------------------------------------------------------------------------------
 
     def _url(self, replica: str) -> str:
         scheme = "https" if self._settings.tls_secret else "http"
-        return f"{scheme}://{self._renderer.name(replica)}.{self._place.namespace}.svc:{AGENT_PORT}"
+        return f"{scheme}://{self._renderer.name(replica)}.{self._client.namespace}.svc:{AGENT_PORT}"
 
     async def _apply(self, launch: Launch) -> None:
         name = self._renderer.name(launch.replica)
         nonce = await self._nonce(name) or secrets.token_hex(4)
         wanted = self._renderer.deployment(launch, nonce=nonce, owners=await self._owned())
-        made = await self._place.apply(DEPLOYMENTS, wanted)
+        made = await self._client.apply(DEPLOYMENTS, wanted)
         with suppress(errors.AlreadyExists):
             secret = self._renderer.secret(launch, nonce=nonce, owner=made)
-            await self._place.create(SECRETS, secret)
-        await self._place.apply(SERVICES, self._renderer.service(launch, owner=made))
+            await self._client.create(SECRETS, secret)
+        await self._client.apply(SERVICES, self._renderer.service(launch, owner=made))
         self._deployments.put(made)
 
     async def _nonce(self, name: str) -> str:
         """That of the Deployment as it is; "" if there is none."""
-        found = await self._place.find(DEPLOYMENTS, name)
+        found = await self._client.find(DEPLOYMENTS, name)
         return str(found["metadata"].get("annotations", {}).get(NONCE, "")) if found else ""
 
     async def _owned(self) -> list[Object]:
@@ -116,26 +116,26 @@ class KubernetesLauncher:
         return self._owners
 
     async def _owner(self, name: str) -> Object:
-        found = await self._place.read(ACCOUNTS, name)
+        found = await self._client.read(ACCOUNTS, name)
         return {"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": found["metadata"]["uid"]}
 
     async def _look(self, replica: str) -> tuple[Object | None, Sequence[Object]]:
         """From the watch; by asking, as long as there is none, and for what it does not know."""
-        self._place.follow(self._deployments, self._pods)
+        self._client.follow(self._deployments, self._pods)
         name, label = self._renderer.name(replica), manifest.replica_hash(replica, self._settings.labels)
         if self._deployments.fresh and self._pods.fresh and (found := self._deployments.get(name)) is not None:
             return found, _by_age(self._pods.labelled(REPLICA_LABEL, label))
-        found = await self._place.find(DEPLOYMENTS, name)
+        found = await self._client.find(DEPLOYMENTS, name)
         return found, _by_age(await self._pods_of(label)) if found else []
 
     async def _pods_of(self, label: str) -> list[Object]:
-        return await self._place.select(PODS, labels=f"{REPLICA_LABEL}={label}")
+        return await self._client.select(PODS, labels=f"{REPLICA_LABEL}={label}")
 
     async def _remove(self, replica: str, *, grace: int) -> None:
         """The Deployment with everything that it owns. Its pods first, because the garbage collector would give them
         their whole grace, and a kubelet takes no shorter one once it waits for a hook."""
         for pod in await self._pods_of(manifest.replica_hash(replica, self._settings.labels)):
-            await self._place.remove(PODS, pod["metadata"]["name"], gracePeriodSeconds=grace)
+            await self._client.remove(PODS, pod["metadata"]["name"], gracePeriodSeconds=grace)
         await self.forget(replica)
 
 

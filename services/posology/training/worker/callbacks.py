@@ -9,7 +9,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from posology.core.errors import InvalidInput
 from posology.core.jobs.worker.runtime import JobContext
-from posology.training.worker import checkpoints, together
+from posology.training.worker import checkpoints, distributed
 
 STREAMED = {
     "loss": "loss",
@@ -44,7 +44,7 @@ class Report(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         self.busy += time.perf_counter() - self._started
-        if together.any_of(self.ctx.stopping.is_set()):
+        if distributed.any_of(self.ctx.stopping.is_set()):
             self.stopped = True
             control.should_save = control.should_training_stop = True
         elif state.global_step >= state.max_steps:
@@ -77,8 +77,8 @@ class Report(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         folder = Path(str(args.output_dir)) / f"{checkpoints.PREFIX}{state.global_step}"
-        together.complete(folder)
-        if not together.leads():
+        distributed.complete(folder)
+        if not distributed.leads():
             return
         checkpoints.seal(folder)
         self.ctx.checkpoint()

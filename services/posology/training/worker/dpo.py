@@ -13,7 +13,7 @@ from posology.core.errors import Internal
 from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training.domain import DpoTask, Method
 from posology.training.planning import batches, curves
-from posology.training.worker import data, hardware, loop, models, probes, saving, together, tokens
+from posology.training.worker import data, distributed, hardware, loop, models, probes, saving, tokens
 from posology.training.worker.callbacks import Report
 from posology.training.worker.sft import model_shape
 
@@ -46,7 +46,7 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
         model_shape(base),
         method=method,
         lora=recipe.lora,
-        batch_size=together.share(steps.batch_size),
+        batch_size=distributed.share(steps.batch_size),
         micro=steps.micro_batch_size,
         max_length=longest,
         device_memory=machine.memory,
@@ -75,7 +75,7 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
     ctx.log("the reference is the SFT model", pairs=len(expected) // 2)
 
     loop.run(ctx, trainer, report)
-    if not together.leads():
+    if not distributed.leads():
         return loop.FOLLOWED
 
     trained = trainer.accelerator.unwrap_model(trainer.model)

@@ -13,7 +13,7 @@ from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.training.domain import Optimisation, Schedule
 from posology.training.planning.batches import Batches
 from posology.training.planning.memory import Memory
-from posology.training.worker import checkpoints, together
+from posology.training.worker import checkpoints, distributed
 from posology.training.worker.callbacks import Report
 from posology.training.worker.hardware import Hardware
 
@@ -83,12 +83,12 @@ def early_stopping(recipe: Optimisation) -> list[EarlyStoppingCallback]:
 def run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
     """Train to the end from the newest intact checkpoint; on SIGTERM leave a checkpoint and raise Stopped."""
     trainer.remove_callback(PrinterCallback)  # its lines are in the metrics
-    with together.noticing_loss():
+    with distributed.noticing_loss():
         _run(ctx, trainer, report)
 
 
 def _run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
-    found, passed_over = together.newest_intact(Path(str(trainer.args.output_dir)))
+    found, passed_over = distributed.newest_intact(Path(str(trainer.args.output_dir)))
     for reason in passed_over:
         ctx.log(f"passed over a damaged checkpoint: {reason}")
     if found is not None:
@@ -96,7 +96,7 @@ def _run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
     # The loss before the first step, what every later one is compared with. Not by trainer.evaluate(): after that,
     # train() (transformers 5.19, accelerate 1.15) would leave every process alone with its own gradients.
     trainer.args.eval_on_start = found is None
-    trainer.add_callback(together.Synchronised(trainer))
+    trainer.add_callback(distributed.Synchronised(trainer))
     trainer.train(resume_from_checkpoint=str(found) if found else None)
     if report.stopped and trainer.state.global_step < trainer.state.max_steps:
         raise Stopped(trainer.state.global_step)

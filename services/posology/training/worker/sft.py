@@ -12,7 +12,7 @@ from trl import SFTConfig, SFTTrainer
 from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training.domain import Method, SftTask
 from posology.training.planning import batches, curves, shapes
-from posology.training.worker import data, hardware, loop, models, probes, saving, together, tokens
+from posology.training.worker import data, distributed, hardware, loop, models, probes, saving, tokens
 from posology.training.worker.callbacks import Report
 
 
@@ -35,7 +35,7 @@ def train(ctx: JobContext, task: SftTask) -> Result:
         shape,
         method=recipe.method,
         lora=recipe.lora,
-        batch_size=together.share(steps.batch_size),
+        batch_size=distributed.share(steps.batch_size),
         micro=steps.micro_batch_size,
         max_length=longest,
         device_memory=machine.memory,
@@ -59,7 +59,7 @@ def train(ctx: JobContext, task: SftTask) -> Result:
     ctx.log("loss falls on answers and their end of turn only", **masked)
 
     loop.run(ctx, trainer, report)
-    if not together.leads():
+    if not distributed.leads():
         return loop.FOLLOWED
 
     trained = trainer.accelerator.unwrap_model(trainer.model)

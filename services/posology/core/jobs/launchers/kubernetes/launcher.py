@@ -15,8 +15,8 @@ from posology.core.jobs.launchers.base import Handle, Launch, LauncherUnavailabl
 from posology.core.jobs.launchers.kubernetes import manifest, mounts, observing
 from posology.core.jobs.launchers.kubernetes.pods import PodSettings
 from posology.core.jobs.launchers.kubernetes.sts_credentials import StsCredentials
-from posology.core.kube import Access, Place, Resource
-from posology.core.kube.watching import Watched
+from posology.core.kube import ClusterConfig, NamespacedClient, Resource
+from posology.core.kube.informer import Informer
 
 log = logging.getLogger("posology.jobs")
 
@@ -34,16 +34,21 @@ class KubernetesLauncher:
     or of KUBECONFIG. With `sessions` each attempt has storage credentials of its own."""
 
     def __init__(
-        self, pods: PodSettings, *, service: str, sessions: StsCredentials | None = None, access: Access | None = None
+        self,
+        pods: PodSettings,
+        *,
+        service: str,
+        sessions: StsCredentials | None = None,
+        access: ClusterConfig | None = None,
     ) -> None:
         more = sessions.environment if sessions else {}
         self._settings = pods.model_copy(update={"environment": pods.environment | more})
         self._sessions = sessions
         self._service = service
-        self._place = Place(pods.namespace, access=access)
+        self._client = NamespacedClient(pods.namespace, access=access)
         selector = f"{manifest.SERVICE_LABEL}={service}"
-        self._jobs = Watched(JOBS, selector)
-        self._pods = Watched(PODS, selector)
+        self._jobs = Informer(JOBS, selector)
+        self._pods = Informer(PODS, selector)
         self._hindrances: dict[str, tuple[float, str]] = {}
         self._workloads: dict[str, tuple[float, dict[str, Any] | None]] = {}
 
@@ -58,7 +63,7 @@ class KubernetesLauncher:
             made = await self._make(job, launch)
             await self._give(made, files)
             secret = manifest.render_secret(launch, self._settings, service=self._service, owner=made)
-            await self._place.create(SECRETS, secret)
+            await self._client.create(SECRETS, secret)
         except errors.Unavailable as error:
             raise LauncherUnavailable(error.message) from error
         self._jobs.put(made)
@@ -66,7 +71,7 @@ class KubernetesLauncher:
 
     async def find(self, job: str, attempt: int) -> Handle | None:
         """A Job whose Secret was never made can't start: it is ended, and counts as not found."""
-        found = await self._place.find(JOBS, manifest.job_name(job, attempt))
+        found = await self._client.find(JOBS, manifest.job_name(job, attempt))
         if found is None:
             return None
         handle = self._handle(found)
@@ -76,7 +81,7 @@ class KubernetesLauncher:
         return handle
 
     async def observe(self, handle: Handle) -> Observation:
-        self._place.follow(self._jobs, self._pods)
+        self._client.follow(self._jobs, self._pods)
         job, pods = await self._look(handle)
         hindrance = await self._hindrance(handle) if observing.needs_events(job, pods) else ""
         workload = await self._workload(handle) if job is not None and job["spec"].get("suspend") else None
@@ -95,7 +100,7 @@ class KubernetesLauncher:
         """Without waiting for a node that may be gone. What still runs there can publish nothing."""
         await self._delete(handle, propagationPolicy="Background")
         for pod in await self._pods_of(handle):
-            await self._place.remove(PODS, pod["metadata"]["name"], gracePeriodSeconds=0)
+            await self._client.remove(PODS, pod["metadata"]["name"], gracePeriodSeconds=0)
 
     async def clean(self, job: str) -> None:
         """Nothing to do: local files went with the pods; Jobs stay for their logs, until their time is over, and
@@ -104,7 +109,7 @@ class KubernetesLauncher:
     async def close(self) -> None:
         """The next call opens it again."""
         await asyncio.gather(self._jobs.stop(), self._pods.stop())
-        await self._place.close()
+        await self._client.close()
 
     # --- credentials -----------------------------------------------------------------------------------
 
@@ -130,7 +135,7 @@ class KubernetesLauncher:
             return
         name, attempt = manifest.attempt_of(job)
         secret = manifest.render_session(name, attempt, files, service=self._service, owner=job)
-        await self._place.apply(SECRETS, secret)
+        await self._client.apply(SECRETS, secret)
         self._sessions.given(job["metadata"]["uid"])
 
     # --- details ---------------------------------------------------------------------------------------
@@ -148,14 +153,14 @@ class KubernetesLauncher:
     async def _make(self, job: dict[str, Any], launch: Launch) -> dict[str, Any]:
         """The new Job, or the one that an earlier call made for this very attempt."""
         try:
-            return await self._place.create(JOBS, job)
+            return await self._client.create(JOBS, job)
         except errors.AlreadyExists:
             name = job["metadata"]["name"]
-            found = await self._place.find(JOBS, name)
+            found = await self._client.find(JOBS, name)
             annotations = found["metadata"].get("annotations", {}) if found else {}
             if found is None or annotations.get(manifest.JOB_ANNOTATION) != launch.job:
                 raise errors.FailedPrecondition(
-                    f"there is a Job {name} in {self._place.namespace} that is not ours"
+                    f"there is a Job {name} in {self._client.namespace} that is not ours"
                 ) from None
             return found
 
@@ -163,7 +168,7 @@ class KubernetesLauncher:
         """By trying to make it: reading Secrets is more than this service should be allowed to do."""
         probe = {"metadata": {"name": handle["name"]}, "type": manifest.SECRET_TYPE}
         try:
-            await self._place.create(SECRETS, probe, dry_run=True)
+            await self._client.create(SECRETS, probe, dry_run=True)
         except errors.AlreadyExists:
             return False
         return True
@@ -174,12 +179,12 @@ class KubernetesLauncher:
             job = self._jobs.get(handle["name"])
             if job is not None and job["metadata"]["uid"] == handle["uid"]:
                 return job, _of(handle, self._pods.labelled(_OF_JOB, handle["name"]))
-        found = await self._place.find(JOBS, handle["name"])
+        found = await self._client.find(JOBS, handle["name"])
         job = found if found and found["metadata"]["uid"] == handle["uid"] else None
         return job, await self._pods_of(handle)
 
     async def _pods_of(self, handle: Handle) -> list[dict[str, Any]]:
-        listed = await self._place.select(PODS, labels=f"{_OF_JOB}={handle['name']}")
+        listed = await self._client.select(PODS, labels=f"{_OF_JOB}={handle['name']}")
         return _of(handle, listed)
 
     async def _hindrance(self, handle: Handle) -> str:
@@ -189,7 +194,7 @@ class KubernetesLauncher:
         if not asked:
             self._hindrances[handle["name"]] = (clock, "")
         elif clock - asked > _ASK_EVENTS_SECONDS:
-            listed = await self._place.select(EVENTS, fields=f"involvedObject.uid={handle['uid']}")
+            listed = await self._client.select(EVENTS, fields=f"involvedObject.uid={handle['uid']}")
             said = observing.hindrance(listed)
             self._hindrances[handle["name"]] = (clock, said)
         return said
@@ -205,7 +210,7 @@ class KubernetesLauncher:
 
     async def _asked_workload(self, handle: Handle) -> dict[str, Any] | None:
         try:
-            listed = await self._place.select(WORKLOADS, labels=f"{_OF_WORKLOAD}={handle['uid']}")
+            listed = await self._client.select(WORKLOADS, labels=f"{_OF_WORKLOAD}={handle['uid']}")
         except (errors.NotFound, errors.PermissionDenied):
             return None
         return listed[0] if listed else None
@@ -213,7 +218,7 @@ class KubernetesLauncher:
     async def _delete(self, handle: Handle, **options: Any) -> None:
         """This very Job, not a later one of its name."""
         with suppress(errors.Conflict):  # how the server says that the uid is another one
-            await self._place.remove(JOBS, handle["name"], preconditions={"uid": handle["uid"]}, **options)
+            await self._client.remove(JOBS, handle["name"], preconditions={"uid": handle["uid"]}, **options)
 
 
 def _of(handle: Handle, pods: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

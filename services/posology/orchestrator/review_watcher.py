@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from posology.core.errors import Retryable
 from posology.core.store import Database
-from posology.orchestrator import records
+from posology.orchestrator import repository
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.reconciler import Reconciler
 from posology.v1alpha1 import curation_pb2
@@ -60,5 +60,5 @@ class Waker:
         if not reviews:
             return
         async with self.db.begin() as tx:
-            await records.wake(tx, await records.uids_of_resources(tx, sorted(reviews)))
+            await repository.wake(tx, await repository.uids_of_resources(tx, sorted(reviews)))
         self.reconciler.nudge()

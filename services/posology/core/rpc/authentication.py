@@ -8,12 +8,12 @@ from typing import Protocol
 
 import httpx
 
-from posology.core.kube import Access, Kube
+from posology.core.kube import ClusterConfig, Kube
 from posology.core.rpc.auth import Authenticator, TokenFile, bearer
 from posology.core.rpc.cluster import AccessReviews, TokenReviews
 from posology.core.rpc.context import Identity, Kind
+from posology.core.rpc.impersonation import named
 from posology.core.rpc.oidc import IdTokens, Provider
-from posology.core.rpc.people import named
 from posology.core.rpc.rights import Authorizer
 from posology.core.settings import API_SERVER, ServiceSettings
 
@@ -53,7 +53,7 @@ async def open_callers(settings: ServiceSettings, stack: AsyncExitStack) -> Call
     """What `settings.authentication` asks for; connections are closed by `stack`."""
     if settings.authentication == "token":
         return Callers(TokenFile(settings.token_file))
-    kube = await stack.enter_async_context(Kube(Access.discover()))
+    kube = await stack.enter_async_context(Kube(ClusterConfig.discover()))
     users = await _users(settings, kube, stack)
     services = TokenFile(settings.token_file, Kind.SERVICE)
     return Callers(ServicesAndUsers(services, users), AccessReviews(kube))

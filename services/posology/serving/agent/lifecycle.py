@@ -9,7 +9,7 @@ from typing import Protocol
 
 import httpx
 
-from posology.core.artifacts import room
+from posology.core.artifacts import cache_eviction
 from posology.core.errors import PosologyError, Unavailable
 from posology.engine import Engine, EngineConfig, EngineHost, mismatches, probe
 from posology.serving.agent.evidence import Evidence, gather
@@ -116,7 +116,7 @@ async def live(settings: AgentSettings, report: Report, proxy: Proxy, stop: asyn
 @asynccontextmanager
 async def _verified(settings: AgentSettings, report: Report) -> AsyncIterator[Evidence]:
     """Verified weights, which stay in the cache as long as the block runs."""
-    with room.in_use(settings.model, settings.weights_dir):
+    with cache_eviction.in_use(settings.model, settings.weights_dir):
         evidence = await asyncio.to_thread(gather, settings)
         report.say(ReplicaState.STARTING, "the engine loads the weights")
         yield evidence

@@ -17,7 +17,7 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True)
-class Access:
+class ClusterConfig:
     """One API server and one identity; PEM as bytes."""
 
     server: str
@@ -30,7 +30,7 @@ class Access:
     key: bytes = b""
 
     @classmethod
-    def discover(cls) -> "Access":
+    def discover(cls) -> "ClusterConfig":
         """By KUBECONFIG, else as a pod, else by ~/.kube/config; FailedPrecondition says what was looked for."""
         if named := os.environ.get("KUBECONFIG"):
             return cls.from_kubeconfig(Path(named))
@@ -42,7 +42,7 @@ class Access:
         raise FailedPrecondition(f"no Kubernetes is known: not in a pod, KUBECONFIG is not set, there is no {usual}")
 
     @classmethod
-    def in_cluster(cls, account: Path = _ACCOUNT) -> "Access":
+    def in_cluster(cls, account: Path = _ACCOUNT) -> "ClusterConfig":
         """The service account of this pod."""
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
         shown = f"[{host}]" if ":" in host else host
@@ -54,7 +54,7 @@ class Access:
         )
 
     @classmethod
-    def from_kubeconfig(cls, path: Path) -> "Access":
+    def from_kubeconfig(cls, path: Path) -> "ClusterConfig":
         """The current context of a kubeconfig, with a token or a client certificate."""
         config = yaml.safe_load(_read(path))
         chosen = _named(config, "context", config.get("current-context", ""), path)
@@ -75,7 +75,7 @@ class Access:
             key=_data(user, "client-key", path),
         )
 
-    def within(self, namespace: str) -> "Access":
+    def within(self, namespace: str) -> "ClusterConfig":
         """The same with another default namespace."""
         return replace(self, namespace=namespace)
 

@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
+class TtlCache(Generic[K, V]):
     """At most `most` entries, each for as many seconds as it is given; the one unused for longest goes first."""
 
     def __init__(self, most: int = 4096, *, clock: Callable[[], float] = time.monotonic) -> None:

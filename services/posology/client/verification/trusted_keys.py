@@ -17,14 +17,14 @@ SIGNERS = {VERDICT: "evaluation", REVIEW: "curation", PROVENANCE: "training"}
 
 
 @dataclass(frozen=True)
-class Keyring:
+class TrustedKeys:
     """Public keys by the name of their file: `evaluation.pub`, `curation.pub`, `training.pub`."""
 
     keys: Mapping[str, PublicKey]
     folder: Path
 
     @classmethod
-    def load(cls, folder: Path) -> "Keyring":
+    def load(cls, folder: Path) -> "TrustedKeys":
         """Every `.pub` file of a folder; InvalidInput if there is none."""
         found = {path.stem: PublicKey.load(path) for path in sorted(folder.glob("*.pub"))}
         if not found:

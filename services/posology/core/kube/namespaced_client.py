@@ -4,17 +4,17 @@ from contextlib import suppress
 from typing import Any
 
 from posology.core import errors
-from posology.core.kube.access import Access
 from posology.core.kube.client import Kube, Resource
-from posology.core.kube.watching import Watched
+from posology.core.kube.cluster_config import ClusterConfig
+from posology.core.kube.informer import Informer
 
 Object = dict[str, Any]
 
 
-class Place:
+class NamespacedClient:
     """`namespace` empty: that of this process. `access` None: wherever the cluster is found."""
 
-    def __init__(self, namespace: str = "", *, access: Access | None = None) -> None:
+    def __init__(self, namespace: str = "", *, access: ClusterConfig | None = None) -> None:
         self._namespace = namespace
         self._access = access
         self._opened: Kube | None = None
@@ -22,7 +22,7 @@ class Place:
     @property
     def kube(self) -> Kube:
         if self._opened is None:
-            self._opened = Kube(self._access or Access.discover())
+            self._opened = Kube(self._access or ClusterConfig.discover())
         return self._opened
 
     @property
@@ -35,7 +35,7 @@ class Place:
         if opened is not None:
             await opened.close()
 
-    def follow(self, *watched: Watched) -> None:
+    def follow(self, *watched: Informer) -> None:
         """Let them know what changes here; again is fine."""
         for each in watched:
             each.start(self.kube, self.namespace)

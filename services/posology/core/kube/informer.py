@@ -14,7 +14,7 @@ log = logging.getLogger("posology.kube")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 
 
-class Watched:
+class Informer:
     """Objects of one kind that the label selector `labels` selects. `fresh` while a watch follows them."""
 
     def __init__(self, kind: Resource, labels: str) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from posology.core.canonical import canonical_digest
 from posology.core.errors import PosologyError
 from posology.core.store import Database, now
-from posology.orchestrator import records
+from posology.orchestrator import repository
 from posology.orchestrator.domain import Failure, Observation, Run, Stage, State, begin_anew
 from posology.orchestrator.driver import Driver
 from posology.orchestrator.graph import GRAPH, MAX_ATTEMPTS, Node, behind, needs_of
@@ -143,7 +143,7 @@ def _seen(stage: Stage, seen: Observation) -> Stage:
 
 async def _reusable(db: Database, run: Run, stage: Stage, digest: str) -> Stage | None:
     async with db.read() as tx:
-        found = await records.reusable(tx, run.namespace, stage.stage, digest)
+        found = await repository.reusable(tx, run.namespace, stage.stage, digest)
     if found is None:
         return None
     return replace(
