@@ -27,8 +27,8 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from servers import postgres_server  # noqa: E402
 from service.orchestrator.noop import Noop, new_run, reconciler  # noqa: E402
+from support.servers import postgres_server  # noqa: E402
 
 from posology.core.store import Database, now  # noqa: E402
 from posology.orchestrator import repository  # noqa: E402

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from servers import REPOSITORY, S3, Postgres, postgres_server, s3_server
+from support.servers import REPOSITORY, S3, Postgres, postgres_server, s3_server
 
 from posology.core.store import Database
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from cluster.operator_world import World, world
-from clusters import api_server, define_runs, new_namespace
-from rpc_example import free_address
+from support.clusters import api_server, define_runs, new_namespace
+from support.rpc_example import free_address
 
 from posology.core.kube import ClusterConfig, Kube
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc.aio
-from clusters import EVENTS, RUNS, resource
 from service.orchestrator.noop import Noop
+from support.clusters import EVENTS, RUNS, resource
 
 from posology.core import settings as environment
 from posology.core.errors import InvalidInput, NotFound, Violation

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from charts.generate import static
-from role_server import ROLE, RoleStore, role_server
-from servers import REPOSITORY
+from support.role_server import ROLE, RoleStore, role_server
+from support.servers import REPOSITORY
 
 from posology.core.errors import InvalidInput, NotFound, PermissionDenied
 from posology.core.jobs.domain import Command, Resources

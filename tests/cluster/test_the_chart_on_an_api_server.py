@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from charts.generate import static
 from cluster.operator_world import World, is_true
-from clusters import RUNS
-from servers import REPOSITORY
+from support.clusters import RUNS
+from support.servers import REPOSITORY
 
 from posology.core.errors import NotFound
 from posology.core.kube import ClusterConfig, Kube, Resource

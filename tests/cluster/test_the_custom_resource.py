@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
-from clusters import RUNS, resource
-from servers import REPOSITORY
+from support.clusters import RUNS, resource
+from support.servers import REPOSITORY
 
 from posology.core.errors import InvalidInput
 from posology.core.kube import Kube

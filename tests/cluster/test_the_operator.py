@@ -2,7 +2,7 @@
 
 import pytest
 from cluster.operator_world import World, condition, is_true
-from clusters import RUNS, resource
+from support.clusters import RUNS, resource
 
 from posology.client.specfile import parse_run
 from posology.core.errors import InvalidInput, NotFound

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 from cluster.operator_world import World, condition, is_true
-from clusters import RUNS
-from rpc_example import free_address
+from support.clusters import RUNS
+from support.rpc_example import free_address
 
 from posology.core.errors import Unavailable
 from posology.core.kube import ClusterConfig, Kube

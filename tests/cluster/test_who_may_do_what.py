@@ -16,8 +16,8 @@ from cluster.people import (
     reviewing_service,
     roles_of_the_chart,
 )
-from clusters import new_namespace, resource
-from identity_provider import identity_provider
+from support.clusters import new_namespace, resource
+from support.identity_provider import identity_provider
 
 from posology.client.specfile import parse_run
 from posology.core import audit

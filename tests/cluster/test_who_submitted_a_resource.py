@@ -10,7 +10,7 @@ import pytest
 from cluster.operator_world import World
 from cluster.people import person, roles_of_the_chart, token
 from cluster.test_the_chart_on_an_api_server import as_account
-from clusters import RUNS, resource
+from support.clusters import RUNS, resource
 
 from posology.client.specfile import parse_run
 from posology.core import audit

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from clusters import STATE
+from support.clusters import STATE
 
 from posology.core.kube import Kube, Resource
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from catalogs import serving_catalog
+from support.catalogs import serving_catalog
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import FailedPrecondition, InvalidInput, NotFound

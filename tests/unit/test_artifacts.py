@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import S3
+from support.servers import S3
 
 from posology.core.artifacts import ArtifactStore, File, Manifest, Staging, describe
 from posology.core.errors import DataCorrupt, InvalidInput, NotFound

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import S3, s3_server
+from support.servers import S3, s3_server
 
 from posology.core.artifacts import ArtifactStore, Staging, cache_eviction, describe
 from posology.core.errors import DataCorrupt, Exhausted, PosologyError, Unavailable

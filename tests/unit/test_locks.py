@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from servers import REPOSITORY
+from support.servers import REPOSITORY
 
 CONTROL = [
     f"posology.{service}.app"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers import Postgres
 from sqlalchemy import Column, Integer, MetaData, Table, Text, text
+from support.servers import Postgres
 
 from posology.core.errors import FailedPrecondition
 from posology.core.store import Database

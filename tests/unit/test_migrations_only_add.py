@@ -9,7 +9,7 @@ import pytest
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from servers import REPOSITORY
+from support.servers import REPOSITORY
 
 FOLDERS = sorted((REPOSITORY / "services").glob("**/migrations"))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import S3
+from support.servers import S3
 
 from posology.core.artifacts import ArtifactStore, Staging
 from posology.core.errors import InvalidInput, PermissionDenied

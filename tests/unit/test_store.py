@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from servers import Postgres, postgres_server
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, Text, func, select, text, update
 from sqlalchemy.exc import IntegrityError
+from support.servers import Postgres, postgres_server
 
 from posology.core.errors import Conflict, DataCorrupt, InvalidInput, Unavailable
 from posology.core.store import Database, Json, Transaction, UtcDateTime, is_duplicate, now

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from cluster.jobs.pod_service import NAMESPACES, SECRETS, STORAGE, Service, account
-from cluster_nodes import Nodes, cluster_nodes
-from servers import S3, s3_server
+from support.cluster_nodes import Nodes, cluster_nodes
+from support.servers import S3, s3_server
 
 from posology.core.kube import Kube
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import psutil
 import pytest
-from cluster_nodes import Nodes
-from job_installation import COMMAND, KINDS
+from support.cluster_nodes import Nodes
+from support.job_installation import COMMAND, KINDS
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command, Resources

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from cluster.jobs.pod_service import Service, eventually
-from job_installation import events, finished, named
+from support.job_installation import events, finished, named
 
 from posology.core.jobs.domain import EventKind, Job, State
 from posology.core.jobs.launchers.kubernetes.launcher import JOBS, PODS

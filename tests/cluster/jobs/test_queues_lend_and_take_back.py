@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cluster.jobs.pod_service import SMALL, Service, eventually
-from job_installation import events, finished, named
+from support.job_installation import events, finished, named
 
 from posology.core.jobs.domain import EventKind, Resources, State
 from posology.core.jobs.service.jobs import Jobs

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from cluster.jobs.pod_service import SMALL, Service, eventually
-from job_installation import finished, named
+from support.job_installation import finished, named
 
 from posology.core.jobs.domain import Job, Resources, State
 from posology.core.jobs.service.jobs import Jobs

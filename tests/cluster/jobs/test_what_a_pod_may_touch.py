@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cluster.jobs.pod_service import RBAC, RULES, STORAGE, Service
 from cluster.jobs.test_pods_may_die import progressed, steps
-from cluster_nodes import Nodes
-from job_installation import finished, named
-from role_server import ROLE, RoleStore, role_server
+from support.cluster_nodes import Nodes
+from support.job_installation import finished, named
+from support.role_server import ROLE, RoleStore, role_server
 
 from posology.core.artifacts.backends import below, open_backend
 from posology.core.jobs.domain import State, checkpoint_prefix, staging_prefix

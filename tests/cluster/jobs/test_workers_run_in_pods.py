@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from cluster.jobs.pod_service import SECRETS, SMALL, STORAGE, Service, eventually
-from job_installation import finished, named
-from servers import S3
+from support.job_installation import finished, named
+from support.servers import S3
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import PermissionDenied

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from cluster.serving.images import Images, images
 from cluster.serving.world import Open, World
-from cluster_nodes import Nodes, cluster_nodes
-from clusters import STATE
-from servers import S3, s3_server
+from support.cluster_nodes import Nodes, cluster_nodes
+from support.clusters import STATE
+from support.servers import S3, s3_server
 
 from posology.core.kube import Kube
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from cluster.whole.images import TARGETS, digest, provide
-from cluster_nodes import Nodes, run_tool
-from clusters import STATE
-from servers import REPOSITORY
+from support.cluster_nodes import Nodes, run_tool
+from support.clusters import STATE
+from support.servers import REPOSITORY
 
 _HERE = "tests/cluster/serving"
-_STAND_IN = (f"{_HERE}/Dockerfile", f"{_HERE}/stand-in", "tests/vllm_protocol.py")
+_STAND_IN = (f"{_HERE}/Dockerfile", f"{_HERE}/stand-in", "tests/support/vllm_protocol.py")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from cluster.serving.images import vllm
 from cluster.serving.world import DEPLOYMENTS, Open, eventually
 from pipeline.serving.test_real_vllm_serves_what_was_evaluated import _python, evaluate
-from servers import REPOSITORY
+from support.servers import REPOSITORY
 
 from posology.core.signing import statement
 from posology.serving.verdict import PREDICATE_TYPE

@@ -12,15 +12,15 @@ from typing import Any
 
 import httpx
 import s3fs
-from certificates import Authority, settings_of
 from charts.generate import static
 from cluster.serving.images import Images
 from cluster.volumes import recycle
-from cluster_nodes import Nodes
-from clusters import NAMESPACES
-from servers import REPOSITORY, S3
 from service.serving.asking import Client
 from service.serving.serving_world import Installation, Service
+from support.certificates import Authority, settings_of
+from support.cluster_nodes import Nodes
+from support.clusters import NAMESPACES
+from support.servers import REPOSITORY, S3
 
 from posology.cli.cluster import SERVICES, Forwarded
 from posology.core import errors

@@ -8,9 +8,9 @@ import pytest
 from cluster.whole.images import Images, images
 from cluster.whole.installation import kubeconfig
 from cluster.whole.training_place import STORAGE, Place, training_place
-from cluster_nodes import Nodes, cluster_nodes
 from pipeline.whole.installation import prepare
-from servers import S3, s3_server
+from support.cluster_nodes import Nodes, cluster_nodes
+from support.servers import S3, s3_server
 
 
 @pytest.fixture(scope="session")

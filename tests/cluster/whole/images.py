@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cluster_nodes import Nodes, run_tool
-from clusters import STATE
-from servers import REPOSITORY
+from support.cluster_nodes import Nodes, run_tool
+from support.clusters import STATE
+from support.servers import REPOSITORY
 
 from posology.core.canonical import canonical_json
 

@@ -17,9 +17,9 @@ import yaml
 from charts.generate.static import overlaid
 from cluster.volumes import recycle
 from cluster.whole.images import Images
-from cluster_nodes import Nodes
-from clusters import NAMESPACES, RUNS, STATE
-from servers import REPOSITORY
+from support.cluster_nodes import Nodes
+from support.clusters import NAMESPACES, RUNS, STATE
+from support.servers import REPOSITORY
 
 from posology.cli.cluster import Forwarded
 from posology.client import Client, Installation

@@ -4,7 +4,7 @@ from itertools import groupby
 
 import pytest
 from cluster.whole.training_place import Place
-from cluster_nodes import Nodes
+from support.cluster_nodes import Nodes
 
 from posology.core.kube import Resource
 from posology.v1alpha1 import job_pb2

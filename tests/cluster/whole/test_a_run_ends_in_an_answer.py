@@ -9,8 +9,8 @@ import pytest
 import yaml
 from cluster.whole.images import Images
 from cluster.whole.installation import GPU_POOL, Object, Release, micro_spec, phase, released
-from cluster_nodes import Nodes
-from servers import REPOSITORY
+from support.cluster_nodes import Nodes
+from support.servers import REPOSITORY
 
 from posology.client.specfile import API_VERSION, KIND, parse_run
 

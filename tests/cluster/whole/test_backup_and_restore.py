@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cluster.whole.images import Images
 from cluster.whole.installation import Release, micro_spec, phase, released, state_of
-from cluster_nodes import Nodes
-from clusters import NAMESPACES
+from support.cluster_nodes import Nodes
+from support.clusters import NAMESPACES
 
 from posology.core.errors import NotFound
 

@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from certificates import Authority
 from cluster.people import Person, person
 from cluster.whole.images import Images
 from cluster.whole.installation import Object, Release, micro_spec, released
-from cluster_nodes import Nodes
-from clusters import RUNS
-from servers import REPOSITORY
+from support.certificates import Authority
+from support.cluster_nodes import Nodes
+from support.clusters import RUNS
+from support.servers import REPOSITORY
 
 from posology.client import Client, Installation
 from posology.client.specfile import parse_run

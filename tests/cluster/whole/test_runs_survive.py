@@ -12,7 +12,7 @@ import pytest
 from cluster.whole.images import Images
 from cluster.whole.installation import Release, micro_spec, phase, released
 from cluster.whole.training_place import GPU_POOL
-from cluster_nodes import Nodes
+from support.cluster_nodes import Nodes
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 SUCCEEDED_TWICE = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cluster.whole.images import Images
 from cluster.whole.installation import Release, micro_spec, phase, released, state_of
-from cluster_nodes import Nodes
+from support.cluster_nodes import Nodes
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cluster.whole.images import Images
-from cluster_nodes import Nodes
-from clusters import NAMESPACES
 from google.protobuf.json_format import ParseDict
-from servers import S3
-from training_bench import SFT, Bench, pair, write_lines
-from training_world import PARENT, World, world
+from support.cluster_nodes import Nodes
+from support.clusters import NAMESPACES
+from support.servers import S3
+from support.training_bench import SFT, Bench, pair, write_lines
+from support.training_world import PARENT, World, world
 
 from posology.core.jobs.launchers.kubernetes.launcher import PODS
 from posology.core.kube import Kube, Resource

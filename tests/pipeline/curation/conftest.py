@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from curation_world import HAS_WORKER, WORKER_PYTHON, World, end_workers, serve
+from support.curation_world import HAS_WORKER, WORKER_PYTHON, World, end_workers, serve
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import random
 import time
 
 import psutil
-from curation_world import World
-from teacher_server import TeacherServer, good, teacher_server
+from support.curation_world import World
+from support.teacher_server import TeacherServer, good, teacher_server
 
 from posology.core.jobs.environment import SPEC_VARIABLE
 from posology.v1alpha1 import curation_pb2 as pb

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from curation_world import World
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
+from support.curation_world import World
 
 from posology.curation.text.quantities import fingerprint
 

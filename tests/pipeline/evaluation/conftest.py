@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from catalogs import serving_catalog
+from support.catalogs import serving_catalog
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.rpc import client, server

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from training_bench import WORKER_PYTHON, Bench, Outcome, pair, preference, write_lines
+from support.training_bench import WORKER_PYTHON, Bench, Outcome, pair, preference, write_lines
 
 
 @pytest.fixture(scope="session")

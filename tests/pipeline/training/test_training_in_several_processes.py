@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 from google.protobuf.json_format import ParseDict
-from training_bench import DPO, SFT, Bench
-from training_world import PARENT, World
-from training_world import world as open_world
+from support.training_bench import DPO, SFT, Bench
+from support.training_world import PARENT, World
+from support.training_world import world as open_world
 
 from posology.v1alpha1 import job_pb2
 from posology.v1alpha1 import training_pb2 as pb

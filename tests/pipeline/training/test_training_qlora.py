@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from training_bench import Bench, Outcome, python
+from support.training_bench import Bench, Outcome, python
 
 pytestmark = pytest.mark.slow
 

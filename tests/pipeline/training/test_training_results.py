@@ -1,7 +1,7 @@
 """DPO and merging on what SFT made."""
 
 import pytest
-from training_bench import Bench, Outcome, digest
+from support.training_bench import Bench, Outcome, digest
 
 pytestmark = pytest.mark.slow
 LN2 = 0.6931

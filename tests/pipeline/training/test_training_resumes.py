@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from training_bench import Bench, Outcome
+from support.training_bench import Bench, Outcome
 
 pytestmark = pytest.mark.slow
 WEIGHTS = "adapter_model.safetensors"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.json_format import ParseDict
-from training_bench import DPO, SFT, Bench
-from training_world import PARENT, World
-from training_world import world as open_world
+from support.training_bench import DPO, SFT, Bench
+from support.training_world import PARENT, World
+from support.training_world import world as open_world
 
 from posology.core import audit
 from posology.core.errors import PosologyError

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from training_bench import Bench, Outcome, pair, write_lines
+from support.training_bench import Bench, Outcome, pair, write_lines
 
 pytestmark = pytest.mark.slow
 ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors", "training.json", "probes.jsonl"}

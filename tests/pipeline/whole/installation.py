@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from examples.demo.reviewer import review
-from servers import REPOSITORY
+from support.servers import REPOSITORY
 
 from posology.client import Client, Installation
 from posology.core.errors import Retryable

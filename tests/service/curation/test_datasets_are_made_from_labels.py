@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from curation_world import PARENT, World
+from support.curation_world import PARENT, World
 
 from posology.core.errors import AlreadyExists, InvalidInput, PermissionDenied
 from posology.v1alpha1 import catalog_pb2

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from curation_world import PARENT, World
+from support.curation_world import PARENT, World
 
 from posology.core import signing
 from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from curation_world import World, label
-from servers import S3
+from support.curation_world import World, label
+from support.servers import S3
 
 
 @pytest.fixture

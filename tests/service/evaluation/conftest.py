@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from catalogs import serving_catalog
 from service.evaluation.evaluation_service import Service, write_suites
+from support.catalogs import serving_catalog
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.rpc import client, server

@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc.aio
 import httpx
-from vllm_protocol import Protocol
+from support.vllm_protocol import Protocol
 
 from posology.core import http as core_http
 from posology.core.rpc import client

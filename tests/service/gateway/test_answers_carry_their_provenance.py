@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from servers import Postgres
 from service.gateway.gateway_world import DATASET, MODEL, VERDICT, World, said, world
 from sqlalchemy import text
+from support.servers import Postgres
 
 from posology.core.errors import NotFound
 from posology.v1alpha1 import gateway_pb2 as pb

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from certificates import Authority
 from service.gateway.gateway_world import World, world
+from support.certificates import Authority
 
 from posology.core import http_tls
 from posology.core.rpc.tls import Files

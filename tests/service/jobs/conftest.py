@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from job_installation import Installation
+from support.job_installation import Installation
 
 from posology.core.jobs.environment import SPEC_VARIABLE
 

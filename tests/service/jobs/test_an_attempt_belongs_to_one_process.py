@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from job_installation import HERE, Installation, finished, named, until
+from support.job_installation import HERE, Installation, finished, named, until
 
 from posology.core.jobs.domain import State
 from posology.core.jobs.environment import SPEC_VARIABLE

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from role_server import ROLE, RoleStore, role_server, seaweedfs
+from support.role_server import ROLE, RoleStore, role_server, seaweedfs
 
 from posology.core.artifacts import ArtifactStore, Staging
 from posology.core.artifacts.backend import Backend

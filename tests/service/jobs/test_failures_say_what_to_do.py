@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from job_installation import Installation, finished, named
+from support.job_installation import Installation, finished, named
 
 from posology.core.errors import Violation
 from posology.core.jobs.domain import Resources, State

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from job_installation import Installation, named
+from support.job_installation import Installation, named
 
 from posology.core import errors
 from posology.core.jobs.domain import State

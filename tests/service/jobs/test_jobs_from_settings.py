@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from job_installation import COMMAND, finished, named
+from support.job_installation import COMMAND, finished, named
 
 from posology.core.errors import InvalidInput
 from posology.core.jobs.domain import State

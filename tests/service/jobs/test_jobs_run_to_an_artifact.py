@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from job_installation import Installation, events, finished, named, until
+from support.job_installation import Installation, events, finished, named, until
 
 from posology.core import audit
 from posology.core.audit.tables import metadata as audit_metadata

@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
-from job_installation import FAST, HERE, Installation, finished, named, until
+from support.job_installation import FAST, HERE, Installation, finished, named, until
 
 from posology.core.jobs.domain import State
 from posology.core.jobs.environment import SPEC_VARIABLE

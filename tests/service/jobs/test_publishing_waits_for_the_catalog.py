@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 
-from job_installation import Installation, finished, named
+from support.job_installation import Installation, finished, named
 
 from posology.core import errors
 from posology.core.jobs.domain import State

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from job_installation import FAST, Installation, events, finished, named, until
+from support.job_installation import FAST, Installation, events, finished, named, until
 
 from posology.core.jobs.domain import EventKind, State
 from posology.core.jobs.environment import SPEC_VARIABLE

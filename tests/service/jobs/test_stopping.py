@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import psutil
 import pytest
-from job_installation import Installation, finished, named, until
+from support.job_installation import Installation, finished, named, until
 
 from posology.core import audit, errors
 from posology.core.jobs.domain import State

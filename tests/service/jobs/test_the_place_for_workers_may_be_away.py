@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 
-from job_installation import FAST, Installation, finished, named
+from support.job_installation import FAST, Installation, finished, named
 
 from posology.core.jobs.domain import State
 from posology.core.jobs.launchers.base import Handle, Launch, LauncherUnavailable

@@ -4,7 +4,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from job_installation import Installation, events, finished, named, until
+from support.job_installation import Installation, events, finished, named, until
 
 from posology.core import errors, telemetry
 from posology.core.jobs import convert

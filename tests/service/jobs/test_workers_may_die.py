@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from job_installation import FAST, Installation, finished, named, until
+from support.job_installation import FAST, Installation, finished, named, until
 
 from posology.core.jobs.domain import State
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rpc_example import Stub, Text, echo_server, texts
+from support.rpc_example import Stub, Text, echo_server, texts
 
 from posology.core import errors
 from posology.core.errors import Violation

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from rpc_example import Stub, Text, echo_server, settings
+from support.rpc_example import Stub, Text, echo_server, settings
 
 from posology.core import errors
 from posology.core.rpc import client, context

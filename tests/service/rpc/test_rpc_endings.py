@@ -8,7 +8,7 @@ from typing import Any
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from rpc_example import NAME, Stub, Text, echo_server, free_address, settings, texts
+from support.rpc_example import NAME, Stub, Text, echo_server, free_address, settings, texts
 
 from posology.core import errors
 from posology.core.rpc import client, context, server

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rpc_example import NAME, Stub, Text, free_address, texts
+from support.rpc_example import NAME, Stub, Text, free_address, texts
 
 from posology.core import errors
 from posology.core.rpc import client, context
 from posology.core.rpc.auth import ensure_token, read_token
 
-SCRIPT = Path(__file__).parents[2] / "rpc_process.py"
+SCRIPT = Path(__file__).parents[2] / "support" / "rpc_process.py"
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from certificates import Authority
-from rpc_example import Stub, Text, echo_server, settings
+from support.certificates import Authority
+from support.rpc_example import Stub, Text, echo_server, settings
 
 from posology.core.errors import Unavailable
 from posology.core.rpc import client, context

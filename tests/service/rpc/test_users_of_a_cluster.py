@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from review_server import ReviewServer, review_server
-from rpc_example import settings
+from support.review_server import ReviewServer, review_server
+from support.rpc_example import settings
 
 from posology.core.errors import InvalidInput, PermissionDenied, Unauthenticated, Unavailable
 from posology.core.kube import Kube

@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
-from identity_provider import IdentityProvider, identity_provider
+from support.identity_provider import IdentityProvider, identity_provider
 
 from posology.core.errors import InvalidInput, PosologyError, Unauthenticated, Unavailable
 from posology.core.rpc import authentication

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import vllm_protocol
-from catalogs import serving_catalog
+from support import vllm_protocol
+from support.catalogs import serving_catalog
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.rpc import client

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from certificates import Authority
-from vllm_protocol import Protocol
+from support.certificates import Authority
+from support.vllm_protocol import Protocol
 
 from posology.core import http as core_http
 from posology.core import http_tls

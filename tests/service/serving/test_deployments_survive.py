@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from servers import Postgres
 from service.serving.serving_world import PROMPT, Installation, Service, ask, serving
-from vllm_protocol import Protocol, weights_digest
+from support.servers import Postgres
+from support.vllm_protocol import Protocol, weights_digest
 
 from posology.core import audit, errors
 from posology.core import http as core_http

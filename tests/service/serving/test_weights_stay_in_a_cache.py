@@ -5,8 +5,8 @@ import os
 import signal
 from pathlib import Path
 
-import vllm_protocol
 from service.serving.serving_world import PROMPT, Installation, Service, ask
+from support import vllm_protocol
 
 from posology.core.artifacts import describe
 from posology.v1alpha1 import serving_pb2 as pb

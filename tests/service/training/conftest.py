@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from training_world import World
-from training_world import world as open_world
+from support.training_world import World
+from support.training_world import world as open_world
 
 
 @pytest.fixture

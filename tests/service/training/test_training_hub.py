@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import Hub, serving
-from model_files import write_model
+from support.hub_server import Hub, serving
+from support.model_files import write_model
 
 from posology.core.errors import DataCorrupt, InvalidInput, NotFound, PermissionDenied, Unavailable
 from posology.training.base_models import fetching

@@ -4,8 +4,8 @@ import json
 import time
 
 import pytest
-from model_files import LLAMA_8B, write_model
-from training_world import PARENT, World, write_lines
+from support.model_files import LLAMA_8B, write_model
+from support.training_world import PARENT, World, write_lines
 
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, PermissionDenied
 from posology.v1alpha1 import training_pb2 as pb

@@ -5,7 +5,7 @@ from typing import Any
 import helm_python as helm
 import pytest
 from charts.generate import static
-from servers import REPOSITORY
+from support.servers import REPOSITORY
 
 from posology.v1alpha1 import (
     catalog_pb2,

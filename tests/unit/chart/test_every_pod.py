@@ -5,7 +5,7 @@ from typing import Any
 import helm_python as helm
 import yaml
 from charts.generate import static
-from servers import REPOSITORY
+from support.servers import REPOSITORY
 
 CHART = REPOSITORY / "charts" / "posology"
 DEV = yaml.safe_load((CHART / "values-dev.yaml").read_text())

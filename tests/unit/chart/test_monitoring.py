@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from charts.generate import static
-from servers import REPOSITORY
+from support.servers import REPOSITORY
 from unit.chart.shown_metrics import names
 
 VALUES = {

@@ -9,7 +9,7 @@ import helm_python as helm
 import pytest
 import yaml
 from charts.generate import static
-from servers import REPOSITORY
+from support.servers import REPOSITORY
 
 from posology.core.jobs.launchers.kubernetes.pods import PodSettings
 from posology.core.settings import PREFIX, ServiceSettings

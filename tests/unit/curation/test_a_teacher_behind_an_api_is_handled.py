@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from teacher_server import Reply, completion, good, teacher_server
+from support.teacher_server import Reply, completion, good, teacher_server
 
 from posology.core.errors import Cancelled, FailedPrecondition, InvalidInput, PermissionDenied
 from posology.curation.domain import Message, Section, make_pair

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from servers import S3
+from support.servers import S3
 
 from posology.core.errors import InvalidInput, PermissionDenied
 from posology.evaluation import sources

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import S3
+from support.servers import S3
 
 from posology.core.jobs.worker.checkpoint_sync import CheckpointSync
 

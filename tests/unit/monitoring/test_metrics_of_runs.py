@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client.core import Metric
-from servers import Postgres
+from support.servers import Postgres
 
 from posology.core.store import Database
 from posology.orchestrator import metrics, repository

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from model_files import LLAMA_8B
+from support.model_files import LLAMA_8B
 
 from posology.training.domain import Dpo, Lora, Method, Optimisation, Sft
 from posology.training.planning import devices, shapes

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from model_files import LLAMA_8B, write_weights
+from support.model_files import LLAMA_8B, write_weights
 
 from posology.core.errors import InvalidInput
 from posology.training.domain import Lora

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from model_files import write_weights
+from support.model_files import write_weights
 
 from posology.core.errors import InvalidInput, PermissionDenied
 from posology.training.base_models import fetching, folder, locations

@@ -25,7 +25,8 @@ from urllib.parse import parse_qs
 
 import botocore.exceptions
 import pytest
-from servers import S3, _free_port, _s3_program, _wait_for
+
+from support.servers import S3, _free_port, _s3_program, _wait_for
 
 ROLE = "arn:aws:iam::000000000000:role/posology-worker"
 _NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"

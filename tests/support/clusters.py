@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from servers import REPOSITORY
 
 from posology.core.kube import ClusterConfig, Kube, Resource
+from support.servers import REPOSITORY
 
 RUNS = Resource("posology.dev/v1alpha1", "finetuneruns")
 EVENTS = Resource("v1", "events")

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-from certificates import Authority
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from support.certificates import Authority
 
 
 @dataclass

@@ -33,7 +33,7 @@ from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2_grpc
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1.job_pb2 import JobStatus
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 WORKER_PYTHON = os.environ.get("POSOLOGY_WORKER_PYTHON", str(REPOSITORY / ".venv/worker/bin/python"))
 HAS_WORKER = Path(WORKER_PYTHON).exists()
 PARENT = "namespaces/default"

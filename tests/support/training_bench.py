@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = REPOSITORY / "tests/pipeline/training"
 WORKER_PYTHON = os.environ.get("POSOLOGY_WORKER_PYTHON", str(REPOSITORY / ".venv/worker/bin/python"))
 DRUGS = ("zorvex", "malitol", "perinase", "quantrol", "bexamin", "tolfaren", "ruvidol", "candrex")

@@ -13,10 +13,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from clusters import _TOOL, STATE, _is_running
-from servers import REPOSITORY
 
 from posology.core.kube import ClusterConfig
+from support.clusters import _TOOL, STATE, _is_running
+from support.servers import REPOSITORY
 
 _FILES = REPOSITORY / "tests" / "cluster" / "jobs"
 
@@ -92,7 +92,7 @@ def _built(state: Path) -> str:
         shutil.copytree(
             REPOSITORY / "services", context / "services", ignore=shutil.ignore_patterns("__pycache__", "*.pyi")
         )
-        shutil.copy(REPOSITORY / "tests" / "micro_worker.py", context)
+        shutil.copy(REPOSITORY / "tests/support/micro_worker.py", context)
         shutil.copy(REPOSITORY / "requirements" / "control.txt", context / "requirements.txt")
         shutil.copy(_FILES / "Dockerfile", context)
         tag = f"localhost/posology-micro-worker:{_digest(context)}"

@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
-from rpc_example import NAME, Text, add
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from posology.core.rpc import context
 from posology.core.rpc.server import Server, launch, run
 from posology.core.settings import ServiceSettings, load
+from support.rpc_example import NAME, Text, add
 
 
 async def get(request: Any, call: Any) -> Any:

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalogs import serving_catalog
-from training_bench import WORKER_PYTHON
-
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.convert import shown_state
 from posology.core.jobs.domain import State
@@ -20,6 +17,8 @@ from posology.training import app
 from posology.training.settings import TrainingSettings
 from posology.v1alpha1 import catalog_pb2_grpc, training_pb2_grpc
 from posology.v1alpha1 import training_pb2 as pb
+from support.catalogs import serving_catalog
+from support.training_bench import WORKER_PYTHON
 
 PARENT = "namespaces/default"
 OVER = {shown_state(state) for state in State if state.final}
