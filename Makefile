@@ -44,7 +44,7 @@ test-smoke: .venv/dev/.made .venv/worker/.made ## The shortest demonstration: im
 check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code, breaking changes of the contract.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy services tests benchmarks examples charts
+	$(BIN)/mypy services tests benchmarks examples charts checks
 	$(BIN)/lint-imports
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python -m charts.generate --check

@@ -1,0 +1,1 @@
+"""What `make check` asks of the sources beside lint, types and imports."""
