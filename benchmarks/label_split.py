@@ -64,7 +64,7 @@ def labels_of(data: Path, *, sealed: bool) -> list[tuple[Label, tuple[Section, .
     names = family_names(label for label, _ in everything)
     closed = sealed_families([label for label, _ in everything])
     return [
-        (label, tuple(replace(s, family=names[label.set_id, label.drug]) for s in sections))
+        (label, tuple(replace(s, family=names[label.set_id, label.drug], brands=label.brands) for s in sections))
         for label, sections in everything
         if (names[label.set_id, label.drug] in closed) == sealed
     ]

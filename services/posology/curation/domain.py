@@ -26,6 +26,7 @@ class Label:
     drug: str  # the name that questions use, lower case
     ingredients: tuple[str, ...]  # active ingredients without their salts, sorted
     source: str  # path relative to the source's root, never a path of this machine
+    brands: tuple[str, ...] = ()  # the product's other names, as the label spells them
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Section:
     text: str  # one line per paragraph, list item or table row ("| a | b |")
     source: str
     family: str = ""  # drugs of one family always fall on the same side of the split
+    brands: tuple[str, ...] = ()  # other names of the drug that the text may use
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, Any]:
         """The line that `sections.jsonl` holds."""
         return {
             "id": self.id,
@@ -52,6 +54,7 @@ class Section:
             "title": self.title,
             "text": self.text,
             "source": self.source,
+            "brands": list(self.brands),
         }
 
 
@@ -153,7 +156,7 @@ def pair_from_json(line: Mapping[str, Any]) -> Pair:
     )
 
 
-def section_from_json(line: Mapping[str, str]) -> Section:
+def section_from_json(line: Mapping[str, Any]) -> Section:
     """Read a line of `sections.jsonl` back."""
     return Section(
         id=line["id"],
@@ -164,6 +167,7 @@ def section_from_json(line: Mapping[str, str]) -> Section:
         text=line["text"],
         source=line["source"],
         family=line.get("family", ""),
+        brands=tuple(line.get("brands", ())),
     )
 
 

@@ -72,8 +72,9 @@ def _with_families(labels: list[tuple[Label, tuple[Section, ...]]]) -> list[Sect
     names = family_names(label for label, _ in labels)
     unique: dict[str, Section] = {}
     for label, sections in labels:
+        family = names[label.set_id, label.drug]
         for section in sections:
-            unique.setdefault(section.id, replace(section, family=names[label.set_id, label.drug]))
+            unique.setdefault(section.id, replace(section, family=family, brands=label.brands))
     return list(unique.values())
 
 

@@ -27,6 +27,12 @@ def moiety(name: str) -> str:
     return " ".join(kept or words)
 
 
+def brand_names(names: Iterable[str], drug: str) -> tuple[str, ...]:
+    """The names of a label's products, sorted, without the name that it is already known by."""
+    plain = {" ".join(name.split()) for name in names}
+    return tuple(sorted(name for name in plain if 2 < len(name) <= 60 and name.casefold() != drug.casefold()))
+
+
 def family_names(labels: Iterable[Label]) -> Mapping[tuple[str, str], str]:
     """(set_id, drug) of each label -> the name of its family.
 

@@ -14,7 +14,7 @@ from posology.curation import codes
 from posology.curation.domain import Drop, Label, Section, content_id
 from posology.curation.sources import Document, Parsed, Unreadable, source
 from posology.curation.sources.encoding import decode
-from posology.curation.sources.families import moiety
+from posology.curation.sources.families import brand_names, moiety
 from posology.curation.sources.spl_text import table_rows
 
 _LEAST_WORDS = 6  # what is left of a parent below this is a heading, not text
@@ -80,7 +80,13 @@ def _label(record: Mapping[str, Any], name: str) -> Label:
         drug=(drug or _drug_of_elements(record) or str(record.get("set_id", "")) or name).casefold(),
         ingredients=tuple(sorted({moiety(s) for s in substances if s})),
         source=name,
+        brands=brand_names(_listed(about, "brand_name"), drug),
     )
+
+
+def _listed(about: Mapping[str, Any], field: str) -> list[str]:
+    value = about.get(field)
+    return [str(name) for name in value] if isinstance(value, list) else [str(value)] if value else []
 
 
 def _first(about: Mapping[str, Any], field: str) -> str:

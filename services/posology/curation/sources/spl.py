@@ -8,7 +8,7 @@ from lxml import etree
 from posology.curation import codes
 from posology.curation.domain import Drop, Label, Section, content_id
 from posology.curation.sources import Document, Parsed, Unreadable, source
-from posology.curation.sources.families import moiety
+from posology.curation.sources.families import brand_names, moiety
 from posology.curation.sources.spl_text import local, plain, render
 
 DEPTH = 1000  # real bulk files nest past 256 levels; nobody writes a thousand
@@ -67,6 +67,7 @@ def _label(root: etree._Element, name: str) -> Label:
         or name.rsplit("/", 1)[-1].removesuffix(".xml").casefold(),
         ingredients=ingredients,
         source=name,
+        brands=brand_names((_name(p) for p in root.iter("{*}manufacturedProduct", "{*}manufacturedMedicine")), ""),
     )
 
 
