@@ -111,19 +111,19 @@ def policy_of(policy: pb.Review.Policy) -> Policy:
     return Policy(filled.sample, filled.share, filled.max_error_rate, filled.confidence, filled.reviewers)
 
 
-def review(found: Review, summary: Summary) -> pb.Review:
+def review(stored: Review, summary: Summary) -> pb.Review:
     """A review with what its ratings say."""
     return pb.Review(
-        name=found.name,
-        subject=found.subject,
-        policy=pb.Review.Policy(**vars(found.policy)),
-        seed=found.seed,
-        state=_STATES[found.state],
+        name=stored.name,
+        subject=stored.subject,
+        policy=pb.Review.Policy(**vars(stored.policy)),
+        seed=stored.seed,
+        state=_STATES[stored.state],
         summary=_summary(summary),
-        artifact=found.artifact,
-        statement=found.statement,
-        create_time=jobs.timestamp(found.created),
-        end_time=jobs.timestamp(found.ended) if found.ended else None,
+        artifact=stored.artifact,
+        statement=stored.statement,
+        create_time=jobs.timestamp(stored.created),
+        end_time=jobs.timestamp(stored.ended) if stored.ended else None,
     )
 
 
@@ -183,13 +183,13 @@ def rating_of(message: pb.ReviewRating, *, reviewer: str, at: datetime, adjudica
     )
 
 
-def rating(found: Rating) -> pb.ReviewRating:
+def rating(stored: Rating) -> pb.ReviewRating:
     """A rating as stored."""
     return pb.ReviewRating(
-        item_id=found.item,
-        reviewer=found.reviewer,
-        reviewer_kind=found.kind,
-        judgement=pb.ReviewRating.Judgement.Value(found.judgement.value),
-        comment=found.comment,
-        create_time=jobs.timestamp(found.at),
+        item_id=stored.item,
+        reviewer=stored.reviewer,
+        reviewer_kind=stored.kind,
+        judgement=pb.ReviewRating.Judgement.Value(stored.judgement.value),
+        comment=stored.comment,
+        create_time=jobs.timestamp(stored.at),
     )

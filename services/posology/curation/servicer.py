@@ -39,9 +39,9 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         apply_defaults(request.spec)
         name = f"{request.parent}/datasets/{request.dataset_id}"
         stored = convert.stored_spec(request.spec)
-        found = await self._repeated(name, stored)
-        if found and not request.validate_only:
-            return convert.dataset(found)
+        existing = await self._repeated(name, stored)
+        if existing and not request.validate_only:
+            return convert.dataset(existing)
         recipe = convert.recipe_of(request.spec)
         digest = await asyncio.to_thread(check_dataset, recipe, self._limits)
         if request.validate_only:
@@ -103,7 +103,7 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
 
     async def CreateReview(self, request: pb.CreateReviewRequest, _: Any) -> pb.Review:
         """Draw a sample and open its review."""
-        asked = Review(
+        draft = Review(
             name=f"{request.parent}/reviews/{request.review_id}",
             namespace=_namespace(request.parent),
             subject=request.subject,
@@ -118,7 +118,7 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
             created=_EPOCH,
             run=context.run_id.get(),
         )
-        review = await self._reviews.create(asked, request_id=request.request_id, validate_only=request.validate_only)
+        review = await self._reviews.create(draft, request_id=request.request_id, validate_only=request.validate_only)
         if request.validate_only:
             return pb.Review(name=review.name, subject=review.subject, policy=request.policy, seed=review.seed)
         return convert.review(*await self._reviews.get(review.name))
@@ -130,16 +130,16 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
     async def ListReviews(self, request: pb.ListReviewsRequest, _: Any) -> pb.ListReviewsResponse:
         """A page of reviews, newest first."""
         after = request.ended_after.ToDatetime(UTC) if request.HasField("ended_after") else None
-        found, token = await self._reviews.list_page(
+        reviews, token = await self._reviews.list_page(
             _namespace(request.parent), size=request.page_size, token=request.page_token, ended_after=after
         )
-        return pb.ListReviewsResponse(reviews=[convert.review(*one) for one in found], next_page_token=token)
+        return pb.ListReviewsResponse(reviews=[convert.review(*one) for one in reviews], next_page_token=token)
 
     async def NextReviewItem(self, request: pb.NextReviewItemRequest, _: Any) -> pb.NextReviewItemResponse:
         """The next item for a reviewer, blind."""
         reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
-        found = await self._reviews.next_item(request.name, reviewer, adjudicate=request.adjudicate)
-        return pb.NextReviewItemResponse(item=convert.review_item(*found) if found else None)
+        item = await self._reviews.next_item(request.name, reviewer, adjudicate=request.adjudicate)
+        return pb.NextReviewItemResponse(item=convert.review_item(*item) if item else None)
 
     async def SubmitReviewItem(self, request: pb.SubmitReviewItemRequest, _: Any) -> pb.ReviewRating:
         """Rate an item."""
@@ -157,13 +157,13 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
 
     async def _rate(self, request: pb.SubmitReviewItemRequest, *, adjudication: bool) -> pb.ReviewRating:
         reviewer = await self._reviewer(request.name, request.rating.reviewer, "rating.reviewer")
-        given = convert.rating_of(request.rating, reviewer=reviewer, at=_EPOCH, adjudication=adjudication)
-        return convert.rating(await self._reviews.submit(request.name, given))
+        rating = convert.rating_of(request.rating, reviewer=reviewer, at=_EPOCH, adjudication=adjudication)
+        return convert.rating(await self._reviews.submit(request.name, rating))
 
-    async def _reviewer(self, review: str, given: str, field: str) -> str:
+    async def _reviewer(self, review: str, name: str, field: str) -> str:
         """Who reviews: the caller, and not who submitted what is reviewed."""
         check_second_person(await self._reviews.creator(review), f"review {review}")
-        return own_name(given, field)
+        return own_name(name, field)
 
     async def _job(self, name: str, kind: str) -> Job:
         job = await self._jobs.get(name)

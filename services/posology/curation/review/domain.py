@@ -51,8 +51,8 @@ class Policy:
 
     def planned(self, frame: int) -> int:
         """Items to review in a frame of this size."""
-        wanted = -(-frame * self.share // 1) if self.share else self.sample
-        return min(frame, max(1, int(wanted)))
+        size = -(-frame * self.share // 1) if self.share else self.sample
+        return min(frame, max(1, int(size)))
 
 
 @dataclass(frozen=True)
@@ -111,28 +111,28 @@ def settled(ratings: Sequence[Rating], reviewers: int) -> Judgement | None:
     decided = next((r for r in ratings if r.adjudication), None)
     if decided:
         return decided.judgement
-    given = [r.judgement for r in ratings]
-    if len(given) < reviewers or disputed(ratings, reviewers):
+    judgements = [r.judgement for r in ratings]
+    if len(judgements) < reviewers or disputed(ratings, reviewers):
         return None
-    return max(given, key=_SEVERITY.index)
+    return max(judgements, key=_SEVERITY.index)
 
 
 def disputed(ratings: Sequence[Rating], reviewers: int) -> bool:
     """Whether the item waits for adjudication: all have rated, and they disagree on whether it is an error."""
-    given = [r.judgement.error for r in ratings if not r.adjudication]
-    return len(given) >= reviewers and len(set(given)) > 1 and not any(r.adjudication for r in ratings)
+    verdicts = [r.judgement.error for r in ratings if not r.adjudication]
+    return len(verdicts) >= reviewers and len(set(verdicts)) > 1 and not any(r.adjudication for r in ratings)
 
 
 def first_two(ratings: Mapping[str, Sequence[Rating]]) -> list[tuple[str, str]]:
     """The first and second judgement of every item that has two, for agreement; who was first goes by name."""
     pairs = []
     for item in sorted(ratings):
-        given = sorted((r for r in ratings[item] if not r.adjudication), key=lambda r: r.reviewer)
-        if len(given) >= 2:
-            pairs.append((given[0].judgement.value, given[1].judgement.value))
+        independent = sorted((r for r in ratings[item] if not r.adjudication), key=lambda r: r.reviewer)
+        if len(independent) >= 2:
+            pairs.append((independent[0].judgement.value, independent[1].judgement.value))
     return pairs
 
 
 def kinds(ratings: Mapping[str, Sequence[Rating]]) -> list[str]:
     """The kinds of reviewers that took part."""
-    return sorted({rating.kind for given in ratings.values() for rating in given})
+    return sorted({rating.kind for ratings_of_item in ratings.values() for rating in ratings_of_item})

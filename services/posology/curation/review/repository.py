@@ -18,9 +18,9 @@ ALL = "-"  # the namespace that stands for all
 
 async def create(tx: Transaction, review: Review, items: Sequence[Item], *, request_id: str) -> Review:
     """Store a review with its items; the first one when it was asked for before, AlreadyExists for another."""
-    found = await _same(tx, review, request_id)
-    if found:
-        return found
+    existing = await _same(tx, review, request_id)
+    if existing:
+        return existing
     await tx.execute(insert(tables.reviews).values(**_columns(review), request_id=request_id or None))
     rows = [vars(item) | {"review": review.name} for item in items]
     await tx.execute(insert(tables.items), rows)
@@ -84,19 +84,19 @@ async def item(tx: Transaction, review: str, item_id: str) -> Item:
 async def ratings(tx: Transaction, review: str) -> dict[str, list[Rating]]:
     """Ratings by item."""
     query = select(tables.ratings).where(tables.ratings.c.review == review).order_by(tables.ratings.c.reviewer)
-    found: dict[str, list[Rating]] = {}
+    by_item: dict[str, list[Rating]] = {}
     for row in (await tx.execute(query)).mappings():
-        found.setdefault(row["item"], []).append(_rating(row))
-    return found
+        by_item.setdefault(row["item"], []).append(_rating(row))
+    return by_item
 
 
-async def rating(tx: Transaction, review: str, given: Rating) -> Rating | None:
+async def rating(tx: Transaction, review: str, rating: Rating) -> Rating | None:
     """The stored rating that says the same as `given`, if there is one."""
     c = tables.ratings.c
-    mine = (c.review == review, c.item == given.item, c.reviewer == given.reviewer)
+    mine = (c.review == review, c.item == rating.item, c.reviewer == rating.reviewer)
     row = (await tx.execute(select(tables.ratings).where(*mine))).mappings().first()
-    found = _rating(row) if row is not None else None
-    return found if found is not None and replace(found, at=given.at) == given else None
+    stored = _rating(row) if row is not None else None
+    return stored if stored is not None and replace(stored, at=rating.at) == rating else None
 
 
 async def rate(tx: Transaction, review: str, rating: Rating) -> None:
@@ -122,10 +122,10 @@ async def _same(tx: Transaction, review: Review, request_id: str) -> Review | No
     row = (await tx.execute(query)).mappings().first()
     if row is None:
         return None
-    found = _review(row)
-    if (found.subject, found.policy, found.seed) != (review.subject, review.policy, review.seed):
-        raise AlreadyExists(f"{found.name} is a review of something else, or under another policy; choose another id")
-    return found
+    stored = _review(row)
+    if (stored.subject, stored.policy, stored.seed) != (review.subject, review.policy, review.seed):
+        raise AlreadyExists(f"{stored.name} is a review of something else, or under another policy; choose another id")
+    return stored
 
 
 def _columns(review: Review) -> dict[str, Any]:

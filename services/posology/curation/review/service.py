@@ -36,15 +36,15 @@ class Reviews:
 
     # --- opening ---------------------------------------------------------------------------------------
 
-    async def create(self, asked: Review, *, request_id: str, validate_only: bool) -> Review:
+    async def create(self, draft: Review, *, request_id: str, validate_only: bool) -> Review:
         """Open the review that `asked` describes; frame, plan and state are filled in here."""
         async with self._db.read() as tx:
-            found = await repository.find(tx, asked, request_id=request_id)
-        if found:
-            return found
-        drawn = await asyncio.to_thread(draw_items, self._artifacts, asked.subject, asked.policy, seed=asked.seed)
+            existing = await repository.find(tx, draft, request_id=request_id)
+        if existing:
+            return existing
+        drawn = await asyncio.to_thread(draw_items, self._artifacts, draft.subject, draft.policy, seed=draft.seed)
         review = replace(
-            asked,
+            draft,
             kind=drawn.kind,
             frame_size=drawn.frame_size,
             frame_digest=drawn.frame_digest,
@@ -74,10 +74,10 @@ class Reviews:
     ) -> tuple[list[tuple[Review, Summary]], str]:
         """A page of reviews, newest first."""
         async with self._db.read() as tx:
-            found, following = await repository.list_page(
+            reviews, following = await repository.list_page(
                 tx, namespace, size=size, token=token, ended_after=ended_after
             )
-            return [(r, summarize(r, await repository.ratings(tx, r.name))) for r in found], following
+            return [(r, summarize(r, await repository.ratings(tx, r.name))) for r in reviews], following
 
     async def creator(self, name: str) -> str:
         """Whose work is reviewed; NotFound."""
@@ -95,11 +95,11 @@ class Reviews:
                 return None
             ratings = await repository.ratings(tx, name)
             positions = await repository.positions(tx, name)
-            wanted = [id for id in positions if _is_for(ratings.get(id, []), review, reviewer, adjudicate)]
-            if not wanted:
+            waiting = [id for id in positions if _is_for(ratings.get(id, []), review, reviewer, adjudicate)]
+            if not waiting:
                 return None
-            first = min(wanted, key=lambda id: draw(review.seed, reviewer, id))
-            return await repository.item(tx, name, first), len(wanted)
+            first = min(waiting, key=lambda id: draw(review.seed, reviewer, id))
+            return await repository.item(tx, name, first), len(waiting)
 
     # --- rating ----------------------------------------------------------------------------------------
 
@@ -107,8 +107,8 @@ class Reviews:
         """Store a rating; when it settles the last item, the review closes."""
         async with self._db.begin() as tx:
             review = await repository.get(tx, name, lock=True)
-            if (said := await repository.rating(tx, name, rating)) is not None:
-                return said  # a call that was repeated because its answer got lost
+            if (repeated := await repository.rating(tx, name, rating)) is not None:
+                return repeated  # a call that was repeated because its answer got lost
             if review.state is not ReviewState.OPEN:
                 raise FailedPrecondition(f"{name} is {review.state.lower()}; its ratings no longer change")
             await repository.item(tx, name, rating.item)

@@ -66,8 +66,8 @@ def _frame(store: ArtifactStore, subject: str, kind: str) -> Iterator[dict[str, 
         yield from (row for row in lines(store, subject, path) if GENERAL not in row["tags"])
 
 
-def _sections(store: ArtifactStore, subject: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
-    return {row["id"]: row for row in lines(store, subject, "sections.jsonl") if row["id"] in wanted}
+def _sections(store: ArtifactStore, subject: str, ids: set[str]) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in lines(store, subject, "sections.jsonl") if row["id"] in ids}
 
 
 def _item(row: dict[str, Any], section: dict[str, Any], position: int, seed: int) -> Item:

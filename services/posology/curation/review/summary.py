@@ -39,7 +39,7 @@ class Summary:
 def summarize(review: Review, ratings: Mapping[str, Sequence[Rating]]) -> Summary:
     """Numbers from ratings by item; items without ratings may be absent."""
     policy = review.policy
-    verdicts = [v for given in ratings.values() if (v := domain.settled(given, policy.reviewers))]
+    verdicts = [v for ratings_of_item in ratings.values() if (v := domain.settled(ratings_of_item, policy.reviewers))]
     errors = sum(verdict.error for verdict in verdicts)
     complete = len(verdicts) == review.planned
     limit, confidence = policy.max_error_rate, policy.confidence
@@ -52,7 +52,7 @@ def summarize(review: Review, ratings: Mapping[str, Sequence[Rating]]) -> Summar
         sufficient_sample=bound.sufficient_sample(0, limit=limit, confidence=confidence),
         would_have_sufficed=bound.sufficient_sample(errors, limit=limit, confidence=confidence),
         chance_to_pass=bound.chance_to_pass(limit / 2, review.planned, limit=limit, confidence=confidence),
-        disagreements=sum(domain.disputed(given, policy.reviewers) for given in ratings.values()),
+        disagreements=sum(domain.disputed(ratings_of_item, policy.reviewers) for ratings_of_item in ratings.values()),
         agreement=agreement(domain.first_two(ratings)) if policy.reviewers > 1 else None,
         kinds=tuple(domain.kinds(ratings)),
         severities={judgement.value: verdicts.count(judgement) for judgement in Judgement},

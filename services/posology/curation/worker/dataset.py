@@ -67,17 +67,17 @@ def _general(recipe: Recipe, limits: Limits) -> list[Pair]:
 
 
 def _teacher(job: JobContext, recipe: Recipe, limits: Limits) -> Teacher:
-    asked = recipe.teacher
-    if not asked.endpoint:
-        return ExtractiveTeacher(asked.style, asked.question_types, seed=recipe.seed)
+    chosen = recipe.teacher
+    if not chosen.endpoint:
+        return ExtractiveTeacher(chosen.style, chosen.question_types, seed=recipe.seed)
     return OpenAITeacher(
-        asked.endpoint,
-        asked.model,
+        chosen.endpoint,
+        chosen.model,
         job.workdir / "teacher.jsonl",
-        key=job.secret(asked.secret) if asked.secret else "",
-        timeout=asked.timeout,
-        budget=asked.failure_budget,
-        question_types=asked.question_types,
+        key=job.secret(chosen.secret) if chosen.secret else "",
+        timeout=chosen.timeout,
+        budget=chosen.failure_budget,
+        question_types=chosen.question_types,
         examples=_examples(recipe, limits),
         stopping=job.stopping,
     )
@@ -89,23 +89,23 @@ def _examples(recipe: Recipe, limits: Limits) -> tuple[tuple[str, str], ...]:
         return ()
     import json
 
-    given = [json.loads(line) for line in lines(recipe.behaviour, limits) if line.strip()]
-    pairs = [pair for record in given for pair in pairs_of(record, source="behaviour")]
+    records = [json.loads(line) for line in lines(recipe.behaviour, limits) if line.strip()]
+    pairs = [pair for record in records for pair in pairs_of(record, source="behaviour")]
     return tuple((pair.question, pair.answer) for pair in pairs[:3])
 
 
 def _screens(recipe: Recipe, corpus: Corpus, suites: Suites) -> list[Screen]:
     """Cheap ones first; the embedding model is loaded only when it is asked for."""
     drugs = COMMON_DRUGS | {word for s in corpus.sections for word in s.drug.split() if len(word) > 3}
-    wanted = recipe.duplicates
-    screens: list[Screen] = [ExactScreen()] if wanted.exact else []
+    thresholds = recipe.duplicates
+    screens: list[Screen] = [ExactScreen()] if thresholds.exact else []
     screens += [SuiteScreen(suites)] if suites.questions else []
-    if wanted.minhash:
+    if thresholds.minhash:
         from posology.curation.worker.minhash import MinHashScreen
 
-        screens.append(MinHashScreen(wanted.minhash, drugs=drugs))
-    if wanted.semantic:
-        screens.extend(_semantic(wanted.semantic, drugs, suites.questions))
+        screens.append(MinHashScreen(thresholds.minhash, drugs=drugs))
+    if thresholds.semantic:
+        screens.extend(_semantic(thresholds.semantic, drugs, suites.questions))
     return screens
 
 

@@ -24,7 +24,7 @@ class Embedder:
         if not texts:
             return np.zeros((0, DIMENSIONS), np.float32)
         with torch.inference_mode():
-            found = self._model.encode(list(texts), batch_size=64, convert_to_tensor=True, show_progress_bar=False)
-        vectors = found.float().cpu().numpy()
+            encoded = self._model.encode(list(texts), batch_size=64, convert_to_tensor=True, show_progress_bar=False)
+        vectors = encoded.float().cpu().numpy()
         unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return unit
