@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from sqlalchemy import func, select
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -33,6 +34,7 @@ from support.servers import postgres_server  # noqa: E402
 from posology.core.store import Database, now  # noqa: E402
 from posology.orchestrator import repository  # noqa: E402
 from posology.orchestrator.domain import Observation, Phase, Run, Stage, State  # noqa: E402
+from posology.orchestrator.tables import runs  # noqa: E402
 
 
 class Waits(Noop):
@@ -161,7 +163,8 @@ async def started(db: Database, number: int) -> bool:
 async def awake(db: Database) -> bool:
     """Whether a run is due."""
     async with db.read() as tx:
-        due, at = await repository.next_due(tx), await now(tx)
+        query = select(func.min(runs.c.wake_at)).where(runs.c.lease_until.is_(None))
+        due, at = await tx.scalar(query), await now(tx)
     return due is not None and due <= at
 
 

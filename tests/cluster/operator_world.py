@@ -57,9 +57,9 @@ class Held(Noop):
         resource = f"namespaces/{run.namespace}/jobs/{stage.stage}"
         if stage.stage in self.hold:
             queue = self.queue_state
-            return Observation(State.RUNNING, self.says, resource=resource, queue_state=queue, look_again=0.1)
+            return Observation(State.RUNNING, self.says, resource=resource, queue_state=queue)
         if stage.stage in self.pause_at:
-            return Observation(State.PAUSED, "waits for 2 experts", resource=resource, look_again=0.1)
+            return Observation(State.PAUSED, "waits for 2 experts", resource=resource)
         return Observation(State.SUCCEEDED, "done", artifact=f"sha256:{stage.position:064x}", resource=resource)
 
 

@@ -25,9 +25,9 @@ async def admit(clients: Clients, request: orchestrator_pb2.CreateRunRequest) ->
     schema.apply_defaults(request.spec)
     schema.validate(request.spec, at="spec")
     answers = await asyncio.gather(*(_wrong(part, call) for part, call in _questions(clients, request)))
-    found = [violation for answer in answers for violation in answer]
-    if found:
-        raise InvalidInput.of(dict.fromkeys(found))
+    violations = [violation for answer in answers for violation in answer]
+    if violations:
+        raise InvalidInput.of(dict.fromkeys(violations))
 
 
 def _questions(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> Iterator[tuple[str, Awaitable[object]]]:

@@ -26,11 +26,11 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
     db = Database(settings.database_url, schema=settings.service)
     stack.push_async_callback(db.close)
     await db.migrate("posology.core.audit", "posology.orchestrator")
-    found = await stack.enter_async_context(clients.connected(settings))
+    services = await stack.enter_async_context(clients.connected(settings))
     reconciler = Reconciler(
         db,
-        stages.drivers(found),
-        CatalogHolds(found),
+        stages.drivers(services),
+        CatalogHolds(services),
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,
         concurrency=settings.concurrency,
@@ -39,12 +39,12 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
     async def gauges() -> None:
         await metrics.watch(db)
 
-    waker = Waker(db, found, reconciler, settings.review_poll_seconds)
+    waker = Waker(db, services, reconciler, settings.review_poll_seconds)
     beside = await catalog.build(environment.load(CatalogSettings), stack)
 
     def add(grpc_server: grpc.aio.Server) -> None:
         orchestrator_pb2_grpc.add_OrchestratorServicer_to_server(
-            OrchestratorServicer(db, found, reconciler), grpc_server
+            OrchestratorServicer(db, services, reconciler), grpc_server
         )
         beside.add(grpc_server)
 

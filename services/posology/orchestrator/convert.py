@@ -77,7 +77,7 @@ def stage_to_proto(stage: domain.Stage) -> pb.Stage:
 
 
 def event_to_proto(row: Mapping[str, Any], run: domain.Run) -> pb.RunEvent:
-    """One line of a run's story, with the run as it stands."""
+    """One line of a run's history, with the run as it stands."""
     return pb.RunEvent(
         resume_token=str(row["sequence"]),
         time=timestamp(row["at"]),
@@ -109,9 +109,9 @@ def timestamp(at: datetime | None) -> Timestamp | None:
     """A time on the wire."""
     if at is None:
         return None
-    found = Timestamp()
-    found.FromDatetime(at)
-    return found
+    stamp = Timestamp()
+    stamp.FromDatetime(at)
+    return stamp
 
 
 def _error(failure: domain.Failure | None) -> JobError | None:

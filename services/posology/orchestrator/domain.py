@@ -116,8 +116,8 @@ class Run:
 
     def artifact(self, name: str) -> str:
         """Digest that a stage published; empty if the spec leaves the stage out."""
-        found = self.stage(name)
-        return found.artifact if found else ""
+        stage = self.stage(name)
+        return stage.artifact if stage else ""
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,6 @@ class Observation:
     error: Failure | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     queue_state: str | None = None
-    look_again: float = 0.0
-    """Seconds until it is worth looking again; 0 = by the reconciler's own rhythm."""
 
 
 def phase_of(stages: Sequence[Stage], *, cancelled: bool) -> tuple[Phase, str]:

@@ -59,8 +59,8 @@ def needs_of(stage: str, spec: Spec, graph: tuple[Node, ...] = GRAPH) -> tuple[s
 
 def behind(stage: str, spec: Spec, graph: tuple[Node, ...] = GRAPH) -> frozenset[str]:
     """`stage` and every stage that needs it, directly or not."""
-    found = {stage}
+    reached = {stage}
     for node in graph:  # in order: what a stage needs stands before it
-        if found.intersection(node.needs(spec)):
-            found.add(node.stage)
-    return frozenset(found)
+        if reached.intersection(node.needs(spec)):
+            reached.add(node.stage)
+    return frozenset(reached)

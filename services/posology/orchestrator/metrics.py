@@ -32,9 +32,9 @@ class Stillness:
         at, known = self.clock(), self._seen
         self._seen = {}
         for uid, stage in running:
-            said = (stage.attempt, stage.reason, stage.progress)
+            status = (stage.attempt, stage.reason, stage.progress)
             before = known.get((uid, stage.stage))
-            self._seen[uid, stage.stage] = before if before and before[0] == said else (said, at)
+            self._seen[uid, stage.stage] = before if before and before[0] == status else (status, at)
         still: dict[str, float] = {}
         for (_, name), (_, since) in self._seen.items():
             still[name] = max(still.get(name, 0.0), at - since)

@@ -107,7 +107,7 @@ class Reconciler:
             await self.holds.let_go(run)
         async with self.db.begin() as tx:
             at = await now(tx)
-            pause = transitions.rest_of(run, at=at, graph=self.graph)
+            pause = transitions.requeue_after(run, at=at, graph=self.graph)
             wake_at = None if pause is None else at + timedelta(seconds=pause)
             await repository.release(tx, run, wake_at=wake_at)
 
@@ -118,7 +118,7 @@ class Reconciler:
             moved = False
             for name in [stage.stage for stage in transitions.movable(run, self.graph)]:
                 before, run = run, await self._step(run, name)
-                moved = moved or bool(transitions.story(before, run))
+                moved = moved or bool(transitions.between(before, run))
         return run
 
     async def _step(self, run: Run, name: str) -> Run:
@@ -127,28 +127,28 @@ class Reconciler:
         if stage.state.ended:  # by what an earlier look in this pass led to
             return run
         try:
-            seen = await transitions.look(self.db, self.drivers[stage.stage], run, stage)
-            await self._hold(run, stage, seen)
+            after = await transitions.look(self.db, self.drivers[stage.stage], run, stage)
+            await self._hold(run, stage, after)
         except repository.LostLease:
             raise
         except PosologyError as error:
-            seen = transitions.after_error(stage, error)
+            after = transitions.after_error(stage, error)
         except Exception as error:  # a defect of ours must end the stage, not spin or kill the loop
             log.exception("stage failed", extra={"run": run.name, "stage": stage.stage})
-            seen = transitions.after_error(
+            after = transitions.after_error(
                 stage, Internal(f"{type(error).__name__}; the log of the orchestrator has more")
             )
-        if seen == stage:
+        if after == stage:
             return run
-        changed = transitions.consequences(run, seen, self.graph)
+        changed = transitions.consequences(run, after, self.graph)
         async with self.db.begin() as tx:
             return await self._write(tx, run, changed)
 
-    async def _hold(self, run: Run, before: Stage, seen: Stage) -> None:
+    async def _hold(self, run: Run, before: Stage, observed: Stage) -> None:
         """Before a result is written down, it is held: never the other way round."""
-        if self.holds is None or seen.artifact == before.artifact:
+        if self.holds is None or observed.artifact == before.artifact:
             return
-        await self.holds.hold(run, seen.artifact)
+        await self.holds.hold(run, observed.artifact)
 
     async def _write(self, tx: Transaction, run: Run, changed: transitions.Change) -> Run:
         at = await now(tx)
@@ -158,7 +158,7 @@ class Reconciler:
         ended, reductions = at if phase.ended else None, run.reductions + changed.reductions
         after = replace(run, stages=stages, phase=phase, message=message, ended=ended, reductions=reductions)
         await repository.save(tx, after, touched.values())
-        await repository.append_events(tx, after, transitions.story(run, after))
+        await repository.append_events(tx, after, transitions.between(run, after))
         if phase.ended:
             await audit.append(
                 tx, actor="orchestrator", action=f"run.{phase.lower()}", subject=run.name, detail={"reason": message}

@@ -19,8 +19,8 @@ class LostLease(Conflict):
 
 async def create(tx: Transaction, run: Run) -> Run:
     """Store a new run and wake the reconciler; a repeated request id returns the first run."""
-    if run.request_id and (found := await _by_request(tx, run)):
-        return found
+    if run.request_id and (existing := await _by_request(tx, run)):
+        return existing
     if await _by_name(tx, run.namespace, run.run_id):
         raise AlreadyExists(f"{run.name} exists already; choose another name, or watch it: posology watch {run.run_id}")
     at = await now(tx)
@@ -122,7 +122,7 @@ async def reusable(tx: Transaction, namespace: str, stage: str, input_digest: st
 
 
 async def append_events(tx: Transaction, run: Run, happened: Sequence[tuple[str, str, str]]) -> None:
-    """Add (stage, state, reason) to the run's story, in order."""
+    """Add (stage, state, reason) to the run's history, in order."""
     if not happened:
         return
     last = await tx.scalar(select(func.coalesce(func.max(events.c.sequence), 0)).where(events.c.uid == run.uid))
@@ -135,15 +135,9 @@ async def append_events(tx: Transaction, run: Run, happened: Sequence[tuple[str,
 
 
 async def events_after(tx: Transaction, uid: str, sequence: int) -> Sequence[RowMapping]:
-    """The run's story from the event after `sequence`."""
+    """The run's history from the event after `sequence`."""
     query = select(events).where(events.c.uid == uid, events.c.sequence > sequence).order_by(events.c.sequence)
     return (await tx.execute(query)).mappings().all()
-
-
-async def next_due(tx: Transaction) -> datetime | None:
-    """When the next sleeping run wants to wake."""
-    found: datetime | None = await tx.scalar(select(func.min(runs.c.wake_at)).where(runs.c.lease_until.is_(None)))
-    return found
 
 
 async def count_by_phase(tx: Transaction) -> dict[str, int]:
@@ -160,17 +154,19 @@ async def in_state(tx: Transaction, state: State) -> list[tuple[str, Stage]]:
 
 async def paused_since(tx: Transaction) -> dict[str, list[datetime]]:
     """Since when stages wait for people, by the stage's name."""
-    told = (events.c.uid == stages.c.uid) & (events.c.stage == stages.c.stage) & (events.c.state == State.PAUSED)
+    paused_event = (
+        (events.c.uid == stages.c.uid) & (events.c.stage == stages.c.stage) & (events.c.state == State.PAUSED)
+    )
     query = (
         select(stages.c.stage, func.max(events.c.at).label("since"))
-        .join(events, told)
+        .join(events, paused_event)
         .where(stages.c.state == State.PAUSED)
         .group_by(stages.c.uid, stages.c.stage)
     )
-    found: dict[str, list[datetime]] = {}
+    since: dict[str, list[datetime]] = {}
     for row in await tx.execute(query):
-        found.setdefault(row.stage, []).append(row.since)
-    return found
+        since.setdefault(row.stage, []).append(row.since)
+    return since
 
 
 # --- rows ------------------------------------------------------------------------------------------
@@ -195,9 +191,9 @@ async def _by_request(tx: Transaction, run: Run) -> Run | None:
 
 async def _whole(tx: Transaction, row: RowMapping) -> Run:
     query = select(stages).where(stages.c.uid == row["uid"]).order_by(stages.c.position)
-    found = (await tx.execute(query)).mappings().all()
+    stage_rows = (await tx.execute(query)).mappings().all()
     values = {k: v for k, v in row.items() if k not in ("wake_at", "lease_until")}
-    return Run(**{**values, "phase": Phase(row["phase"]), "stages": tuple(_stage(s) for s in found)})
+    return Run(**{**values, "phase": Phase(row["phase"]), "stages": tuple(_stage(s) for s in stage_rows)})
 
 
 def _stage(row: RowMapping) -> Stage:

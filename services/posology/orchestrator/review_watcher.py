@@ -31,30 +31,30 @@ class Waker:
     async def run(self) -> None:
         """Ask and wake until cancelled."""
         # What ended while this replica was away is found by the slow rhythm of paused runs, or here.
-        since, seen = datetime.now(UTC) - timedelta(hours=1), set[str]()
+        since, known = datetime.now(UTC) - timedelta(hours=1), set[str]()
         while True:
             try:
                 closed = await self._closed(since)
             except Retryable as error:
                 log.debug("curation is away: %s", error.message)
             else:
-                await self._wake(closed - seen)
-                since, seen = datetime.now(UTC) - _OVERLAP, seen | closed
+                await self._wake(closed - known)
+                since, known = datetime.now(UTC) - _OVERLAP, known | closed
             await asyncio.sleep(self.poll_seconds)
 
     async def _closed(self, since: datetime) -> set[str]:
         after = Timestamp()
         after.FromDatetime(since)
-        found, token = set[str](), ""
+        names, token = set[str](), ""
         while True:
             request = curation_pb2.ListReviewsRequest(
                 parent="namespaces/-", page_size=1000, page_token=token, ended_after=after
             )
             page = await self.clients.curation.ListReviews(request)
-            found |= {review.name for review in page.reviews}
+            names |= {review.name for review in page.reviews}
             token = page.next_page_token
             if not token:
-                return found
+                return names
 
     async def _wake(self, reviews: set[str]) -> None:
         if not reviews:

@@ -52,20 +52,20 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
         """A page of runs, newest first."""
         namespace = request.parent.removeprefix("namespaces/")
         async with self._db.read() as tx:
-            found, token = await repository.list_page(tx, namespace, size=request.page_size, token=request.page_token)
-        return pb.ListRunsResponse(runs=[convert.run_to_proto(run) for run in found], next_page_token=token)
+            page, token = await repository.list_page(tx, namespace, size=request.page_size, token=request.page_token)
+        return pb.ListRunsResponse(runs=[convert.run_to_proto(run) for run in page], next_page_token=token)
 
     async def WatchRun(self, request: pb.WatchRunRequest, _: Any) -> AsyncIterator[pb.RunEvent]:
-        """The run's story from the token on, until it ends or the server drains."""
+        """The run's history from the token on, until it ends or the server drains."""
         sequence = convert.sequence_from(request.resume_token)
         while True:
             run = await self._read(request.name)
             async with self._db.read() as tx:
-                told = await repository.events_after(tx, run.uid, sequence)
-            for row in told:
+                rows = await repository.events_after(tx, run.uid, sequence)
+            for row in rows:
                 sequence = row["sequence"]
                 yield convert.event_to_proto(dict(row), run)
-            if (run.phase.ended and not told) or await context.pause(_LOOK_SECONDS):
+            if (run.phase.ended and not rows) or await context.pause(_LOOK_SECONDS):
                 return
 
     async def CancelRun(self, request: pb.CancelRunRequest, _: Any) -> pb.FineTuneRun:

@@ -31,9 +31,9 @@ def movable(run: Run, graph: tuple[Node, ...] = GRAPH) -> Iterator[Stage]:
         yield from (s for s in run.stages if not s.state.ended)
         return
     done = {s.stage for s in run.stages if s.state is State.SUCCEEDED}
-    wanted = {s.stage for s in run.stages}
+    planned = {s.stage for s in run.stages}
     for stage in run.stages:
-        needs = {n for n in needs_of(stage.stage, run.spec, graph) if n in wanted}
+        needs = {n for n in needs_of(stage.stage, run.spec, graph) if n in planned}
         if not stage.state.ended and needs <= done:
             yield stage
 
@@ -64,17 +64,17 @@ def after_error(stage: Stage, error: PosologyError) -> Stage:
     return replace(stage, state=State.FAILED, reason=error.message, error=Failure(type(error).__name__, error.message))
 
 
-def consequences(run: Run, seen: Stage, graph: tuple[Node, ...] = GRAPH) -> Change:
+def consequences(run: Run, failed: Stage, graph: tuple[Node, ...] = GRAPH) -> Change:
     """What follows from a stage's new state: a retry, a lower dose, or nothing."""
-    if seen.state is not State.FAILED:
-        return Change((seen,))
-    if seen.error and seen.error.retryable and seen.attempt < MAX_ATTEMPTS:
-        pause = 2.0**seen.attempt
-        reason = f"attempt {seen.attempt} failed: {seen.reason}; next attempt in {pause:.0f} s"
-        return Change((replace(begin_anew(seen, reason=reason), error=seen.error, details={"pause": pause}),))
-    if _may_reduce(run, seen):
-        return _lower_dose(run, seen, graph)
-    return Change((seen,))
+    if failed.state is not State.FAILED:
+        return Change((failed,))
+    if failed.error and failed.error.retryable and failed.attempt < MAX_ATTEMPTS:
+        pause = 2.0**failed.attempt
+        reason = f"attempt {failed.attempt} failed: {failed.reason}; next attempt in {pause:.0f} s"
+        return Change((replace(begin_anew(failed, reason=reason), error=failed.error, details={"pause": pause}),))
+    if _may_reduce(run, failed):
+        return _lower_dose(run, failed, graph)
+    return Change((failed,))
 
 
 def stamped(stage: Stage, before: Stage | None, at: datetime) -> Stage:
@@ -87,26 +87,26 @@ def stamped(stage: Stage, before: Stage | None, at: datetime) -> Stage:
     return replace(stage, started=started, ended=ended, retry_at=retry_at, details=details)
 
 
-def story(before: Run, after: Run) -> list[tuple[str, str, str]]:
+def between(before: Run, after: Run) -> list[tuple[str, str, str]]:
     """Every transition between two states of a run as (stage, state, reason); progress alone is no event."""
-    told = []
+    events = []
     for stage in after.stages:
         old = before.stage(stage.stage)
         if old is None or (old.state, old.attempt) != (stage.state, stage.attempt) or _says_more(old, stage):
-            told.append((stage.stage, stage.state.value, stage.reason))
+            events.append((stage.stage, stage.state.value, stage.reason))
     if before.phase != after.phase:
-        told.append(("", after.phase.value, after.message))
-    return told
+        events.append(("", after.phase.value, after.message))
+    return events
 
 
-def rest_of(run: Run, *, at: datetime, graph: tuple[Node, ...] = GRAPH) -> float | None:
+def requeue_after(run: Run, *, at: datetime, graph: tuple[Node, ...] = GRAPH) -> float | None:
     """Seconds until the run is worth another pass; None when it ended."""
     if run.phase.ended:
         return None
-    return min((_rest_of_stage(stage, at) for stage in movable(run, graph)), default=FOREVER)
+    return min((_stage_requeue(stage, at) for stage in movable(run, graph)), default=FOREVER)
 
 
-def _rest_of_stage(stage: Stage, at: datetime) -> float:
+def _stage_requeue(stage: Stage, at: datetime) -> float:
     if stage.state is State.WAITING:  # for its next attempt, or for a service that is away
         return max(0.05, (stage.retry_at - at).total_seconds()) if stage.retry_at else 1.0
     if stage.state is State.PAUSED:
@@ -127,40 +127,40 @@ def _why_stop(run: Run) -> str:
     return f"not needed: {failed.stage} failed" if failed else ""
 
 
-def _seen(stage: Stage, seen: Observation) -> Stage:
+def _seen(stage: Stage, observation: Observation) -> Stage:
     return replace(
         stage,
-        state=seen.state,
-        reason=seen.reason,
-        artifact=seen.artifact or stage.artifact,
-        resource=seen.resource or stage.resource,
-        progress=seen.progress,
-        error=seen.error,
-        queue_state=seen.queue_state,
-        details=dict(seen.details) or stage.details,
+        state=observation.state,
+        reason=observation.reason,
+        artifact=observation.artifact or stage.artifact,
+        resource=observation.resource or stage.resource,
+        progress=observation.progress,
+        error=observation.error,
+        queue_state=observation.queue_state,
+        details=dict(observation.details) or stage.details,
     )
 
 
 async def _reusable(db: Database, run: Run, stage: Stage, digest: str) -> Stage | None:
     async with db.read() as tx:
-        found = await repository.reusable(tx, run.namespace, stage.stage, digest)
-    if found is None:
+        earlier = await repository.reusable(tx, run.namespace, stage.stage, digest)
+    if earlier is None:
         return None
     return replace(
         stage,
         state=State.SUCCEEDED,
-        reason=f"reused: {found.resource or 'an earlier run'} had the same inputs",
-        resource=found.resource,
-        artifact=found.artifact,
+        reason=f"reused: {earlier.resource or 'an earlier run'} had the same inputs",
+        resource=earlier.resource,
+        artifact=earlier.artifact,
         reused=True,
         input_digest=digest,
-        details=found.details,
+        details=earlier.details,
     )
 
 
-def _may_reduce(run: Run, seen: Stage) -> bool:
+def _may_reduce(run: Run, verdict: Stage) -> bool:
     policy = run.spec["evaluation"].get("onRegression")
-    only_regression = bool(seen.details.get("onlyRegression"))
+    only_regression = bool(verdict.details.get("onlyRegression"))
     return bool(policy) and only_regression and policy["reduceIntensity"] and run.reductions < policy["attempts"]
 
 

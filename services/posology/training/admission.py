@@ -18,8 +18,8 @@ async def check(task: Task, models: Models, resources: Resources, *, most_nodes:
     """InvalidInput with every violation: inputs that do not exist or are of another kind, modules, NF4 shapes, and
     batches that the processes of `resources` can't share. `most_nodes` is what this installation can spread over."""
     if resources.nodes > most_nodes:
-        said = f"this installation spreads a training over {most_nodes} node at most; several need a cluster"
-        raise InvalidInput.of([Violation("spec.resources.nodes", said)])
+        problem = f"this installation spreads a training over {most_nodes} node at most; several need a cluster"
+        raise InvalidInput.of([Violation("spec.resources.nodes", problem)])
     _shares(task, resources.processes)
     await asyncio.to_thread(_inputs_exist, task, models)
     if isinstance(task, SftTask):
@@ -28,21 +28,21 @@ async def check(task: Task, models: Models, resources: Resources, *, most_nodes:
 
 def _shares(task: Task, processes: int) -> None:
     if isinstance(task, SftTask | DpoTask) and (size := task.recipe.optimisation.batch_size) % processes:
-        part, said = "sft" if isinstance(task, SftTask) else "dpo", f"{size} rows can't be shared among {processes}"
-        raise InvalidInput.of([Violation(f"spec.{part}.config.batch_size", f"{said} processes; make it a multiple")])
+        part, problem = "sft" if isinstance(task, SftTask) else "dpo", f"{size} rows can't be shared among {processes}"
+        raise InvalidInput.of([Violation(f"spec.{part}.config.batch_size", f"{problem} processes; make it a multiple")])
 
 
 def _inputs_exist(task: Task, models: Models) -> None:
-    wanted: list[tuple[str, str, tuple[str, ...]]] = [("spec.base_model", task.base_model, MODEL)]
+    expected: list[tuple[str, str, tuple[str, ...]]] = [("spec.base_model", task.base_model, MODEL)]
     match task:
         case SftTask():
-            wanted.append(("spec.sft.dataset", task.dataset, ("dataset",)))
+            expected.append(("spec.sft.dataset", task.dataset, ("dataset",)))
         case DpoTask():
-            wanted.append(("spec.dpo.sft", task.sft, ADAPTER))
-            wanted.append(("spec.dpo.preferences", task.preferences, ("preferences",)))
+            expected.append(("spec.dpo.sft", task.sft, ADAPTER))
+            expected.append(("spec.dpo.preferences", task.preferences, ("preferences",)))
         case _:
-            wanted.append(("spec.merge.adapter", task.adapter, ADAPTER))
-    _all(partial(models.kind, digest, field=field, kinds=kinds) for field, digest, kinds in wanted)
+            expected.append(("spec.merge.adapter", task.adapter, ADAPTER))
+    _all(partial(models.kind, digest, field=field, kinds=kinds) for field, digest, kinds in expected)
 
 
 async def _fits_model(task: SftTask, models: Models) -> None:
@@ -57,8 +57,8 @@ async def _fits_model(task: SftTask, models: Models) -> None:
         violations += [Violation(f"spec.sft.config.{each.field}", each.description) for each in error.violations]
     odd = sorted({each.short for each in shape.linears if each.inputs % NF4_BLOCK})
     if task.recipe.method is Method.QLORA and odd:
-        said = f"QLORA needs modules whose inputs are multiples of {NF4_BLOCK}; {', '.join(odd)} are not. Use LORA"
-        violations.append(Violation("spec.sft.config.method", said))
+        problem = f"QLORA needs modules whose inputs are multiples of {NF4_BLOCK}; {', '.join(odd)} are not. Use LORA"
+        violations.append(Violation("spec.sft.config.method", problem))
     if violations:
         raise InvalidInput.of(violations)
 

@@ -168,8 +168,8 @@ def job_to_base_model(job: Job) -> pb.BaseModel:
 
 def to_spec(msg: Message) -> dict[str, Any]:
     """A spec message as the JSON that a job stores."""
-    found: dict[str, Any] = json_format.MessageToDict(msg)
-    return found
+    mapping: dict[str, Any] = json_format.MessageToDict(msg)
+    return mapping
 
 
 def processes_of(spec: Mapping[str, Any]) -> int:
@@ -181,12 +181,12 @@ def processes_of(spec: Mapping[str, Any]) -> int:
 
 def resources_from_spec(spec: Mapping[str, Any], default: Resources) -> Resources:
     """What a job's spec asks of the machine; what it leaves open is the installation's."""
-    asked = json_format.ParseDict(dict(spec.get("resources", {})), pb.TrainingResources())
+    requested = json_format.ParseDict(dict(spec.get("resources", {})), pb.TrainingResources())
     return Resources(
-        cpus=asked.cpus or default.cpus,
-        memory=asked.memory_mib << 20 or default.memory,
-        gpus=asked.gpus,
-        node_pool=asked.node_pool,
-        queue=asked.queue,
-        nodes=asked.nodes or 1,
+        cpus=requested.cpus or default.cpus,
+        memory=requested.memory_mib << 20 or default.memory,
+        gpus=requested.gpus,
+        node_pool=requested.node_pool,
+        queue=requested.queue,
+        nodes=requested.nodes or 1,
     )

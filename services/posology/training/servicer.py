@@ -47,8 +47,8 @@ class TrainingServicer(Base):
 
     async def PlanTraining(self, request: pb.PlanTrainingRequest, _: Any) -> pb.TrainingPlan:
         schema.apply_defaults(request.training)
-        asked = request.base_model
-        known = await self._models.look(asked.uri, asked.revision, config_json=request.config_json)
+        base = request.base_model
+        known = await self._models.look(base.uri, base.revision, config_json=request.config_json)
         gpus = request.training.resources.gpus
         cores = request.training.resources.cpus or os.cpu_count() or 1
         made = plan(
@@ -110,11 +110,11 @@ class TrainingServicer(Base):
         return await self._shown(await self._get(request.name, TRAINING))
 
     async def ListTrainingJobs(self, request: pb.ListTrainingJobsRequest, _: Any) -> pb.ListTrainingJobsResponse:
-        found = await self._jobs.list(
+        page = await self._jobs.list(
             _namespace(request.parent), kinds=(TRAINING,), page_size=request.page_size, page_token=request.page_token
         )
-        shown = [await self._shown(job) for job in found.jobs]
-        return pb.ListTrainingJobsResponse(training_jobs=shown, next_page_token=found.next_token)
+        shown = [await self._shown(job) for job in page.jobs]
+        return pb.ListTrainingJobsResponse(training_jobs=shown, next_page_token=page.next_token)
 
     async def WatchTrainingJob(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
         async for event in self._watch(request, TRAINING):

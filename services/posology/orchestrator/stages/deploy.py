@@ -55,8 +55,8 @@ def _request(run: Run, stage: Stage) -> serving_pb2.CreateDeploymentRequest:
 
 def _observed(deployment: Deployment) -> Observation:
     if deployment.state == Deployment.READY:
-        said = f"{deployment.model_name} answers from {deployment.ready_replicas} engine(s)"
-        return Observation(State.SUCCEEDED, said, resource=deployment.name)
+        summary = f"{deployment.model_name} answers from {deployment.ready_replicas} engine(s)"
+        return Observation(State.SUCCEEDED, summary, resource=deployment.name)
     if deployment.state in (Deployment.FAILED, Deployment.STOPPED):
         return _refused(deployment.reason or "the deployment was stopped", deployment.name)
     name = Deployment.State.Name(deployment.state).lower()

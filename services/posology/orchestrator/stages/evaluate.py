@@ -30,8 +30,8 @@ class Evaluate:
 
     async def observe(self, run: Run, stage: Stage) -> Observation:
         """How the evaluation stands."""
-        found = await self._evaluation.GetEvaluation(evaluation_pb2.GetEvaluationRequest(name=stage.resource))
-        return observed(found.name, found.status)
+        evaluation = await self._evaluation.GetEvaluation(evaluation_pb2.GetEvaluationRequest(name=stage.resource))
+        return observed(evaluation.name, evaluation.status)
 
     async def cancel(self, run: Run, stage: Stage) -> None:
         """Stop the job."""

@@ -21,10 +21,10 @@ class Plan:
 
     async def start(self, run: Run, stage: Stage) -> Observation:
         """Plan and be done."""
-        found = await self._training.PlanTraining(request(run.spec))
-        said = f"{found.trainable_parameters:,} of {found.parameters:,} parameters are trained"
-        warned = f"; {len(found.warnings)} warnings, see `posology plan`" if found.warnings else ""
-        return Observation(State.SUCCEEDED, said + warned, details=schema.to_mapping(found))
+        plan = await self._training.PlanTraining(request(run.spec))
+        summary = f"{plan.trainable_parameters:,} of {plan.parameters:,} parameters are trained"
+        warned = f"; {len(plan.warnings)} warnings, see `posology plan`" if plan.warnings else ""
+        return Observation(State.SUCCEEDED, summary + warned, details=schema.to_mapping(plan))
 
     async def observe(self, run: Run, stage: Stage) -> Observation:
         """Never needed: `start` ends the stage."""

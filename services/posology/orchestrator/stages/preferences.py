@@ -34,8 +34,10 @@ class Preferences:
 
     async def observe(self, run: Run, stage: Stage) -> Observation:
         """How the pairs stand."""
-        found = await self._curation.GetPreferenceSet(curation_pb2.GetPreferenceSetRequest(name=stage.resource))
-        return observed(found.name, found.status)
+        preference_set = await self._curation.GetPreferenceSet(
+            curation_pb2.GetPreferenceSetRequest(name=stage.resource)
+        )
+        return observed(preference_set.name, preference_set.status)
 
     async def cancel(self, run: Run, stage: Stage) -> None:
         """Stop the job."""
@@ -44,10 +46,10 @@ class Preferences:
 
 def _spec(run: Run) -> dict[str, Any]:
     curation = run.spec["curation"]
-    wanted = {k: v for k, v in curation["preferences"].items() if k != "review"}
+    generation = {k: v for k, v in curation["preferences"].items() if k != "review"}
     return {
         "dataset": run.artifact("curate"),
-        "preferences": wanted,
+        "preferences": generation,
         "teacher": curation["teacher"],
         "seed": curation["seed"],
     }

@@ -56,8 +56,8 @@ class ReviewData(_Review):
 
     def policy(self, run: Run) -> Mapping[str, Any]:
         """`spec.curation.review`."""
-        found: Mapping[str, Any] = run.spec["curation"]["review"]
-        return found
+        policy: Mapping[str, Any] = run.spec["curation"]["review"]
+        return policy
 
 
 class ReviewPreferences(_Review):
@@ -67,8 +67,8 @@ class ReviewPreferences(_Review):
 
     def policy(self, run: Run) -> Mapping[str, Any]:
         """`spec.curation.preferences.review`."""
-        found: Mapping[str, Any] = run.spec["curation"]["preferences"]["review"]
-        return found
+        policy: Mapping[str, Any] = run.spec["curation"]["preferences"]["review"]
+        return policy
 
 
 def _observed(review: Review) -> Observation:
@@ -80,9 +80,9 @@ def _observed(review: Review) -> Observation:
         return Observation(
             State.FAILED, reason, "", review.name, error=Failure("FailedPrecondition", reason), details=details
         )
-    said = f"{review.summary.rated} of {review.summary.planned} items are rated; posology review next {review.name}"
+    status = f"{review.summary.rated} of {review.summary.planned} items are rated; posology review next {review.name}"
     progress = {"done": review.summary.rated, "total": review.summary.planned}
-    return Observation(State.PAUSED, said, resource=review.name, progress=progress)
+    return Observation(State.PAUSED, status, resource=review.name, progress=progress)
 
 
 def _bound(review: Review) -> str:

@@ -104,5 +104,5 @@ def _common(run: Run) -> dict[str, Any]:
 
 
 def _observed(job: training_pb2.TrainingJob) -> Observation:
-    seen = observed(job.name, job.status)
-    return Observation(**{**vars(seen), "details": {"statement": job.statement, "findings": list(job.findings)}})
+    observation = observed(job.name, job.status)
+    return Observation(**{**vars(observation), "details": {"statement": job.statement, "findings": list(job.findings)}})

@@ -24,9 +24,9 @@ Progress = Callable[[float, float, str], None]
 
 def from_folder(source: LocalFolder, into: Path, *, folders: Sequence[Path]) -> None:
     """Copy the wanted files; links that lead out of the allowed folders are refused."""
-    found = [path for path in sorted(source.path.iterdir()) if path.is_file()]
-    model_folder.check_names([path.name for path in found])
-    for path in found:
+    paths = [path for path in sorted(source.path.iterdir()) if path.is_file()]
+    model_folder.check_names([path.name for path in paths])
+    for path in paths:
         if model_folder.wanted(path.name):
             inside(path.resolve(), folders)
             shutil.copyfile(path, into / path.name)
@@ -71,18 +71,18 @@ def _compare(path: Path, file: RepoSibling) -> None:
     if expected is None:
         return
     with path.open("rb") as data:
-        found = hashlib.file_digest(data, "sha256").hexdigest()
-    if found != expected:
+        checksum = hashlib.file_digest(data, "sha256").hexdigest()
+    if checksum != expected:
         path.unlink()
-        raise DataCorrupt(f"{file.rfilename} arrived with sha256 {found}, the hub says {expected}; fetch it again")
+        raise DataCorrupt(f"{file.rfilename} arrived with sha256 {checksum}, the hub says {expected}; fetch it again")
 
 
 def _translated(error: Exception, source: HubModel, *, given_token: bool) -> PosologyError:
     """What the caller can do about a hub that says no."""
     name = f"hf://{source.repository}"
     if isinstance(error, GatedRepoError) or _status(error) in (401, 403):
-        said = "the token has no access to it" if given_token else "it needs a token"
-        return PermissionDenied(f"{name}: {said}; accept its licence on the hub and set credentialsSecret")
+        reason = "the token has no access to it" if given_token else "it needs a token"
+        return PermissionDenied(f"{name}: {reason}; accept its licence on the hub and set credentialsSecret")
     if isinstance(error, RevisionNotFoundError):
         return NotFound(f"{name} has no commit {source.revision}")
     if isinstance(error, RepositoryNotFoundError) or _status(error) == 404:

@@ -84,9 +84,9 @@ def _missing_shards(folder: Path) -> Iterator[Violation]:
 def read_json(path: Path) -> Mapping[str, Any]:
     """A JSON object; the error names the file."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InvalidInput(f"{path.name} is not JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise InvalidInput(f"{path.name} is not a JSON object")
-    return found
+    return value

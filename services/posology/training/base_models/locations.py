@@ -76,10 +76,10 @@ def _hub_violations(repository: str, revision: str, at: str) -> Iterator[Violati
     if not _REPOSITORY.fullmatch(repository):
         yield Violation(f"{at}.uri", f"hf://{repository} is not hf://org/name")
     if not _COMMIT.fullmatch(revision):
-        said = f"{revision!r} can move" if revision else "is missing"
+        problem = f"{revision!r} can move" if revision else "is missing"
         yield Violation(
             f"{at}.revision",
-            f"{said}; pin the commit, 40 hex digits (the model's page shows it under Files, History)",
+            f"{problem}; pin the commit, 40 hex digits (the model's page shows it under Files, History)",
         )
 
 

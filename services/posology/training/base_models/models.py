@@ -57,9 +57,9 @@ class Models:
         store = self._holding(digest)
         if store is None:
             raise InvalidInput.of([Violation(field, f"there is no artifact {digest}")])
-        found = store.manifest(digest).kind
-        if found not in kinds:
-            raise InvalidInput.of([Violation(field, f"{digest} is a {found}; wanted is one of {', '.join(kinds)}")])
+        actual = store.manifest(digest).kind
+        if actual not in kinds:
+            raise InvalidInput.of([Violation(field, f"{digest} is a {actual}; wanted is one of {', '.join(kinds)}")])
 
     def _artifact(self, digest: str) -> Known:
         store = self._holding(digest)
@@ -91,8 +91,8 @@ class Models:
                 f"{url} answers {answer.status_code}; import the model with a token, or give the text of its "
                 "config.json as config_json"
             )
-        found: Mapping[str, Any] = answer.json()
-        return found
+        config: Mapping[str, Any] = answer.json()
+        return config
 
 
 def _from_config(config: Mapping[str, Any]) -> Known:
@@ -112,8 +112,8 @@ def _architecture(config: Mapping[str, Any]) -> str:
 
 def _read(store: ArtifactStore, digest: str, name: str) -> Mapping[str, Any]:
     with store.open(digest, name) as data:
-        found: Mapping[str, Any] = json.load(data)
-        return found
+        config: Mapping[str, Any] = json.load(data)
+        return config
 
 
 def _header(store: ArtifactStore, digest: str, name: str) -> dict[str, tuple[str, tuple[int, ...]]]:

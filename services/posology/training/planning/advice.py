@@ -16,8 +16,8 @@ Rule = Callable[[Request, Plan], Iterator[Note]]
 
 def notes(request: Request, plan: Plan) -> Iterator[Note]:
     """All that the rules say, warnings first; the shipped recipe on a model of its size gets no warning."""
-    found = [note for rule in RULES for note in rule(request, plan)]
-    yield from sorted(found, key=lambda note: not note.warning)
+    collected = [note for rule in RULES for note in rule(request, plan)]
+    yield from sorted(collected, key=lambda note: not note.warning)
 
 
 def nf4_blocks(request: Request, plan: Plan) -> Iterator[Note]:
@@ -75,18 +75,18 @@ def rules_of_thumb(request: Request, plan: Plan) -> Iterator[Note]:
 
 def rate(request: Request, plan: Plan) -> Iterator[Note]:
     """Rates that have been seen to diverge, or to learn nothing."""
-    full, found = request.sft.method is Method.FULL, request.sft.optimisation.learning_rate
+    full, rate = request.sft.method is Method.FULL, request.sft.optimisation.learning_rate
     tiny = request.shape.parameters < 50_000_000  # nano models take a tenfold rate
     high, low = (5e-5, 5e-7) if full else (5e-4, 1e-5)
-    if found > high * (20 if tiny else 1):
+    if rate > high * (20 if tiny else 1):
         kind = "full tuning" if full else "an adapter"
         yield Note(
             "sft.learningRate",
-            f"{found:g} is high for {kind} of a model of this size and often diverges; {high / 2.5:g} is usual.",
+            f"{rate:g} is high for {kind} of a model of this size and often diverges; {high / 2.5:g} is usual.",
             warning=True,
         )
-    if found < low:
-        yield Note("sft.learningRate", f"{found:g} is so low that little will be learned.", warning=True)
+    if rate < low:
+        yield Note("sft.learningRate", f"{rate:g} is so low that little will be learned.", warning=True)
 
 
 def scale(request: Request, plan: Plan) -> Iterator[Note]:
@@ -118,11 +118,11 @@ def amount(request: Request, plan: Plan) -> Iterator[Note]:
 
 def length(request: Request, plan: Plan) -> Iterator[Note]:
     """Rows longer than the model was made for."""
-    found = request.sft.optimisation.max_length
-    if found > request.shape.context:
+    longest = request.sft.optimisation.max_length
+    if longest > request.shape.context:
         yield Note(
             "sft.maxLength",
-            f"{found} is longer than the {request.shape.context} tokens that the model takes.",
+            f"{longest} is longer than the {request.shape.context} tokens that the model takes.",
             warning=True,
         )
 

@@ -45,8 +45,8 @@ def cpu(cores: int) -> Device:
 
 def find(name: str) -> Device | None:
     """The device whose name is part of `name`, as a driver says it (`NVIDIA H100 80GB HBM3`)."""
-    wanted = name.casefold()
-    return next((each for each in DEVICES if each.name.casefold() in wanted), None)
+    folded = name.casefold()
+    return next((each for each in DEVICES if each.name.casefold() in folded), None)
 
 
 def smallest_for(needed: int) -> Device | None:

@@ -153,8 +153,8 @@ _LAYER = re.compile(r"^(.*\.layers\.\d+\..+)\.weight$")
 
 def parse_header(raw: bytes) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Tensor name -> (dtype, shape), from the JSON header of a safetensors file (without its 8 length bytes)."""
-    found = json.loads(raw)
-    return {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in found.items() if name != "__metadata__"}
+    entries = json.loads(raw)
+    return {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items() if name != "__metadata__"}
 
 
 def from_headers(config: Mapping[str, Any], headers: Iterable[Mapping[str, tuple[str, tuple[int, ...]]]]) -> ModelShape:

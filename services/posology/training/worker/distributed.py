@@ -41,18 +41,18 @@ def any_of(flag: bool) -> bool:
     """Whether any process says so: one that is told to stop stops all of them at the same step."""
     if ranks.world() == 1:
         return flag
-    told = torch.tensor([int(flag)], device=_device())
-    dist.all_reduce(told, op=dist.ReduceOp.MAX)
-    return bool(told.item())
+    flags = torch.tensor([int(flag)], device=_device())
+    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+    return bool(flags.item())
 
 
 def newest_intact(directory: Path) -> tuple[Path | None, list[str]]:
     """The checkpoint that every process resumes from; on each machine one process moves damaged ones aside."""
     if ranks.world() == 1:
         return checkpoints.newest_intact(directory)
-    found = checkpoints.newest_intact(directory) if ranks.local_rank() == 0 else None
+    checked = checkpoints.newest_intact(directory) if ranks.local_rank() == 0 else None
     dist.barrier()
-    newest, passed_over = found or checkpoints.newest_intact(directory)
+    newest, passed_over = checked or checkpoints.newest_intact(directory)
     steps: list[int | None] = [None] * ranks.world()
     dist.all_gather_object(steps, checkpoints.step_of(newest) if newest else 0)
     if len(set(steps)) > 1:
@@ -67,7 +67,7 @@ def complete(folder: Path) -> None:
     mine = {path.name: path.read_bytes() for path in folder.glob(_STATES)}
     states: list[dict[str, bytes] | None] | None = [None] * ranks.world() if leads() else None
     dist.gather_object(mine, states)
-    for name, state in {name: state for found in states or () for name, state in (found or {}).items()}.items():
+    for name, state in {name: state for gathered in states or () for name, state in (gathered or {}).items()}.items():
         if not (folder / name).exists():
             (folder / name).write_bytes(state)
 

@@ -87,15 +87,15 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
 
 def log_probabilities(model: Any, tokenizer: Any, rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, int]]:
     """(log-probability, tokens) of each chosen, then each rejected answer; computed without any trainer."""
-    found = []
+    scored = []
     for side in ("chosen", "rejected"):
         for row in rows:
             whole = tokens.conversation_ids(tokenizer, {"prompt": row["prompt"], "completion": row[side]})
             start = len(tokens.prompt_ids(tokenizer, row["prompt"]))
             scores = torch.log_softmax(models.logits(model, [whole])[0][:-1], dim=-1)
             picked = scores.gather(1, torch.tensor(whole[1:]).unsqueeze(1)).squeeze(1)
-            found.append((float(picked[start - 1 :].sum()), len(whole) - start))
-    return found
+            scored.append((float(picked[start - 1 :].sum()), len(whole) - start))
+    return scored
 
 
 def check_reference(trainer: DPOTrainer, expected: Sequence[tuple[float, int]]) -> None:
@@ -109,13 +109,13 @@ def check_reference(trainer: DPOTrainer, expected: Sequence[tuple[float, int]]) 
     reference.to(device)
     with torch.no_grad():
         chosen, rejected = trainer.compute_ref_log_probs(reference, inputs)
-    found = [*chosen.float().tolist(), *rejected.float().tolist()]
+    values = [*chosen.float().tolist(), *rejected.float().tolist()]
     tolerance = TOLERANCE.get(next(reference.parameters()).dtype, 0.1)
-    for value, (wanted, length) in zip(found, expected, strict=True):
-        if abs(value - wanted) > tolerance * max(1, length):
+    for value, (reference_value, length) in zip(values, expected, strict=True):
+        if abs(value - reference_value) > tolerance * max(1, length):
             raise Internal(
                 f"the DPO reference is not the SFT model: log-probability {value:.3f} where the SFT model says "
-                f"{wanted:.3f}; nothing was trained"
+                f"{reference_value:.3f}; nothing was trained"
             )
 
 
@@ -143,7 +143,7 @@ def finish(
             "dtype": str(machine.dtype(method)).removeprefix("torch."),
             "recipe": dataclasses.asdict(task.recipe),
             "curves": history,
-            "findings": [dataclasses.asdict(found) for found in findings],
+            "findings": [dataclasses.asdict(finding) for finding in findings],
         },
     )
     return Result(
@@ -158,6 +158,6 @@ def finish(
             "preference_accuracy": last.get("eval_rewards/accuracies", 0.0),
             "tokens_per_second": round(report.tokens / report.busy, 1) if report.busy else 0.0,
             "device": machine.name,
-            "findings": [f"step {found.step}: {found.message} {found.advice}" for found in findings],
+            "findings": [f"step {finding.step}: {finding.message} {finding.advice}" for finding in findings],
         },
     )

@@ -51,16 +51,16 @@ def detect() -> Hardware:
         if number >= torch.cuda.device_count():
             raise InvalidInput(f"there are {torch.cuda.device_count()} GPUs here, and the spec asks for more")
         torch.cuda.set_device(number)
-        found = torch.cuda.get_device_properties(number)
-        return Hardware("cuda", found.name, found.total_memory, threads)
+        properties = torch.cuda.get_device_properties(number)
+        return Hardware("cuda", properties.name, properties.total_memory, threads)
     return Hardware("cpu", "CPU", 0, threads)
 
 
 def _threads() -> int:
     """OMP_NUM_THREADS if the launcher set it, else the CPUs that this process may use."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
+    configured = os.environ.get("OMP_NUM_THREADS", "")
+    if configured.isdigit() and int(configured) > 0:
+        return int(configured)
     return max(1, min(len(os.sched_getaffinity(0)), _cgroup_cpus()))
 
 

@@ -88,16 +88,16 @@ def run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
 
 
 def _run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
-    found, passed_over = distributed.newest_intact(Path(str(trainer.args.output_dir)))
+    checkpoint, passed_over = distributed.newest_intact(Path(str(trainer.args.output_dir)))
     for reason in passed_over:
         ctx.log(f"passed over a damaged checkpoint: {reason}")
-    if found is not None:
-        ctx.log("resuming", step=checkpoints.step_of(found))
+    if checkpoint is not None:
+        ctx.log("resuming", step=checkpoints.step_of(checkpoint))
     # The loss before the first step, what every later one is compared with. Not by trainer.evaluate(): after that,
     # train() (transformers 5.19, accelerate 1.15) would leave every process alone with its own gradients.
-    trainer.args.eval_on_start = found is None
+    trainer.args.eval_on_start = checkpoint is None
     trainer.add_callback(distributed.Synchronised(trainer))
-    trainer.train(resume_from_checkpoint=str(found) if found else None)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if report.stopped and trainer.state.global_step < trainer.state.max_steps:
         raise Stopped(trainer.state.global_step)
     _refuse_empty(trainer)

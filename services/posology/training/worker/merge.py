@@ -79,8 +79,8 @@ def merge(ctx: JobContext, task: MergeTask) -> Result:
 def pass_through(ctx: JobContext, task: MergeTask, source: Path) -> Result:
     """The model as it is: there is nothing to merge."""
     shutil.copytree(source, ctx.output, dirs_exist_ok=True)
-    found = {"method": "FULL", "kl": 0.0, "top1": 1.0}
-    saving.write_json(ctx.output / RECORD, {"base": task.base_model, "adapter": task.adapter, **found})
+    outcome = {"method": "FULL", "kl": 0.0, "top1": 1.0}
+    saving.write_json(ctx.output / RECORD, {"base": task.base_model, "adapter": task.adapter, **outcome})
     return Result(
         kind="model",
         parents=(task.adapter,),

@@ -124,9 +124,9 @@ def logits(model: Any, batch: Sequence[Sequence[int]]) -> list[torch.Tensor]:
     model.eval()
     device = next(model.parameters()).device
     with torch.no_grad():
-        found = [model(input_ids=torch.tensor([list(ids)], device=device)).logits[0].float().cpu() for ids in batch]
+        outputs = [model(input_ids=torch.tensor([list(ids)], device=device)).logits[0].float().cpu() for ids in batch]
     model.train(was_training)
-    return found
+    return outputs
 
 
 def load_saved(folder: Path, hardware: Hardware) -> PreTrainedModel:

@@ -102,7 +102,7 @@ def finish(
         "recipe": dataclasses.asdict(task.recipe),
         "loss_mask": masked,
         "curves": history,
-        "findings": [dataclasses.asdict(found) for found in findings],
+        "findings": [dataclasses.asdict(finding) for finding in findings],
     }
     saving.record(ctx.output, recorded)
     evaluations, best = history["evaluations"], trainer.state.best_metric
@@ -118,6 +118,6 @@ def finish(
             "eval_loss": best if task.recipe.optimisation.patience else evaluations[-1]["eval_loss"],
             "tokens_per_second": round(report.tokens / report.busy, 1) if report.busy else 0.0,
             "device": machine.name,
-            "findings": [f"step {found.step}: {found.message} {found.advice}" for found in findings],
+            "findings": [f"step {finding.step}: {finding.message} {finding.advice}" for finding in findings],
         },
     )

@@ -28,14 +28,14 @@ def open_tokenizer(model: Path) -> PreTrainedTokenizerBase:
 
 def stop_ids(tokenizer: PreTrainedTokenizerBase, model: Path) -> frozenset[int]:
     """The token ids at which generation stops: those of generation_config.json and the tokenizer's own."""
-    found = {tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set()
+    stops = {tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set()
     settings = model / "generation_config.json"
     if settings.exists():
         listed = json.loads(settings.read_text()).get("eos_token_id")
-        found.update(listed if isinstance(listed, list) else [listed] if listed is not None else [])
-    if not found:
+        stops.update(listed if isinstance(listed, list) else [listed] if listed is not None else [])
+    if not stops:
         raise InvalidInput("the base model names no end-of-sequence token; set eos_token in tokenizer_config.json")
-    return frozenset(found)
+    return frozenset(stops)
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Mapping[str, str]]) -> list[int]:
