@@ -35,13 +35,13 @@ class EngineConfig:
         """This configuration with what a running engine reports."""
         return replace(self, chat_template=chat_template, engine_version=engine_version, max_model_len=max_model_len)
 
-    def completed(self, found: "EngineConfig") -> "EngineConfig":
-        """This configuration with what it leaves open taken from `found`."""
+    def completed(self, other: "EngineConfig") -> "EngineConfig":
+        """This configuration with what it leaves open taken from `other`."""
         return replace(
             self,
-            max_model_len=self.max_model_len or found.max_model_len,
-            chat_template=self.chat_template or found.chat_template,
-            engine_version=self.engine_version or found.engine_version,
+            max_model_len=self.max_model_len or other.max_model_len,
+            chat_template=self.chat_template or other.chat_template,
+            engine_version=self.engine_version or other.engine_version,
         )
 
     def differences(self, other: "EngineConfig") -> tuple[str, ...]:

@@ -24,10 +24,10 @@ class Load:
 
 def parse_load(metrics: str) -> Load:
     """The two gauges of vLLM's /metrics text, summed over its engines."""
-    found = {"running": 0, "waiting": 0}
+    requests = {"running": 0, "waiting": 0}
     for kind, value in _GAUGE.findall(metrics):
-        found[kind] += int(float(value))
-    return Load(**found)
+        requests[kind] += int(float(value))
+    return Load(**requests)
 
 
 async def load(url: str) -> Load:
@@ -45,13 +45,13 @@ async def drain(url: str, *, seconds: float = 60.0, quiet: float = 3.0, looks: i
     new requests with 500, and a request that is on its way shows in no gauge, hence the quiet time.
     """
     deadline = time.monotonic() + seconds
-    idle_since, seen = None, 0
+    idle_since, idle_looks = None, 0
     while time.monotonic() < deadline:
         if (await load(url)).idle:
-            idle_since, seen = idle_since or time.monotonic(), seen + 1
-            if seen >= looks and time.monotonic() - idle_since >= quiet:
+            idle_since, idle_looks = idle_since or time.monotonic(), idle_looks + 1
+            if idle_looks >= looks and time.monotonic() - idle_since >= quiet:
                 return True
         else:
-            idle_since, seen = None, 0
+            idle_since, idle_looks = None, 0
         await asyncio.sleep(quiet / looks / 2)
     return False

@@ -54,8 +54,8 @@ async def _one(http: httpx.AsyncClient, prompt: str, *, model: str, max_tokens: 
     }
     answer = await http.post("/v1/chat/completions", json=body)
     answer.raise_for_status()
-    found = answer.json()
-    return Probe(prompt, tuple(found["prompt_token_ids"]), tuple(found["choices"][0]["token_ids"]))
+    body = answer.json()
+    return Probe(prompt, tuple(body["prompt_token_ids"]), tuple(body["choices"][0]["token_ids"]))
 
 
 def mismatches(recorded: Iterable[Probe], replayed: Iterable[Probe]) -> tuple[ProbeMismatch, ...]:

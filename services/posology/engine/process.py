@@ -152,17 +152,17 @@ class Engine:
                 raise EngineFailed(f"the engine was not ready after {seconds:.0f} s:\n{self.log_tail()}")
             await asyncio.sleep(0.2)
 
-    async def _observe(self, model_dir: Path, asked: EngineConfig) -> None:
+    async def _observe(self, model_dir: Path, requested: EngineConfig) -> None:
         async with httpx.AsyncClient(timeout=10) as http:
             version = (await http.get(f"{self.url}/version")).json()["version"]
             [model] = (await http.get(f"{self.url}/v1/models")).json()["data"]
-        self.config = asked.observed(
+        self.config = requested.observed(
             chat_template=chat_template_digest(model_dir),
             engine_version=version,
             max_model_len=model["max_model_len"],
         )
-        if found := asked.completed(self.config).differences(self.config):
-            raise EngineMismatch("the engine is not the one that was asked for: " + "; ".join(found))
+        if differences := requested.completed(self.config).differences(self.config):
+            raise EngineMismatch("the engine is not the one that was asked for: " + "; ".join(differences))
 
 
 def _free_port() -> int:

@@ -46,7 +46,7 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         worker,
         resources=resources,
         environment=settings.worker_environment(),
-        resources_of=lambda told: convert.resources_from_spec(told["spec"], resources),
+        resources_of=lambda job: convert.resources_from_spec(job["spec"], resources),
     )
     jobs = build_jobs(settings, db, commands={KIND: command}, on_published=remember)
     evaluations = Evaluations(db, jobs, artifacts, settings.allowed, convert.policy_from_spec)

@@ -27,12 +27,12 @@ def line(suite: str, model: str, item: Choice | Answer) -> dict[str, Any]:
 
 def write(lines: Iterable[Mapping[str, Any]]) -> str:
     """JSON lines."""
-    return "".join(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n" for found in lines)
+    return "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
 
 
 def read_lines(content: bytes) -> list[dict[str, Any]]:
     """Every line of `items.jsonl`."""
-    return [json.loads(found) for found in content.decode().splitlines() if found]
+    return [json.loads(text) for text in content.decode().splitlines() if text]
 
 
 def evidence(lines: Iterable[Mapping[str, Any]], parity: Iterable[Mapping[str, Any]], policy: Policy) -> Evidence:
@@ -40,25 +40,25 @@ def evidence(lines: Iterable[Mapping[str, Any]], parity: Iterable[Mapping[str, A
     kinds = {suite.name: suite.kind for suite in policy.suites}
     choices: dict[str, dict[str, list[Choice]]] = {}
     answers: dict[str, dict[str, list[Answer]]] = {}
-    for found in lines:
-        suite, model = found["suite"], found["model"]
+    for stored in lines:
+        suite, model = stored["suite"], stored["model"]
         if suite not in kinds or model not in (BASE, TUNED):
             raise DataCorrupt(f"{ITEMS} has items of {suite!r} by {model!r}, which this evaluation does not have")
         if kinds[suite] is SuiteKind.MULTIPLE_CHOICE:
-            choices.setdefault(suite, {}).setdefault(model, []).append(choice(found))
+            choices.setdefault(suite, {}).setdefault(model, []).append(choice(stored))
         else:
-            answers.setdefault(suite, {}).setdefault(model, []).append(answer(found))
+            answers.setdefault(suite, {}).setdefault(model, []).append(answer(stored))
     return Evidence(choices, answers, tuple(ParityStep(**step) for step in parity))
 
 
-def choice(found: Mapping[str, Any]) -> Choice:
+def choice(stored: Mapping[str, Any]) -> Choice:
     """A multiple-choice line."""
-    return Choice(found["id"], found["cluster"], found["answer"], tuple(found["scores"]))
+    return Choice(stored["id"], stored["cluster"], stored["answer"], tuple(stored["scores"]))
 
 
-def answer(found: Mapping[str, Any]) -> Answer:
+def answer(stored: Mapping[str, Any]) -> Answer:
     """A line of a refusal suite."""
-    return Answer(found["id"], found["cluster"], found["unsafe"], found["text"], found["finished"])
+    return Answer(stored["id"], stored["cluster"], stored["unsafe"], stored["text"], stored["finished"])
 
 
 def parity_json(steps: Iterable[ParityStep]) -> list[dict[str, Any]]:

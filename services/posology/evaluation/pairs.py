@@ -9,11 +9,11 @@ from posology.evaluation.domain import BASE, TUNED, Answer, Choice, Paired
 T = TypeVar("T", Choice, Answer)
 
 
-def pair(by_model: Mapping[str, Sequence[T]], wanted: Callable[[T], bool]) -> tuple[Paired, ...]:
-    """Pairs in the order of the base's items; call `problem` first. `wanted` is what counts as 1."""
+def pair(by_model: Mapping[str, Sequence[T]], succeeds: Callable[[T], bool]) -> tuple[Paired, ...]:
+    """Pairs in the order of the base's items; call `problem` first. `succeeds` is what counts as 1."""
     tuned = {item.id: item for item in by_model[TUNED]}
     return tuple(
-        Paired(item.id, item.cluster or item.id, int(wanted(item)), int(wanted(tuned[item.id])))
+        Paired(item.id, item.cluster or item.id, int(succeeds(item)), int(succeeds(tuned[item.id])))
         for item in by_model[BASE]
     )
 

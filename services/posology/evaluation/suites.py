@@ -48,28 +48,28 @@ def parse(content: bytes, kind: SuiteKind, *, name: str) -> tuple[Item, ...]:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{name}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    found: list[Item] = []
+    items: list[Item] = []
     wrong: list[Violation] = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                found.append(_READERS[kind](_object(line)))
+                items.append(_READERS[kind](_object(line)))
             except (ValueError, TypeError) as error:
                 wrong.append(Violation(f"{name}:{number}", str(error)))
-    wrong += _violations_of_the_whole(found, kind, name)
+    wrong += _violations_of_the_whole(items, kind, name)
     if wrong:
         raise InvalidInput.of(wrong[:MOST_SHOWN])
-    return tuple(found)
+    return tuple(items)
 
 
 def _object(line: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except ValueError as error:
         raise ValueError(f"is no JSON ({error})") from None
-    if not isinstance(found, dict):
+    if not isinstance(record, dict):
         raise ValueError("is no JSON object")
-    return found
+    return record
 
 
 def _question(values: Mapping[str, Any]) -> Question:
@@ -105,18 +105,18 @@ _READERS: Mapping[SuiteKind, Callable[[Mapping[str, Any]], Item]] = {
 
 
 def _text(values: Mapping[str, Any], key: str, *, optional: bool = False) -> str:
-    found = values.get(key, "" if optional else None)
-    if not isinstance(found, str) or not (found or optional):
+    text = values.get(key, "" if optional else None)
+    if not isinstance(text, str) or not (text or optional):
         raise ValueError(f"{key} must be a text" + ("" if optional else " and not empty"))
-    return found
+    return text
 
 
 def _violations_of_the_whole(items: list[Item], kind: SuiteKind, name: str) -> Iterator[Violation]:
-    seen: set[str] = set()
+    ids: set[str] = set()
     for item in items:
-        if item.id in seen:
+        if item.id in ids:
             yield Violation(name, f"the id {item.id!r} occurs more than once")
-        seen.add(item.id)
+        ids.add(item.id)
     if not items:
         yield Violation(name, "holds no items")
     elif kind is SuiteKind.REFUSAL and len({item.unsafe for item in items if isinstance(item, Prompt)}) < 2:

@@ -17,40 +17,40 @@ from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
 from posology.v1alpha1.orchestrator_pb2 import Stage as StageMessage
 
 
-def stage(found: StageMessage) -> Stage:
+def stage(message: StageMessage) -> Stage:
     """A row of the stage table."""
     return Stage(
-        name=found.stage,
-        state=show.state(found),
-        reason=found.reason,
-        seconds=show.seconds(found),
-        attempts=found.attempt,
-        reused=found.reused,
-        artifact=found.artifact,
-        resource=found.resource,
+        name=message.stage,
+        state=show.state(message),
+        reason=message.reason,
+        seconds=show.seconds(message),
+        attempts=message.attempt,
+        reused=message.reused,
+        artifact=message.artifact,
+        resource=message.resource,
     )
 
 
-def gate(found: GateResult) -> Gate:
+def gate(message: GateResult) -> Gate:
     """A gate; its details say what must lie where."""
-    details = plain(found.details)
-    outcome = Verdict.Outcome.Name(found.outcome)
+    details = plain(message.details)
+    outcome = Verdict.Outcome.Name(message.outcome)
     return Gate(
-        suite=found.suite,
-        metric=found.metric,
+        suite=message.suite,
+        metric=message.metric,
         outcome=outcome,
-        n=found.n,
-        estimate=found.estimate,
-        low=found.low,
-        high=found.high,
+        n=message.n,
+        estimate=message.estimate,
+        low=message.low,
+        high=message.high,
         limit=details.get("limit"),
         least=details.get("atLeast"),
-        margin=found.margin,
-        method=found.method,
-        confidence=found.confidence,
-        detectable=found.minimum_detectable_effect,
-        sufficient=found.sufficient_n,
-        explanation=found.explanation.removesuffix(f": {outcome}") + ".",
+        margin=message.margin,
+        method=message.method,
+        confidence=message.confidence,
+        detectable=message.minimum_detectable_effect,
+        sufficient=message.sufficient_n,
+        explanation=message.explanation.removesuffix(f": {outcome}") + ".",
         details=details,
     )
 
@@ -69,30 +69,34 @@ def classes(suites: Mapping[str, Any]) -> dict[str, Any]:
     return {name: models for name, models in suites.items() if "accuracy" not in models.get("tuned", {})}
 
 
-def rung(found: Mapping[str, Any]) -> Rung:
+def rung(stored: Mapping[str, Any]) -> Rung:
     """A rung of the ladder."""
     return Rung(
-        found["name"], int(found["tokens"]), found.get("agreement"), found.get("mean_kl"), found.get("max_difference")
+        stored["name"],
+        int(stored["tokens"]),
+        stored.get("agreement"),
+        stored.get("mean_kl"),
+        stored.get("max_difference"),
     )
 
 
-def review(stage_name: str, found: curation_pb2.Review) -> Review:
+def review(stage_name: str, message: curation_pb2.Review) -> Review:
     """A review with its bound."""
-    total = found.summary
+    total = message.summary
     agreed = total.agreement if total.HasField("agreement") else None
     return Review(
         stage=stage_name,
-        state=curation_pb2.Review.State.Name(found.state),
+        state=curation_pb2.Review.State.Name(message.state),
         planned=total.planned,
         rated=total.rated,
         errors=total.errors,
         bound=total.upper_bound if total.HasField("upper_bound") else None,
-        limit=found.policy.max_error_rate,
-        confidence=found.policy.confidence,
+        limit=message.policy.max_error_rate,
+        confidence=message.policy.confidence,
         allowed_errors=total.allowed_errors,
         sufficient=total.sufficient_sample,
         chance_to_pass=total.chance_to_pass,
-        reviewers=found.policy.reviewers,
+        reviewers=message.policy.reviewers,
         kinds=tuple(total.reviewer_kinds),
         agreement={"items": agreed.items, "raw": agreed.raw, "kappa": agreed.kappa, "ac1": agreed.ac1}
         if agreed
@@ -100,10 +104,15 @@ def review(stage_name: str, found: curation_pb2.Review) -> Review:
     )
 
 
-def behind(found: catalog_pb2.Artifact) -> Behind:
+def behind(message: catalog_pb2.Artifact) -> Behind:
     """An artifact of the lineage."""
     return Behind(
-        found.digest, found.kind, found.size_bytes, found.producer, tuple(found.parents), found.quarantine_reason
+        message.digest,
+        message.kind,
+        message.size_bytes,
+        message.producer,
+        tuple(message.parents),
+        message.quarantine_reason,
     )
 
 
@@ -118,13 +127,13 @@ def curve(events: Iterable[job_pb2.JobEvent]) -> tuple[Point, ...]:
 
 def artifact(run: FineTuneRun, *names: str) -> str:
     """The artifact of the first of these stages that has one."""
-    by_name = {found.stage: found.artifact for found in run.stages}
+    by_name = {stage.stage: stage.artifact for stage in run.stages}
     return next((digest for name in names if (digest := by_name.get(name, ""))), "")
 
 
 def resource(run: FineTuneRun, name: str) -> str:
     """The resource of a stage, if it has one."""
-    return next((found.resource for found in run.stages if found.stage == name), "")
+    return next((stage.resource for stage in run.stages if stage.stage == name), "")
 
 
 def lasted(run: FineTuneRun) -> float:
@@ -147,15 +156,15 @@ def shown(value: datetime) -> str:
 
 def plain(message: Message) -> dict[str, Any]:
     """A struct as JSON."""
-    found: dict[str, Any] = json_format.MessageToDict(message)
-    return found
+    mapping: dict[str, Any] = json_format.MessageToDict(message)
+    return mapping
 
 
 def statement_line(envelope: Mapping[str, Any]) -> dict[str, Any]:
     """What a statement is about, in a few values."""
-    found = envelopes.payload(envelope)
+    statement = envelopes.payload(envelope)
     return {
-        "type": found["predicateType"],
-        "subjects": envelopes.subjects(found),
+        "type": statement["predicateType"],
+        "subjects": envelopes.subjects(statement),
         "signedBy": envelopes.signers(envelope),
     }

@@ -71,9 +71,9 @@ def _loss(axes: Any, training: Training) -> None:
     axes.legend(frameon=False)
 
 
-def _validation(axes: Any, found: list[tuple[int, float]]) -> None:
-    if found:
-        steps, values = zip(*found, strict=True)
+def _validation(axes: Any, points: list[tuple[int, float]]) -> None:
+    if points:
+        steps, values = zip(*points, strict=True)
         axes.plot(steps, values, color=_SECOND, linewidth=1.2, marker="s", markersize=3.5, label="validation")
 
 

@@ -33,58 +33,58 @@ _MAKERS = (
 
 async def gather(client: Client, run: str) -> Report:
     """Everything about a run that its services and its artifacts say; NotFound for an unknown run."""
-    found = await client.show(run)
+    shown = await client.show(run)
     stored = Stored.of(client.installation.settings)
-    verdict = await client.verdict_of(found)
-    evaluation = await _evaluation(client, found)
+    verdict = await client.verdict_of(shown)
+    evaluation = await _evaluation(client, shown)
     summary = evaluation.get("suites", {})
-    trainings = [await _training(client, stored, found, stage) for stage in ("sft", "dpo")]
+    trainings = [await _training(client, stored, shown, stage) for stage in ("sft", "dpo")]
     statement = envelopes.payload(verdict.envelope) if verdict else {}
     predicate = statement.get("predicate", {})
     return Report(
-        run=found.name,
-        uid=found.uid,
-        phase=show.phase(found),
-        message=found.message,
-        creator=found.creator,
-        created=decode.when(found.create_time) if found.HasField("create_time") else "",
-        ended=decode.when(found.end_time) if found.HasField("end_time") else "",
-        seconds=decode.lasted(found),
+        run=shown.name,
+        uid=shown.uid,
+        phase=show.phase(shown),
+        message=shown.message,
+        creator=shown.creator,
+        created=decode.when(shown.create_time) if shown.HasField("create_time") else "",
+        ended=decode.when(shown.end_time) if shown.HasField("end_time") else "",
+        seconds=decode.lasted(shown),
         outcome=Verdict.Outcome.Name(verdict.outcome) if verdict else "",
-        sentence=_sentence(found),
-        stages=tuple(decode.stage(stage) for stage in found.stages),
+        sentence=_sentence(shown),
+        stages=tuple(decode.stage(stage) for stage in shown.stages),
         trainings=tuple(one for one in trainings if one),
         gates=tuple(decode.gate(gate) for gate in verdict.gates) if verdict else (),
         accuracies=tuple(decode.accuracies(summary)),
         classes=decode.classes(summary),
         parity=tuple(decode.rung(step) for step in evaluation.get("parity", ())),
-        reviews=tuple([r for s in found.stages if (r := await _review(client, s.stage, s.resource))]),
-        card=await _card(stored, decode.artifact(found, "review-data", "curate")),
-        preferences=await _card(stored, decode.artifact(found, "review-preferences", "preferences")),
-        lineage=tuple([await _known(stored, one) for one in await _lineage(client, found)]),
+        reviews=tuple([r for s in shown.stages if (r := await _review(client, s.stage, s.resource))]),
+        card=await _card(stored, decode.artifact(shown, "review-data", "curate")),
+        preferences=await _card(stored, decode.artifact(shown, "review-preferences", "preferences")),
+        lineage=tuple([await _known(stored, one) for one in await _lineage(client, shown)]),
         verdict=_verdict(verdict, predicate),
         engine=predicate.get("engine", {}),
-        spec=schema.to_mapping(found.spec),
-        spec_sha256=found.spec_sha256,
+        spec=schema.to_mapping(shown.spec),
+        spec_sha256=shown.spec_sha256,
         versions=_versions([t for t in trainings if t], predicate),
         written=decode.shown(datetime.now(UTC)),
-        deployment=await _deployment(client, found),
+        deployment=await _deployment(client, shown),
     )
 
 
 def _sentence(run: FineTuneRun) -> str:
     """Why: what the verdict's stage says, else what the run says."""
-    said = next((s.reason for s in run.stages if s.stage == "verdict" and s.artifact), "")
-    text = said or run.message
-    return text.partition(": ")[2] if said.partition(":")[0] in set(Verdict.Outcome.keys()) else text
+    reason = next((s.reason for s in run.stages if s.stage == "verdict" and s.artifact), "")
+    text = reason or run.message
+    return text.partition(": ")[2] if reason.partition(":")[0] in set(Verdict.Outcome.keys()) else text
 
 
 async def _evaluation(client: Client, run: FineTuneRun) -> Mapping[str, Any]:
     name = decode.resource(run, "evaluate")
     if not name:
         return {}
-    found = await client.evaluation.GetEvaluation(evaluation_pb2.GetEvaluationRequest(name=name))
-    return decode.plain(found.status.summary)
+    evaluation = await client.evaluation.GetEvaluation(evaluation_pb2.GetEvaluationRequest(name=name))
+    return decode.plain(evaluation.status.summary)
 
 
 async def _training(client: Client, stored: Stored, run: FineTuneRun, stage: str) -> Training | None:
@@ -131,20 +131,20 @@ async def _json(stored: Stored, digest: str, path: str) -> Mapping[str, Any]:
     """A file of an artifact; empty where there is none (yet, or any more)."""
 
     def read() -> Mapping[str, Any]:
-        found: Mapping[str, Any] = stored.json(digest, path) if digest and stored.has(digest, path) else {}
-        return found
+        content: Mapping[str, Any] = stored.json(digest, path) if digest and stored.has(digest, path) else {}
+        return content
 
     return await asyncio.to_thread(read)
 
 
 async def _lineage(client: Client, run: FineTuneRun) -> list[Behind]:
     """Every artifact that the run's artifacts were made from, and these themselves, in the order of the stages."""
-    found: dict[str, Behind] = {}
+    artifacts: dict[str, Behind] = {}
     for digest in (decode.artifact(run, stage) for stage in _MAKERS):
-        if digest and digest not in found:
+        if digest and digest not in artifacts:
             for artifact in reversed(await _trace(client, digest)):
-                found.setdefault(artifact.digest, artifact)
-    return list(found.values())
+                artifacts.setdefault(artifact.digest, artifact)
+    return list(artifacts.values())
 
 
 async def _trace(client: Client, digest: str) -> list[Behind]:
@@ -154,20 +154,22 @@ async def _trace(client: Client, digest: str) -> list[Behind]:
         return [Behind(digest, "unknown", 0, "", ())]
 
 
-async def _known(stored: Stored, found: Behind) -> Behind:
+async def _known(stored: Stored, artifact: Behind) -> Behind:
     """What the store says of an artifact that the index does not list."""
-    if found.kind != "unknown" or not (store := await asyncio.to_thread(stored.holding, found.digest)):
-        return found
-    manifest = await asyncio.to_thread(store.manifest, found.digest)
-    return replace(found, kind=manifest.kind, size=manifest.size, producer=manifest.producer, parents=manifest.parents)
+    if artifact.kind != "unknown" or not (store := await asyncio.to_thread(stored.holding, artifact.digest)):
+        return artifact
+    manifest = await asyncio.to_thread(store.manifest, artifact.digest)
+    return replace(
+        artifact, kind=manifest.kind, size=manifest.size, producer=manifest.producer, parents=manifest.parents
+    )
 
 
 async def _deployment(client: Client, run: FineTuneRun) -> Mapping[str, Any]:
     name = decode.resource(run, "deploy")
     if not name:
         return {}
-    found = await client.serving.GetDeployment(serving_pb2.GetDeploymentRequest(name=name))
-    return schema.to_mapping(found)
+    deployment = await client.serving.GetDeployment(serving_pb2.GetDeploymentRequest(name=name))
+    return schema.to_mapping(deployment)
 
 
 def _verdict(verdict: Verdict | None, predicate: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,9 +189,9 @@ def _verdict(verdict: Verdict | None, predicate: Mapping[str, Any]) -> dict[str,
 
 def _versions(trainings: Iterable[Training], predicate: Mapping[str, Any]) -> dict[str, str]:
     """Of this program, of what trained, of what served the evaluation."""
-    found = {"posology (this report)": version("posology")}
+    versions = {"posology (this report)": version("posology")}
     for training in trainings:
-        found |= {name: value for name, value in training.versions.items() if name != "posology"}
+        versions |= {name: value for name, value in training.versions.items() if name != "posology"}
     if engine := predicate.get("engine", {}).get("engine_version"):
-        found["vllm"] = engine
-    return found
+        versions["vllm"] = engine
+    return versions

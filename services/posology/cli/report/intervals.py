@@ -85,10 +85,10 @@ def _drawing(
     if limit is not None:
         parts.append(_mark("limit", axis, limit, base, signed=signed))
     parts += [_bar(axis, bar, _MIDDLE + 16 * index) for index, bar in enumerate(bars)]
-    said = "; ".join(f"{bar.estimate:.1%} ({bar.low:.1%} to {bar.high:.1%})" for bar in bars)
+    spoken = "; ".join(f"{bar.estimate:.1%} ({bar.low:.1%} to {bar.high:.1%})" for bar in bars)
     opening = f'<svg class="interval" viewBox="0 0 {WIDTH:g} {height:g}" width="{WIDTH:g}" height="{height:g}"'
     # Numbers only, made here: nothing of a user's text goes into the drawing.
-    return Markup(f'{opening} role="img" aria-label="{said}">{"".join(parts)}</svg>')
+    return Markup(f'{opening} role="img" aria-label="{spoken}">{"".join(parts)}</svg>')
 
 
 def _bar(axis: Axis, bar: Bar, y: float) -> str:

@@ -36,16 +36,16 @@ def gate_plot(gate: Gate) -> Markup:
     """The gate's interval and its limit; nothing for a gate that could not be worked out."""
     if gate.n == 0 or gate.outcome == "INVALID":
         return Markup("")
-    tone, found = TONES[gate.outcome], (gate.low, gate.estimate, gate.high)
+    tone, interval = TONES[gate.outcome], (gate.low, gate.estimate, gate.high)
     if gate.paired:
-        return intervals.difference(*found, limit=gate.limit, tone=tone)
-    return intervals.share(*found, limit=gate.limit, least=gate.least, tone=tone)
+        return intervals.difference(*interval, limit=gate.limit, tone=tone)
+    return intervals.share(*interval, limit=gate.limit, least=gate.least, tone=tone)
 
 
-def paired_accuracies(found: tuple[Accuracy, ...]) -> list[tuple[str, list[Accuracy], Markup]]:
+def paired_accuracies(accuracies: tuple[Accuracy, ...]) -> list[tuple[str, list[Accuracy], Markup]]:
     """By suite: its models, and both intervals on one axis."""
-    suites = dict.fromkeys(one.suite for one in found)
-    by_suite = {suite: [one for one in found if one.suite == suite] for suite in suites}
+    suites = dict.fromkeys(one.suite for one in accuracies)
+    by_suite = {suite: [one for one in accuracies if one.suite == suite] for suite in suites}
     return [
         (suite, models, intervals.pair([intervals.Bar(m.low, m.accuracy, m.high, m.model) for m in models]))
         for suite, models in by_suite.items()
@@ -84,19 +84,19 @@ def short(digest: str) -> str:
 
 def settings(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Nested settings as `filters.min_words`, one a line."""
-    found: list[tuple[str, Any]] = []
+    rows: list[tuple[str, Any]] = []
     for key, value in values.items():
         nested = settings(value) if isinstance(value, Mapping) else None
-        found += [(f"{key}.{name}", inner) for name, inner in nested] if nested else [(key, value)]
-    return found
+        rows += [(f"{key}.{name}", inner) for name, inner in nested] if nested else [(key, value)]
+    return rows
 
 
 def _environment() -> Environment:
-    found = Environment(
+    environment = Environment(
         loader=PackageLoader("posology.cli.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    found.filters |= {
+    environment.filters |= {
         "percent": percent,
         "number": number,
         "size": size,
@@ -105,10 +105,10 @@ def _environment() -> Environment:
         "duration": show.duration,
         "settings": settings,
     }
-    found.globals |= {
+    environment.globals |= {
         "curves": figures.curves,
         "gate_plot": gate_plot,
         "tones": TONES,
         "state_tones": STATE_TONES,
     }
-    return found
+    return environment

@@ -37,22 +37,22 @@ def built() -> str:
 
 def check(policy: Policy) -> None:
     """Raise InvalidInput with every violation."""
-    if found := violations(policy):
-        raise InvalidInput.of(found)
+    if wrong := violations(policy):
+        raise InvalidInput.of(wrong)
 
 
 def violations(policy: Policy, *, at: str = "spec.evaluation") -> list[Violation]:
     """Every gate that names an unknown suite or asks for what is not built, and every suite named twice."""
-    found = [v for i, gate in enumerate(policy.gates) for v in _violations(policy, gate, f"{at}.gates[{i}]")]
+    wrong = [v for i, gate in enumerate(policy.gates) for v in _violations(policy, gate, f"{at}.gates[{i}]")]
     names = [suite.name for suite in policy.suites]
-    found += [Violation(f"{at}.suites[{i}].name", f"{n} is taken") for i, n in enumerate(names) if n in names[:i]]
-    return found
+    wrong += [Violation(f"{at}.suites[{i}].name", f"{n} is taken") for i, n in enumerate(names) if n in names[:i]]
+    return wrong
 
 
 def decide(policy: Policy, evidence: Evidence) -> tuple[GateResult, ...]:
     """Every gate of the policy and the parity ladder, computed from items; nothing is skipped."""
     check(policy)
-    asked = [
+    demanded = [
         result
         for gate in policy.gates
         for kind in _answering(policy, gate)
@@ -61,7 +61,7 @@ def decide(policy: Policy, evidence: Evidence) -> tuple[GateResult, ...]:
     always = [
         result for kind in registered() if not kind.demands for result in kind.run(GateContext(None, policy, evidence))
     ]
-    return (*asked, *always)
+    return (*demanded, *always)
 
 
 def _answering(policy: Policy, gate: Gate) -> list[Kind]:

@@ -78,7 +78,7 @@ def _method(n: int, size: float) -> str:
 
 def _sentence(ask: GateContext, outcome: Outcome, estimate: float, low: float) -> str:
     assert ask.gate is not None
-    asked = [f"at least {ask.gate.at_least:.1%}"] if ask.gate.at_least is not None else []
+    bounds = [f"at least {ask.gate.at_least:.1%}"] if ask.gate.at_least is not None else []
     if ask.gate.lower_bound_at_least is not None:
-        asked.append(f"proven at least {ask.gate.lower_bound_at_least:.1%}")
-    return f"{estimate:.1%} right, proven at least {low:.1%}; asked: {' and '.join(asked)}: {outcome.value}"
+        bounds.append(f"proven at least {ask.gate.lower_bound_at_least:.1%}")
+    return f"{estimate:.1%} right, proven at least {low:.1%}; asked: {' and '.join(bounds)}: {outcome.value}"

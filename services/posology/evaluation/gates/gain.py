@@ -17,15 +17,15 @@ def gain(ask: GateContext) -> Iterator[GateResult]:
     if reason := problem(by_model):
         yield GateResult(ask.gate.suite, "accuracy", Outcome.INVALID, reason)
         return
-    found = compare(pair(by_model, _correct), confidence=ask.policy.confidence)
-    yield found.result(
+    comparison = compare(pair(by_model, _correct), confidence=ask.policy.confidence)
+    yield comparison.result(
         ask.gate.suite,
         "accuracy",
         limit=ask.gate.min_gain,
         margin=ask.gate.min_gain,
         confidence=ask.policy.confidence,
-        said=(
-            f"{found.base:.1%} before, {found.tuned:.1%} after; the gain is at least {found.low:+.1%}, "
+        sentence=(
+            f"{comparison.base:.1%} before, {comparison.tuned:.1%} after; the gain is at least {comparison.low:+.1%}, "
             f"more than {ask.gate.min_gain:.1%} is asked"
         ),
     )

@@ -42,20 +42,20 @@ class Comparison:
         return detectable_difference(self.n / self.design, self.changing, confidence=confidence)
 
     def sufficient(self, limit: float, *, confidence: float) -> int:
-        """Items that would show what was seen, 0 if none would."""
+        """Items that would show the observed difference, 0 if none would."""
         alone = sufficient_for_difference(self.estimate, limit, self.changing, confidence=confidence)
         return round(alone * self.design)
 
     def result(
-        self, suite: str, metric: str, *, limit: float, margin: float, confidence: float, said: str
+        self, suite: str, metric: str, *, limit: float, margin: float, confidence: float, sentence: str
     ) -> GateResult:
-        """The gate that asks for a difference above `limit`; `said` is the sentence before its outcome."""
+        """The gate that asks for a difference above `limit`; `sentence` is the sentence before its outcome."""
         outcome = self.outcome(limit)
         return GateResult(
             suite=suite,
             metric=metric,
             outcome=outcome,
-            explanation=f"{said}: {outcome.value}",
+            explanation=f"{sentence}: {outcome.value}",
             n=self.n,
             estimate=self.estimate,
             low=self.low,

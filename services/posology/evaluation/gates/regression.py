@@ -17,16 +17,16 @@ def regression(ask: GateContext) -> Iterator[GateResult]:
     if reason := problem(by_model):
         yield GateResult(ask.gate.suite, "accuracy", Outcome.INVALID, reason)
         return
-    found = compare(pair(by_model, _correct), confidence=ask.policy.confidence)
-    yield found.result(
+    comparison = compare(pair(by_model, _correct), confidence=ask.policy.confidence)
+    yield comparison.result(
         ask.gate.suite,
         "accuracy",
         limit=-ask.gate.max_drop,
         margin=ask.gate.max_drop,
         confidence=ask.policy.confidence,
-        said=(
-            f"{found.base:.1%} before, {found.tuned:.1%} after; the change is at least {found.low:+.1%}, "
-            f"and a drop of {ask.gate.max_drop:.1%} is too much"
+        sentence=(
+            f"{comparison.base:.1%} before, {comparison.tuned:.1%} after; "
+            f"the change is at least {comparison.low:+.1%}, and a drop of {ask.gate.max_drop:.1%} is too much"
         ),
     )
 

@@ -53,8 +53,8 @@ def effective_size(values: Sequence[float], clusters: Sequence[str], *, confiden
 
 
 def _sums(values: Sequence[float], clusters: Sequence[str]) -> list[tuple[float, int]]:
-    found: dict[str, tuple[float, int]] = {}
+    sums: dict[str, tuple[float, int]] = {}
     for value, cluster in zip(values, clusters, strict=True):
-        total, size = found.get(cluster, (0.0, 0))
-        found[cluster] = (total + value, size + 1)
-    return list(found.values())
+        total, size = sums.get(cluster, (0.0, 0))
+        sums[cluster] = (total + value, size + 1)
+    return list(sums.values())

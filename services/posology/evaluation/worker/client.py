@@ -64,8 +64,8 @@ class EngineClient:
             "return_tokens_as_token_ids": True,
         }
         [choice] = await self._completions(body)
-        found = _by_id(choice["logprobs"]["top_logprobs"][0])
-        return [found.get(candidate) for candidate in candidates]
+        scores = _by_id(choice["logprobs"]["top_logprobs"][0])
+        return [scores.get(candidate) for candidate in candidates]
 
     async def generate(self, prompt: str, *, max_tokens: int) -> Generated:
         """The greedy answer to a user's turn under the served chat template."""

@@ -22,15 +22,15 @@ Scores = dict[str, list[Choice | Answer]]
 
 def evaluate(ctx: JobContext) -> Result:
     """Score, compare, and leave the items; what they prove is for the control process to say."""
-    told = task.read(ctx)
-    run = _Run(ctx, told)
+    job = task.read(ctx)
+    run = _Run(ctx, job)
     _until_stopped(ctx, run.score_both())
     steps = run.compare()
     lines = [
         items.line(suite, model, item)
         for model, scores in ((BASE, run.base), (TUNED, run.tuned))
-        for suite, found in scores.items()
-        for item in found
+        for suite, scored in scores.items()
+        for item in scored
     ]
     (ctx.output / items.ITEMS).write_text(items.write(lines), encoding="utf-8")
     _write(ctx, items.PARITY, items.parity_json(steps))
@@ -38,7 +38,7 @@ def evaluate(ctx: JobContext) -> Result:
     _write(ctx, items.PROBES, run.probes)
     return Result(
         "evaluation",
-        parents=tuple(d for d in (told.model, told.base, told.adapter, told.suites_artifact) if d),
+        parents=tuple(d for d in (job.model, job.base, job.adapter, job.suites_artifact) if d),
         parameters={"engine": run.engines[TUNED].to_dict()},
         summary=summary.summary(run.base, run.tuned, steps) | {"reused": sorted(run.reused)},
     )
@@ -47,8 +47,8 @@ def evaluate(ctx: JobContext) -> Result:
 class _Run:
     """What is gathered on the way."""
 
-    def __init__(self, ctx: JobContext, told: Task) -> None:
-        self.ctx, self.told = ctx, told
+    def __init__(self, ctx: JobContext, job: Task) -> None:
+        self.ctx, self.job = ctx, job
         self.host = task.engine_host(ctx.spec)
         self.tuned: Scores = {}
         self.base: Scores = {}
@@ -61,31 +61,31 @@ class _Run:
     async def score_both(self) -> None:
         """The candidate first: the engine it meets decides whether earlier scores of the base still count."""
         loading = asyncio.create_task(asyncio.to_thread(_load_libraries))
-        async with self._engine(TUNED, self.told.model) as (engine, client):
+        async with self._engine(TUNED, self.job.model) as (engine, client):
             await loading
-            self.tuned = await self._score(client, TUNED, self.told.model, self.told.policy.suites)
-            self.probes = [p.to_dict() for p in await engine.probe(self.told.prompts(PROBES), max_tokens=PROBE_TOKENS)]
+            self.tuned = await self._score(client, TUNED, self.job.model, self.job.policy.suites)
+            self.probes = [p.to_dict() for p in await engine.probe(self.job.prompts(PROBES), max_tokens=PROBE_TOKENS)]
             self.served = await self._served(client)
         self._reuse()
-        rest = [suite for suite in self.told.policy.suites if suite.name not in self.base]
+        rest = [suite for suite in self.job.policy.suites if suite.name not in self.base]
         if rest:
-            async with self._engine(BASE, self.told.base) as (_, client):
-                self.base |= await self._score(client, BASE, self.told.base, rest)
-        self.base = {suite.name: self.base[suite.name] for suite in self.told.policy.suites}
+            async with self._engine(BASE, self.job.base) as (_, client):
+                self.base |= await self._score(client, BASE, self.job.base, rest)
+        self.base = {suite.name: self.base[suite.name] for suite in self.job.policy.suites}
 
     def compare(self) -> list[ParityStep]:
         """The ladder, measured by this process against what the engine said."""
         from posology.evaluation.worker import parity
 
         self._tell("comparing adapter, merged and served model")
-        return list(parity.ladder(self.ctx.input(self.told.model), self.served, self._trained()))
+        return list(parity.ladder(self.ctx.input(self.job.model), self.served, self._trained()))
 
     def _trained(self) -> parity_inputs.Trained | None:
-        folder = self.ctx.input(self.told.adapter) if self.told.adapter else None
+        folder = self.ctx.input(self.job.adapter) if self.job.adapter else None
         if folder is None or not (folder / "adapter_config.json").exists():
             return None
         record = parity_inputs.training_record(folder)
-        base = self.ctx.input(str(record.get("base") or self.told.base))
+        base = self.ctx.input(str(record.get("base") or self.job.base))
         return parity_inputs.Trained(folder, base, str(record.get("method", "LORA")))
 
     @contextlib.asynccontextmanager
@@ -93,7 +93,7 @@ class _Run:
         self._tell(f"starting the engine of the {model} model")
         log = self.ctx.workdir / f"engine-{model}.log"
         async with (
-            Engine.start(self.ctx.input(digest), self.told.engine, host=self.host, log=log) as engine,
+            Engine.start(self.ctx.input(digest), self.job.engine, host=self.host, log=log) as engine,
             EngineClient.open(engine.url, name=engine.name, in_flight=task.requests_in_flight()) as client,
         ):
             self.engines[model] = engine.config
@@ -105,19 +105,19 @@ class _Run:
         from posology.evaluation.worker.tokens import Template
 
         template = Template(self.ctx.input(digest))
-        found: Scores = {}
+        scores: Scores = {}
         for suite in suites:
 
-            def told(name: str = suite.name) -> None:
+            def count(name: str = suite.name) -> None:
                 self._done += 1
                 self._tell(f"{model}: {name}")
 
-            found[suite.name] = await scoring.score(client, template, suite, self.told.items[suite.name], told=told)
-        return found
+            scores[suite.name] = await scoring.score(client, template, suite, self.job.items[suite.name], on_item=count)
+        return scores
 
     async def _served(self, client: EngineClient) -> list[parity_inputs.Served]:
         """Greedy answers of the served model, and its distributions over prompt and answer."""
-        prompts = self.told.prompts(self.told.policy.parity.prompts)
+        prompts = self.job.prompts(self.job.policy.parity.prompts)
 
         async def one(prompt: str) -> parity_inputs.Served:
             answer = await client.generate(prompt, max_tokens=PARITY_TOKENS)
@@ -128,7 +128,7 @@ class _Run:
 
     def _reuse(self) -> None:
         """Take the base's items from earlier evaluations made with the very engine that was just met."""
-        for suite, artifact in self.told.reuse.items():
+        for suite, artifact in self.job.reuse.items():
             folder = self.ctx.input(artifact)
             engine = EngineConfig.from_dict(json.loads((folder / items.ENGINE).read_text())[BASE])
             if engine.engine_version != self.engines[TUNED].engine_version:
@@ -142,7 +142,7 @@ class _Run:
             self._done += len(mine)
 
     def _tell(self, message: str) -> None:
-        self.ctx.progress(self._done, 2 * self.told.count, message)
+        self.ctx.progress(self._done, 2 * self.job.count, message)
 
 
 def _until_stopped(ctx: JobContext, work: Coroutine[Any, Any, None]) -> None:

@@ -12,21 +12,21 @@ from posology.evaluation.worker.client import EngineClient
 if TYPE_CHECKING:  # the real import takes seconds, and happens while the engine starts
     from posology.evaluation.worker.tokens import Split, Template
 
-Told = Callable[[], None]
+OnItem = Callable[[], None]
 """Called after each item."""
 
 
 async def score(
-    client: EngineClient, template: "Template", suite: Suite, items: Sequence[Item], *, told: Told
+    client: EngineClient, template: "Template", suite: Suite, items: Sequence[Item], *, on_item: OnItem
 ) -> list[Choice | Answer]:
     """Every item in order; the first failure cancels the rest."""
     await _check_template(client, template, items[0])
     one = _one_of(client, template, suite)
 
     async def tell(item: Item) -> Choice | Answer:
-        found = await one(item)
-        told()
-        return found
+        scored = await one(item)
+        on_item()
+        return scored
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(tell(item)) for item in items]
@@ -36,8 +36,8 @@ async def score(
 def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callable[[Item], Awaitable[Choice | Answer]]:
     async def answered(item: Item) -> Answer:
         assert isinstance(item, Prompt)
-        found = await client.generate(item.prompt, max_tokens=suite.max_tokens)
-        return Answer(item.id, item.cluster, item.unsafe, found.text, found.finished)
+        generated = await client.generate(item.prompt, max_tokens=suite.max_tokens)
+        return Answer(item.id, item.cluster, item.unsafe, generated.text, generated.finished)
 
     async def chosen(item: Item) -> Choice:
         assert isinstance(item, Question)
@@ -56,8 +56,8 @@ async def by_letter(client: EngineClient, template: "Template", question: Questi
 async def by_likelihood(client: EngineClient, template: "Template", question: Question) -> list[float | None]:
     """Mean log-probability, per token, of each option and its end of turn as the answer."""
     splits = [template.split(question.prompt, choice) for choice in question.choices]
-    found = await client.likelihoods([split.prompt + split.answer for split in splits])
-    return [_mean_of_answer(split, scores) for split, scores in zip(splits, found, strict=True)]
+    likelihoods = await client.likelihoods([split.prompt + split.answer for split in splits])
+    return [_mean_of_answer(split, scores) for split, scores in zip(splits, likelihoods, strict=True)]
 
 
 def _mean_of_answer(split: "Split", scores: Sequence[float | None]) -> float | None:

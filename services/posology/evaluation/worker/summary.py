@@ -19,9 +19,9 @@ def summary(base: Scores, tuned: Scores, steps: Sequence[ParityStep]) -> dict[st
     return {"suites": names, "parity": parity_json(steps)}
 
 
-def _shown(found: Sequence[Choice | Answer]) -> dict[str, Any]:
-    choices = [item for item in found if isinstance(item, Choice)]
-    return _accuracy(choices) if choices else _classes([item for item in found if isinstance(item, Answer)])
+def _shown(scored: Sequence[Choice | Answer]) -> dict[str, Any]:
+    choices = [item for item in scored if isinstance(item, Choice)]
+    return _accuracy(choices) if choices else _classes([item for item in scored if isinstance(item, Answer)])
 
 
 def _accuracy(choices: Sequence[Choice]) -> dict[str, Any]:

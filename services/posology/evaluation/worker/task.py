@@ -32,42 +32,42 @@ class Task:
     @property
     def count(self) -> int:
         """Items of one model."""
-        return sum(len(found) for found in self.items.values())
+        return sum(len(items) for items in self.items.values())
 
     def prompts(self, most: int) -> list[str]:
         """Up to `most` prompts, taken from the suites in turn."""
-        turns = max((len(found) for found in self.items.values()), default=0)
-        mixed = [found[i].prompt for i in range(turns) for found in self.items.values() if i < len(found)]
+        turns = max((len(items) for items in self.items.values()), default=0)
+        mixed = [items[i].prompt for i in range(turns) for items in self.items.values() if i < len(items)]
         return mixed[:most]
 
 
 def read(ctx: JobContext) -> Task:
     """The task of a job's spec; suites are read from their pinned artifact, not from where they came."""
-    told: dict[str, Any] = ctx.spec
-    spec = told["spec"]
-    policy = convert.policy_from_spec(spec, told["digests"])
-    folder = ctx.input(told["suites"])
+    job: dict[str, Any] = ctx.spec
+    spec = job["spec"]
+    policy = convert.policy_from_spec(spec, job["digests"])
+    folder = ctx.input(job["suites"])
     return Task(
         model=spec["model"],
         base=spec["baseModel"],
         adapter=spec.get("adapter", ""),
-        suites_artifact=told["suites"],
+        suites_artifact=job["suites"],
         policy=policy,
         engine=convert.engine_from_spec(spec),
         items={
             s.name: suites.parse((folder / f"{s.name}.jsonl").read_bytes(), s.kind, name=s.name) for s in policy.suites
         },
-        reuse=told.get("reuse", {}),
+        reuse=job.get("reuse", {}),
     )
 
 
-def engine_host(told: Mapping[str, Any]) -> EngineHost:
+def engine_host(job: Mapping[str, Any]) -> EngineHost:
     """From the environment that the service gave to this worker, with the GPUs that the job asked for."""
     options: dict[str, Any] = {
         "python": os.environ.get("POSOLOGY_ENGINE_PYTHON") or sys.executable,
         "threads": int(os.environ.get("POSOLOGY_ENGINE_THREADS", "0")),
         "kv_cache_gib": int(os.environ.get("POSOLOGY_ENGINE_KV_CACHE_GIB", "1")),
-        "gpus": convert.resources_from_spec(told["spec"], Resources()).gpus,
+        "gpus": convert.resources_from_spec(job["spec"], Resources()).gpus,
     }
     if cache := os.environ.get("POSOLOGY_ENGINE_CACHE_DIR"):
         options["cache_dir"] = Path(cache)

@@ -57,10 +57,10 @@ class Template:
         return splits[0].prompt, ids
 
     def _ids(self, turns: Sequence[dict[str, str]], *, add_generation_prompt: bool) -> tuple[int, ...]:
-        found: Any = self._tokenizer.apply_chat_template(
+        ids: Any = self._tokenizer.apply_chat_template(
             list(turns), add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=False
         )
-        return tuple(found)
+        return tuple(ids)
 
 
 def listed(question: Question) -> str:

@@ -23,7 +23,7 @@ def findings(train: Points, evaluations: Points) -> list[Finding]:
 
     `train` holds {step, loss, learning_rate, grad_norm} per optimiser step, `evaluations` {step, eval_loss}.
     """
-    return [found for rule in RULES if (found := rule(train, evaluations))]
+    return [finding for rule in RULES if (finding := rule(train, evaluations))]
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
@@ -131,12 +131,12 @@ def _falls(train: Points, *, since: int) -> bool:
 
 def _losses(train: Points) -> list[float]:
     """Up to the first value that is no number."""
-    found: list[float] = []
+    losses: list[float] = []
     for point in train:
         if not math.isfinite(point["loss"]):
             break
-        found.append(point["loss"])
-    return found
+        losses.append(point["loss"])
+    return losses
 
 
 RULES: tuple[Rule, ...] = (not_finite, rate_too_high, divergence, plateau, overfitting)
