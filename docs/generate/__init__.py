@@ -1,0 +1,1 @@
+"""References made from the sources: what RPCs and settings there are, in the words that stand beside them."""
