@@ -44,7 +44,7 @@ test-smoke: .venv/dev/.made .venv/worker/.made ## The shortest demonstration: im
 check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code, breaking changes of the contract.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy services tests benchmarks examples charts checks
+	$(BIN)/mypy services tests benchmarks examples charts checks docs
 	$(BIN)/lint-imports
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python -m charts.generate --check
@@ -53,6 +53,10 @@ check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code
 .PHONY: gen
 gen: .venv/dev/.made ## Generate services/posology/v1alpha1 from protos/ and lint the contract.
 	$(BIN)/python protos/generate.py
+
+.PHONY: docs
+docs: .venv/dev/.made ## Generate docs/reference/ from the contract and the settings.
+	$(BIN)/python -m docs.generate
 
 .PHONY: manifests
 manifests: .venv/dev/.made ## Generate the custom resource from protos/, and k8s/ from the charts.

@@ -24,19 +24,15 @@ def split_address(value: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-class ServiceSettings(BaseSettings):
-    """What every service reads; each variable is the upper-case field name after POSOLOGY_.
-
-    A service derives its own class, names itself in `service` and adds its fields.
-    """
+class _Group(BaseSettings):
+    """Settings that belong together; a service reads all groups by deriving from ServiceSettings."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
-    service: ClassVar[str] = "service"
-    """Short name: file names, log lines, metrics."""
 
-    data_dir: Path = Path("~/.posology")
-    """Everything of an embedded installation; the defaults below hang from it."""
+class ServerSettings(_Group):
+    """How the gRPC server listens, drains and logs."""
+
     listen: str = "127.0.0.1:0"
     """host:port of the gRPC server; port 0 takes a free one, see `ready_file`."""
     advertise: str = ""
@@ -45,6 +41,28 @@ class ServiceSettings(BaseSettings):
     """Port of `/metrics` over HTTP on the host of `listen`; 0 takes a free one, -1 turns it off."""
     ready_file: Path | None = None
     """Where the server writes {"service", "address", "metrics", "pid"} as JSON once it is ready."""
+
+    drain_seconds: float = Field(default=20.0, ge=0)
+    """On SIGTERM: how long running calls may take to finish before they are cut."""
+    call_seconds: float = Field(default=60.0, gt=0)
+    """Upper bound of a unary call whose caller set no deadline."""
+    connection_age_seconds: float = Field(default=0.0, ge=0)
+    """Close client connections after this time, so that they spread over new replicas; 0 never does."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """DEBUG also logs successful reads, one line per call."""
+
+    @field_validator("listen")
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+
+class StorageSettings(_Group):
+    """Where rows, artifacts and keys lie; empty values hang from the data directory."""
+
+    data_dir: Path = Path("~/.posology")
+    """Everything of an embedded installation; the defaults below hang from it."""
     database_url: str = ""
     """SQLAlchemy URL; by default `db/<service>.sqlite` under the data directory."""
     candidates_url: str = ""
@@ -53,6 +71,13 @@ class ServiceSettings(BaseSettings):
     """fsspec URL of released artifacts; the only one that engines may read."""
     staging_url: str = ""
     """fsspec URL under which worker attempts leave their files until they are published."""
+    keys_dir: Path = Path()
+    """Folder of signing keys, `<service>.key` and `<service>.pub`."""
+
+
+class AuthenticationSettings(_Group):
+    """Who may call."""
+
     token_file: Path = Path()
     """File with the bearer token(s) of this installation, mode 0600; see core.rpc.auth."""
     authentication: Literal["token", "kubernetes", "oidc"] = "token"
@@ -73,8 +98,20 @@ class ServiceSettings(BaseSettings):
     """Put before each group."""
     oidc_ca_file: Path | None = None
     """PEM authorities of the provider; the system's by default."""
-    keys_dir: Path = Path()
-    """Folder of signing keys, `<service>.key` and `<service>.pub`."""
+
+    @model_validator(mode="after")
+    def _provider_is_named(self) -> "AuthenticationSettings":
+        if self.authentication != "oidc":
+            return self
+        if not self.oidc_issuer.startswith("https://"):
+            raise ValueError(f"{PREFIX}OIDC_ISSUER: name the provider's URL, https://...")
+        if self.audience == API_SERVER:
+            raise ValueError(f"{PREFIX}AUDIENCE: a provider's tokens are made for a client of its own; name its id")
+        return self
+
+
+class PeerSettings(_Group):
+    """Where the other services listen."""
 
     catalog_address: str = "127.0.0.1:7410"
     """The catalog lives in the orchestrator's process."""
@@ -85,19 +122,23 @@ class ServiceSettings(BaseSettings):
     serving_address: str = "127.0.0.1:7414"
     gateway_address: str = "127.0.0.1:7415"
 
-    worker_python: str = ""
-    """Python with torch and the training libraries; empty means this process's own."""
-    engine_python: str = ""
-    """Python with vLLM; empty means this process's own."""
+    @field_validator(
+        "catalog_address",
+        "orchestrator_address",
+        "curation_address",
+        "training_address",
+        "evaluation_address",
+        "serving_address",
+        "gateway_address",
+    )
+    @classmethod
+    def _are_hosts_and_ports(cls, value: str) -> str:
+        split_address(value)
+        return value
 
-    drain_seconds: float = Field(default=20.0, ge=0)
-    """On SIGTERM: how long running calls may take to finish before they are cut."""
-    call_seconds: float = Field(default=60.0, gt=0)
-    """Upper bound of a unary call whose caller set no deadline."""
-    connection_age_seconds: float = Field(default=0.0, ge=0)
-    """Close client connections after this time, so that they spread over new replicas; 0 never does."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """DEBUG also logs successful reads, one line per call."""
+
+class TlsSettings(_Group):
+    """The files that turn TLS on, for serving and calling."""
 
     tls_cert_file: Path | None = None
     """PEM certificate chain of this process; with `tls_key_file` it turns TLS on, for serving and calling."""
@@ -105,6 +146,27 @@ class ServiceSettings(BaseSettings):
     """PEM private key of `tls_cert_file`."""
     tls_ca_file: Path | None = None
     """PEM authorities to trust; set on a server, callers must show a certificate from them (mTLS)."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "TlsSettings":
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError(f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together; set both or none")
+        return self
+
+
+class ServiceSettings(ServerSettings, StorageSettings, AuthenticationSettings, PeerSettings, TlsSettings):
+    """What every service reads; each variable is the upper-case field name after POSOLOGY_.
+
+    A service derives its own class, names itself in `service` and adds its fields.
+    """
+
+    service: ClassVar[str] = "service"
+    """Short name: file names, log lines, metrics."""
+
+    worker_python: str = ""
+    """Python with torch and the training libraries; empty means this process's own."""
+    engine_python: str = ""
+    """Python with vLLM; empty means this process's own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -119,37 +181,6 @@ class ServiceSettings(BaseSettings):
             "keys_dir": root / "keys",
         }
         return derived | {name: value for name, value in values.items() if value != ""} | {"data_dir": root}
-
-    @field_validator(
-        "listen",
-        "catalog_address",
-        "orchestrator_address",
-        "curation_address",
-        "training_address",
-        "evaluation_address",
-        "serving_address",
-        "gateway_address",
-    )
-    @classmethod
-    def _is_host_and_port(cls, value: str) -> str:
-        split_address(value)
-        return value
-
-    @model_validator(mode="after")
-    def _provider_is_named(self) -> "ServiceSettings":
-        if self.authentication != "oidc":
-            return self
-        if not self.oidc_issuer.startswith("https://"):
-            raise ValueError(f"{PREFIX}OIDC_ISSUER: name the provider's URL, https://...")
-        if self.audience == API_SERVER:
-            raise ValueError(f"{PREFIX}AUDIENCE: a provider's tokens are made for a client of its own; name its id")
-        return self
-
-    @model_validator(mode="after")
-    def _tls_is_whole(self) -> "ServiceSettings":
-        if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            raise ValueError(f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together; set both or none")
-        return self
 
 
 S = TypeVar("S", bound=BaseSettings)
