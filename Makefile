@@ -30,7 +30,7 @@ demo: .venv/control/.made .venv/worker/.made .venv/engine-cpu/.made ## Labels to
 
 .PHONY: test
 test: check $(ENVIRONMENTS) system ## Checks, then every test but the demonstrations; prints the slowest.
-	$(BIN)/python -m pytest -m "not demonstration" $(PYTEST)
+	$(BIN)/python -m pytest -m "not demonstration and not qualify" $(PYTEST)
 
 .PHONY: test-cluster
 test-cluster: .venv/dev/.made .venv/worker/.made ## Tests that need a cluster: that of KUBECONFIG, else the one beside this checkout, else skipped with the reason.
@@ -40,12 +40,17 @@ test-cluster: .venv/dev/.made .venv/worker/.made ## Tests that need a cluster: t
 test-smoke: .venv/dev/.made .venv/worker/.made ## The shortest demonstration: images, helm install, kubectl apply, a streamed answer.
 	$(BIN)/python -m pytest -m smoke $(PYTEST)
 
+.PHONY: qualify
+qualify: $(ENVIRONMENTS) system ## What takes longer than continuous integration may; docs/qualification.md is its record.
+	$(BIN)/python -m pytest -m qualify --timeout 10800 $(PYTEST)
+
 .PHONY: check
 check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code, breaking changes of the contract.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy services tests benchmarks examples charts checks docs
 	$(BIN)/lint-imports
+	$(BIN)/python -m checks.names
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python -m charts.generate --check
 	$(BIN)/python protos/breaking.py
