@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
