@@ -107,8 +107,8 @@ def _ending(answer: Answer) -> dict[str, Any]:
 def row_of(answer: Answer) -> dict[str, Any]:
     """The answer as a row."""
     fields = {c.name: getattr(answer, c.name) for c in answers.c if c.name not in _PROVENANCE}
-    found = {name: getattr(answer.provenance, name) for name in _PROVENANCE}
-    return {**fields, **found, "kind": str(answer.kind), "state": str(answer.state)}
+    provenance = {name: getattr(answer.provenance, name) for name in _PROVENANCE}
+    return {**fields, **provenance, "kind": str(answer.kind), "state": str(answer.state)}
 
 
 def answer_of(row: RowMapping) -> Answer:

@@ -104,7 +104,7 @@ def snapshot_from_proto(table: serving_pb2.RouteTable) -> Snapshot:
     for route in table.routes:
         namespace, _ = id_of(route.deployment, "deployments")
         grouped.setdefault((namespace, route.model_name), []).append(_backend(route))
-    routes = (Route(namespace, model, tuple(found)) for (namespace, model), found in sorted(grouped.items()))
+    routes = (Route(namespace, model, tuple(backends)) for (namespace, model), backends in sorted(grouped.items()))
     return Snapshot(version=table.version, routes=tuple(routes))
 
 
@@ -125,6 +125,6 @@ def _endpoints(agents: Iterable[str], token: str) -> tuple[Endpoint, ...]:
 def _time(moment: datetime | None) -> Timestamp | None:
     if moment is None:
         return None
-    found = Timestamp()
-    found.FromDatetime(moment.astimezone(UTC))
-    return found
+    stamp = Timestamp()
+    stamp.FromDatetime(moment.astimezone(UTC))
+    return stamp

@@ -23,8 +23,8 @@ def payload(event: bytes) -> dict[str, Any] | None:
     """The JSON object of an event; None for comments, `[DONE]` and anything else."""
     if not event.startswith(b"data: {"):
         return None
-    found = json.loads(event[6:])
-    return found if isinstance(found, dict) else None
+    message = json.loads(event[6:])
+    return message if isinstance(message, dict) else None
 
 
 def is_usage_only(message: dict[str, Any]) -> bool:

@@ -80,9 +80,9 @@ class Authenticator:
         self._seen.pop(key_id, None)
 
     async def _lookup(self, key_id: str) -> ApiKey | None:
-        seen = self._seen.get(key_id)
-        if seen is not None and self._clock() - seen[0] < self._ttl:
-            return seen[1]
+        remembered = self._seen.get(key_id)
+        if remembered is not None and self._clock() - remembered[0] < self._ttl:
+            return remembered[1]
         self._seen.pop(key_id, None)
         key = await self._find(key_id)
         if key is not None:

@@ -107,9 +107,9 @@ class ResponseAccumulator:
 
     def _choice(self, choice: Mapping[str, Any]) -> None:
         index = choice.get("index", 0)
-        said = self._said(choice)
-        if said:
-            self.texts.setdefault(index, []).append(said)
+        text = self._said(choice)
+        if text:
+            self.texts.setdefault(index, []).append(text)
         if reason := choice.get("finish_reason"):
             self.finish[index] = reason
 

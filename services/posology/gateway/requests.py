@@ -36,8 +36,8 @@ class ChatRequest:
 def parse(raw: bytes, kind: AnswerKind, *, max_n: int) -> ChatRequest:
     """Check a body and read it; InvalidInput names every bad field at once."""
     body = _json(raw)
-    if found := violations(body, kind, max_n=max_n):
-        raise InvalidInput.of(found)
+    if faults := violations(body, kind, max_n=max_n):
+        raise InvalidInput.of(faults)
     return ChatRequest(
         kind=kind,
         model=body["model"],
@@ -61,14 +61,14 @@ def _json(raw: bytes) -> dict[str, Any]:
 def violations(body: Mapping[str, Any], kind: AnswerKind, *, max_n: int) -> list[Violation]:
     """Everything that is wrong with `body`, in the order of its fields."""
     known = FIELDS[kind]
-    found = [Violation(name, "is required") for name in ("model", CONTENT[kind]) if name not in body]
+    faults = [Violation(name, "is required") for name in ("model", CONTENT[kind]) if name not in body]
     for name, value in body.items():
         why = known[name](value) if name in known else _unknown(name, known)
         if why is not None:
-            found.append(Violation(name, why))
-    if not found and body.get("n", 1) > max_n:
-        found.append(Violation("n", f"must be at most {max_n}"))
-    return found
+            faults.append(Violation(name, why))
+    if not faults and body.get("n", 1) > max_n:
+        faults.append(Violation("n", f"must be at most {max_n}"))
+    return faults
 
 
 def _unknown(name: str, known: Mapping[str, Check]) -> str:
@@ -86,10 +86,10 @@ def canonical(value: Any) -> str:
 def clamp(ask: ChatRequest, *, longest: int, max_model_length: int) -> dict[str, Any]:
     """The engine's body: at most `longest` new tokens, and usage asked for, so that records have counts."""
     body = dict(ask.body)
-    asked = [name for name in MAX_TOKENS if name in body]
-    for name in asked:
+    limits = [name for name in MAX_TOKENS if name in body]
+    for name in limits:
         body[name] = min(body[name], longest, max_model_length)
-    if not asked and ask.kind is AnswerKind.CHAT and longest < max_model_length:
+    if not limits and ask.kind is AnswerKind.CHAT and longest < max_model_length:
         body["max_completion_tokens"] = longest  # a chat without a limit would run to the model's length
     if ask.stream:
         body["stream_options"] = {"include_usage": True}
@@ -101,9 +101,9 @@ def may_overflow(body: Mapping[str, Any], *, prompt: str, max_model_length: int)
 
     A token holds at least one byte, so a prompt has at most as many tokens as bytes, plus the template's.
     """
-    asked = max((body[name] for name in MAX_TOKENS if name in body), default=0)
+    answer_tokens = max((body[name] for name in MAX_TOKENS if name in body), default=0)
     most = len(prompt.encode()) + _TEMPLATE_TOKENS * (len(body.get("messages", ())) + 1)
-    return bool(asked) and bool(asked + most > max_model_length)
+    return bool(answer_tokens) and bool(answer_tokens + most > max_model_length)
 
 
 def fit(body: Mapping[str, Any], *, prompt_tokens: int, max_model_length: int) -> dict[str, Any]:

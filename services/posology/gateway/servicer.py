@@ -46,10 +46,10 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServicer):
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, _: Context) -> pb.ListApiKeysResponse:
         namespace = convert.namespace_of(request.parent)
-        found, token = await self._keyring.list_page(
+        keys, token = await self._keyring.list_page(
             namespace=namespace, size=request.page_size, token=request.page_token
         )
-        return pb.ListApiKeysResponse(api_keys=map(convert.key_to_proto, found), next_page_token=token)
+        return pb.ListApiKeysResponse(api_keys=map(convert.key_to_proto, keys), next_page_token=token)
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, _: Context) -> pb.ApiKey:
         namespace, key_id = convert.id_of(request.name, "apiKeys")
@@ -64,7 +64,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServicer):
 
     async def ListAnswers(self, request: pb.ListAnswersRequest, _: Context) -> pb.ListAnswersResponse:
         async with self._db.read() as tx:
-            found, token = await answers.list_page(
+            page, token = await answers.list_page(
                 tx,
                 namespace=convert.namespace_of(request.parent),
                 model_digest=request.model,
@@ -72,4 +72,4 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServicer):
                 size=request.page_size,
                 token=request.page_token,
             )
-        return pb.ListAnswersResponse(answers=map(convert.answer_to_proto, found), next_page_token=token)
+        return pb.ListAnswersResponse(answers=map(convert.answer_to_proto, page), next_page_token=token)

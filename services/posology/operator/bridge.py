@@ -46,8 +46,8 @@ class Bridge:
                 await self._begin(resource)
         except Retryable as error:
             if not _is_submitted(resource):
-                found = domain.refused("OrchestratorUnavailable", error.message, for_good=False)
-                await self._mirror.tell(resource, convert.refusal(resource, "Pending", found))
+                conditions = domain.refused("OrchestratorUnavailable", error.message, for_good=False)
+                await self._mirror.tell(resource, convert.refusal(resource, "Pending", conditions))
             raise
 
     async def delete(self, resource: Object, *, patient: bool) -> None:
@@ -68,8 +68,8 @@ class Bridge:
     async def _begin(self, resource: Object) -> None:
         spec = resource.get("spec") or {}
         if spec.get("cancel"):
-            found = domain.refused("Cancelled", "cancelled before it was submitted", for_good=True)
-            await self._mirror.tell(resource, convert.refusal(resource, "Cancelled", found))
+            conditions = domain.refused("Cancelled", "cancelled before it was submitted", for_good=True)
+            await self._mirror.tell(resource, convert.refusal(resource, "Cancelled", conditions))
             return
         try:
             request = convert.request_from(resource)
@@ -102,11 +102,11 @@ class Bridge:
 
     async def _refuse(self, resource: Object, error: PosologyError) -> None:
         reason = {InvalidInput: "InvalidSpec", AlreadyExists: "NameTaken"}.get(type(error), type(error).__name__)
-        found = domain.refused(reason, error.message, for_good=True)
+        conditions = domain.refused(reason, error.message, for_good=True)
         phase = "Invalid" if isinstance(error, InvalidInput) else "Refused"
         happening = domain.KubeEvent(reason, error.message, f"{reason}/{error.message}", warning=True)
         await self._mirror.announce(resource, happening)
-        await self._mirror.tell(resource, convert.refusal(resource, phase, found))
+        await self._mirror.tell(resource, convert.refusal(resource, phase, conditions))
 
 
 def _is_submitted(resource: Object) -> bool:

@@ -71,40 +71,40 @@ def resource_from(run: pb.FineTuneRun) -> dict[str, Any]:
 
 def status_from(run: pb.FineTuneRun, resource: domain.Object, *, at: datetime | None = None) -> dict[str, Any]:
     """The status of a resource whose run stands like this."""
-    told = schema.to_mapping(run)
-    stages = told.get("stages", [])
-    phase = told.get("phase", "PENDING")
+    shown = schema.to_mapping(run)
+    stages = shown.get("stages", [])
+    phase = shown.get("phase", "PENDING")
     status = {
         "phase": domain.camel(phase),
         "message": run.message,
         "stage": domain.current_stage(stages),
-        "queue": domain.queue_of(told.get("spec", {}), stages),
+        "queue": domain.queue_of(shown.get("spec", {}), stages),
         "run": run.name,
         "uid": run.uid,
         "creator": run.creator,
         "specSha256": run.spec_sha256,
-        "startTime": told.get("createTime"),
+        "startTime": shown.get("createTime"),
         "stages": stages,
         "links": domain.links_of(stages),
-        **({"endTime": told["endTime"]} if "endTime" in told else {}),
+        **({"endTime": shown["endTime"]} if "endTime" in shown else {}),
     }
     return {**status, **conditions(resource, domain.conditions_of(phase, run.message), at=at)}
 
 
-def refusal(resource: domain.Object, phase: str, found: tuple[domain.Condition, ...]) -> dict[str, Any]:
+def refusal(resource: domain.Object, phase: str, held: tuple[domain.Condition, ...]) -> dict[str, Any]:
     """The status of a resource that has no run."""
-    told = next(condition for condition in found if condition.type == "Admitted")
-    return {"phase": phase, "message": told.message, **conditions(resource, found)}
+    admitted = next(condition for condition in held if condition.type == "Admitted")
+    return {"phase": phase, "message": admitted.message, **conditions(resource, held)}
 
 
 def conditions(
-    resource: domain.Object, found: tuple[domain.Condition, ...], *, at: datetime | None = None
+    resource: domain.Object, held: tuple[domain.Condition, ...], *, at: datetime | None = None
 ) -> dict[str, Any]:
     """The part of a status that says what holds, for which generation."""
     before = (resource.get("status") or {}).get("conditions") or ()
     generation = resource["metadata"].get("generation", 1)
     now = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    merged = domain.merged(before, found, generation=generation, at=now)
+    merged = domain.merged(before, held, generation=generation, at=now)
     return {"observedGeneration": generation, "conditions": merged}
 
 

@@ -35,8 +35,8 @@ async def make(kube: Kube, prefix: str, database: str = "") -> None:
     public = {}
     for service in SIGNERS:
         await _once(kube, namespace, f"{prefix}-key-{service}", _new_key(service))
-        found = await kube.read(SECRETS, namespace, f"{prefix}-key-{service}")
-        public[f"{service}.pub"] = base64.b64decode(found["data"][f"{service}.pub"]).decode()
+        secret = await kube.read(SECRETS, namespace, f"{prefix}-key-{service}")
+        public[f"{service}.pub"] = base64.b64decode(secret["data"][f"{service}.pub"]).decode()
     body = {"metadata": {"name": f"{prefix}-public-keys"}, "data": public}
     try:
         await kube.create(CONFIG_MAPS, namespace, body)

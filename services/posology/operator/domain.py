@@ -126,9 +126,9 @@ def queue_of(spec: Object, stages: Sequence[Object]) -> str:
 
 def links_of(stages: Sequence[Object]) -> dict[str, str]:
     """What a run made so far, by kind."""
-    found = {_LINKS[s["stage"]]: s["artifact"] for s in stages if s["stage"] in _LINKS and s.get("artifact")}
+    artifacts = {_LINKS[s["stage"]]: s["artifact"] for s in stages if s["stage"] in _LINKS and s.get("artifact")}
     deployed = next((s.get("resource", "") for s in stages if s["stage"] == "deploy"), "")
-    return {**found, **({"deployment": deployed} if deployed else {})}
+    return {**artifacts, **({"deployment": deployed} if deployed else {})}
 
 
 def happenings(before: Object, now: Object) -> Iterator[KubeEvent]:
@@ -148,8 +148,10 @@ def happenings(before: Object, now: Object) -> Iterator[KubeEvent]:
 
 def _of_stage(stage: Object) -> KubeEvent:
     key = f"{stage['stage']}/{stage.get('state')}/{stage.get('attempt', 0)}"
-    told = stage.get("reason") or camel(str(stage.get("state")))
-    return KubeEvent(f"Stage{camel(str(stage['state']))}", f"{stage['stage']}: {told}", key, stage["state"] == "FAILED")
+    reason = stage.get("reason") or camel(str(stage.get("state")))
+    return KubeEvent(
+        f"Stage{camel(str(stage['state']))}", f"{stage['stage']}: {reason}", key, stage["state"] == "FAILED"
+    )
 
 
 def _of_queue(stage: Object) -> KubeEvent:

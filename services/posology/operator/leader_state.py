@@ -28,9 +28,9 @@ class Notes:
 
     async def load(self) -> None:
         """What the leader before left."""
-        found = await self._lease.annotations()
-        self.shown_until = datetime.fromisoformat(found[_SHOWN]) if _SHOWN in found else _BEGINNING
-        self.cancels = tuple(Claim(**claim) for claim in json.loads(found.get(_CANCELS, "[]")))
+        annotations = await self._lease.annotations()
+        self.shown_until = datetime.fromisoformat(annotations[_SHOWN]) if _SHOWN in annotations else _BEGINNING
+        self.cancels = tuple(Claim(**claim) for claim in json.loads(annotations.get(_CANCELS, "[]")))
 
     async def show_until(self, at: datetime) -> None:
         """Every run created before `at` has its resource now."""

@@ -143,21 +143,21 @@ class Mirror:
     async def _lose(self, resource: Object) -> None:
         self.forget(resource)
         message = "the orchestrator has no such run; was its database restored from a backup?"
-        found = domain.refused("RunLost", message, for_good=True)
-        await self.tell(resource, convert.refusal(resource, "Lost", found))
+        conditions = domain.refused("RunLost", message, for_good=True)
+        await self.tell(resource, convert.refusal(resource, "Lost", conditions))
 
     # --- what is new ---------------------------------------------------------------------------------
 
     async def _show_new(self) -> None:
         since = self._notes.shown_until - _OVERLAP if self._notes.shown_until > _EPOCH + _OVERLAP else _EPOCH
-        found = [run async for run in self._created_since(since)]
-        for run in reversed(found):
+        runs = [run async for run in self._created_since(since)]
+        for run in reversed(runs):
             if run.uid not in self._appeared:
                 await self._appear(run)
                 self._appeared.add(run.uid)
-        if found:
-            await self._notes.show_until(_created(found[0]))
-        self._appeared &= {run.uid for run in found}
+        if runs:
+            await self._notes.show_until(_created(runs[0]))
+        self._appeared &= {run.uid for run in runs}
 
     async def _created_since(self, since: datetime) -> AsyncIterator[pb.FineTuneRun]:
         """Newest first."""

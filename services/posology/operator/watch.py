@@ -58,16 +58,16 @@ async def watch(bridge: Bridge, access: ClusterConfig, settings: Settings) -> No
 
 
 def _settings() -> kopf.OperatorSettings:
-    found = kopf.OperatorSettings()
-    found.persistence.finalizer = _FINALIZER
-    found.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=_GROUP)
-    found.persistence.diffbase_storage = _Generation(prefix=_GROUP, key="handled")
-    found.posting.enabled = False  # we tell what happens to runs, not to handlers
-    found.scanning.disabled = True  # needs no rights on namespaces and definitions
-    found.watching.server_timeout = 300
-    found.watching.inactivity_timeout = 90
-    found.networking.request_timeout = 30
-    return found
+    settings = kopf.OperatorSettings()
+    settings.persistence.finalizer = _FINALIZER
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=_GROUP)
+    settings.persistence.diffbase_storage = _Generation(prefix=_GROUP, key="handled")
+    settings.posting.enabled = False  # we tell what happens to runs, not to handlers
+    settings.scanning.disabled = True  # needs no rights on namespaces and definitions
+    settings.watching.server_timeout = 300
+    settings.watching.inactivity_timeout = 90
+    settings.networking.request_timeout = 30
+    return settings
 
 
 def _handlers(

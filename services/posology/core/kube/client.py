@@ -143,8 +143,8 @@ class Kube:
             raise self._away(error) from error
         if answer.is_error:
             raise _error(answer)
-        found: Object = answer.json()
-        return found
+        document: Object = answer.json()
+        return document
 
     def _away(self, error: httpx.HTTPError) -> PosologyError:
         return errors.Unavailable(f"the Kubernetes API at {self.access.server} does not answer: {error!r}")
@@ -156,8 +156,8 @@ class Kube:
 
 
 def _selected(labels: str, fields: str) -> dict[str, str]:
-    found = {"labelSelector": labels, "fieldSelector": fields}
-    return {name: value for name, value in found.items() if value}
+    parameters = {"labelSelector": labels, "fieldSelector": fields}
+    return {name: value for name, value in parameters.items() if value}
 
 
 def _error(answer: httpx.Response) -> PosologyError:

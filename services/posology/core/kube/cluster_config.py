@@ -85,13 +85,13 @@ class ClusterConfig:
 
     def tls(self) -> ssl.SSLContext:
         """Trusts the API server's authority only, and shows our certificate if there is one."""
-        found = ssl.create_default_context(cadata=self.authority.decode() or None)
+        context = ssl.create_default_context(cadata=self.authority.decode() or None)
         if self.certificate:
             with tempfile.NamedTemporaryFile() as pem:  # ssl loads chains from files only
                 pem.write(self.certificate + b"\n" + self.key)
                 pem.flush()
-                found.load_cert_chain(pem.name)
-        return found
+                context.load_cert_chain(pem.name)
+        return context
 
 
 def _read(path: Path) -> bytes:
@@ -104,8 +104,8 @@ def _read(path: Path) -> bytes:
 def _named(config: Mapping[str, Any], kind: str, name: str, path: Path) -> Mapping[str, Any]:
     for entry in config.get(f"{kind}s") or ():
         if entry["name"] == name:
-            found: Mapping[str, Any] = entry[kind]
-            return found
+            named: Mapping[str, Any] = entry[kind]
+            return named
     raise FailedPrecondition(f"{path} has no {kind} {name!r}")
 
 

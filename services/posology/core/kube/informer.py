@@ -41,13 +41,13 @@ class Informer:
 
     def labelled(self, label: str, value: str) -> Iterator[dict[str, Any]]:
         """Those with this label."""
-        for found in self._found.values():
-            if found["metadata"].get("labels", {}).get(label) == value:
-                yield found
+        for known in self._found.values():
+            if known["metadata"].get("labels", {}).get(label) == value:
+                yield known
 
-    def put(self, found: dict[str, Any]) -> None:
+    def put(self, made: dict[str, Any]) -> None:
         """What this process made itself is known at once."""
-        self._found.setdefault(found["metadata"]["name"], found)
+        self._found.setdefault(made["metadata"]["name"], made)
 
     async def _follow(self, kube: Kube, namespace: str) -> None:
         pause = _FIRST_PAUSE
@@ -71,13 +71,13 @@ class Informer:
         self._found = {item["metadata"]["name"]: item for item in listed["items"]}
         version, self.fresh = listed["metadata"]["resourceVersion"], True
         while True:
-            async for change, found in kube.watch(self._kind, namespace, version=version, labels=self._labels):
-                version = found["metadata"]["resourceVersion"]
-                self._take(change, found)
+            async for change, changed in kube.watch(self._kind, namespace, version=version, labels=self._labels):
+                version = changed["metadata"]["resourceVersion"]
+                self._take(change, changed)
 
-    def _take(self, change: str, found: dict[str, Any]) -> None:
-        name = found["metadata"].get("name")
+    def _take(self, change: str, changed: dict[str, Any]) -> None:
+        name = changed["metadata"].get("name")
         if change in {"ADDED", "MODIFIED"}:
-            self._found[name] = found
+            self._found[name] = changed
         elif change == "DELETED":
             self._found.pop(name, None)

@@ -38,8 +38,8 @@ class Lease:
 
     async def annotations(self) -> Mapping[str, str]:
         """What was noted on the lease."""
-        found = await self.kube.read(LEASES, self.namespace, self.name)
-        return dict(found["metadata"].get("annotations") or {})
+        lease = await self.kube.read(LEASES, self.namespace, self.name)
+        return dict(lease["metadata"].get("annotations") or {})
 
     async def note(self, changes: Mapping[str, str]) -> None:
         """Note something on the lease for the leaders to come."""
@@ -78,10 +78,10 @@ class Lease:
 
     async def _acquire(self) -> bool:
         try:
-            found = await self.kube.read(LEASES, self.namespace, self.name)
+            lease = await self.kube.read(LEASES, self.namespace, self.name)
         except NotFound:
             return await self._create()
-        return self._is_free(found) and await self._write(found, self.identity)
+        return self._is_free(lease) and await self._write(lease, self.identity)
 
     async def _create(self) -> bool:
         body = {"metadata": {"name": self.name}, "spec": self._spec(self.identity)}
@@ -91,24 +91,24 @@ class Lease:
             return False
         return True
 
-    def _is_free(self, found: Object) -> bool:
+    def _is_free(self, lease: Object) -> bool:
         """Nobody's, ours, or not renewed for its whole duration by our own clock: clocks of machines differ."""
-        spec, now = found["spec"], asyncio.get_running_loop().time()
-        seen = (spec.get("holderIdentity") or "", spec.get("renewTime") or "")
-        if seen != self._seen:
-            self._seen, self._since = seen, now
-        return seen[0] in ("", self.identity) or now - self._since > float(spec.get("leaseDurationSeconds") or 0)
+        spec, now = lease["spec"], asyncio.get_running_loop().time()
+        holding = (spec.get("holderIdentity") or "", spec.get("renewTime") or "")
+        if holding != self._seen:
+            self._seen, self._since = holding, now
+        return holding[0] in ("", self.identity) or now - self._since > float(spec.get("leaseDurationSeconds") or 0)
 
     async def _renew(self) -> bool:
-        found = await self.kube.read(LEASES, self.namespace, self.name)
-        return found["spec"].get("holderIdentity") == self.identity and await self._write(found, self.identity)
+        lease = await self.kube.read(LEASES, self.namespace, self.name)
+        return lease["spec"].get("holderIdentity") == self.identity and await self._write(lease, self.identity)
 
     async def _release(self) -> bool:
-        found = await self.kube.read(LEASES, self.namespace, self.name)
-        return found["spec"].get("holderIdentity") == self.identity and await self._write(found, "")
+        lease = await self.kube.read(LEASES, self.namespace, self.name)
+        return lease["spec"].get("holderIdentity") == self.identity and await self._write(lease, "")
 
-    async def _write(self, found: Object, holder: str) -> bool:
-        version = found["metadata"]["resourceVersion"]
+    async def _write(self, lease: Object, holder: str) -> bool:
+        version = lease["metadata"]["resourceVersion"]
         change = {"metadata": {"resourceVersion": version}, "spec": self._spec(holder)}
         try:
             await self.kube.merge(LEASES, self.namespace, self.name, change)

@@ -41,9 +41,9 @@ def container_security() -> dict[str, Any]:
     }
 
 
-def condition(found: Object, kind: str, *, status: str = "True") -> Object | None:
+def condition(resource: Object, kind: str, *, status: str = "True") -> Object | None:
     """The condition of this type, if it has this status."""
-    for each in found.get("status", {}).get("conditions") or ():
+    for each in resource.get("status", {}).get("conditions") or ():
         if each["type"] == kind and each["status"] == status:
             return dict(each)
     return None
@@ -53,12 +53,12 @@ def unscheduled(pod: Object, why: Object) -> str:
     """Names the resource that is missing first, then what the scheduler said in the condition `why`."""
     message = str(why.get("message", ""))
     missing = sorted(set(_SHORT.findall(message)))
-    asked = pod["spec"]["containers"][0].get("resources", {}).get("requests", {})
-    named = [f"{name} (asks for {asked[name]})" if name in asked else name for name in missing]
-    said = f"waits for a node with enough {', '.join(named)}" if named else "waits for a node that takes it"
-    return f"{said}: {message}" if message else said
+    requests = pod["spec"]["containers"][0].get("resources", {}).get("requests", {})
+    named = [f"{name} (asks for {requests[name]})" if name in requests else name for name in missing]
+    hindrance = f"waits for a node with enough {', '.join(named)}" if named else "waits for a node that takes it"
+    return f"{hindrance}: {message}" if message else hindrance
 
 
-def shortened(said: str, longest: int) -> str:
+def shortened(text: str, longest: int) -> str:
     """At most `longest` characters."""
-    return said if len(said) <= longest else said[: longest - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"

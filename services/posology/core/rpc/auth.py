@@ -38,25 +38,25 @@ class TokenFile:
 
     async def authenticate(self, metadata: Mapping[str, str | bytes]) -> Identity:
         """The subject of the token; every known token is compared, each in constant time."""
-        found = self.known(bearer(metadata))
-        if found is None:
+        identity = self.known(bearer(metadata))
+        if identity is None:
             raise Unauthenticated(
                 f"this token is not valid here; the valid ones are in {self._path.name} of the server"
             )
-        return found
+        return identity
 
     def known(self, token: str) -> Identity | None:
         """Whose token this is, if it is one of the file's."""
         presented = token.encode()
-        found = self._find(presented)
-        return self._find(presented) if found is None and self._reload() else found
+        identity = self._find(presented)
+        return self._find(presented) if identity is None and self._reload() else identity
 
     def _find(self, presented: bytes) -> Identity | None:
-        found = None
+        match = None
         for token, identity in self._identities:
             if hmac.compare_digest(token, presented):
-                found = identity
-        return found
+                match = identity
+        return match
 
     def _reload(self) -> bool:
         """Read the file if it changed since; says whether it did."""

@@ -32,13 +32,13 @@ class TokenReviews:
     async def identify(self, token: str) -> Identity:
         """Whose token it is; Unauthenticated with the cluster's reason."""
         key = hashlib.sha256(token.encode()).digest()
-        found = self._known.get(key)
-        if found is None:
-            found = self._told(await self._ask(token))
-            self._known.put(key, found, YES_SECONDS if isinstance(found, Identity) else NO_SECONDS)
-        if isinstance(found, str):
-            raise Unauthenticated(found)
-        return found
+        result = self._known.get(key)
+        if result is None:
+            result = self._told(await self._ask(token))
+            self._known.put(key, result, YES_SECONDS if isinstance(result, Identity) else NO_SECONDS)
+        if isinstance(result, str):
+            raise Unauthenticated(result)
+        return result
 
     async def _ask(self, token: str) -> Answer:
         spec = {"token": token} | ({"audiences": [self._audience]} if self._audience else {})
@@ -68,16 +68,16 @@ class AccessReviews:
 
     async def allows(self, who: Identity, right: Right) -> bool:
         """As the cluster says."""
-        found = self._known.get((who, right))
-        if found is None:
+        allowed = self._known.get((who, right))
+        if allowed is None:
             status = await _review(self._kube, ACCESS_REVIEWS, _spec(who, right), f"whether {who.subject} may do this")
-            found = bool(status.get("allowed")) and not status.get("denied")
-            self._known.put((who, right), found, YES_SECONDS if found else NO_SECONDS)
-        return found
+            allowed = bool(status.get("allowed")) and not status.get("denied")
+            self._known.put((who, right), allowed, YES_SECONDS if allowed else NO_SECONDS)
+        return allowed
 
 
 def _spec(who: Identity, right: Right) -> Answer:
-    asked = {
+    attributes = {
         "group": GROUP,
         "resource": RESOURCE,
         "subresource": right.part,
@@ -90,7 +90,7 @@ def _spec(who: Identity, right: Right) -> Answer:
         "uid": who.uid,
         "groups": list(who.groups),
         "extra": {name: list(values) for name, values in who.extra},
-        "resourceAttributes": {key: value for key, value in asked.items() if value},
+        "resourceAttributes": {key: value for key, value in attributes.items() if value},
     }
 
 

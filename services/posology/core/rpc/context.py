@@ -70,8 +70,8 @@ def new_trace_id() -> str:
 
 def parse_traceparent(header: str) -> str:
     """The trace id of a `traceparent`, or "" when it is missing, malformed or all zero."""
-    found = _TRACEPARENT.match(header)
-    return found[1] if found and found[1] != _NO_TRACE and not header.startswith("ff") else ""
+    match = _TRACEPARENT.match(header)
+    return match[1] if match and match[1] != _NO_TRACE and not header.startswith("ff") else ""
 
 
 def traceparent(trace: str) -> str:

@@ -60,16 +60,16 @@ def named(identity: Identity) -> Identity:
     return identity
 
 
-def own_name(given: str, field: str) -> str:
+def own_name(requested: str, field: str) -> str:
     """Under which name the caller acts: a user under their own only; where nobody is told apart, as `given`."""
     caller = context.caller.get()
     if caller.kind is Kind.USER:
-        if given not in ("", caller.subject):
-            raise PermissionDenied(f"{field}: you are {caller.subject} and can't act as {given}; leave it out")
+        if requested not in ("", caller.subject):
+            raise PermissionDenied(f"{field}: you are {caller.subject} and can't act as {requested}; leave it out")
         return caller.subject
-    if not given:
+    if not requested:
         raise InvalidInput.of([Violation(field, "say who this is: everybody has the same token here")])
-    return given
+    return requested
 
 
 def check_second_person(submitter: str, doing: str) -> None:

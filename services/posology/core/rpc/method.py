@@ -84,11 +84,11 @@ class _Calls(Collector):
         seconds = HistogramMetricFamily(
             "posology_rpc_seconds", "Duration of gRPC calls and streams.", labels=("method",)
         )
-        for found in methods:
-            in_flight.add_metric((found.name,), found.in_flight)
-            seconds.add_metric((found.name,), _cumulative(found.buckets), found.seconds)
-            for code, count in list(found.codes.items()):
-                calls.add_metric((found.name, code), count)
+        for method in methods:
+            in_flight.add_metric((method.name,), method.in_flight)
+            seconds.add_metric((method.name,), _cumulative(method.buckets), method.seconds)
+            for code, count in list(method.codes.items()):
+                calls.add_metric((method.name, code), count)
         yield from (calls, in_flight, seconds)
 
 

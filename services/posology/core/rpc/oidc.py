@@ -56,12 +56,12 @@ class Provider:
     async def _reload(self, *, needed: bool) -> None:
         self._asked_at = time.monotonic()
         try:
-            found = await self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-            if found.get("issuer") != self._issuer:
-                raise ValueError(f"it calls itself {found.get('issuer')!r}")
-            if not str(found["jwks_uri"]).startswith("https://"):
-                raise ValueError(f"its keys are at {found['jwks_uri']}, which is not https")
-            listed = (await self._get(found["jwks_uri"]))["keys"]
+            document = await self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+            if document.get("issuer") != self._issuer:
+                raise ValueError(f"it calls itself {document.get('issuer')!r}")
+            if not str(document["jwks_uri"]).startswith("https://"):
+                raise ValueError(f"its keys are at {document['jwks_uri']}, which is not https")
+            listed = (await self._get(document["jwks_uri"]))["keys"]
             self._keys = {key["kid"]: jwt.PyJWK(key) for key in listed if _signs(key)}
             self._loaded_at = time.monotonic()
         except (httpx.HTTPError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
@@ -89,13 +89,13 @@ class IdTokens:
     async def identify(self, token: str) -> Identity:
         """The user; Unauthenticated with what is wrong with the token."""
         digest = hashlib.sha256(token.encode()).digest()
-        found = self._known.get(digest)
-        if found is None:
-            found, seconds = await self._check(token)
-            self._known.put(digest, found, seconds)
-        if isinstance(found, str):
-            raise Unauthenticated(found)
-        return found
+        result = self._known.get(digest)
+        if result is None:
+            result, seconds = await self._check(token)
+            self._known.put(digest, result, seconds)
+        if isinstance(result, str):
+            raise Unauthenticated(result)
+        return result
 
     async def _check(self, token: str) -> tuple[Identity | str, float]:
         """The user or why there is none, and for how long that is so."""
@@ -111,7 +111,7 @@ class IdTokens:
             return f"this is no valid token of {self._settings.oidc_issuer}: {error}", NO_SECONDS
 
     def _verified(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = jwt.decode(
+        claims: Mapping[str, Any] = jwt.decode(
             token,
             key,
             algorithms=ALGORITHMS,
@@ -120,20 +120,20 @@ class IdTokens:
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", self._settings.oidc_username_claim]},
         )
-        return found
+        return claims
 
     def _user(self, claims: Mapping[str, Any]) -> Identity:
-        given = self._settings
-        name, groups = claims[given.oidc_username_claim], claims.get(given.oidc_groups_claim) or ()
+        settings = self._settings
+        name, groups = claims[settings.oidc_username_claim], claims.get(settings.oidc_groups_claim) or ()
         if not isinstance(name, str) or not name or name.startswith(_RESERVED):
-            raise jwt.InvalidTokenError(f"its {given.oidc_username_claim} is no user's name")
-        if given.oidc_username_claim == "email" and claims.get("email_verified") is False:
+            raise jwt.InvalidTokenError(f"its {settings.oidc_username_claim} is no user's name")
+        if settings.oidc_username_claim == "email" and claims.get("email_verified") is False:
             raise jwt.InvalidTokenError("its email is not verified")
         listed = groups if isinstance(groups, list) else [groups] if groups else []
         if not all(isinstance(group, str) for group in listed):
-            raise jwt.InvalidTokenError(f"its {given.oidc_groups_claim} are no names")
-        prefixed = (f"{given.oidc_groups_prefix}{group}" for group in listed if not group.startswith(_RESERVED))
-        return Identity(f"{given.oidc_username_prefix}{name}", (*prefixed, "system:authenticated"))
+            raise jwt.InvalidTokenError(f"its {settings.oidc_groups_claim} are no names")
+        prefixed = (f"{settings.oidc_groups_prefix}{group}" for group in listed if not group.startswith(_RESERVED))
+        return Identity(f"{settings.oidc_username_prefix}{name}", (*prefixed, "system:authenticated"))
 
 
 def _signs(key: Mapping[str, Any]) -> bool:

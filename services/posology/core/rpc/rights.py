@@ -96,15 +96,15 @@ def check(method: str, rules: Table, authorizer: Authorizer) -> Check:
 def right_of(rule: Rule, request: Message) -> Right:
     """The right that this request needs; it may speak of one namespace only."""
     value = str(getattr(request, rule.field))
-    shape, wanted = _SHAPES[rule.field]
-    found = shape.fullmatch(value)
-    if found is None:
-        raise InvalidInput.of([Violation(rule.field, f"must be like {wanted}, not {value!r}")])
-    namespace = found["namespace"]
+    shape, example = _SHAPES[rule.field]
+    match = shape.fullmatch(value)
+    if match is None:
+        raise InvalidInput.of([Violation(rule.field, f"must be like {example}, not {value!r}")])
+    namespace = match["namespace"]
     if namespace == "-":
         return Right(rule.verb, EVERYWHERE, rule.part)
     _check_one_namespace(request, namespace)
-    return Right(rule.verb, namespace, rule.part, found.groupdict().get("name", ""))
+    return Right(rule.verb, namespace, rule.part, match.groupdict().get("name", ""))
 
 
 def _check_one_namespace(request: Message, namespace: str) -> None:

@@ -163,7 +163,7 @@ async def _become_ready(running: Running) -> None:
 
 def _announce(running: Running, path: Path) -> None:
     """Write the ready file whole or not at all."""
-    found = {
+    endpoint = {
         "service": running.server.name,
         "address": running.address,
         "metrics": running.metrics,
@@ -171,7 +171,7 @@ def _announce(running: Running, path: Path) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(found))
+    draft.write_text(json.dumps(endpoint))
     draft.replace(path)
 
 
@@ -205,12 +205,12 @@ def _connection_age(settings: ServiceSettings) -> tuple[tuple[str, int], ...]:
 async def running(server: Server) -> AsyncIterator[str]:
     """Serve inside an `async with`, drain at its end: `run` without signals and log set-up, for tests."""
     async with AsyncExitStack() as stack:
-        found = await start(server, stack)
-        watching = asyncio.ensure_future(found.failed())
+        running = await start(server, stack)
+        watching = asyncio.ensure_future(running.failed())
         try:
-            yield found.address
+            yield running.address
         finally:
-            await found.drain()
+            await running.drain()
             if watching.done() and not watching.cancelled():  # loops that the drain ended are no failure
                 watching.result()
             watching.cancel()
@@ -223,13 +223,13 @@ async def run(server: Server) -> None:
         log.warning("a variable is set that means nothing", extra={"variable": variable, "meant": meant})
     signals = _signals()
     async with AsyncExitStack() as stack:
-        found = await start(server, stack)
+        running = await start(server, stack)
         gc.freeze()  # what was imported stays; collections need not walk it under every few hundred calls
         stopped = asyncio.ensure_future(signals.get())
-        failed = asyncio.ensure_future(found.failed())
+        failed = asyncio.ensure_future(running.failed())
         await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
         log.info("draining", extra={"grace_seconds": server.settings.drain_seconds})
-        await _drain_unless_hurried(found, signals)
+        await _drain_unless_hurried(running, signals)
         log.info("stopped")
         if failed.done() and not failed.cancelled():  # loops that the drain ended are no failure
             failed.result()
@@ -237,14 +237,14 @@ async def run(server: Server) -> None:
         stopped.cancel()
 
 
-async def _drain_unless_hurried(found: Running, signals: "asyncio.Queue[int]") -> None:
-    draining = asyncio.ensure_future(found.drain())
+async def _drain_unless_hurried(running: Running, signals: "asyncio.Queue[int]") -> None:
+    draining = asyncio.ensure_future(running.drain())
     again = asyncio.ensure_future(signals.get())
     await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
     again.cancel()
     if not draining.done():
         draining.cancel()
-        await found.stop(None)
+        await running.stop(None)
     await asyncio.wait({draining})
 
 

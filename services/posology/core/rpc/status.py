@@ -90,10 +90,10 @@ def from_rpc_error(
 
 def _status(error: grpc.RpcError) -> status_pb2.Status | None:
     try:
-        found: status_pb2.Status | None = rpc_status.from_call(error)
+        status: status_pb2.Status | None = rpc_status.from_call(error)
     except ValueError:
         return None  # a proxy changed code or message: the details are not to be trusted
-    return found
+    return status
 
 
 def _without_status(code: grpc.StatusCode, details: str, *, service: str, address: str) -> PosologyError:
@@ -137,7 +137,7 @@ def _violations(status: status_pb2.Status) -> Iterator[Violation]:
     request = error_details_pb2.BadRequest()
     for detail in status.details:
         if detail.Unpack(request):
-            yield from (Violation(found.field, found.description) for found in request.field_violations)
+            yield from (Violation(violation.field, violation.description) for violation in request.field_violations)
 
 
 def _descendants(kind: type[PosologyError]) -> Iterator[type[PosologyError]]:

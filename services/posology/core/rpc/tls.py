@@ -34,8 +34,8 @@ class Files:
     def stamp(self) -> Stamp:
         """Changes when a file does."""
         paths = (self.authorities, self.certificate, self.key)
-        found = [_stat(path) for path in paths if path is not None]
-        return tuple(found)
+        stamps = [_stat(path) for path in paths if path is not None]
+        return tuple(stamps)
 
     def server(self) -> grpc.ServerCertificateConfiguration:
         """What a server shows and trusts now."""
@@ -85,21 +85,21 @@ class _Watched:
             stamp = self._files.stamp()
             if stamp == self._stamp:
                 return None
-            found = self._files.server()
+            configuration = self._files.server()
         except FailedPrecondition as error:
             log.warning("the certificate stays as it was: %s", error.message)
             return None
         self._stamp = stamp
         log.info("the certificate was renewed")
-        return found
+        return configuration
 
 
 def _stat(path: Path) -> tuple[int, int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         raise FailedPrecondition(f"{path} can't be read ({error.strerror})") from None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _read(path: Path | None, variable: str) -> bytes:

@@ -18,9 +18,9 @@ _CLOSED = "last error: UNAVAILABLE", "Socket closed"
 
 def explanation(details: str, files: Files, service: str) -> str:
     """Why a call with these files failed; empty where TLS is not the reason."""
-    for sign, said in _SAID.items():
+    for sign, advice in _SAID.items():
         if sign in details:
-            return said.format(service=service.upper())
+            return advice.format(service=service.upper())
     if not all(part in details for part in _CLOSED):
         return ""
     if files.authorities is None:

@@ -96,8 +96,8 @@ class KubernetesLauncher:
     async def _apply(self, launch: Launch) -> None:
         name = self._renderer.name(launch.replica)
         nonce = await self._nonce(name) or secrets.token_hex(4)
-        wanted = self._renderer.deployment(launch, nonce=nonce, owners=await self._owned())
-        made = await self._client.apply(DEPLOYMENTS, wanted)
+        deployment = self._renderer.deployment(launch, nonce=nonce, owners=await self._owned())
+        made = await self._client.apply(DEPLOYMENTS, deployment)
         with suppress(errors.AlreadyExists):
             secret = self._renderer.secret(launch, nonce=nonce, owner=made)
             await self._client.create(SECRETS, secret)
@@ -106,8 +106,8 @@ class KubernetesLauncher:
 
     async def _nonce(self, name: str) -> str:
         """That of the Deployment as it is; "" if there is none."""
-        found = await self._client.find(DEPLOYMENTS, name)
-        return str(found["metadata"].get("annotations", {}).get(NONCE, "")) if found else ""
+        deployment = await self._client.find(DEPLOYMENTS, name)
+        return str(deployment["metadata"].get("annotations", {}).get(NONCE, "")) if deployment else ""
 
     async def _owned(self) -> list[Object]:
         """The service account of this service: it goes when the installation goes, and never before."""
@@ -116,17 +116,17 @@ class KubernetesLauncher:
         return self._owners
 
     async def _owner(self, name: str) -> Object:
-        found = await self._client.read(ACCOUNTS, name)
-        return {"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": found["metadata"]["uid"]}
+        account = await self._client.read(ACCOUNTS, name)
+        return {"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": account["metadata"]["uid"]}
 
     async def _look(self, replica: str) -> tuple[Object | None, Sequence[Object]]:
         """From the watch; by asking, as long as there is none, and for what it does not know."""
         self._client.follow(self._deployments, self._pods)
         name, label = self._renderer.name(replica), manifest.replica_hash(replica, self._settings.labels)
-        if self._deployments.fresh and self._pods.fresh and (found := self._deployments.get(name)) is not None:
-            return found, _by_age(self._pods.labelled(REPLICA_LABEL, label))
-        found = await self._client.find(DEPLOYMENTS, name)
-        return found, _by_age(await self._pods_of(label)) if found else []
+        if self._deployments.fresh and self._pods.fresh and (deployment := self._deployments.get(name)) is not None:
+            return deployment, _by_age(self._pods.labelled(REPLICA_LABEL, label))
+        deployment = await self._client.find(DEPLOYMENTS, name)
+        return deployment, _by_age(await self._pods_of(label)) if deployment else []
 
     async def _pods_of(self, label: str) -> list[Object]:
         return await self._client.select(PODS, labels=f"{REPLICA_LABEL}={label}")

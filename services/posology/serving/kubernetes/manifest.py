@@ -34,8 +34,8 @@ _NODE_LOST_SECONDS = 60
 
 def replica_hash(replica: str, labels: Mapping[str, str]) -> str:
     """A label's value that stands for a replica of one installation."""
-    told = json.dumps([replica, dict(labels)], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    identity = json.dumps([replica, dict(labels)], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def object_name(replica: str, labels: Mapping[str, str]) -> str:
@@ -123,8 +123,8 @@ class Renderer:
         return object_name(replica, self._pods.labels)
 
     def _metadata(self, launch: Launch, owners: Sequence[Manifest]) -> Manifest:
-        found = {"name": self.name(launch.replica), "labels": self._labels(launch)}
-        return found | ({"ownerReferences": list(owners)} if owners else {})
+        metadata = {"name": self.name(launch.replica), "labels": self._labels(launch)}
+        return metadata | ({"ownerReferences": list(owners)} if owners else {})
 
     def _labels(self, launch: Launch) -> dict[str, str]:
         return {
@@ -194,7 +194,7 @@ class Renderer:
         }
 
     def _agent_environment(self, launch: Launch, secret: str) -> Iterator[Manifest]:
-        told = {
+        settings = {
             "replica": launch.replica,
             "deployment": launch.deployment,
             "model": launch.model,
@@ -215,8 +215,8 @@ class Renderer:
             "log_level": self._log_level,
         }
         if self._pods.tls_secret:
-            told |= {"tls_cert_file": f"{_TLS}/tls.crt", "tls_key_file": f"{_TLS}/tls.key"}
-        for name, value in told.items():
+            settings |= {"tls_cert_file": f"{_TLS}/tls.crt", "tls_key_file": f"{_TLS}/tls.key"}
+        for name, value in settings.items():
             yield {"name": f"POSOLOGY_AGENT_{name.upper()}", "value": value}
         yield {"name": "POSOLOGY_AGENT_TOKEN", "valueFrom": {"secretKeyRef": {"name": secret, "key": "token"}}}
 
@@ -276,14 +276,14 @@ class Renderer:
         return [*words, *self._pods.args]
 
     def _engine_environment(self, launch: Launch) -> Iterator[Manifest]:
-        told = environment(self._host(launch), _config(launch), inherited={})
+        variables = environment(self._host(launch), _config(launch), inherited={})
         threads = {"resourceFieldRef": {"containerName": ENGINE, "resource": "limits.cpu", "divisor": "1"}}
         # A user without an entry in /etc/passwd has no name, and PyTorch asks for one.
-        told |= {"HOME": _CACHE, "USER": "posology", "LOGNAME": "posology", **self._pods.environment}
+        variables |= {"HOME": _CACHE, "USER": "posology", "LOGNAME": "posology", **self._pods.environment}
         if "OMP_NUM_THREADS" not in self._pods.environment:
-            del told["OMP_NUM_THREADS"]
+            del variables["OMP_NUM_THREADS"]
             yield {"name": "OMP_NUM_THREADS", "valueFrom": threads}
-        for name, value in told.items():
+        for name, value in variables.items():
             yield {"name": name, "value": value}
 
     @property

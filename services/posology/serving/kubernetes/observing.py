@@ -50,10 +50,10 @@ def _of(pod: Object, url: str) -> Status:
         return _last_word(pod, ended, restarts, url)
     if not agent.get("started"):
         return Status(ReplicaState.FETCHING, _waiting(agent) or "fetching and verifying the weights", url)
-    said = _waiting(engine) or "the engine loads the weights, then its probes are replayed"
+    state = _waiting(engine) or "the engine loads the weights, then its probes are replayed"
     if (ended := _ended(engine) or engine.get("lastState", {}).get("terminated")) is not None:
-        said = _engine_ended(pod, ended)
-    return Status(ReplicaState.STARTING, said, url, restarts=restarts)
+        state = _engine_ended(pod, ended)
+    return Status(ReplicaState.STARTING, state, url, restarts=restarts)
 
 
 def _last_word(pod: Object, ended: Object, restarts: int, url: str) -> Status:
@@ -61,11 +61,11 @@ def _last_word(pod: Object, ended: Object, restarts: int, url: str) -> Status:
     if ended.get("reason") == "OOMKilled":
         return Status(ReplicaState.FAILED, _out_of_memory(pod, AGENT), url, restarts=restarts)
     try:
-        said = report.from_json(json.loads(ended.get("message") or ""))
+        ending = report.from_json(json.loads(ended.get("message") or ""))
     except (ValueError, KeyError, TypeError):
         why = f"the agent ended with status {ended.get('exitCode')}: {ended.get('message') or 'without a word'}"
         return Status(ReplicaState.FAILED, _short(why), url, restarts=restarts)
-    return Status(ReplicaState.FAILED, said.reason, url, final=said.final, restarts=restarts)
+    return Status(ReplicaState.FAILED, ending.reason, url, final=ending.final, restarts=restarts)
 
 
 def _engine_ended(pod: Object, ended: Object) -> str:
@@ -73,9 +73,9 @@ def _engine_ended(pod: Object, ended: Object) -> str:
     if ended.get("reason") == "OOMKilled":
         return _out_of_memory(pod, ENGINE)
     lines = [line.strip() for line in str(ended.get("message", "")).splitlines() if line.strip()]
-    said = f": {_short(lines[-1])}" if lines else ""
+    last_line = f": {_short(lines[-1])}" if lines else ""
     more = f"`kubectl logs {pod['metadata']['name']} -c {ENGINE} --previous` says more"
-    return f"the engine ended with status {ended.get('exitCode')} and is started again{said} ({more})"
+    return f"the engine ended with status {ended.get('exitCode')} and is started again{last_line} ({more})"
 
 
 def _out_of_memory(pod: Object, container: str) -> str:
@@ -122,7 +122,7 @@ def _is_ready(pod: Object) -> bool:
 def _container(pod: Object, name: str) -> Object:
     status = pod.get("status", {})
     every = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    return next((found for found in every if found["name"] == name), {})
+    return next((container for container in every if container["name"] == name), {})
 
 
 def _ended(container: Object) -> Object | None:
@@ -135,5 +135,5 @@ def _ended(container: Object) -> Object | None:
     return None
 
 
-def _short(said: str) -> str:
-    return shortened(said, _LONGEST)
+def _short(text: str) -> str:
+    return shortened(text, _LONGEST)

@@ -71,11 +71,11 @@ class KubernetesLauncher:
 
     async def find(self, job: str, attempt: int) -> Handle | None:
         """A Job whose Secret was never made can't start: it is ended, and counts as not found."""
-        found = await self._client.find(JOBS, manifest.job_name(job, attempt))
-        if found is None:
+        existing = await self._client.find(JOBS, manifest.job_name(job, attempt))
+        if existing is None:
             return None
-        handle = self._handle(found)
-        if not found["metadata"].get("deletionTimestamp") and await self._lacks_secret(handle):
+        handle = self._handle(existing)
+        if not existing["metadata"].get("deletionTimestamp") and await self._lacks_secret(handle):
             await self.kill(handle)
             return None
         return handle
@@ -85,12 +85,12 @@ class KubernetesLauncher:
         job, pods = await self._look(handle)
         hindrance = await self._hindrance(handle) if observing.needs_events(job, pods) else ""
         workload = await self._workload(handle) if job is not None and job["spec"].get("suspend") else None
-        seen = observing.observe(job, pods, hindrance=hindrance, workload=workload)
-        if not seen.alive:
+        observation = observing.observe(job, pods, hindrance=hindrance, workload=workload)
+        if not observation.alive:
             self._forget_about(handle)
         elif job is not None:
             await self._renew(job)
-        return seen
+        return observation
 
     async def stop(self, handle: Handle) -> None:
         """Deleting the Job sends its pod SIGTERM, and SIGKILL after the grace; the Job goes last."""
@@ -156,13 +156,13 @@ class KubernetesLauncher:
             return await self._client.create(JOBS, job)
         except errors.AlreadyExists:
             name = job["metadata"]["name"]
-            found = await self._client.find(JOBS, name)
-            annotations = found["metadata"].get("annotations", {}) if found else {}
-            if found is None or annotations.get(manifest.JOB_ANNOTATION) != launch.job:
+            existing = await self._client.find(JOBS, name)
+            annotations = existing["metadata"].get("annotations", {}) if existing else {}
+            if existing is None or annotations.get(manifest.JOB_ANNOTATION) != launch.job:
                 raise errors.FailedPrecondition(
                     f"there is a Job {name} in {self._client.namespace} that is not ours"
                 ) from None
-            return found
+            return existing
 
     async def _lacks_secret(self, handle: Handle) -> bool:
         """By trying to make it: reading Secrets is more than this service should be allowed to do."""
@@ -179,8 +179,8 @@ class KubernetesLauncher:
             job = self._jobs.get(handle["name"])
             if job is not None and job["metadata"]["uid"] == handle["uid"]:
                 return job, _of(handle, self._pods.labelled(_OF_JOB, handle["name"]))
-        found = await self._client.find(JOBS, handle["name"])
-        job = found if found and found["metadata"]["uid"] == handle["uid"] else None
+        existing = await self._client.find(JOBS, handle["name"])
+        job = existing if existing and existing["metadata"]["uid"] == handle["uid"] else None
         return job, await self._pods_of(handle)
 
     async def _pods_of(self, handle: Handle) -> list[dict[str, Any]]:
@@ -189,24 +189,24 @@ class KubernetesLauncher:
 
     async def _hindrance(self, handle: Handle) -> str:
         """Why there is no pod, asked for rarely: normally there is one at once."""
-        asked, said = self._hindrances.get(handle["name"], (0.0, ""))
+        asked_at, hindrance = self._hindrances.get(handle["name"], (0.0, ""))
         clock = time.monotonic()
-        if not asked:
+        if not asked_at:
             self._hindrances[handle["name"]] = (clock, "")
-        elif clock - asked > _ASK_EVENTS_SECONDS:
+        elif clock - asked_at > _ASK_EVENTS_SECONDS:
             listed = await self._client.select(EVENTS, fields=f"involvedObject.uid={handle['uid']}")
-            said = observing.hindrance(listed)
-            self._hindrances[handle["name"]] = (clock, said)
-        return said
+            hindrance = observing.hindrance(listed)
+            self._hindrances[handle["name"]] = (clock, hindrance)
+        return hindrance
 
     async def _workload(self, handle: Handle) -> dict[str, Any] | None:
         """What Kueue keeps about a Job, asked for rarely; None where there is none, or it may not be read."""
-        asked, found = self._workloads.get(handle["name"], (float("-inf"), None))
+        asked_at, workload = self._workloads.get(handle["name"], (float("-inf"), None))
         clock = time.monotonic()
-        if clock - asked > _ASK_WORKLOAD_SECONDS:
-            found = await self._asked_workload(handle)
-            self._workloads[handle["name"]] = (clock, found)
-        return found
+        if clock - asked_at > _ASK_WORKLOAD_SECONDS:
+            workload = await self._asked_workload(handle)
+            self._workloads[handle["name"]] = (clock, workload)
+        return workload
 
     async def _asked_workload(self, handle: Handle) -> dict[str, Any] | None:
         try:

@@ -68,7 +68,7 @@ def labels(job: str, attempt: int, service: str) -> dict[str, str]:
 def render_job(launch: Launch, pods: PodSettings, *, service: str) -> Manifest:
     """The Job of one attempt. It makes one pod and never another: what comes next is the service's decision,
     because a second pod would need a token of its own."""
-    pool, found = pods.pool_for(launch.resources), labels(launch.job, launch.attempt, service)
+    pool, job_labels = pods.pool_for(launch.resources), labels(launch.job, launch.attempt, service)
     queue = {QUEUE_LABEL: launch.resources.queue} if launch.resources.queue else {}
     annotations = {JOB_ANNOTATION: launch.job, RUN_ANNOTATION: str(launch.assignment.get("run", ""))}
     if launch.resources.expected:
@@ -78,7 +78,7 @@ def render_job(launch: Launch, pods: PodSettings, *, service: str) -> Manifest:
         "kind": "Job",
         "metadata": {
             "name": job_name(launch.job, launch.attempt),
-            "labels": found | queue,
+            "labels": job_labels | queue,
             "annotations": annotations,
         },
         "spec": {
@@ -88,7 +88,7 @@ def render_job(launch: Launch, pods: PodSettings, *, service: str) -> Manifest:
             "ttlSecondsAfterFinished": pods.keep_seconds,
             "podFailurePolicy": {"rules": _rules()},
             "template": {
-                "metadata": {"labels": found, "annotations": annotations},
+                "metadata": {"labels": job_labels, "annotations": annotations},
                 "spec": _pod(launch, pods, pool),
             },
         },
@@ -263,8 +263,8 @@ def _peers(launch: Launch, pods: PodSettings) -> list[Manifest]:
     if nodes == 1:
         return []
     if not pods.peers:
-        said = "this installation has no Service by which several pods find each other (peers)"
-        raise errors.InvalidInput.of([errors.Violation("resources.nodes", said)])
+        fault = "this installation has no Service by which several pods find each other (peers)"
+        raise errors.InvalidInput.of([errors.Violation("resources.nodes", fault)])
     number = {"fieldRef": {"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
     return [
         {"name": environment.NODES, "value": str(nodes)},
@@ -278,9 +278,9 @@ def _resources(resources: Resources, pool: NodePool) -> Manifest:
     memory = _quantity(resources.memory) if resources.memory else pool.memory
     cpus = str(resources.cpus) if resources.cpus else pool.cpus
     gpus = {pool.gpu_resource: str(resources.gpus)} if resources.gpus else {}
-    asked = {"cpu": cpus, "memory": memory} | gpus
+    requests = {"cpu": cpus, "memory": memory} | gpus
     limits = {"cpu": str(resources.cpus) if resources.cpus else "", "memory": memory} | gpus
-    both = {"requests": asked, "limits": limits}
+    both = {"requests": requests, "limits": limits}
     return {kind: {name: value for name, value in amounts.items() if value} for kind, amounts in both.items()}
 
 
@@ -298,9 +298,9 @@ def _volumes(launch: Launch, pods: PodSettings, pool: NodePool) -> Iterator[tupl
         yield _mounted("session", SESSION, {"secret": source}, read_only=True)
     yield _mounted("scratch", _SCRATCH, {"emptyDir": limit})
     yield _mounted("tmp", "/tmp", {"emptyDir": limit})
-    wanted = secrets_of(launch.assignment["spec"]) if pods.secrets else []
-    if wanted:
-        items = [{"key": key, "path": key} for key in wanted]
+    keys = secrets_of(launch.assignment["spec"]) if pods.secrets else []
+    if keys:
+        items = [{"key": key, "path": key} for key in keys]
         # Optional: a key that is not there is the worker's to name, in the words of every other launcher.
         source = {"secretName": pods.secrets, "items": items, "defaultMode": 0o440, "optional": True}
         yield _mounted("secrets", _SECRETS, {"secret": source}, read_only=True)
@@ -311,8 +311,8 @@ def _volumes(launch: Launch, pods: PodSettings, pool: NodePool) -> Iterator[tupl
         yield _mounted("shm", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": pool.shared_memory}})
     for number, volume in enumerate(pods.volumes):
         claim = {"persistentVolumeClaim": {"claimName": volume.claim, "readOnly": volume.read_only}}
-        for found in mounts.shown(launch, volume):
-            yield _mounted(f"data-{number}", found.path, claim, read_only=found.read_only, within=found.within)
+        for mount in mounts.shown(launch, volume):
+            yield _mounted(f"data-{number}", mount.path, claim, read_only=mount.read_only, within=mount.within)
 
 
 def _mounted(

@@ -46,8 +46,8 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        said = f"{folder} can't be made for a worker: {error.strerror}; does this service mount its volume, too?"
-        raise FailedPrecondition(said) from error
+        fault = f"{folder} can't be made for a worker: {error.strerror}; does this service mount its volume, too?"
+        raise FailedPrecondition(fault) from error
 
 
 def _stores(launch: Launch, volume: Volume) -> Iterator[PurePosixPath]:

@@ -79,8 +79,8 @@ def _starting(pod: Object) -> Observation:
     waiting = state.get("waiting", {})
     if waiting.get("reason") in STUCK:
         image = pod["spec"]["containers"][0]["image"]
-        said = f"can't start on node {node}: {STUCK[waiting['reason']]} ({image}): {waiting.get('message', '')}"
-        return Observation(alive=True, where=_short(said))
+        hindrance = f"can't start on node {node}: {STUCK[waiting['reason']]} ({image}): {waiting.get('message', '')}"
+        return Observation(alive=True, where=_short(hindrance))
     if not node:
         return Observation(alive=True, patient=True)
     return Observation(alive=True, where=f"starts on node {node}" if "waiting" in state or not state else "")
@@ -94,16 +94,16 @@ def _waiting(job: Object, workload: Object | None, *, ran: bool) -> Observation:
     if ran or _evicted(workload):
         where, state = _preempted(job, workload), QueueState.PREEMPTED
     else:
-        said = _short_of(workload)
-        where = _short(f"waits in queue {queue} for its quota{f': {said}' if said else ''}")
+        shortage = _short_of(workload)
+        where = _short(f"waits in queue {queue} for its quota{f': {shortage}' if shortage else ''}")
         state = QueueState.QUEUED
     return Observation(alive=True, where=where, patient=True, queued=True, queue=state)
 
 
 def _preempted(job: Object, workload: Object | None) -> str:
     evicted = _evicted(workload)
-    said = f": {evicted['message']}" if evicted else ""
-    return _short(f"had to give its place in queue {_queue(job)} back{said}")
+    why = f": {evicted['message']}" if evicted else ""
+    return _short(f"had to give its place in queue {_queue(job)} back{why}")
 
 
 def _admitted(job: Object) -> QueueState | None:
@@ -148,17 +148,17 @@ def _word(pod: Object) -> Failure | None:
 
 
 def _terminated(pod: Object) -> Object:
-    found: Object = _container(pod).get("state", {}).get("terminated", {})
-    return found
+    terminated: Object = _container(pod).get("state", {}).get("terminated", {})
+    return terminated
 
 
 def _out_of_memory(job: Object, pod: Object) -> Failure | None:
     if _terminated(pod).get("reason") != "OOMKilled":
         return None
     limit = pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("memory", "")
-    said = f"more memory than its limit of {limit}" if limit else "more memory than its node had"
+    need = f"more memory than its limit of {limit}" if limit else "more memory than its node had"
     expected = str(job["metadata"].get("annotations", {}).get(EXPECTED_ANNOTATION, ""))
-    return Failure("Exhausted", f"the worker needed {said} and was ended (OOMKilled); {memory_advice(expected)}")
+    return Failure("Exhausted", f"the worker needed {need} and was ended (OOMKilled); {memory_advice(expected)}")
 
 
 def _too_much_disk(pod: Object) -> Failure | None:
@@ -166,8 +166,8 @@ def _too_much_disk(pod: Object) -> Failure | None:
     status = pod.get("status", {})
     if status.get("reason") != "Evicted" or not _TOO_MUCH_DISK.search(status.get("message", "")):
         return None
-    said = f"the worker was evicted, because it filled its disk: {status['message'].strip()}"
-    return Failure("Exhausted", f"{said} Raise the limit, or give it less to do at once")
+    eviction = f"the worker was evicted, because it filled its disk: {status['message'].strip()}"
+    return Failure("Exhausted", f"{eviction} Raise the limit, or give it less to do at once")
 
 
 def _disrupted(job: Object, pods: Sequence[Object]) -> bool:
@@ -198,5 +198,5 @@ def _container(pod: Object) -> Object:
     return next((status for status in statuses if status["name"] == CONTAINER), {})
 
 
-def _short(said: str) -> str:
-    return shortened(said, _LONGEST)
+def _short(text: str) -> str:
+    return shortened(text, _LONGEST)

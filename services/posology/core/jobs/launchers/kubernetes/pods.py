@@ -122,8 +122,8 @@ class PodSettings(_Strict):
         if not name:
             return NodePool()
         if name not in self.pools:
-            said = f"{name!r} is no node pool of this installation; it has {_listed(self.pools)}"
-            raise errors.InvalidInput.of([errors.Violation("resources.nodePool", said)])
+            fault = f"{name!r} is no node pool of this installation; it has {_listed(self.pools)}"
+            raise errors.InvalidInput.of([errors.Violation("resources.nodePool", fault)])
         return self.pools[name]
 
 

@@ -33,9 +33,9 @@ class Keys:
     @classmethod
     def below(cls, url: str) -> "Keys":
         """Those in the folder `url`."""
-        found = cls.of(url)
-        folder = found.prefix.rstrip("/")
-        return cls(found.bucket, f"{folder}/" if folder else "")
+        keys = cls.of(url)
+        folder = keys.prefix.rstrip("/")
+        return cls(keys.bucket, f"{folder}/" if folder else "")
 
     def folder(self, name: str) -> "Keys":
         """Those in a folder of this one."""
@@ -70,8 +70,8 @@ class Stores:
             statements.append(_allow(["kms:Decrypt", "kms:GenerateDataKey"], self.keys))
         text = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
         if len(text) > LONGEST:
-            said = f"the session policy of a worker has {len(text)} characters, and may have {LONGEST}"
-            raise InvalidInput(f"{said}; name fewer prefixes for sources, or shorter ones")
+            fault = f"the session policy of a worker has {len(text)} characters, and may have {LONGEST}"
+            raise InvalidInput(f"{fault}; name fewer prefixes for sources, or shorter ones")
         return text
 
 
@@ -84,14 +84,14 @@ def _allow(actions: Sequence[str], resources: Sequence[str], **more: Any) -> dic
     return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources), **more}
 
 
-def _objects(found: Sequence[Keys], partition: str) -> list[str]:
-    return [f"arn:{partition}:s3:::{keys.bucket}/{keys.prefix}*" for keys in found]
+def _objects(allowed: Sequence[Keys], partition: str) -> list[str]:
+    return [f"arn:{partition}:s3:::{keys.bucket}/{keys.prefix}*" for keys in allowed]
 
 
-def _listing(found: Sequence[Keys], partition: str) -> list[dict[str, Any]]:
+def _listing(allowed: Sequence[Keys], partition: str) -> list[dict[str, Any]]:
     """Names below these prefixes, bucket by bucket."""
     prefixes = defaultdict(list)
-    for keys in found:
+    for keys in allowed:
         prefixes[keys.bucket].append(f"{keys.prefix}*")
     return [
         _allow(["s3:ListBucket"], [f"arn:{partition}:s3:::{bucket}"], Condition={"StringLike": {"s3:prefix": begins}})

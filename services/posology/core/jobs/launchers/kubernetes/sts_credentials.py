@@ -77,9 +77,9 @@ class StsCredentials:
 
         Unavailable: the STS does not answer; FailedPrecondition: it does not let this service do so.
         """
-        found = await self._assume(self._stores.policy(job, attempt, partition=self._partition), name)
-        ends: datetime = found["Expiration"]
-        process = {name: found[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
+        session = await self._assume(self._stores.policy(job, attempt, partition=self._partition), name)
+        ends: datetime = session["Expiration"]
+        process = {name: session[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
         return {
             _CONFIG: f"[default]\ncredential_process = /bin/cat {SESSION}/{_CREDENTIALS}\n",
             _CREDENTIALS: json.dumps({"Version": 1, **process, "Expiration": ends.isoformat()}),
@@ -103,29 +103,29 @@ class StsCredentials:
             raise errors.FailedPrecondition(self._said(error)) from error
         except BotoCoreError as error:
             raise errors.Unavailable(f"no credentials for a worker: {error}") from error
-        found: Mapping[str, Any] = answer["Credentials"]
-        return found
+        session: Mapping[str, Any] = answer["Credentials"]
+        return session
 
     def _said(self, error: Exception) -> str:
         return f"this service may not assume {self.role.arn} for a worker: {error}"
 
     def _refused(self, response: Mapping[str, Any], error: Exception) -> errors.PosologyError:
-        said = self._said(error)
+        fault = self._said(error)
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
         throttled = response.get("Error", {}).get("Code", "").startswith("Throttl")
-        return errors.Unavailable(said) if status >= 500 or throttled else errors.FailedPrecondition(said)
+        return errors.Unavailable(fault) if status >= 500 or throttled else errors.FailedPrecondition(fault)
 
     def _client_options(self) -> dict[str, Any]:
         options = credentials.resolve(urlsplit(self.staging).fragment)
         names = {"key": "aws_access_key_id", "secret": "aws_secret_access_key", "token": "aws_session_token"}
-        given = {argument: options[name] for name, argument in names.items() if options.get(name)}
+        own_credentials = {argument: options[name] for name, argument in names.items() if options.get(name)}
         endpoint = self.role.endpoint or options.get("endpoint_url")
-        found = {"region_name": "us-east-1"} if endpoint else {}
-        found |= options.get("client_kwargs", {}) | given
-        return found | ({"endpoint_url": endpoint} if endpoint else {})
+        client_options = {"region_name": "us-east-1"} if endpoint else {}
+        client_options |= options.get("client_kwargs", {}) | own_credentials
+        return client_options | ({"endpoint_url": endpoint} if endpoint else {})
 
     @property
     def _partition(self) -> str:
         """aws, or aws-cn and the like; stores of another kind take aws."""
-        found = self.role.arn.split(":")[1:2]
-        return found[0] if found and found[0].startswith("aws") else "aws"
+        partition = self.role.arn.split(":")[1:2]
+        return partition[0] if partition and partition[0].startswith("aws") else "aws"
