@@ -83,7 +83,7 @@ async def test_a_pin_keeps_what_it_was_made_from_and_the_rest_goes(
 async def test_a_wrong_digest_or_name_is_said(catalog: catalog_pb2_grpc.CatalogAsyncStub) -> None:
     with pytest.raises(InvalidInput, match=r"artifact\.digest.*sha256"):
         await register(catalog, pb.Artifact(digest="abc", kind="dataset"))
-    with pytest.raises(InvalidInput, match="not like namespaces/default/artifacts"):
+    with pytest.raises(InvalidInput, match="must be namespaces/<namespace>/artifacts"):
         await catalog.GetArtifact(pb.GetArtifactRequest(name="nonsense"))
 
 

@@ -3,13 +3,14 @@
 import re
 
 from google.protobuf import json_format
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from posology.catalog.domain import Artifact
+from posology.core import names
 from posology.core.errors import InvalidInput, Violation
+from posology.core.times import to_timestamp
 from posology.v1alpha1 import catalog_pb2 as pb
 
-_NAME = re.compile(r"namespaces/([a-z0-9-]{1,63})/artifacts/(?:sha256:)?([0-9a-f]{64})")
+_HEX = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -26,7 +27,7 @@ def from_request(request: pb.CreateArtifactRequest) -> Artifact:
     if wrong:
         raise InvalidInput.of(wrong)
     return Artifact(
-        namespace=request.parent.removeprefix("namespaces/"),
+        namespace=names.namespace_of_parent(request.parent),
         digest=message.digest,
         kind=message.kind,
         size_bytes=message.size_bytes,
@@ -50,15 +51,14 @@ def to_proto(artifact: Artifact) -> pb.Artifact:
     )
     message.parameters.update(dict(artifact.parameters))
     if artifact.created:
-        created = Timestamp()
-        created.FromDatetime(artifact.created)
-        message.create_time.CopyFrom(created)
+        message.create_time.CopyFrom(to_timestamp(artifact.created))
     return message
 
 
 def split_name(name: str) -> tuple[str, str]:
     """`namespaces/{ns}/artifacts/{hex}` -> (ns, digest)."""
-    found = _NAME.fullmatch(name)
-    if not found:
+    prefix, _, digest = name.rpartition("/")
+    parts = names.parse(f"{prefix}/{digest.removeprefix('sha256:')}", "artifacts")
+    if not _HEX.fullmatch(parts.id):
         raise InvalidInput.of([Violation("name", f"{name!r} is not like namespaces/default/artifacts/<64 hex digits>")])
-    return found[1], f"sha256:{found[2]}"
+    return parts.namespace, f"sha256:{parts.id}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from posology.catalog import convert, index
 from posology.catalog.domain import Artifact
-from posology.core import audit
+from posology.core import audit, names
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import FailedPrecondition
 from posology.core.rpc import context
@@ -43,7 +43,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
 
     async def ListArtifacts(self, request: pb.ListArtifactsRequest, _: Any) -> pb.ListArtifactsResponse:
         """A page of artifacts, newest first."""
-        namespace = request.parent.removeprefix("namespaces/")
+        namespace = names.namespace_of_parent(request.parent)
         async with self._db.read() as tx:
             found, token = await index.list_page(
                 tx, namespace, kind=request.kind, size=request.page_size, token=request.page_token
@@ -86,7 +86,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
 
     async def CollectGarbage(self, request: pb.CollectGarbageRequest, _: Any) -> pb.CollectGarbageResponse:
         """Delete what nothing holds: entries first, in one transaction, then bytes that no namespace lists."""
-        namespace = request.parent.removeprefix("namespaces/")
+        namespace = names.namespace_of_parent(request.parent)
         seconds = request.older_than_seconds if request.HasField("older_than_seconds") else DAY
         async with self._db.begin() as tx:
             gone = await index.expendable(tx, namespace, older_than_seconds=seconds)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from posology.client.installation import ENDPOINTS
 from posology.core.errors import FailedPrecondition, NotFound, Unavailable
+from posology.core.files import write_atomically
 
 SERVICES = ("orchestrator", "curation", "training", "evaluation", "serving", "gateway")
 _HTTP = "http"
@@ -151,10 +152,7 @@ class Forwarded:
 
 def _write(path: Path, text: str) -> None:
     """Whole or not at all, and for this user only."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.touch(mode=0o600)
-    draft.write_text(text)
-    draft.replace(path)
+    write_atomically(path, text, mode=0o600)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posology.client.installation import ENDPOINTS
+from posology.core.files import write_atomically
 
 MODULES = {
     "orchestrator": "posology.orchestrator.app",  # the catalog is in it
@@ -62,9 +63,7 @@ class Layout:
             "gatewayUrl": f"http://{self.http}",
             "processes": {"supervisor": os.getpid(), **processes},
         }
-        draft = self.data_dir / f".{ENDPOINTS}.{os.getpid()}"
-        draft.write_text(json.dumps(found, indent=2))
-        draft.replace(self.data_dir / ENDPOINTS)
+        write_atomically(self.data_dir / ENDPOINTS, json.dumps(found, indent=2))
 
 
 def lay_out(data_dir: Path, *, environment: Mapping[str, str]) -> Layout:

@@ -1,10 +1,9 @@
 """Runs as people read them: one line, a stage table, an event."""
 
-from datetime import UTC, datetime
-
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.markup import escape
 
+from posology.core.times import from_timestamp, utc_now
 from posology.v1alpha1 import orchestrator_pb2 as pb
 
 _COLOURS = {
@@ -33,8 +32,8 @@ def seconds(stage: pb.Stage) -> float:
     """How long a stage took, or has taken so far."""
     if not stage.HasField("start_time"):
         return 0.0
-    end = _time(stage.end_time) if stage.HasField("end_time") else datetime.now(UTC)
-    return (end - _time(stage.start_time)).total_seconds()
+    end = from_timestamp(stage.end_time) if stage.HasField("end_time") else utc_now()
+    return (end - from_timestamp(stage.start_time)).total_seconds()
 
 
 def stage_rows(run: pb.FineTuneRun) -> list[tuple[str, str, str, str, str]]:
@@ -53,7 +52,7 @@ def progress(stage: pb.Stage) -> str:
 
 def event_line(event: pb.RunEvent) -> str:
     """One line of a run's story."""
-    at = _time(event.time).astimezone().strftime("%H:%M:%S")
+    at = from_timestamp(event.time).astimezone().strftime("%H:%M:%S")
     subject = event.stage or "run"
     return f"[dim]{at}[/] {subject:<18} {coloured(event.state):<10} {escape(event.reason)}"
 
@@ -70,8 +69,4 @@ def duration(value: float) -> str:
 
 def age(created: Timestamp) -> str:
     """How long ago."""
-    return duration((datetime.now(UTC) - _time(created)).total_seconds())
-
-
-def _time(value: Timestamp) -> datetime:
-    return value.ToDatetime(tzinfo=UTC)
+    return duration((utc_now() - from_timestamp(created)).total_seconds())

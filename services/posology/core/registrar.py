@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.struct_pb2 import Struct
 
+from posology.core import names
 from posology.core.artifacts import Manifest
 from posology.core.jobs.service.publisher import Published
 from posology.v1alpha1 import catalog_pb2 as pb
@@ -22,7 +23,7 @@ class Registrar:
 
     async def register_published(self, published: Published) -> None:
         """What a job published, in the job's namespace."""
-        await self.register(published.job.name.split("/")[1], published.digest, published.manifest)
+        await self.register(names.namespace_of(published.job.name), published.digest, published.manifest)
 
     async def register(self, namespace: str, digest: str, manifest: Manifest) -> None:
         """Raises Unavailable while the catalog is away: call again then."""
@@ -37,5 +38,5 @@ class Registrar:
             parameters=parameters,
         )
         await self._catalog.CreateArtifact(
-            pb.CreateArtifactRequest(parent=f"namespaces/{namespace}", artifact=artifact)
+            pb.CreateArtifactRequest(parent=names.parent_of(namespace), artifact=artifact)
         )

@@ -7,10 +7,7 @@ it gives integrity, not separation of duties.
 import copy
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +31,7 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from posology.core.canonical import canonical_json
 from posology.core.errors import FailedPrecondition, InvalidInput
+from posology.core.files import write_once
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 Envelope = dict[str, Any]
@@ -113,7 +111,7 @@ class Signer:
                 _create(path)
             signer = cls(_load(path))
             if not public.exists():
-                _write_once(public, signer.public_key.pem.encode(), 0o644)
+                write_once(public, signer.public_key.pem)
         except OSError as error:
             raise FailedPrecondition(f"the key {path} can't be made or read: {error}") from error
         if PublicKey.load(public) != signer.public_key:
@@ -211,7 +209,7 @@ def _dsse_key(key: PublicKey) -> SSlibKey:
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _write_once(path, pem, 0o600)
+    write_once(path, pem, mode=0o600)
 
 
 def _load(path: Path) -> Ed25519PrivateKey:
@@ -224,18 +222,3 @@ def _load(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise FailedPrecondition(f"{path} is not an Ed25519 key")
     return key
-
-
-def _write_once(path: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all, and the first writer wins."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):  # another process was first; its key is ours too
-            os.link(scratch, path)
-    finally:
-        scratch.unlink()

@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from posology.core.jobs import convert as jobs
 from posology.core.jobs.domain import Job
 from posology.core.schema import apply_defaults
+from posology.core.times import to_timestamp
 from posology.curation import recipe as r
 from posology.curation.review.domain import EXPERT, Item, Judgement, Policy, Rating, Review, ReviewState
 from posology.curation.review.summary import Summary
@@ -122,8 +123,8 @@ def review(stored: Review, summary: Summary) -> pb.Review:
         summary=_summary(summary),
         artifact=stored.artifact,
         statement=stored.statement,
-        create_time=jobs.timestamp(stored.created),
-        end_time=jobs.timestamp(stored.ended) if stored.ended else None,
+        create_time=to_timestamp(stored.created),
+        end_time=to_timestamp(stored.ended),
     )
 
 
@@ -191,5 +192,5 @@ def rating(stored: Rating) -> pb.ReviewRating:
         reviewer_kind=stored.kind,
         judgement=pb.ReviewRating.Judgement.Value(stored.judgement.value),
         comment=stored.comment,
-        create_time=jobs.timestamp(stored.at),
+        create_time=to_timestamp(stored.at),
     )

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from posology.core.errors import AlreadyExists, InvalidInput, NotFound, Violation
+from posology.core import names
+from posology.core.errors import AlreadyExists, NotFound
 from posology.core.jobs import convert as jobs_convert
 from posology.core.jobs.domain import Job, NewJob
 from posology.core.jobs.service.jobs import Jobs
 from posology.core.rpc import context
 from posology.core.rpc.impersonation import check_second_person, own_name
 from posology.core.schema import apply_defaults
+from posology.core.times import from_timestamp
 from posology.curation import convert
 from posology.curation.admission import check_dataset, check_preferences
 from posology.curation.review.domain import Review, ReviewState
@@ -56,7 +58,10 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
     async def ListDatasets(self, request: pb.ListDatasetsRequest, _: Any) -> pb.ListDatasetsResponse:
         """A page of data sets, newest first."""
         page = await self._jobs.list(
-            _namespace(request.parent), kinds=(DATASET,), page_size=request.page_size, page_token=request.page_token
+            names.namespace_of_parent(request.parent),
+            kinds=(DATASET,),
+            page_size=request.page_size,
+            page_token=request.page_token,
         )
         datasets = [convert.dataset(job) for job in page.jobs]
         return pb.ListDatasetsResponse(datasets=datasets, next_page_token=page.next_token)
@@ -105,7 +110,7 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         """Draw a sample and open its review."""
         draft = Review(
             name=f"{request.parent}/reviews/{request.review_id}",
-            namespace=_namespace(request.parent),
+            namespace=names.namespace_of_parent(request.parent),
             subject=request.subject,
             kind="",
             policy=convert.policy_of(request.policy),
@@ -129,9 +134,12 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
 
     async def ListReviews(self, request: pb.ListReviewsRequest, _: Any) -> pb.ListReviewsResponse:
         """A page of reviews, newest first."""
-        after = request.ended_after.ToDatetime(UTC) if request.HasField("ended_after") else None
+        after = from_timestamp(request.ended_after) if request.HasField("ended_after") else None
         reviews, token = await self._reviews.list_page(
-            _namespace(request.parent), size=request.page_size, token=request.page_token, ended_after=after
+            names.namespace_of_parent(request.parent, every=True),
+            size=request.page_size,
+            token=request.page_token,
+            ended_after=after,
         )
         return pb.ListReviewsResponse(reviews=[convert.review(*one) for one in reviews], next_page_token=token)
 
@@ -180,9 +188,3 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         if {key: value for key, value in job.spec.items() if key != convert.SOURCE_SHA256} == stored:
             return job
         raise AlreadyExists(f"{name} was made from another spec; choose another dataset_id")
-
-
-def _namespace(parent: str) -> str:
-    if not parent.startswith("namespaces/"):
-        raise InvalidInput.of([Violation("parent", "must be namespaces/{ns}")])
-    return parent.removeprefix("namespaces/")

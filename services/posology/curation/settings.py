@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from posology.core.jobs.settings import JobSettings
+from posology.core.locations import split_list
 from posology.core.settings import PREFIX
 from posology.curation.sources.location import Limits
 
@@ -31,7 +32,7 @@ class SourceSettings(BaseSettings):
     @field_validator("allowed_source_uris", mode="before")
     @classmethod
     def _split_uris(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return split_list(value, ",")
 
     @property
     def limits(self) -> Limits:

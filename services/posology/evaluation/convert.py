@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from google.protobuf import json_format
 
-from posology.core import schema
+from posology.core import names, schema
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs import convert as jobs_convert
 from posology.core.jobs.domain import Job, Resources
+from posology.core.times import to_timestamp
 from posology.engine import EngineConfig
 from posology.evaluation.domain import (
     EvaluationRequest,
@@ -115,7 +115,7 @@ def to_issue_from_proto(request: pb.IssueVerdictRequest, *, run: str) -> Verdict
     if not request.verdict_id and not request.validate_only:
         raise InvalidInput.of([Violation("verdict_id", "is missing")])
     return VerdictRequest(
-        namespace=request.parent.removeprefix("namespaces/"),
+        namespace=names.namespace_of_parent(request.parent),
         name=f"{request.parent}/verdicts/{request.verdict_id}",
         evaluation=request.evaluation,
         statements=tuple(request.statements),
@@ -137,13 +137,9 @@ def verdict_to_proto(found: IssuedVerdict) -> pb.Verdict:
         evaluation=found.evaluation,
         envelope=found.envelope,
         artifact=found.artifact,
-        create_time=_timestamp(found.created),
+        create_time=to_timestamp(found.created),
         holdout_uses=found.holdout_uses,
     )
-
-
-def _timestamp(time: datetime | None) -> Any:
-    return jobs_convert.timestamp(time) if time else None
 
 
 def _gate_result(gate: GateResult) -> pb.GateResult:

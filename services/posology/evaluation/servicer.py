@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf import struct_pb2
 
+from posology.core import names
 from posology.core.jobs import convert as jobs_convert
 from posology.core.registrar import Registrar
 from posology.core.rpc import context
@@ -35,7 +36,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
         return convert.job_to_proto(await self._evaluations.get(request.name))
 
     async def ListEvaluations(self, request: pb.ListEvaluationsRequest, _: Any) -> pb.ListEvaluationsResponse:
-        namespace = request.parent.removeprefix("namespaces/")
+        namespace = names.namespace_of_parent(request.parent)
         page = await self._evaluations.page(namespace, size=request.page_size, token=request.page_token)
         shown = [convert.job_to_proto(job) for job in page.jobs]
         return pb.ListEvaluationsResponse(evaluations=shown, next_page_token=page.next_token)
@@ -65,14 +66,14 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
         issued = await self._verdicts.issue(asked, actor=context.caller.get().subject)
         if issued.artifact:  # again with every repetition: the first one may have ended before the catalog answered
             manifest = await asyncio.to_thread(self._verdicts.manifest, issued)
-            await self._registrar.register(request.parent.removeprefix("namespaces/"), issued.artifact, manifest)
+            await self._registrar.register(names.namespace_of_parent(request.parent), issued.artifact, manifest)
         return convert.verdict_to_proto(issued)
 
     async def GetVerdict(self, request: pb.GetVerdictRequest, _: Any) -> pb.Verdict:
         return convert.verdict_to_proto(await self._verdicts.get(request.name))
 
     async def ListVerdicts(self, request: pb.ListVerdictsRequest, _: Any) -> pb.ListVerdictsResponse:
-        namespace = request.parent.removeprefix("namespaces/")
+        namespace = names.namespace_of_parent(request.parent)
         found, token = await self._verdicts.page(
             namespace, model=request.model, size=request.page_size, token=request.page_token
         )

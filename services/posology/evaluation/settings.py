@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from posology.core.jobs.settings import JobSettings
+from posology.core.locations import split_list
 from posology.evaluation.sources import Allowed
 
 
@@ -31,12 +32,12 @@ class Settings(JobSettings):
     @field_validator("allowed_source_folders", mode="before")
     @classmethod
     def _folders(cls, value: object) -> object:
-        return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+        return split_list(value, ":")
 
     @field_validator("allowed_source_uris", mode="before")
     @classmethod
     def _prefixes(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return split_list(value, ",")
 
     @property
     def allowed(self) -> Allowed:

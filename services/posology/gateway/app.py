@@ -15,6 +15,7 @@ import httpx
 from posology.core import http as core_http
 from posology.core import http_tls
 from posology.core.errors import Retryable
+from posology.core.files import write_atomically
 from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
 from posology.core.rpc.tls import Files
@@ -72,10 +73,7 @@ class Gateway:
     async def _announce(self, _: str) -> None:
         """Say where HTTP listens, whole or not at all."""
         if self.settings.http_ready_file:
-            path = Path(self.settings.http_ready_file)
-            draft = path.with_name(f".{path.name}.draft")
-            draft.write_text(json.dumps({"url": self.http.url}))
-            draft.replace(path)
+            write_atomically(Path(self.settings.http_ready_file), json.dumps({"url": self.http.url}))
 
     async def _drain(self) -> None:
         """Load balancers look away, new requests go elsewhere, running ones end, records are written."""

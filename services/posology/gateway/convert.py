@@ -1,11 +1,10 @@
 """Protobuf <-> domain; the only file that knows both."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from posology.core.errors import InvalidInput, Violation
+from posology.core import names
+from posology.core.times import from_timestamp, to_timestamp
 from posology.gateway.domain import (
     Answer,
     AnswerState,
@@ -29,22 +28,6 @@ _STATES = {
 }
 
 
-def namespace_of(parent: str) -> str:
-    """`namespaces/{ns}` -> ns."""
-    match parent.split("/"):
-        case ["namespaces", namespace] if namespace:
-            return namespace
-    raise InvalidInput.of([Violation("parent", f"must be namespaces/<namespace>, not {parent!r}")])
-
-
-def id_of(name: str, collection: str) -> tuple[str, str]:
-    """`namespaces/{ns}/<collection>/{id}` -> (ns, id)."""
-    match name.split("/"):
-        case ["namespaces", namespace, found, identity] if found == collection and namespace and identity:
-            return namespace, identity
-    raise InvalidInput.of([Violation("name", f"must be namespaces/<namespace>/{collection}/<id>, not {name!r}")])
-
-
 def limits_from_proto(request: pb.CreateApiKeyRequest) -> KeyLimits:
     return KeyLimits(
         requests_per_minute=request.requests_per_minute,
@@ -56,7 +39,7 @@ def limits_from_proto(request: pb.CreateApiKeyRequest) -> KeyLimits:
 def expiry_from_proto(request: pb.CreateApiKeyRequest) -> datetime | None:
     if not request.HasField("expire_time"):
         return None
-    return request.expire_time.ToDatetime(tzinfo=UTC)
+    return from_timestamp(request.expire_time)
 
 
 def key_to_proto(key: ApiKey, *, secret: str = "") -> pb.ApiKey:
@@ -68,9 +51,9 @@ def key_to_proto(key: ApiKey, *, secret: str = "") -> pb.ApiKey:
         requests_per_minute=key.limits.requests_per_minute,
         concurrent_requests=key.limits.concurrent_requests,
         max_tokens=key.limits.max_tokens,
-        create_time=_time(key.created_at),
-        revoke_time=_time(key.revoked_at),
-        expire_time=_time(key.expires_at),
+        create_time=to_timestamp(key.created_at),
+        revoke_time=to_timestamp(key.revoked_at),
+        expire_time=to_timestamp(key.expires_at),
     )
 
 
@@ -90,7 +73,7 @@ def answer_to_proto(answer: Answer) -> pb.Answer:
         finish_reason=answer.finish_reason,
         prompt_tokens=answer.prompt_tokens,
         completion_tokens=answer.completion_tokens,
-        create_time=_time(answer.created_at),
+        create_time=to_timestamp(answer.created_at),
         state=_STATES[answer.state],
         model_name=answer.model,
         streamed=answer.streamed,
@@ -102,7 +85,7 @@ def snapshot_from_proto(table: serving_pb2.RouteTable) -> Snapshot:
     """Routes come one per deployment; clients know model names, so they are grouped by those."""
     grouped: dict[tuple[str, str], list[Backend]] = {}
     for route in table.routes:
-        namespace, _ = id_of(route.deployment, "deployments")
+        namespace = names.parse(route.deployment, "deployments", field="deployment").namespace
         grouped.setdefault((namespace, route.model_name), []).append(_backend(route))
     routes = (Route(namespace, model, tuple(backends)) for (namespace, model), backends in sorted(grouped.items()))
     return Snapshot(version=table.version, routes=tuple(routes))
@@ -120,11 +103,3 @@ def _backend(route: serving_pb2.Route) -> Backend:
 
 def _endpoints(agents: Iterable[str], token: str) -> tuple[Endpoint, ...]:
     return tuple(Endpoint(url=agent.rstrip("/"), token=token) for agent in agents)
-
-
-def _time(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment.astimezone(UTC))
-    return stamp

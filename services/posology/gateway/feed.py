@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from posology.core.errors import PosologyError
+from posology.core.retries import Backoff
 from posology.core.rpc.client import Channel
 from posology.core.store import Database
 from posology.gateway import metrics, snapshots
@@ -13,7 +14,7 @@ from posology.v1alpha1 import serving_pb2
 from posology.v1alpha1.serving_pb2_grpc import ServingStub
 
 log = logging.getLogger("posology.gateway")
-_RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
+_BACKOFF = Backoff(first=0.2, longest=2.0)
 
 
 class RouteFeed:
@@ -39,8 +40,8 @@ class RouteFeed:
             except PosologyError as error:
                 log.warning("no routes from the serving service, the last ones serve on: %s", error.message)
             metrics.ROUTES_STALE.set(1)
-            await asyncio.sleep(_RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS) - 1)])
             self._failures += 1
+            await asyncio.sleep(_BACKOFF.pause(self._failures))
 
     async def _follow(self) -> None:
         async for table in self._serving.WatchRoutes(serving_pb2.WatchRoutesRequest()):

@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc.aio
 
+from posology.core import names
 from posology.core.errors import InvalidInput, Violation
 from posology.core.rpc import context
 from posology.core.store import Database
@@ -27,7 +28,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServicer):
         self._keys = keys
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, _: Context) -> pb.ApiKey:
-        namespace, expires = convert.namespace_of(request.parent), convert.expiry_from_proto(request)
+        namespace, expires = names.namespace_of_parent(request.parent), convert.expiry_from_proto(request)
         limits, display_name = convert.limits_from_proto(request), request.display_name
         if expires is not None and expires <= datetime.now(UTC):
             raise InvalidInput.of([Violation("expire_time", "is in the past")])
@@ -45,28 +46,28 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServicer):
         return convert.key_to_proto(key, secret=text)
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, _: Context) -> pb.ListApiKeysResponse:
-        namespace = convert.namespace_of(request.parent)
+        namespace = names.namespace_of_parent(request.parent)
         keys, token = await self._keyring.list_page(
             namespace=namespace, size=request.page_size, token=request.page_token
         )
         return pb.ListApiKeysResponse(api_keys=map(convert.key_to_proto, keys), next_page_token=token)
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, _: Context) -> pb.ApiKey:
-        namespace, key_id = convert.id_of(request.name, "apiKeys")
-        key = await self._keyring.revoke(namespace=namespace, key_id=key_id, actor=context.caller.get().subject)
-        self._keys.forget(key_id)
+        name = names.parse(request.name, "apiKeys")
+        key = await self._keyring.revoke(namespace=name.namespace, key_id=name.id, actor=context.caller.get().subject)
+        self._keys.forget(name.id)
         return convert.key_to_proto(key)
 
     async def GetAnswer(self, request: pb.GetAnswerRequest, _: Context) -> pb.Answer:
-        namespace, answer_id = convert.id_of(request.name, "answers")
+        name = names.parse(request.name, "answers")
         async with self._db.read() as tx:
-            return convert.answer_to_proto(await answers.get(tx, namespace=namespace, answer_id=answer_id))
+            return convert.answer_to_proto(await answers.get(tx, namespace=name.namespace, answer_id=name.id))
 
     async def ListAnswers(self, request: pb.ListAnswersRequest, _: Context) -> pb.ListAnswersResponse:
         async with self._db.read() as tx:
             page, token = await answers.list_page(
                 tx,
-                namespace=convert.namespace_of(request.parent),
+                namespace=names.namespace_of_parent(request.parent),
                 model_digest=request.model,
                 deployment=request.deployment,
                 size=request.page_size,

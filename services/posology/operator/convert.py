@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from posology.client.specfile import API_VERSION, KIND, parse_run
-from posology.core import schema
+from posology.core import names, schema
 from posology.core.kube import Resource
+from posology.core.times import rfc3339, utc_now
 from posology.operator import domain
 from posology.v1alpha1 import orchestrator_pb2 as pb
 
@@ -34,8 +35,8 @@ def claim_of(resource: domain.Object) -> domain.Claim:
 
 def place_of(run: pb.FineTuneRun) -> tuple[str, str]:
     """Namespace and name of the resource that stands for a run."""
-    _, namespace, _, name = run.name.split("/")
-    return namespace, name
+    parts = names.parse(run.name, "fineTuneRuns")
+    return parts.namespace, parts.id
 
 
 def request_from(resource: domain.Object) -> pb.CreateRunRequest:
@@ -103,7 +104,7 @@ def conditions(
     """The part of a status that says what holds, for which generation."""
     before = (resource.get("status") or {}).get("conditions") or ()
     generation = resource["metadata"].get("generation", 1)
-    now = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = rfc3339(at or utc_now())
     merged = domain.merged(before, held, generation=generation, at=now)
     return {"observedGeneration": generation, "conditions": merged}
 

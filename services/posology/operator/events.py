@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from posology.core.errors import AlreadyExists
 from posology.core.kube import Kube, Resource
+from posology.core.times import rfc3339, utc_now
 from posology.operator.domain import KubeEvent
 
 EVENTS = Resource("v1", "events")
@@ -18,7 +18,7 @@ async def tell(kube: Kube, resource: Mapping[str, Any], happening: KubeEvent) ->
     """Tell it once: its name derives from what happened to which resource."""
     metadata = resource["metadata"]
     digest = hashlib.sha256(f"{metadata['uid']}/{happening.key}".encode()).hexdigest()[:16]
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = rfc3339(utc_now())
     body = {
         "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
         "involvedObject": {

@@ -11,6 +11,7 @@ from typing import Any
 
 from posology.core.errors import AlreadyExists, NotFound, PosologyError, Retryable
 from posology.core.kube import Kube
+from posology.core.times import from_timestamp
 from posology.operator import convert, domain, events
 from posology.operator.leader_state import Notes
 from posology.operator.settings import Settings
@@ -213,7 +214,7 @@ def _place(resource: Object) -> Place:
 
 
 def _created(run: pb.FineTuneRun) -> datetime:
-    return run.create_time.ToDatetime(tzinfo=UTC)
+    return from_timestamp(run.create_time)
 
 
 async def _all(calls: Any) -> None:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from posology.core import schema
+from posology.core import names, schema
 from posology.core.canonical import canonical_digest
 from posology.core.errors import InvalidInput, Violation
+from posology.core.times import to_timestamp
 from posology.orchestrator import domain
 from posology.orchestrator.graph import stages_of
 from posology.v1alpha1 import orchestrator_pb2 as pb
@@ -21,7 +20,7 @@ def run_from_request(request: pb.CreateRunRequest, *, creator: str, at: datetime
     spec = schema.to_mapping(request.spec)
     return domain.Run(
         uid=uuid.uuid4().hex[:12],
-        namespace=request.parent.removeprefix("namespaces/"),
+        namespace=names.namespace_of_parent(request.parent),
         run_id=request.run_id,
         spec=spec,
         spec_sha256=canonical_digest(spec).removeprefix("sha256:"),
@@ -51,8 +50,8 @@ def run_to_proto(run: domain.Run) -> pb.FineTuneRun:
         message=run.message,
         stages=[stage_to_proto(stage) for stage in run.stages],
         spec_sha256=run.spec_sha256,
-        create_time=timestamp(run.created),
-        end_time=timestamp(run.ended),
+        create_time=to_timestamp(run.created),
+        end_time=to_timestamp(run.ended),
         creator=run.creator,
     )
 
@@ -70,8 +69,8 @@ def stage_to_proto(stage: domain.Stage) -> pb.Stage:
         progress=schema.parse(Progress, stage.progress) if stage.progress else None,
         error=_error(stage.error),
         input_digest=stage.input_digest,
-        start_time=timestamp(stage.started),
-        end_time=timestamp(stage.ended),
+        start_time=to_timestamp(stage.started),
+        end_time=to_timestamp(stage.ended),
         queue_state=QueueState.Value(stage.queue_state or "QUEUE_STATE_UNSPECIFIED"),
     )
 
@@ -80,7 +79,7 @@ def event_to_proto(row: Mapping[str, Any], run: domain.Run) -> pb.RunEvent:
     """One line of a run's history, with the run as it stands."""
     return pb.RunEvent(
         resume_token=str(row["sequence"]),
-        time=timestamp(row["at"]),
+        time=to_timestamp(row["at"]),
         stage=row["stage"],
         state=row["state"],
         reason=row["reason"],
@@ -95,23 +94,6 @@ def sequence_from(token: str) -> int:
             [Violation("resumeToken", "is not a token that WatchRun sent; leave it out to start over")]
         )
     return int(token or 0)
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """`namespaces/{ns}/fineTuneRuns/{id}` -> (ns, id)."""
-    parts = name.split("/")
-    if len(parts) != 4 or parts[0] != "namespaces" or parts[2] != "fineTuneRuns":
-        raise InvalidInput.of([Violation("name", f"{name!r} is not like namespaces/default/fineTuneRuns/my-run")])
-    return parts[1], parts[3]
-
-
-def timestamp(at: datetime | None) -> Timestamp | None:
-    """A time on the wire."""
-    if at is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(at)
-    return stamp
 
 
 def _error(failure: domain.Failure | None) -> JobError | None:

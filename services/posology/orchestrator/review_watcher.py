@@ -5,10 +5,9 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from posology.core.errors import Retryable
 from posology.core.store import Database
+from posology.core.times import to_timestamp
 from posology.orchestrator import repository
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.reconciler import Reconciler
@@ -43,8 +42,7 @@ class Waker:
             await asyncio.sleep(self.poll_seconds)
 
     async def _closed(self, since: datetime) -> set[str]:
-        after = Timestamp()
-        after.FromDatetime(since)
+        after = to_timestamp(since)
         names, token = set[str](), ""
         while True:
             request = curation_pb2.ListReviewsRequest(

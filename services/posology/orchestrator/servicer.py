@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from posology.core import audit
+from posology.core import audit, names
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
 from posology.core.rpc import context
 from posology.core.rpc.impersonation import check_second_person
@@ -50,7 +50,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
 
     async def ListRuns(self, request: pb.ListRunsRequest, _: Any) -> pb.ListRunsResponse:
         """A page of runs, newest first."""
-        namespace = request.parent.removeprefix("namespaces/")
+        namespace = names.namespace_of_parent(request.parent, every=True)
         async with self._db.read() as tx:
             page, token = await repository.list_page(tx, namespace, size=request.page_size, token=request.page_token)
         return pb.ListRunsResponse(runs=[convert.run_to_proto(run) for run in page], next_page_token=token)
@@ -72,7 +72,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
         """Ask a run to end; a run that ended stays as it is."""
         actor = context.caller.get().subject
         async with self._db.begin() as tx:
-            run = await repository.get(tx, *convert.split_name(request.name))
+            run = await repository.get(tx, *_run_id(request.name))
             if not run.phase.ended:
                 reason = request.reason or f"by {actor}"
                 await repository.request_cancel(tx, run, reason)
@@ -83,7 +83,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
     async def DecideApproval(self, request: pb.DecideApprovalRequest, _: Any) -> pb.FineTuneRun:
         """Approve or refuse a stage that waits for a person; a repeated decision changes nothing."""
         async with self._db.begin() as tx:
-            run = await repository.get(tx, *convert.split_name(request.name))
+            run = await repository.get(tx, *_run_id(request.name))
             if run.approvals.get(request.stage) != request.approved:
                 _check_decidable(run, request.stage)
                 check_second_person(run.creator, f"approve {run.name}")
@@ -94,7 +94,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
 
     async def _read(self, name: str) -> Run:
         async with self._db.read() as tx:
-            return await repository.get(tx, *convert.split_name(name))
+            return await repository.get(tx, *_run_id(name))
 
 
 def _check_decidable(run: Run, stage: str) -> None:
@@ -116,3 +116,9 @@ async def _record_decision(tx: Any, run: Run, request: pb.DecideApprovalRequest)
     decision = {"stage": request.stage, "approved": request.approved, "comment": request.comment}
     actor = context.caller.get().subject
     await audit.append(tx, actor=actor, action="run.decide", subject=run.name, detail=decision)
+
+
+def _run_id(name: str) -> tuple[str, str]:
+    """Namespace and id of a run."""
+    parts = names.parse(name, "fineTuneRuns")
+    return parts.namespace, parts.id

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from posology.core import audit
 from posology.core.errors import Retryable
+from posology.core.retries import Backoff
 from posology.core.store import Database, Transaction, now
 from posology.serving import repository
 from posology.serving.changes import Changes
@@ -26,7 +27,7 @@ def rules_of(settings: ServingSettings) -> Rules:
         canary_step=timedelta(seconds=settings.canary_step_seconds),
         settle=timedelta(seconds=settings.settle_seconds),
         stop=timedelta(seconds=_stop_seconds(settings)),
-        backoff=timedelta(seconds=settings.backoff_seconds),
+        backoff=Backoff(first=settings.backoff_seconds, longest=60.0),
         start_attempts=settings.start_attempts,
     )
 

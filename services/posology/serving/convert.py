@@ -1,12 +1,11 @@
 """Protobuf <-> domain; the only file that knows both."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
+from posology.core import names
 from posology.core.errors import InvalidInput, Violation
+from posology.core.times import to_timestamp
 from posology.serving.domain import Autoscaling, Deployment, DeploymentRequest, Plan, Rollout
 from posology.serving.routing import Way, Ways
 from posology.v1alpha1 import engine_pb2
@@ -16,25 +15,9 @@ _ENGINE = ("dtype", "max_model_len", "enforce_eager", "seed", "generation_config
 """Fields of the contract's engine configuration; the engine package calls them the same."""
 
 
-def namespace_of(parent: str) -> str:
-    """`namespaces/{ns}` -> ns."""
-    match parent.split("/"):
-        case ["namespaces", namespace] if namespace:
-            return namespace
-    raise InvalidInput.of([Violation("parent", f"must be namespaces/<namespace>, not {parent!r}")])
-
-
-def id_of(name: str) -> tuple[str, str]:
-    """`namespaces/{ns}/deployments/{id}` -> (ns, id)."""
-    match name.split("/"):
-        case ["namespaces", namespace, "deployments", identity] if namespace and identity:
-            return namespace, identity
-    raise InvalidInput.of([Violation("name", f"must be namespaces/<namespace>/deployments/<id>, not {name!r}")])
-
-
 def asked_from_proto(request: pb.CreateDeploymentRequest) -> DeploymentRequest:
     return DeploymentRequest(
-        namespace=namespace_of(request.parent),
+        namespace=names.namespace_of_parent(request.parent),
         id=request.deployment_id,
         model=request.model,
         verdict=request.verdict,
@@ -94,8 +77,8 @@ def deployment_to_proto(deployment: Deployment, *, ready: int) -> pb.Deployment:
         ready_replicas=ready,
         traffic_percent=deployment.traffic,
         run=deployment.run,
-        create_time=_time(deployment.created_at),
-        ready_time=_time(deployment.ready_at),
+        create_time=to_timestamp(deployment.created_at),
+        ready_time=to_timestamp(deployment.ready_at),
         wanted_replicas=deployment.wanted,
     )
 
@@ -133,11 +116,3 @@ def _route(way: Way) -> pb.Route:
         dataset=deployment.dataset,
         max_model_len=deployment.max_model_len,
     )
-
-
-def _time(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    found = Timestamp()
-    found.FromDatetime(moment.astimezone(UTC))
-    return found

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count, islice
 
+from posology.core.retries import Backoff
 from posology.serving.domain import Deployment, Goal, Replica, ReplicaState, State, Status
 from posology.serving.traffic import shares
 
@@ -24,7 +25,7 @@ class Rules:
     canary_step: timedelta
     settle: timedelta
     stop: timedelta
-    backoff: timedelta
+    backoff: Backoff
     start_attempts: int
 
 
@@ -39,9 +40,6 @@ class Outcome:
     kill: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     forget: list[str] = field(default_factory=list)
-
-
-_LONGEST_BACKOFF = timedelta(minutes=1)
 
 
 def reconcile(
@@ -87,7 +85,7 @@ def _observe(replica: Replica, seen: Seen, now: datetime, rules: Rules) -> Repli
         return replace(replica, state=ReplicaState.FAILED, reason=status.reason, url="")
     if status is not None and status.state is ReplicaState.STOPPED:
         return replace(replica, state=ReplicaState.WAITING, reason=status.reason, url="", start_at=now)
-    wait = min(rules.backoff * 2**replica.restarts, _LONGEST_BACKOFF)
+    wait = timedelta(seconds=rules.backoff.pause(replica.restarts + 1))
     why = status.reason if status is not None and status.reason else "the agent ended without a word"
     return replace(
         replica,

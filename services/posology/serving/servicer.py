@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc.aio
 
+from posology.core import names
 from posology.core.rpc import context
 from posology.serving import convert
 from posology.serving.changes import Changes
@@ -35,29 +36,29 @@ class ServingServicer(serving_pb2_grpc.ServingServicer):
 
     async def GetDeployment(self, request: pb.GetDeploymentRequest, _: Context) -> pb.Deployment:
         await self._controller.looked.wait()
-        found, ready = await self._deployments.get(*convert.id_of(request.name))
+        found, ready = await self._deployments.get(*_id_of(request.name))
         return convert.deployment_to_proto(found, ready=ready)
 
     async def ListDeployments(self, request: pb.ListDeploymentsRequest, _: Context) -> pb.ListDeploymentsResponse:
         await self._controller.looked.wait()
-        namespace = convert.namespace_of(request.parent)
+        namespace = names.namespace_of_parent(request.parent)
         found, token = await self._deployments.list_page(namespace, size=request.page_size, token=request.page_token)
         shown = (convert.deployment_to_proto(d, ready=ready) for d, ready in found)
         return pb.ListDeploymentsResponse(deployments=shown, next_page_token=token)
 
     async def DeleteDeployment(self, request: pb.DeleteDeploymentRequest, _: Context) -> pb.Deployment:
-        return await self._shown(await self._deployments.delete(*convert.id_of(request.name), actor=_actor()))
+        return await self._shown(await self._deployments.delete(*_id_of(request.name), actor=_actor()))
 
     async def PromoteDeployment(self, request: pb.PromoteDeploymentRequest, _: Context) -> pb.Deployment:
-        return await self._shown(await self._deployments.promote(*convert.id_of(request.name), actor=_actor()))
+        return await self._shown(await self._deployments.promote(*_id_of(request.name), actor=_actor()))
 
     async def RollBackDeployment(self, request: pb.RollBackDeploymentRequest, _: Context) -> pb.Deployment:
-        return await self._shown(await self._deployments.roll_back(*convert.id_of(request.name), actor=_actor()))
+        return await self._shown(await self._deployments.roll_back(*_id_of(request.name), actor=_actor()))
 
     async def WatchDeployment(self, request: pb.WatchDeploymentRequest, _: Context) -> AsyncIterator[pb.Deployment]:
         """The deployment now and at each change, until it has ended."""
         await self._controller.looked.wait()
-        name, last = convert.id_of(request.name), None
+        name, last = _id_of(request.name), None
         while not context.draining():
             count = self._changes.count
             found, ready = await self._deployments.get(*name)
@@ -90,3 +91,9 @@ class ServingServicer(serving_pb2_grpc.ServingServicer):
 
 def _actor() -> str:
     return context.caller.get().subject
+
+
+def _id_of(name: str) -> tuple[str, str]:
+    """Namespace and id of a deployment."""
+    parts = names.parse(name, "deployments")
+    return parts.namespace, parts.id

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-from posology.core import schema
+from posology.core import names, schema
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.convert import job_event
 from posology.core.jobs.domain import Job, NewJob, Resources
@@ -111,7 +111,10 @@ class TrainingServicer(Base):
 
     async def ListTrainingJobs(self, request: pb.ListTrainingJobsRequest, _: Any) -> pb.ListTrainingJobsResponse:
         page = await self._jobs.list(
-            _namespace(request.parent), kinds=(TRAINING,), page_size=request.page_size, page_token=request.page_token
+            names.namespace_of_parent(request.parent),
+            kinds=(TRAINING,),
+            page_size=request.page_size,
+            page_token=request.page_token,
         )
         shown = [await self._shown(job) for job in page.jobs]
         return pb.ListTrainingJobsResponse(training_jobs=shown, next_page_token=page.next_token)
@@ -139,7 +142,3 @@ class TrainingServicer(Base):
 
     async def _shown(self, job: Job) -> pb.TrainingJob:
         return convert.job_to_proto(job, await self._provenance.of(job.name) if job.artifact else None)
-
-
-def _namespace(parent: str) -> str:
-    return parent.removeprefix("namespaces/")

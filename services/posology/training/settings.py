@@ -7,6 +7,7 @@ from pydantic import field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from posology.core.jobs.settings import JobSettings
+from posology.core.locations import split_list
 from posology.core.settings import PREFIX
 from posology.training.base_models.locations import Rules
 
@@ -29,12 +30,12 @@ class ModelSourceSettings(BaseSettings):
     @field_validator("allowed_model_uris", mode="before")
     @classmethod
     def _split_uris(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return split_list(value, ",")
 
     @field_validator("allowed_model_folders", "allowed_source_folders", mode="before")
     @classmethod
     def _split_folders(cls, value: object) -> object:
-        return tuple(Path(part) for part in value.split(":") if part) if isinstance(value, str) else value
+        return split_list(value, ":")
 
     @property
     def rules(self) -> Rules:

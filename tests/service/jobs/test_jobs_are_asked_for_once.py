@@ -58,7 +58,7 @@ async def test_a_job_is_undone_with_the_transaction_that_made_it(installation: I
 
 @pytest.mark.parametrize("name", ["a", "namespaces/../x/y", "namespaces/test/x/..", "namespaces/A/x/y/z"])
 async def test_names_that_could_leave_the_folder_are_refused(installation: Installation, name: str) -> None:
-    with pytest.raises(errors.InvalidInput, match="is not like namespaces"):
+    with pytest.raises(errors.InvalidInput, match="must be namespaces"):
         await installation.jobs().create(type(named("a"))(name, "count", {}))
 
 

@@ -9,7 +9,7 @@ from posology.core.errors import InvalidInput, PermissionDenied
 from posology.curation.dataset.corpus import gather
 from posology.curation.domain import Corpus
 from posology.curation.recipe import Source
-from posology.curation.sources.location import Limits, check_uri
+from posology.curation.sources.location import Limits
 
 TEXT = "DOSAGE AND ADMINISTRATION\n\nTake 10 mg of examplol once daily.\n"
 
@@ -30,20 +30,20 @@ def test_five_hundred_megabytes_are_refused_without_being_read(tmp_path: Path) -
 )
 def test_other_schemes_hosts_and_relative_paths_are_refused(uri: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
-        check_uri(uri, Limits((tmp_path,)))
+        Limits((tmp_path,)).check(uri)
 
 
 @pytest.mark.parametrize("uri", ["file:///etc/passwd", "file:///tmp/../etc/passwd", "file:///%65tc/passwd"])
 def test_a_path_outside_the_allowed_folders_is_refused_however_it_is_spelt(uri: str, tmp_path: Path) -> None:
     with pytest.raises(PermissionDenied, match="outside the folders"):
-        check_uri(uri, Limits((tmp_path,)))
+        Limits((tmp_path,)).check(uri)
 
 
 def test_s3_is_read_below_allowed_prefixes_only() -> None:
     limits = Limits(prefixes=("s3://labels/",))
-    check_uri("s3://labels/spl/", limits)
-    with pytest.raises(PermissionDenied, match="allowed prefix"):
-        check_uri("s3://other/spl/", limits)
+    limits.check("s3://labels/spl/")
+    with pytest.raises(PermissionDenied, match="not below a prefix"):
+        limits.check("s3://other/spl/")
 
 
 def test_one_bad_file_among_many_is_a_drop_and_many_are_an_error(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from posology.core.retries import Backoff
 from posology.serving.domain import (
     Autoscaling,
     Deployment,
@@ -25,7 +26,7 @@ RULES = Rules(
     canary_step=timedelta(seconds=60),
     settle=timedelta(seconds=1),
     stop=timedelta(seconds=600),
-    backoff=timedelta(seconds=1),
+    backoff=Backoff(first=1, longest=60),
     start_attempts=3,
 )
 

@@ -7,6 +7,7 @@ import pytest
 from support.model_files import write_weights
 
 from posology.core.errors import InvalidInput, PermissionDenied
+from posology.core.locations import AllowedLocations
 from posology.training.base_models import fetching, folder, locations
 
 COMMIT = "a" * 40
@@ -73,7 +74,7 @@ def test_a_file_that_links_out_of_the_allowed_folders_is_not_copied(tmp_path: Pa
     into = tmp_path / "into"
     into.mkdir()
     with pytest.raises(PermissionDenied):
-        fetching.from_folder(locations.LocalFolder(found), into, folders=[tmp_path / "allowed"])
+        fetching.from_folder(locations.LocalFolder(found), into, allowed=AllowedLocations((tmp_path / "allowed",)))
 
 
 def test_only_model_files_are_copied(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_only_model_files_are_copied(tmp_path: Path) -> None:
         (found / name).write_text("import os")
     into = tmp_path / "into"
     into.mkdir()
-    fetching.from_folder(locations.LocalFolder(found), into, folders=[tmp_path])
+    fetching.from_folder(locations.LocalFolder(found), into, allowed=AllowedLocations((tmp_path,)))
     assert {path.name for path in into.iterdir()} == {
         "config.json",
         "tokenizer.json",

@@ -1,7 +1,7 @@
 """Messages of the services -> the plain values of a report."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from google.protobuf import json_format
@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from posology.cli import show
 from posology.cli.report.domain import Accuracy, Behind, Gate, Point, Review, Rung, Stage
 from posology.client import envelopes
+from posology.core.times import from_timestamp, readable, utc_now
 from posology.v1alpha1 import catalog_pb2, curation_pb2, job_pb2
 from posology.v1alpha1.evaluation_pb2 import GateResult, Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
@@ -140,18 +141,18 @@ def lasted(run: FineTuneRun) -> float:
     """Seconds from admission to the end, or to now."""
     if not run.HasField("create_time"):
         return 0.0
-    end = run.end_time.ToDatetime(UTC) if run.HasField("end_time") else datetime.now(UTC)
-    return (end - run.create_time.ToDatetime(UTC)).total_seconds()
+    end = from_timestamp(run.end_time) if run.HasField("end_time") else utc_now()
+    return (end - from_timestamp(run.create_time)).total_seconds()
 
 
 def when(value: Timestamp) -> str:
     """`2026-01-31 12:00:00 UTC`."""
-    return shown(value.ToDatetime(UTC))
+    return shown(from_timestamp(value))
 
 
 def shown(value: datetime) -> str:
     """`2026-01-31 12:00:00 UTC`."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return readable(value)
 
 
 def plain(message: Message) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import IO
 
 from posology.core.artifacts.backend import Stored, failures_of
 from posology.core.errors import InvalidInput
+from posology.core.files import make_folder, sync_folder
 
 _PARTIAL = ".partial"
 
@@ -137,24 +138,6 @@ class _LocalSink:
         make_folder(self._target.parent)
         self._scratch.replace(self._target)
         sync_folder(self._target.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """Create `folder` and its parents so that they survive a power cut."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """A rename is durable once the folder that holds the name is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

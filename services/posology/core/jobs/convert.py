@@ -1,10 +1,9 @@
 """Between protobuf and the domain: what workers send, and what services show of a job."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
-from google.protobuf import json_format, struct_pb2, timestamp_pb2
+from google.protobuf import json_format, struct_pb2
 
 from posology.core.errors import Violation
 from posology.core.jobs.domain import (
@@ -18,6 +17,7 @@ from posology.core.jobs.domain import (
     StagedFile,
     State,
 )
+from posology.core.times import to_timestamp
 from posology.v1alpha1 import job_pb2, worker_pb2
 
 # --- a job, for the messages of the services ----------------------------------------------------------------
@@ -33,16 +33,16 @@ def job_status(job: Job) -> job_pb2.JobStatus:
         error=job_error(job.error) if job.error and job.state is not State.SUCCEEDED else None,
         artifact=job.artifact,
         summary=struct(job.summary) if job.state is State.SUCCEEDED else None,
-        create_time=timestamp(job.created_at),
-        start_time=timestamp(job.started_at) if job.started_at else None,
-        end_time=timestamp(job.finished_at) if job.finished_at else None,
+        create_time=to_timestamp(job.created_at),
+        start_time=to_timestamp(job.started_at),
+        end_time=to_timestamp(job.finished_at),
         queue_state=shown_queue_state(None if job.state.final else job.queue_state),
     )
 
 
 def job_event(event: Event) -> job_pb2.JobEvent:
     """One event of a watch stream; a state event carries what was known of the job then."""
-    message = job_pb2.JobEvent(resume_token=event.resume_token, time=timestamp(event.time))
+    message = job_pb2.JobEvent(resume_token=event.resume_token, time=to_timestamp(event.time))
     _EVENTS[event.kind](message, event)
     return message
 
@@ -87,12 +87,6 @@ def _whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _whole(item) for name, item in value.items()}
     return [_whole(item) for item in value] if isinstance(value, list) else value
-
-
-def timestamp(time: datetime) -> timestamp_pb2.Timestamp:
-    message = timestamp_pb2.Timestamp()
-    message.FromDatetime(time)
-    return message
 
 
 def _fill_state(message: job_pb2.JobEvent, event: Event) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from posology.core import errors
+from posology.core.retries import Backoff
 
 
 class State(StrEnum):
@@ -250,7 +251,7 @@ class RetryPolicy:
 
     def pause(self, failures: int) -> timedelta:
         """How long to wait after the `failures`-th failure."""
-        return timedelta(seconds=min(self.longest, self.first * 2.0 ** max(0, failures - 1)))
+        return timedelta(seconds=Backoff(self.first, self.longest).pause(failures))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ from typing import Any
 
 from posology.core import errors
 from posology.core.kube.client import Kube, Resource
+from posology.core.retries import Backoff
 
 log = logging.getLogger("posology.kube")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+_BACKOFF = Backoff(first=0.5, longest=15.0)
+_MANY = 10  # failures: the longest pause
 
 
 class Informer:
@@ -50,20 +52,20 @@ class Informer:
         self._found.setdefault(made["metadata"]["name"], made)
 
     async def _follow(self, kube: Kube, namespace: str) -> None:
-        pause = _FIRST_PAUSE
+        failures = 1
         while True:
             try:
                 await self._once(kube, namespace)
             except errors.Conflict:  # versions grow old: list again
-                pause = _FIRST_PAUSE
+                failures = 1
             except errors.PosologyError as error:
                 log.info("watching again soon", extra={"what": self._kind.plural, "reason": error.message})
-                pause = min(_LONGEST_PAUSE, pause * 2)
+                failures += 1
             except Exception:
                 log.exception("a defect in the watch")
-                pause = _LONGEST_PAUSE
+                failures = _MANY
             self.fresh = False
-            await asyncio.sleep(pause)
+            await asyncio.sleep(_BACKOFF.pause(failures))
 
     async def _once(self, kube: Kube, namespace: str) -> None:
         """One list, and its changes, until something breaks."""

@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from posology.core.errors import AlreadyExists, Conflict, NotFound, PosologyError
 from posology.core.kube.client import Kube, Object, Resource
+from posology.core.times import rfc3339, utc_now
 
 log = logging.getLogger("posology.lease")
 
@@ -117,5 +117,5 @@ class Lease:
         return True
 
     def _spec(self, holder: str) -> dict[str, Any]:
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = rfc3339(utc_now(), microseconds=True)
         return {"holderIdentity": holder, "leaseDurationSeconds": max(1, round(self.seconds)), "renewTime": now}

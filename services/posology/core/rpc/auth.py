@@ -1,13 +1,13 @@
 """Who calls: bearer tokens from a file, compared in constant time; other schemes fit the same Protocol."""
 
 import hmac
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from posology.core.errors import FailedPrecondition, Unauthenticated
+from posology.core.files import write_once
 from posology.core.rpc.context import Identity, Kind
 from posology.core.rpc.impersonation import INSTALLATION
 
@@ -89,16 +89,7 @@ def bearer(metadata: Mapping[str, str | bytes]) -> str:
 
 def ensure_token(path: Path) -> str:
     """The first token in `path`; made with mode 0600 if the file is missing, by one process only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    draft.touch(mode=0o600)
-    draft.write_text(secrets.token_urlsafe(32) + "\n")
-    try:
-        os.link(draft, path)  # appears whole, and never replaces one that is there
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    write_once(path, secrets.token_urlsafe(32) + "\n", mode=0o600)
     return read_token(path)
 
 

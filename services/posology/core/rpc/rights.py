@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from google.protobuf.message import Message
 
+from posology.core import names
 from posology.core.errors import InvalidInput, PermissionDenied, Violation
 from posology.core.rpc import context
 from posology.core.rpc.context import Identity, Kind
@@ -20,12 +21,13 @@ GROUP, RESOURCE = "posology.dev", "finetuneruns"
 EVERYWHERE = ""
 """The namespace of what is asked of all namespaces at once (`namespaces/-`)."""
 
+_NAMESPACE = rf"{names.NAMESPACE}|{names.EVERY}"
 _SHAPES = {
     "name": (
-        re.compile(r"namespaces/(?P<namespace>[a-z0-9-]{1,63})/[A-Za-z]+/(?P<name>[^/]+)"),
+        re.compile(rf"namespaces/(?P<namespace>{_NAMESPACE})/[A-Za-z]+/(?P<name>[^/]+)"),
         "namespaces/<namespace>/<kind>/<id>",
     ),
-    "parent": (re.compile(r"namespaces/(?P<namespace>[a-z0-9-]{1,63})"), "namespaces/<namespace>"),
+    "parent": (re.compile(rf"namespaces/(?P<namespace>{_NAMESPACE})"), "namespaces/<namespace>"),
 }
 
 
@@ -101,7 +103,7 @@ def right_of(rule: Rule, request: Message) -> Right:
     if match is None:
         raise InvalidInput.of([Violation(rule.field, f"must be like {example}, not {value!r}")])
     namespace = match["namespace"]
-    if namespace == "-":
+    if namespace == names.EVERY:
         return Right(rule.verb, EVERYWHERE, rule.part)
     _check_one_namespace(request, namespace)
     return Right(rule.verb, namespace, rule.part, match.groupdict().get("name", ""))

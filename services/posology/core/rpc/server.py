@@ -22,6 +22,7 @@ from grpc_reflection.v1alpha import reflection
 
 from posology.core import telemetry
 from posology.core.errors import FailedPrecondition, PosologyError
+from posology.core.files import write_atomically
 from posology.core.rpc import certificate_metrics, context, tls
 from posology.core.rpc.authentication import Callers, open_callers
 from posology.core.rpc.client import LARGEST_MESSAGE
@@ -169,10 +170,7 @@ def _announce(running: Running, path: Path) -> None:
         "metrics": running.metrics,
         "pid": os.getpid(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(endpoint))
-    draft.replace(path)
+    write_atomically(path, json.dumps(endpoint))
 
 
 def _bind(grpc_server: grpc.aio.Server, settings: ServiceSettings) -> str:

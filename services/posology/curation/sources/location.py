@@ -11,18 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from posology.core.errors import InvalidInput, PermissionDenied, Unavailable
+from posology.core.errors import InvalidInput, Unavailable
+from posology.core.locations import AllowedLocations
 from posology.curation.sources import Document, Unreadable
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What may be read: folders for `file:`, prefixes for `s3:`, and the most bytes of one file (after unpacking)."""
+class Limits(AllowedLocations):
+    """Where sources may lie, and the most bytes of one file (after unpacking)."""
 
-    folders: tuple[Path, ...] = ()
-    prefixes: tuple[str, ...] = ()
     max_bytes: int = 100_000_000
 
 
@@ -36,22 +35,9 @@ class Found:
     store: Any = None  # an fsspec filesystem, None for local files
 
 
-def check_uri(uri: str, limits: Limits) -> None:
-    """Raise InvalidInput or PermissionDenied, saying what is allowed, unless `uri` may be read."""
-    scheme = urlsplit(uri).scheme
-    if scheme == "file":
-        _allowed_path(uri, limits)
-    elif scheme == "s3":
-        if not any(uri.startswith(prefix) for prefix in limits.prefixes):
-            allowed = ", ".join(limits.prefixes) or "none; set POSOLOGY_ALLOWED_SOURCE_URIS"
-            raise PermissionDenied(f"{uri} is not below an allowed prefix ({allowed})")
-    else:
-        raise InvalidInput(f"{uri}: only file: and s3: URIs can be read, not {scheme or 'a path without a scheme'}")
-
-
 def find(uri: str, endings: Sequence[str], limits: Limits) -> list[Found]:
     """The files of a source in order of their names, plain or gzipped; a single file is taken whatever its ending."""
-    check_uri(uri, limits)
+    limits.check(uri)
     found = _find_local(uri, endings, limits) if urlsplit(uri).scheme == "file" else _find_remote(uri, endings)
     if not found:
         raise InvalidInput(f"{uri} holds no file that ends in {', '.join(endings)} (or {endings[0]}.gz)")
@@ -68,24 +54,8 @@ def read(file: Found, limits: Limits) -> tuple[Document, str]:
     return Document(file.name, data), hashlib.sha256(stored).hexdigest()
 
 
-def _allowed_path(uri: str, limits: Limits) -> Path:
-    parts = urlsplit(uri)
-    if parts.netloc not in ("", "localhost"):
-        raise InvalidInput(f"{uri} names the host {parts.netloc}; a file URI is file:///absolute/path")
-    if not parts.path.startswith("/"):
-        raise InvalidInput(f"{uri} is a relative path; a file URI is file:///absolute/path")
-    path = Path(unquote(parts.path)).resolve()
-    if not any(path.is_relative_to(folder.expanduser().resolve()) for folder in limits.folders):
-        allowed = ", ".join(map(str, limits.folders)) or "none"
-        raise PermissionDenied(
-            f"{uri} is outside the folders that this installation allows ({allowed}); "
-            "move the files there, or add their folder to POSOLOGY_ALLOWED_SOURCE_FOLDERS"
-        )
-    return path
-
-
 def _find_local(uri: str, endings: Sequence[str], limits: Limits) -> list[Found]:
-    root = _allowed_path(uri, limits)
+    root = limits.local(uri)
     if not root.exists():
         raise InvalidInput(f"{uri} does not exist")
     if root.is_file():
@@ -93,13 +63,13 @@ def _find_local(uri: str, endings: Sequence[str], limits: Limits) -> list[Found]
     return [
         Found(path.relative_to(root).as_posix(), path.stat().st_size, str(path.resolve()))
         for path in sorted(root.rglob("*"))
-        if path.is_file() and _wanted(path.name, endings) and _stays_inside(path, uri, limits)
+        if path.is_file() and _wanted(path.name, endings) and _stays_inside(path, limits)
     ]
 
 
-def _stays_inside(path: Path, uri: str, limits: Limits) -> bool:
+def _stays_inside(path: Path, limits: Limits) -> bool:
     """A link inside an allowed folder may not lead out of it."""
-    _allowed_path(path.resolve().as_uri(), limits)
+    limits.check_path(path)
     return True
 
 

@@ -1,18 +1,17 @@
 """Calls of a chat completions API: timeouts, retries with backoff, Retry-After, and errors that say what to do."""
 
-import email.utils
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 
 from posology.core.errors import Cancelled, InvalidInput, PermissionDenied, Unavailable
+from posology.core.retries import Backoff, retry_after
 from posology.curation.text.refusal import refuses
 
 _TRIES = 5
-_FIRST, _LONGEST = 0.5, 60.0  # seconds between tries, doubling; the server's Retry-After may ask for up to _LONGEST
+_BACKOFF = Backoff(first=0.5, longest=60.0)  # the server's Retry-After may ask for up to the longest, too
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
@@ -54,7 +53,7 @@ class Calls:
         }
         why = ""
         for attempt in range(_TRIES):
-            pause = _FIRST * 2**attempt
+            pause = _BACKOFF.pause(attempt + 1)
             try:
                 response = self._client.post(self._url, json=body)
             except httpx.TimeoutException:
@@ -65,13 +64,13 @@ class Calls:
                 if response.status_code not in _AGAIN:
                     return self._content(response)
                 why = f"HTTP {response.status_code}"
-                pause = _retry_after(response.headers.get("retry-after", ""), otherwise=pause)
+                pause = retry_after(response.headers.get("retry-after", ""), otherwise=pause)
             if attempt + 1 < _TRIES:
                 self._wait(pause)
         raise Unavailable(f"{self._url}: {why}, after {_TRIES} tries")
 
     def _wait(self, seconds: float) -> None:
-        if self._stopping.wait(min(seconds, _LONGEST)):
+        if self._stopping.wait(min(seconds, _BACKOFF.longest)):
             raise Cancelled("stopped while waiting for the teacher")
 
     def _content(self, response: httpx.Response) -> str:
@@ -104,14 +103,3 @@ def _text(choice: Mapping[str, Any]) -> str:
     if "{" not in content and refuses(content):
         raise Refused(content[:200])
     return content
-
-
-def _retry_after(value: str, *, otherwise: float) -> float:
-    """Seconds, or a date, as RFC 9110 10.2.3 allows."""
-    if value.isdigit():
-        return float(value)
-    try:
-        when = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return otherwise
-    return max(0.0, when.timestamp() - time.time())

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from posology.core.files import write_atomically
 from posology.serving.domain import ReplicaState, Status
 
 log = logging.getLogger("posology.agent")
@@ -25,9 +26,7 @@ class Report:
         url = self.status.url if url is None else url
         self.status = Status(state, reason, url, final=final)
         log.info("state", extra={"state": str(state), "reason": reason})
-        draft = self._file.with_name(f".{STATUS_FILE}.{os.getpid()}")
-        draft.write_text(json.dumps({**to_json(self.status), "pid": os.getpid()}))
-        draft.replace(self._file)
+        write_atomically(self._file, json.dumps({**to_json(self.status), "pid": os.getpid()}))
 
     def leave(self) -> None:
         """Leave the last status where a kubelet looks for it; it reads 4096 bytes."""

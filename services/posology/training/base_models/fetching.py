@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -16,19 +16,20 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 from posology.core.errors import DataCorrupt, InvalidInput, NotFound, PermissionDenied, PosologyError, Unavailable
+from posology.core.locations import AllowedLocations
 from posology.training.base_models import folder as model_folder
-from posology.training.base_models.locations import HubModel, LocalFolder, inside
+from posology.training.base_models.locations import HubModel, LocalFolder
 
 Progress = Callable[[float, float, str], None]
 
 
-def from_folder(source: LocalFolder, into: Path, *, folders: Sequence[Path]) -> None:
+def from_folder(source: LocalFolder, into: Path, *, allowed: AllowedLocations) -> None:
     """Copy the wanted files; links that lead out of the allowed folders are refused."""
     paths = [path for path in sorted(source.path.iterdir()) if path.is_file()]
     model_folder.check_names([path.name for path in paths])
     for path in paths:
         if model_folder.wanted(path.name):
-            inside(path.resolve(), folders)
+            allowed.check_path(path)
             shutil.copyfile(path, into / path.name)
 
 

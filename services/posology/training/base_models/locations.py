@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from urllib.parse import unquote
 
 from posology.core.artifacts import check_digest
 from posology.core.errors import InvalidInput, PermissionDenied, Violation
+from posology.core.locations import AllowedLocations
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
@@ -46,6 +46,11 @@ class Rules:
     uris: Sequence[str] = ("hf://*", "file:*", "artifact:*")
     folders: Sequence[Path] = ()
 
+    @property
+    def locations(self) -> AllowedLocations:
+        """The folders as an allow-list."""
+        return AllowedLocations(tuple(self.folders), folders_setting="POSOLOGY_ALLOWED_MODEL_FOLDERS")
+
 
 def parse(uri: str, revision: str, rules: Rules, *, at: str = "spec") -> Source:
     """The source of a URI, or an error that names the field and what is allowed."""
@@ -57,7 +62,7 @@ def parse(uri: str, revision: str, rules: Rules, *, at: str = "spec") -> Source:
     if uri.startswith("hf://"):
         return _hub(uri.removeprefix("hf://"), revision, at)
     if uri.startswith("file:"):
-        return LocalFolder(allowed_folder(_path(uri), rules.folders, at))
+        return LocalFolder(allowed_folder(uri, rules.locations, at))
     if uri.startswith("artifact:"):
         return Pushed("sha256:" + check_digest(uri.removeprefix("artifact:")))
     raise InvalidInput.of(
@@ -83,28 +88,9 @@ def _hub_violations(repository: str, revision: str, at: str) -> Iterator[Violati
         )
 
 
-def _path(uri: str) -> Path:
-    """`file:/x` and `file:///x`; a host is not a thing here."""
-    rest = uri.removeprefix("file:")
-    return Path(unquote(rest.removeprefix("//") if rest.startswith("///") else rest))
-
-
-def allowed_folder(path: Path, folders: Sequence[Path], at: str = "spec") -> Path:
-    """`path` with links resolved, if it is a folder below one of `folders`."""
-    if not path.is_absolute():
-        raise InvalidInput.of([Violation(f"{at}.uri", f"file:{path} is relative; write the whole path")])
-    resolved = path.resolve()
-    inside(resolved, folders)
-    if not resolved.is_dir():
-        raise InvalidInput.of([Violation(f"{at}.uri", f"{path} is no folder on the machine of the training service")])
-    return resolved
-
-
-def inside(resolved: Path, folders: Sequence[Path]) -> None:
-    """PermissionDenied unless `resolved` lies below one of `folders`."""
-    if not any(resolved.is_relative_to(folder.resolve()) for folder in folders):
-        listed = ", ".join(str(folder) for folder in folders) or "none"
-        raise PermissionDenied(
-            f"{resolved} is outside the folders that models may be read from ({listed}); move it there, use "
-            "`posology push`, or ask an operator to add its folder to POSOLOGY_ALLOWED_MODEL_FOLDERS"
-        )
+def allowed_folder(uri: str, allowed: AllowedLocations, at: str = "spec") -> Path:
+    """The folder that a `file:` URI names, with links resolved; it must be one of those allowed, or below one."""
+    folder = allowed.local(uri)
+    if not folder.is_dir():
+        raise InvalidInput.of([Violation(f"{at}.uri", f"{folder} is no folder on the machine of the training service")])
+    return folder

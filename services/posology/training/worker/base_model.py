@@ -25,7 +25,7 @@ def run(ctx: JobContext) -> Result:
     parents: tuple[str, ...] = ()
     match source:
         case locations.LocalFolder():
-            fetching.from_folder(source, ctx.output, folders=settings.rules.folders)
+            fetching.from_folder(source, ctx.output, allowed=settings.rules.locations)
         case locations.HubModel():
             _download(ctx, source, spec.credentials_secret, endpoint=settings.hub_endpoint or None)
         case locations.Pushed():

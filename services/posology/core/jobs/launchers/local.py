@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from posology.core import errors
+from posology.core.files import write_atomically
 from posology.core.jobs.domain import Resources, slug
 from posology.core.jobs.environment import SPEC_VARIABLE
 from posology.core.jobs.launchers import processes
@@ -136,10 +137,7 @@ class LocalLauncher:
             "expected": launch.resources.expected,
         }
         stated = {name: str(value) if isinstance(value, Path) else value for name, value in places.items()}
-        draft, spec = folder / ".spec.json", folder / "spec.json"
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps({**stated, **launch.assignment}))
-        return draft.replace(spec)
+        return write_atomically(folder / "spec.json", json.dumps({**stated, **launch.assignment}), mode=0o600)
 
     def _handle(self, pid: int, folder: Path) -> Handle:
         return {"pid": pid, "started": processes.started(pid), "boot": processes.boot(), "folder": str(folder)}

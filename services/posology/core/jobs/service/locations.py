@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from posology.core.artifacts import Staging
+from posology.core.files import write_atomically
 from posology.core.jobs.domain import Job, checkpoint_prefix, staging_prefix
 from posology.core.jobs.service.supervision import Timing
 
@@ -35,10 +36,7 @@ class AttemptLocations:
         """The server listens at `address`."""
         self.service = address
         if self.service_file is not None:
-            self.service_file.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.service_file.with_name(f".{self.service_file.name}")
-            draft.write_text(address)
-            draft.replace(self.service_file)
+            write_atomically(self.service_file, address)
 
     def assignment(self, job: Job, token: str, timing: Timing) -> dict[str, Any]:
         """spec.json, as far as it does not depend on the launcher."""

@@ -21,12 +21,13 @@ from posology.core.jobs.domain import (
 )
 from posology.core.jobs.service import repository
 from posology.core.jobs.service.changes import Changes
+from posology.core.retries import Backoff
 from posology.core.rpc import context
 from posology.core.store import Database, now
 
 log = logging.getLogger("posology.jobs")
 
-_LONGEST_PAUSE = 30.0
+_BACKOFF = Backoff(first=0.5, longest=30.0)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Publisher:
 
     async def _postpone(self, job: Job, error: Exception) -> None:
         tries = self._tries[job.name] = self._tries.get(job.name, 0) + 1
-        pause = min(_LONGEST_PAUSE, 0.5 * 2 ** min(tries, 10))
+        pause = _BACKOFF.pause(tries + 1)
         said = error.message if isinstance(error, errors.PosologyError) else type(error).__name__
         reason = f"made, but not published yet: {said}; tried again until it works"
         async with self._db.begin() as tx:

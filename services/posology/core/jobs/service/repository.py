@@ -1,6 +1,5 @@
 """Every change of a job, as functions inside the caller's transaction; each takes the job's row lock first."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from posology.core import audit, errors
+from posology.core import audit, errors, names
 from posology.core.canonical import canonical_digest
 from posology.core.jobs.domain import (
     FINAL,
@@ -31,7 +30,6 @@ from posology.core.store import Transaction, is_duplicate, now
 
 ACTOR = "posology.jobs"
 """Who an audit entry names when the service itself moved a job on."""
-_NAME = re.compile(r"namespaces/([a-z0-9][a-z0-9-]{0,62})/[A-Za-z]+/[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 # --- creating and finding ---------------------------------------------------------------------------------
@@ -73,20 +71,10 @@ async def locked(tx: Transaction, name: str) -> Job:
     return job_from_row(row)
 
 
-def namespace_of(name: str) -> str:
-    """`ns` of `namespaces/ns/trainingJobs/x`; InvalidInput for anything else."""
-    found = _NAME.fullmatch(name)
-    if found is None:
-        raise errors.InvalidInput.of(
-            [errors.Violation("name", f"{name!r} is not like namespaces/NAMESPACE/COLLECTION/ID")]
-        )
-    return found[1]
-
-
 async def _same(tx: Transaction, new: NewJob) -> Job | None:
     """The job that `new` already made, AlreadyExists if what it made is something else."""
     c = tables.jobs.c
-    by_request = (c.namespace == namespace_of(new.name)) & (c.kind == new.kind) & (c.request_id == new.request_id)
+    by_request = (c.namespace == names.namespace_of(new.name)) & (c.kind == new.kind) & (c.request_id == new.request_id)
     if new.request_id:
         row = (await tx.execute(select(tables.jobs).where(by_request))).mappings().first()
         if row is not None:
@@ -106,7 +94,7 @@ async def _insert(tx: Transaction, new: NewJob) -> None:
     await tx.execute(
         insert(tables.jobs).values(
             name=new.name,
-            namespace=namespace_of(new.name),
+            namespace=names.namespace_of(new.name),
             kind=new.kind,
             spec=dict(new.spec),
             spec_digest=canonical_digest(new.spec),

@@ -20,6 +20,7 @@ from posology.core.jobs import convert
 from posology.core.jobs.domain import Failure, Product, Progress, StagedFile
 from posology.core.jobs.exit_codes import SUPERSEDED
 from posology.core.jobs.worker.assignment import Assignment
+from posology.core.retries import Backoff
 from posology.core.rpc.client import channel
 from posology.core.rpc.tls import Files
 from posology.v1alpha1 import job_pb2, worker_pb2, worker_pb2_grpc
@@ -35,7 +36,7 @@ _STOPPING_SECONDS = 3.0
 _REFUSALS = (errors.Unauthenticated, errors.PermissionDenied, errors.NotFound, errors.InvalidInput)
 
 
-_LONGEST_PAUSE = 0.5
+_BACKOFF = Backoff(first=0.05, longest=0.5)
 """Seconds between two tries to reach the service; a restarted one shall not wait for its workers."""
 
 
@@ -158,7 +159,7 @@ class Link:
 
     async def _stay_connected(self) -> None:
         self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
-        pause, told = 0.05, False
+        failures, told = 0, False
         while not self._closed and not self._refused:
             welcomed = asyncio.Event()
             try:
@@ -171,9 +172,9 @@ class Link:
                 told = True
             except Exception as error:  # whatever broke the stream, the handler goes on
                 log.warning("the stream broke", exc_info=error)
-            pause = 0.05 if welcomed.is_set() else min(_LONGEST_PAUSE, pause * 2)
+            failures = 1 if welcomed.is_set() else failures + 1
             if not self._closed and not self._refused:
-                await asyncio.sleep(pause)
+                await asyncio.sleep(_BACKOFF.pause(failures))
 
     async def _one_stream(self, welcomed: asyncio.Event) -> None:
         """Say hello, send, obey, until the stream ends; `welcomed` once the service took this attempt."""

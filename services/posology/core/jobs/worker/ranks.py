@@ -23,6 +23,7 @@ from typing import NoReturn
 
 import psutil
 
+from posology.core.files import write_atomically
 from posology.core.jobs import environment
 from posology.core.jobs.domain import Failure
 from posology.core.jobs.environment import FIRST_NODE, NODE_RANK, NODES, TERMINATION_LOG
@@ -200,7 +201,4 @@ def leave(code: int) -> NoReturn:
 
 def _write(name: str, text: str) -> None:
     """Whole or not at all."""
-    folder = Path(os.environ[_FOLDER])
-    draft = folder / f".{name}"
-    draft.write_text(text)
-    draft.replace(folder / name)
+    write_atomically(Path(os.environ[_FOLDER]) / name, text)
