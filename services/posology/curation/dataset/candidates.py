@@ -6,8 +6,6 @@ from itertools import zip_longest
 from posology.curation.domain import Drop, Pair, Section, draw, make_pair
 from posology.curation.teachers import Answer, Draft, Task, Teacher
 
-SIBLINGS = 16  # other sections of the label that a task carries along
-
 
 def in_turns(sections: Iterable[Section], *, seed: int) -> list[Section]:
     """Sections with the families taking turns; families and their sections in an order drawn by the seed."""
@@ -20,12 +18,12 @@ def in_turns(sections: Iterable[Section], *, seed: int) -> list[Section]:
 
 
 def tasks(sections: Sequence[Section], *, seed: int) -> list[Task]:
-    """A task per section, each with some sections of the same label beside it."""
+    """A task per section, each with all other sections of its label beside it."""
     labels: dict[tuple[str, str], list[Section]] = {}
     for section in sections:
         labels.setdefault((section.source, section.set_id), []).append(section)
     return [
-        Task(section, tuple(s for s in labels[section.source, section.set_id][: SIBLINGS + 1] if s != section))
+        Task(section, tuple(s for s in labels[section.source, section.set_id] if s != section))
         for section in in_turns(sections, seed=seed)
     ]
 

@@ -1,39 +1,49 @@
-"""The embedded teacher: questions from fixed forms, answers in the label's words. Deterministic; no model, no network.
+"""The embedded teacher: questions from typed facts, answers in the label's words. Deterministic; no model, no network.
 
-It makes, per section: facts by pattern (see `patterns`), gaps to fill in sentences with quantities, statements to
-check of which half carry one edited fact, what the section says on a population or on another drug, and a summary.
+Facts come before questions (see `facts`): readers take a section whose sentences were repaired, and what they cannot read
+with certainty they leave alone. Closed-book answers are whole statements that name the drug; open-book answers are the
+value alone, and only where every word beside the value stands in the question.
 """
+# ruff: noqa: E501  (tables and expressions read better unbroken)
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from posology.curation import codes
-from posology.curation.domain import Section
 from posology.curation.recipe import Style
-from posology.curation.teachers import Answer, Draft, Task
-from posology.curation.teachers.patterns import NAMES, PATTERNS, Pattern
+from posology.curation.teachers import Answer, Draft, Task, over_the_counter, statements, tables  # noqa: F401  each registers its readers
+from posology.curation.teachers.facts import READERS, Fact, Place, answered, facts_of, leans_back, names_it
+from posology.curation.teachers.patterns import NAMES, matches_kind
 from posology.curation.text.edits import edits
-from posology.curation.text.normal import normal, without_references
-from posology.curation.text.quantities import COMMON_DRUGS, QUANTITY
+from posology.curation.text.normal import without_references
+from posology.curation.text.quantities import QUANTITY
 from posology.curation.text.questions import asked, open_book
-from posology.curation.text.sentences import leans_back, spelled, usable_sentences
+from posology.curation.text.repair import Statement, passages
 
-QUESTION_TYPES = (*NAMES, "gap", "check", "population", "interaction", "summary")
-
-_PLENTIFUL = frozenset({"gap", "open-book/gap", "check", "summary"})  # nearly every section gives one: rarer go first
-_INTERACTION_CODES = frozenset({"34073-7", "43685-7", "34070-3", "34071-1"})
-_NOT_ON_GROUPS = frozenset({"34084-4", "90374-0", "34092-7", "34089-3", "43680-8", "34083-6", "34069-5", "43681-6"})
-_GROUPS = {
-    "pregnant women": r"\bpregnan",
-    "nursing mothers": r"\b(?:nursing|lactat|breast-?fe)",
-    "children": r"\b(?:pediatric|child)",
-    "older patients": r"\b(?:geriatric|elderly|65 years)",
-    "patients with renal impairment": r"\brenal (?:impairment|failure|insufficiency)",
-    "patients with hepatic impairment": r"\bhepatic (?:impairment|failure|insufficiency)",
+_FILLERS = ("gap", "check")
+_FEW = 4  # fillers of a kind that one section gives
+_FOR_PATIENTS = frozenset({"42230-3", "42231-1", "59845-8", "68498-5"})  # "you" is not the reader of a label
+# Names that stand for several kinds; recipes may go on using them.
+GROUPS = {
+    "population": ("pregnancy", "lactation", "pediatric", "geriatric", "renal", "hepatic"),
+    "summary": ("section", "dosing", "patient-advice", "mechanism", "warning", "overdose", "overdose-management"),
+    "monitoring": ("warning", "patient-advice"),
+    "not-established": ("pediatric",),
+    "incidence": ("common-reactions",),
+    "duration": ("dosing",),
 }
+_READ = tuple(dict.fromkeys(kind for _, kinds, _ in READERS for kind in kinds))
+QUESTION_TYPES = tuple(dict.fromkeys((*NAMES, *_READ, *_FILLERS, *GROUPS)))
+
+# What a pharmacist asks first; what is not named here comes after, in the order of QUESTION_TYPES.
+CORE = (
+    "indication", "recommended-dose", "starting-dose", "maximum-dose", "contraindication", "boxed-warning", "dosing", "interaction",
+    "renal", "hepatic", "pregnancy", "common-reactions", "lactation", "pediatric", "geriatric", "overdose-management", "storage",
+    "mechanism", "warning", "avoid-with", "dosage-forms", "do-not-use", "stop-use", "ask-a-doctor",
+)  # fmt: skip
+# A section's own reader says all of it; a single sentence of the same kind would be part of the answer.
+_COMPLETE_FIRST = frozenset({"indication", "contraindication", "storage"})
 
 
 @dataclass(frozen=True)
@@ -43,15 +53,15 @@ class ExtractiveTeacher:
     style: Style = Style.SENTENCES
     question_types: tuple[str, ...] = ()
     seed: int = 0
-    per_section: int = 24
+    per_section: int = 40
     excerpt_words: int = 60
 
     @property
     def name(self) -> str:
-        return "extractive/1"
+        return "extractive/2"
 
     def teach(self, tasks: Sequence[Task]) -> Iterator[Answer]:
-        """Drafts of each section with the question types taking turns, so that a limit keeps all of them."""
+        """Drafts of each section, core kinds first and the kinds taking turns, so that a limit keeps all of them."""
         for task in tasks:
             yield Answer(task, tuple(self._in_turns(task))[: self.per_section])
 
@@ -59,128 +69,109 @@ class ExtractiveTeacher:
         by_type: dict[str, list[Draft]] = {}
         for draft in self._drafts(task):
             by_type.setdefault(draft.question_type, []).append(draft)
-        order = sorted(by_type, key=lambda kind: (_rank(kind), self._draw(task.section.id, kind)))
+        order = sorted(by_type, key=lambda kind: (rank(kind), self._draw(task.section.id, kind)))
         for turn in zip_longest(*(by_type[kind] for kind in order)):
             yield from (draft for draft in turn if draft)
 
+    def _wanted(self) -> frozenset[str]:
+        chosen = self.question_types or QUESTION_TYPES
+        return frozenset(kind for name in chosen for kind in GROUPS.get(name, (name,)))
+
     def _drafts(self, task: Task) -> Iterator[Draft]:
-        wanted = set(self.question_types or QUESTION_TYPES)
-        sentences = usable_sentences(task.section)
-        for fact in self._facts(task.section, sentences, wanted):
-            if self.style is not Style.SENTENCES:
-                yield from self._open(task, sentences, fact)
-            if self.style is not Style.OPEN_BOOK and not leans_back(fact.sentence):
-                question = fact.questions[self._draw(task.section.id, fact.kind) % len(fact.questions)]
-                yield Draft(asked(question), fact.sentence, fact.kind, fact.evidence)
+        wanted, place = self._wanted(), Place(task.section, task.siblings)
+        facts = [fact for fact in facts_of(place) if fact.kind in wanted]
         if self.style is not Style.OPEN_BOOK:
-            yield from self._statements(task.section, sentences, wanted)
-
-    def _facts(self, section: Section, sentences: Sequence[str], wanted: set[str]) -> Iterator["_Fact"]:
-        """Facts by pattern, and gaps in the sentences that no pattern knows."""
-        known: set[str] = set()
-        for pattern in PATTERNS:
-            if not pattern.codes or section.code in pattern.codes or not section.code:
-                found = list(_matches(section, sentences, pattern))
-                known.update(fact.evidence for fact in found)
-                yield from found if pattern.name in wanted else ()
+            yield from self._closed(place, facts)
+        if self.style is not Style.SENTENCES:
+            for fact in facts:
+                if fact.short:
+                    yield from self._open(task, fact)
+        if place.nameless or place.code in _FOR_PATIENTS:
+            return
         if "gap" in wanted:
-            yield from self._gaps(section, [s for s in sentences if s not in known])
+            yield from self._gaps(task, place, {fact.proof for fact in facts})
+        if "check" in wanted and self.style is not Style.OPEN_BOOK:
+            yield from self._checks(place)
 
-    def _gaps(self, section: Section, sentences: Sequence[str]) -> Iterator["_Fact"]:
-        """A sentence with one quantity taken out; the quantity is the answer."""
-        for evidence in sentences:
-            sentence = without_references(evidence)
-            values = list(QUANTITY.finditer(sentence))
-            if not values or leans_back(sentence):
+    def _closed(self, place: Place, facts: Sequence[Fact]) -> Iterator[Draft]:
+        """One question per fact; none that another section of the label answers in another way."""
+        complete = {fact.kind for fact in facts if not fact.short and not fact.closed}
+        elsewhere = {
+            q: f.proof for other in place.kin() if other is not place for f in _facts(other) for q in f.questions
+        }
+        questions: dict[str, str] = {}
+        for fact in facts:
+            if fact.closed and fact.kind in _COMPLETE_FIRST and fact.kind in complete:
                 continue
-            value = values[self._draw(section.id, evidence) % len(values)]
-            if sentence.count(value.group()) == 1:
-                gapped = f"{sentence[: value.start()]}____{sentence[value.end() :]}"
-                where = f"the label of {spelled(section.drug, sentence)}"
-                question = f'Which value is missing in this statement from {where}: "{gapped}"'
-                yield _Fact("gap", (question,), value.group(), sentence, evidence)
+            ways = fact.closed or fact.questions
+            question = ways[self._draw(place.section.id, fact.kind) % len(ways)]
+            contested = elsewhere.get(question, fact.proof) != fact.proof
+            if not contested and question not in questions:
+                questions[question] = fact.statement
+                yield Draft(asked(question), fact.statement, fact.kind, fact.proof)
 
-    def _open(self, task: Task, sentences: Sequence[str], fact: "_Fact") -> Iterator[Draft]:
+    def _open(self, task: Task, fact: Fact) -> Iterator[Draft]:
         """One draft per way to ask, each with an excerpt of its own: reading is learned from many excerpts."""
-        for variant, question in enumerate(fact.questions):
-            excerpt = self._excerpt(task, sentences, fact.evidence, variant)
-            kind = f"open-book/{fact.kind}"
-            answer = f"The answer is {fact.short}."
-            yield Draft(open_book(excerpt, question), answer, kind, fact.evidence, filler=fact.kind == "gap")
+        for variant, question in enumerate(fact.open):
+            excerpt = self._excerpt(task, fact, variant)
+            yield Draft(
+                open_book(excerpt, question), f"The answer is {fact.short}.", f"open-book/{fact.kind}", fact.proof
+            )
 
-    def _excerpt(self, task: Task, sentences: Sequence[str], evidence: str, variant: int) -> list[str]:
-        """The evidence among sentences of its section and of others, in an order that does not give it away."""
+    def _excerpt(self, task: Task, fact: Fact, variant: int) -> list[str]:
+        """The evidence among sentences of its section and of others, none of the same kind, in a drawn order."""
+        evidence = fact.proof
 
         def drawn(sentence: str) -> int:
             return self._draw(task.section.id, evidence, str(variant), sentence)
 
-        near = [s for s in sentences if s != evidence]
-        far = [s for sibling in task.siblings for s in usable_sentences(sibling)[:1] if s != evidence]
+        near = [s for s in _readable(Place(task.section)) if s != evidence]
+        far = [s for sibling in task.siblings for s in _readable(Place(sibling))[:1] if s != evidence]
         chosen, words = [evidence], len(evidence.split())
         for sentence in sorted(near, key=drawn)[:2] + sorted(far, key=drawn)[:2]:
             fits = words + len(sentence.split()) <= self.excerpt_words and len(chosen) < 4
-            if fits and sentence not in chosen:
+            rival = fact.short in sentence or matches_kind(task.section, sentence, fact.kind)
+            if fits and not rival and sentence not in chosen:
                 chosen.append(sentence)
                 words += len(sentence.split())
-        return [without_references(s) for s in sorted(chosen, key=drawn)]
+        return sorted(chosen, key=drawn)
 
-    def _statements(self, section: Section, sentences: Sequence[str], wanted: set[str]) -> Iterator[Draft]:
-        drug = section.drug
-        alone = [s for s in sentences if not leans_back(without_references(s))]
-        if "population" in wanted:
-            yield from self._about_groups(section, drug, alone)
-        if "interaction" in wanted:
-            yield from self._about_drugs(section, drug, alone)
-        if "check" in wanted:
-            yield from self._checks(section, drug, alone)
-        if "summary" in wanted:
-            yield from self._summary(section, drug, sentences)
+    def _gaps(self, task: Task, place: Place, known: set[str]) -> Iterator[Draft]:
+        """A sentence that names the drug with its only quantity taken out; the quantity is the answer."""
+        made = 0
+        for statement in sorted(_single(place), key=lambda s: self._draw(place.section.id, s.text)):
+            if made == _FEW:
+                break
+            sentence = statement.text
+            values = list(QUANTITY.finditer(sentence))
+            if sentence in known or len(values) != 1 or not names_it(place.section, sentence) or leans_back(sentence):
+                continue
+            made += 1
+            value = values[0]
+            gapped = f"{sentence[: value.start()]}____{sentence[value.end() :]}"
+            question = f'Which value is missing in this statement from the label of {place.name}: "{gapped}"'
+            if self.style is not Style.SENTENCES:
+                fact = Fact("gap", (question,), sentence, short=value.group())
+                excerpt = self._excerpt(task, fact, 0)
+                answer = f"The answer is {value.group()}."
+                yield Draft(open_book(excerpt, question), answer, "open-book/gap", sentence, filler=True)
+            if self.style is not Style.OPEN_BOOK:
+                yield Draft(asked(question), answered(place, sentence), "gap", sentence, filler=True)
 
-    def _about_groups(self, section: Section, drug: str, alone: Sequence[str]) -> Iterator[Draft]:
-        if section.code in _NOT_ON_GROUPS:
-            return
-        for group, expression in _GROUPS.items():
-            found = next((s for s in alone if re.search(expression, s, re.IGNORECASE)), "")
-            if found:
-                question = f"What does the label of {drug} say about its use in {group}?"
-                yield Draft(asked(question), without_references(found), "population", found)
-
-    def _about_drugs(self, section: Section, drug: str, alone: Sequence[str]) -> Iterator[Draft]:
-        if section.code not in _INTERACTION_CODES:
-            return
-        seen = set(section.drug.split())
-        for sentence in alone:
-            others = sorted((set(re.findall(r"[a-z]+", sentence.casefold())) & COMMON_DRUGS) - seen)
-            if others:
-                seen.add(others[0])
-                question = f"What does the label of {drug} say about {others[0]}?"
-                yield Draft(asked(question), without_references(sentence), "interaction", sentence)
-
-    def _checks(self, section: Section, drug: str, alone: Sequence[str]) -> Iterator[Draft]:
+    def _checks(self, place: Place) -> Iterator[Draft]:
         """True statements and statements with one edited fact, half and half."""
-        for evidence in alone:
-            sentence = without_references(evidence)
-            draw = self._draw(section.id, "check", evidence)
-            options = edits(sentence, context=section.text, drug=section.drug) if draw % 2 else []
+        whole_label = "\n".join(s.text for s in (place.section, *place.siblings))
+        usable = [s for s in _single(place) if not leans_back(s.text) and names_it(place.section, s.text)]
+        for statement in sorted(usable, key=lambda s: self._draw(place.section.id, s.text))[:_FEW]:
+            sentence = statement.text
+            draw = self._draw(place.section.id, "check", sentence)
+            options = edits(sentence, context=whole_label, drug=place.section.drug) if draw % 2 else []
             if draw % 2 and not options:
                 continue
-            said, verdict = (options[draw % len(options)].text, "No") if options else (sentence, "Yes")
-            question = f'The label of {drug} is said to state: "{said}" Is that right?'
-            yield Draft(asked(question), f"{verdict}. {sentence}", "check", evidence)
-
-    def _summary(self, section: Section, drug: str, sentences: Sequence[str]) -> Iterator[Draft]:
-        """The section's first sentences up to 160 words: an answer that is complete and still all the label's."""
-        taken: list[str] = []
-        for sentence in map(without_references, sentences):
-            if sum(len(s.split()) for s in (*taken, sentence)) > 160:
-                break
-            taken.append(sentence)
-        topic = codes.topic_of(section.code, section.title)
-        title = section.title.strip(" .:").casefold()
-        asks = f"Summarize what the label of {drug} says about {topic}"
-        named = f" ({title})" if title and title not in topic and len(title) < 80 else ""
-        if len(taken) > 1:
-            yield Draft(asked(f"{asks}{named}."), " ".join(taken), "summary", " ".join(sentences[: len(taken)]))
+            claim, verdict = (options[draw % len(options)].text, "No") if options else (sentence, "Yes")
+            question = f'The label of {place.name} is said to state: "{claim}" Is that right?'
+            answer = f"{verdict}. {answered(place, sentence)}"
+            yield Draft(asked(question), answer, "check", sentence, filler=True)
 
     def _draw(self, *about: str) -> int:
         """A number that depends on the seed and on what it is about: no state, so no order of calls matters."""
@@ -188,43 +179,24 @@ class ExtractiveTeacher:
         return int.from_bytes(digest, "big")
 
 
-@dataclass(frozen=True)
-class _Fact:
-    """Something that one sentence states, and the ways to ask for it."""
-
-    kind: str
-    questions: tuple[str, ...]
-    short: str
-    sentence: str
-    evidence: str
+def rank(kind: str) -> int:
+    """Core kinds in the order in which a pharmacist asks, then the others, then fillers."""
+    bare = kind.removeprefix("open-book/")
+    if bare in _FILLERS:
+        return len(CORE) + 1
+    return CORE.index(bare) if bare in CORE else len(CORE)
 
 
-def _matches(section: Section, sentences: Sequence[str], pattern: Pattern) -> Iterator[_Fact]:
-    """Facts that one sentence states; two sentences with different values would make the question ambiguous."""
-    found: dict[str, dict[str, _Fact]] = {}
-    for evidence in sentences:
-        fact = _match(section, evidence, pattern)
-        if fact:
-            found.setdefault(fact.questions[0].casefold(), {}).setdefault(normal(fact.short), fact)
-    yield from (fact for values in found.values() if len(values) == 1 for fact in values.values())
+def _facts(place: Place) -> list[Fact]:
+    return list(facts_of(place))
 
 
-def _match(section: Section, evidence: str, pattern: Pattern) -> _Fact | None:
-    sentence = without_references(evidence)
-    match = pattern.expression.search(sentence)
-    groups = match.groupdict("") if match else {}
-    answer = _tidy(groups.get("answer") or groups.get("second", ""))
-    if not answer or "respectively" in sentence:
-        return None
-    drug, subject = spelled(section.drug, sentence), groups.get("subject", "").casefold()
-    questions = tuple(asks.format(drug=drug, subject=subject) for asks in pattern.questions)
-    return _Fact(pattern.name, questions, answer, sentence, evidence)
+def _single(place: Place) -> list[Statement]:
+    """Sound sentences, no lists."""
+    return [s for s in place.statements if not s.doubtful and "\n" not in s.text and s.words <= 60]
 
 
-def _rank(kind: str) -> int:
-    """Facts first, then what a section says on somebody, then what nearly every section gives."""
-    return 2 if kind in _PLENTIFUL else 1 if kind in {"population", "interaction"} else 0
-
-
-def _tidy(answer: str) -> str:
-    return answer.strip(" ,").removesuffix(" and").strip()
+def _readable(place: Place) -> list[str]:
+    """Sentences that may stand in an excerpt."""
+    found = [s.text for p in passages(place.section) for s in p.statements if not s.doubtful and "\n" not in s.text]
+    return [without_references(s) for s in dict.fromkeys(found) if len(s.split()) <= 60]

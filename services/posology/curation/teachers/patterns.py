@@ -1,24 +1,77 @@
-"""How labels state facts, and how people ask for them. A new question type is one more entry in PATTERNS.
+"""How labels state facts in one sentence, and how people ask for them. A new question type is one more entry in PATTERNS.
 
-`{drug}` in a question is the drug's name, `{subject}` the group `subject` of the expression.
+An expression reads a sentence whole, from its first word to its full stop, with the drug's names replaced by `DRUG`.
+What stands beside the value goes into the question: `{lead}` ("In adults, ..."), `{quals}` ("... for hypertension"),
+`{mods}` ("daily"). A sentence with a word that neither question nor answer holds gives no short answer.
 """
 # ruff: noqa: E501  (tables and expressions read better unbroken)
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
+from posology.curation.domain import Section
+from posology.curation.teachers.facts import Fact, Place, aliases, answered, clean_heading, leans_back, reader
+from posology.curation.text.normal import normal
 from posology.curation.text.quantities import UNITS
+from posology.curation.text.repair import Passage
 
+DRUG = "Xdrugx"
 _N = r"\d[\d,]*(?:\.\d+)?"
-_ONE = rf"{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:{UNITS})(?![A-Za-z/])"
-_AMOUNT = rf"{_ONE}(?: (?:to|or) {_ONE})?"
-_TIMES = (
-    r"(?:\s(?:once|twice|three times|four times|every \d+(?: to \d+)? hours?|every other day|per day|a day|daily|weekly|once weekly|"
-    r"each (?:day|morning|evening)|at bedtime|in the (?:morning|evening)|per week|a week|per dose))*"
-)
-_DOSE = rf"(?P<answer>{_AMOUNT}{_TIMES})"
+_FORM = r"(?: (?:(?:delayed|extended|immediate|sustained)-release |film-coated |oral |hard gelatin )?(?:tablets?|capsules?|injection|solution|cream|ointment|gel|suspension|spray|patch|powder|lozenges?|for injection|oral solution|oral suspension|syrup))?"
+_D = DRUG + _FORM
+_LEAD = r"(?:(?P<lead>(?:In|For|Among|After|Following|During|When|At) [^,.;:]{3,100}?),? )?"
 _ABOUT = r"(?:approximately |about |around |roughly |up to )?"
-_REST = r"(?P<answer>[^.;:]{3,160}?)"
+_AMOUNT = rf"{_ABOUT}{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:{UNITS})(?![A-Za-z/])"
+_TIME = rf"{_ABOUT}{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:hours?|days?|minutes?|weeks?)\b[^.;:]{{0,60}}?"
+_SHARE = rf"(?:approximately |about |around |roughly |greater than |more than |less than |>|≥|<)?{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:%|percent)"
+_QUALS = r"(?P<quals>(?: (?:for|in|as|when|to|after|following|with|at|given|among) [^.;:]{2,110}?)?)"
+_MODS = "adult|pediatric|oral|daily|intravenous|maintenance|total|single|subcutaneous|intramuscular|weekly"
+_REST = r"(?P<answer>[^:;]{3,420}?)"
+# Words that may stand beside a value without being asked for: they carry no condition.
+_EMPTY_WORDS = frozenset(
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "should",
+        "must",
+        "may",
+        "can",
+        "to",
+        "and",
+        "that",
+        "it",
+        "by",
+        "for",
+        "in",
+        "on",
+        "has",
+        "have",
+        "do",
+        "not",
+        "each",
+        "every",
+        "one",
+        "recommended",
+        "usual",
+        "dose",
+        "dosage",
+        "label",
+        "approximately",
+        "about",
+        "around",
+        "roughly",
+        "mean",
+        "average",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -26,212 +79,459 @@ class Pattern:
     """One question type: the expression that finds the fact, and the ways to ask for it."""
 
     name: str
-    expression: re.Pattern[str]
+    expressions: tuple[re.Pattern[str], ...]
     questions: tuple[str, ...]
-    codes: frozenset[str] = frozenset()  # sections in which it may be asked; empty = all
+    codes: frozenset[str] = frozenset()  # sections with authority over it; empty = all
+    closed: tuple[str, ...] = ()  # ways to ask without the text, where the label may hold several such facts
+    beside: frozenset[str] = field(default=frozenset())  # more words that carry no condition here
+    refuse: str = ""  # sentences with this are about something else
+    sole: str = ""  # when a second statement of the section has this, one value would not be the whole answer
+    dose: bool = False  # the heading above a dose is a slot of it
+
+    @property
+    def strict(self) -> bool:
+        """Whether a value without any condition is asked only when it is the section's only one."""
+        return self.dose or self.name in {"half-life", "bioavailability", "protein-binding", "peak-time"}
 
 
-def _pattern(name: str, expression: str, *questions: str, codes: str = "") -> Pattern:
-    return Pattern(name, re.compile(expression), questions, frozenset(codes.split()))
+def _pattern(
+    name: str,
+    expressions: tuple[str, ...],
+    *questions: str,
+    codes: str = "",
+    closed: str = "",
+    beside: str = "",
+    refuse: str = "",
+    sole: str = "",
+    dose: bool = False,
+) -> Pattern:
+    compiled = tuple(re.compile(e) for e in expressions)
+    words = frozenset(beside.split())
+    return Pattern(
+        name, compiled, questions, frozenset(codes.split()), (closed,) if closed else (), words, refuse, sole, dose
+    )
 
+
+_KINETICS = "43682-4 34090-1 43681-6"
+_OTHER_THING = r"\bmetabolites?\b|enantiomer|isomer|\brats?\b|\bdogs?\b|\bmice\b|\bmonkeys?\b|\brabbits?\b|respectively|\beach\b.*\band\b"
 
 PATTERNS = (
     _pattern(
         "indication",
-        rf"\b(?:is|are) indicated (?:for use in |for use as |for |in |as |to )(?:the )?{_REST}(?:[.;:]|$)",
-        "What is {drug} indicated for?",
-        "What is {drug} used for, according to its label?",
-        "Which use of {drug} has been approved?",
+        (rf"^(?:In (?P<group>adults|children|adolescents|women|men),? )?{_D} (?:is|are) indicated (?:for use in |for use as |for |in |as |to )(?:the )?{_REST}\.$",),
+        "What is {drug} indicated for{group}?",
+        "What is {drug} used for{group}, according to its label?",
+        "Which use of {drug} has been approved{group}?",
         codes="34067-9",
+        beside="indicated use",
+        sole=r"\bindicated\b",
+        refuse=r"\bnot indicated\b",
     ),
     _pattern(
         "contraindication",
-        rf"\bcontraindicated (?:in|for|with|during) {_REST}(?:[.;:]|$)",
+        (rf"^(?:Treatment with |The use of |Use of )?{_D} (?:is|are) contraindicated (?:in|for|with|during) {_REST}\.$",),
         "When is {drug} contraindicated?",
         "In whom is {drug} contraindicated?",
         "Who must not be given {drug}?",
         codes="34070-3",
+        beside="contraindicated treatment use with during",
+        sole=r"\bcontraindicated\b",
     ),
     _pattern(
         "starting-dose",
-        rf"\b(?:[Ss]tarting|[Ii]nitial) (?:oral |daily |adult |pediatric )?(?:dose|dosage)\b[^.;]{{0,80}}?\b(?:is|of)\s{_ABOUT}{_DOSE}",
-        "What is the starting dose of {drug}?",
-        "At which dose is {drug} started?",
-        "With how much {drug} does treatment begin?",
+        (
+            rf"^{_LEAD}[Tt]he (?:recommended |usual )?(?:starting|initial) (?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should be) (?P<answer>{_AMOUNT}.{{0,260}}?)\.$",
+            rf"^{_LEAD}[Tt]he (?:recommended |usual )(?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:starting|initial) (?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should be) (?P<answer>{_AMOUNT}.{{0,260}}?)\.$",
+        ),
+        "What is the starting {mods}dose of {drug}{quals}{lead}?",
+        "At which {mods}dose is {drug} started{quals}{lead}?",
+        "With which {mods}dose of {drug} does treatment begin{quals}{lead}?",
         codes="34068-7",
+        beside="starting initial",
+        dose=True,
+        sole=r"\b(?:starting|initial)\b[^.]{0,80}\bdos(?:e|age)\b[^.]{0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
     ),
     _pattern(
         "recommended-dose",
-        rf"\b(?:[Rr]ecommended|[Uu]sual) (?:adult |oral |daily |intravenous |maintenance ){{0,3}}(?:dose|dosage)\b[^.;]{{0,80}}?\bis\s{_ABOUT}{_DOSE}",
-        "What is the recommended dose of {drug}?",
-        "How much {drug} is recommended?",
-        "Which dose of {drug} does the label recommend?",
+        (
+            rf"^{_LEAD}[Tt]he (?:recommended|usual) (?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should be) (?P<answer>{_AMOUNT}.{{0,260}}?)\.$",
+        ),
+        "What is the recommended {mods}dose of {drug}{quals}{lead}?",
+        "How much {drug} is recommended{modsafter}{quals}{lead}?",
+        "Which {mods}dose of {drug} does the label recommend{quals}{lead}?",
         codes="34068-7",
+        dose=True,
+        sole=r"\b(?:[Rr]ecommended|[Uu]sual)\b[^.]{0,80}\bdos(?:e|age)\b[^.]{0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
     ),
     _pattern(
         "maximum-dose",
-        rf"(?:\b[Mm]aximum (?:recommended |total |daily |single |adult ){{0,3}}(?:dose|dosage)\b[^.;]{{0,80}}?\b(?:is|of)|"
-        rf"\b(?:should not|must not|[Dd]o not|not to) exceed)\s{_ABOUT}{_DOSE}",
-        "What is the maximum dose of {drug}?",
-        "Which dose of {drug} must not be exceeded?",
-        "How much {drug} may be taken at most?",
-        codes="34068-7 34088-5",
+        (
+            rf"^{_LEAD}[Tt]he maximum (?:recommended )?(?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should not exceed) (?P<answer>{_AMOUNT}.{{0,200}}?)\.$",
+            rf"^{_LEAD}[Tt]he maximum (?P<mods>(?:(?:{_MODS}) ){{0,3}})recommended (?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} is (?P<answer>{_AMOUNT}.{{0,200}}?)\.$",
+            rf"^{_LEAD}[Tt]he (?P<mods>(?:(?:{_MODS}) ){{1,3}})(?:dose|dosage)(?: of {_D})?{_QUALS} (?:should|must) not exceed (?P<answer>{_AMOUNT}.{{0,160}}?)\.$",
+        ),
+        "What is the maximum {mods}dose of {drug}{quals}{lead}?",
+        "Which {mods}dose of {drug} must not be exceeded{quals}{lead}?",
+        "How much {drug} may be taken at most{modsafter}{quals}{lead}?",
+        codes="34068-7",
+        beside="maximum exceed recommended",
+        dose=True,
+        sole=r"\b(?:[Mm]aximum|exceed)\b[^.]{0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
     ),
     _pattern(
         "half-life",
-        rf"\bhalf-life\b[^.;]{{0,90}}?\b(?:is|was|of|averages|ranges from)\s{_ABOUT}(?P<answer>{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:hours?|days?|minutes?|weeks?))",
-        "What is the half-life of {drug}?",
-        "How long is the elimination half-life of {drug}?",
-        "After what time has half of {drug} left the body?",
+        (
+            rf"^{_LEAD}[Tt]he (?P<halfmods>(?:(?:mean|median|average|apparent|terminal|plasma|elimination|effective|serum|estimated|geometric|biological) ){{0,4}})half-life(?: \([^)]{{1,14}}\))? of {_D}{_QUALS} (?:is|was|ranges from|averages) (?P<answer>{_TIME})\.$",
+            rf"^{_LEAD}{_D} has an? (?P<halfmods>(?:(?:mean|median|average|apparent|terminal|plasma|elimination|effective|serum|estimated|geometric|biological) ){{0,4}})half-life(?: \([^)]{{1,14}}\))? of (?P<answer>{_TIME})\.$",
+        ),
+        "What is the {halfmods}half-life of {drug}{quals}{lead}?",
+        "How long is the {halfmods}half-life of {drug}{quals}{lead}?",
+        "Which {halfmods}half-life does {drug} have{quals}{lead}?",
+        codes=_KINETICS,
+        beside="half life mean average ranges averages",
+        sole=r"half-life\b[^.]*\d",
+        refuse=_OTHER_THING,
     ),
     _pattern(
         "bioavailability",
-        rf"\bbioavailability\b[^.;]{{0,80}}?\b(?:is|was|of)\s{_ABOUT}(?P<answer>{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:%|percent))",
-        "What is the bioavailability of {drug}?",
-        "Which share of {drug} becomes available to the body?",
-        "How much of an oral dose of {drug} reaches the blood?",
+        (rf"^{_LEAD}[Tt]he (?P<mods>(?:(?:mean|absolute|oral|systemic|average|estimated|relative|median) ){{0,3}})bioavailability of {_D}{_QUALS} (?:is|was) (?P<answer>{_SHARE}[^.;:]{{0,60}}?)\.$",),
+        "What is the {mods}bioavailability of {drug}{quals}{lead}?",
+        "How high is the {mods}bioavailability of {drug}{quals}{lead}?",
+        "Which {mods}bioavailability does {drug} have{quals}{lead}?",
+        codes=_KINETICS,
+        beside="bioavailability",
+        sole=r"bioavailability\b[^.]*\d",
+        refuse=_OTHER_THING,
     ),
     _pattern(
         "protein-binding",
-        rf"(?P<answer>{_N}\s?%) (?:is |are )?bound to (?:human )?(?:plasma|serum) (?:proteins?|albumin)"
-        r"|\b[Pp]rotein binding\b[^.;]{0,60}?\b(?:is|was|of)\s(?:approximately |about )?(?P<second>\d[\d.]*\s?%)",
-        "How strongly is {drug} bound to plasma proteins?",
-        "Which share of {drug} is bound to plasma proteins?",
-        "How much of {drug} in the blood is bound to proteins?",
+        (
+            rf"^{_LEAD}{_D} is (?:highly |extensively |strongly )?\(?(?P<answer>{_SHARE})\)? bound to (?:human )?(?:plasma|serum) proteins?\.$",
+            rf"^{_LEAD}[Pp]lasma protein binding of {_D} is (?P<answer>{_SHARE})\.$",
+        ),
+        "How strongly is {drug} bound to plasma proteins{lead}?",
+        "Which share of {drug} is bound to plasma proteins{lead}?",
+        "How much of {drug} in the blood is bound to proteins{lead}?",
+        codes=_KINETICS,
+        beside="bound human plasma serum protein proteins binding highly extensively strongly",
+        sole=r"\bb(?:ound|inding)\b[^.]*\d\s?%|\d\s?%[^.]*\bbound\b",
+        refuse=_OTHER_THING,
     ),
     _pattern(
         "peak-time",
-        rf"\b[Pp]eak (?:plasma |serum |blood )?(?:concentrations?|levels?)\b[^.;]{{0,90}}?\b(?:within|in|at|after|by|between)\s{_ABOUT}"
-        rf"(?P<answer>{_N}(?:\s?(?:-|–|to|and)\s?{_N})?\s?(?:hours?|minutes?|days?))",
-        "When does {drug} reach its peak concentration?",
-        "How long after a dose is the concentration of {drug} highest?",
-        "At what time does the level of {drug} peak?",
+        (
+            rf"^{_LEAD}(?:The )?[Pp]eak (?:plasma |serum |blood )?(?:concentrations?|levels?) of {_D} (?:are|is|were|was) (?:reached|attained|achieved|observed) (?:in|within|at) (?P<answer>{_TIME})\.$",
+            rf"^{_LEAD}[Tt]he median time to (?:reach )?(?:peak|maximum) (?:plasma |serum )?concentrations?(?: \([^)]{{1,12}}\))? of {_D} (?:is|was) (?P<answer>{_TIME})\.$",
+        ),
+        "When does {drug} reach its peak concentration{lead}?",
+        "How long does {drug} take to its peak concentration{lead}?",
+        "At what time does the level of {drug} peak{lead}?",
+        codes=_KINETICS,
+        beside="peak plasma serum blood concentration concentrations level levels reached attained achieved observed within at median time maximum reach",
+        refuse=_OTHER_THING,
     ),
     _pattern(
         "metabolism",
-        r"(?<![Dd]rugs )(?<![Ss]ubstrates )\bmetabolized (?:primarily |mainly |extensively |predominantly |partly )?(?:by|via|through)(?: the)? (?P<answer>[^.,;:()]{3,80})",
-        "How is {drug} metabolized?",
-        "By what is {drug} broken down?",
-        "What breaks {drug} down?",
-        codes="43682-4 34090-1 34073-7",
+        (rf"^{_D} is (?P<adverb>(?:primarily|mainly|extensively|predominantly|largely|partly) )?metabolized (?P<adverb2>(?:primarily|mainly|predominantly) )?(?:by|via|through)(?: the)? (?P<answer>[^.;:]{{3,140}})\.$",),
+        "By what is {drug} {adverb}metabolized{adverb2}?",
+        codes=_KINETICS,
+        beside="metabolized primarily mainly extensively predominantly via through",
+        refuse=_OTHER_THING,
     ),
     _pattern(
         "urinary-excretion",
-        rf"(?P<answer>{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?%) of (?:the |an |a )?[^.;]{{0,50}}?dose[^.;]{{0,60}}?(?:excreted|recovered|eliminated)[^.;]{{0,40}}? urine",
-        "How much of a dose of {drug} leaves the body in urine?",
-        "Which share of a {drug} dose is excreted in the urine?",
-        "What part of a {drug} dose do the kidneys excrete?",
+        (rf"^{_LEAD}(?:Approximately |About )?(?P<answer>{_SHARE}) of (?:the |an |a )?(?P<mods>(?:oral|intravenous|administered) )?dose(?: of {_D})? (?:is|was) (?:excreted|recovered|eliminated) (?P<unchanged>unchanged )?in (?:the )?urine\.$",),
+        "How much of {article} {mods}dose of {drug} is excreted {unchanged}in the urine{lead}?",
+        "Which share of {article} {mods}dose of {drug} is found {unchanged}in the urine{lead}?",
+        codes=_KINETICS,
+        beside="excreted recovered eliminated urine administered",
+        refuse=_OTHER_THING,
     ),
     _pattern(
         "drug-class",
-        r"^[A-Z][^.,;]{2,60}? (?:is|acts as|belongs to) (?P<answer>an? [^.,;]{3,90}?(?:inhibitor|agonist|antagonist|blocker|modulator|activator|"
-        r"antibiotic|antibody|agent|diuretic|steroid|hormone|vaccine|analgesic|antidepressant|anticoagulant|enzyme|class)\b)",
+        (rf"^{_D},? (?:is|acts as|belongs to) (?P<answer>an? [^.;:]{{3,150}}?(?:inhibitor|agonist|antagonist|blocker|modulator|activator|antibiotic|antibody|conjugate|diuretic|steroid|corticosteroid|hormone|vaccine|analgesic|antidepressant|anticoagulant|enzyme|class|antibacterial|antifungal|antiviral|antipsychotic|anticonvulsant|anesthetic|drug|agent|stimulant|oligonucleotide)s?)\.$",),
         "What kind of drug is {drug}?",
         "To which class of drugs does {drug} belong?",
         "What sort of medicine is {drug}?",
-        codes="34089-3 43679-0 34090-1 34067-9",
+        codes="34089-3 43679-0 34090-1",
+        beside="acts as belongs",
     ),
     _pattern(
         "target",
-        r"\b(?:inhibitor|blocker|antagonist|agonist|activator|modulator) of (?:the )?(?P<answer>[^.,;()]{3,60}?)(?:[.,;(]|$| and | that | which )",
+        (rf"^{_D} (?:is|acts as|works as) an? (?:(?:selective|potent|competitive|reversible|highly) )*(?:inhibitor|blocker|antagonist|agonist|activator|modulator) of (?:the )?(?P<answer>[^.;:]{{3,90}})\.$",),
         "What does {drug} act on?",
         "Which target does {drug} have?",
         "At which target in the body does {drug} work?",
-        codes="43679-0 34090-1 34089-3",
+        codes="43679-0 34090-1",
+        beside="acts works as selective potent competitive reversible highly inhibitor blocker antagonist agonist activator modulator",
     ),
     _pattern(
         "strength",
-        rf"^(?:Each|One) [^.;]{{3,60}}? contains (?P<answer>{_ONE})",
+        (
+            rf"^(?:Each|One) (?:tablet|capsule|vial|sachet|caplet|ampule|suppository|patch|spray) contains (?P<answer>{_AMOUNT}) of {DRUG}\.$",
+            rf"^(?:Each|One) (?:tablet|capsule|vial|sachet|caplet|ampule|suppository|patch|spray) of {DRUG} contains (?P<answer>{_AMOUNT})\.$",
+        ),
         "How much {drug} does one unit contain?",
         "How strong is {drug}?",
         "What is the strength of {drug}?",
         codes="43678-2 34089-3 34069-5",
+        beside="contains tablet capsule vial sachet caplet ampule suppository patch spray",
     ),
     _pattern(
         "harm",
-        r"\b(?:can|may) cause (?P<answer>[^.;:()]{3,80}?)(?:[.;(]|$)",
+        (rf"^(?:Rarely, )?{_D} (?:can|may) cause (?P<answer>[^.;:]{{3,160}})\.$",),
         "What can {drug} cause?",
         "Which harm does the label of {drug} warn of?",
         "What should patients on {drug} be warned about?",
         codes="43685-7 34071-1 34066-1",
+        closed="Name one harm that {drug} can cause, according to its label.",
+        sole=r"\b(?:can|may) cause\b",
+        beside="rarely cause",
     ),
     _pattern(
         "common-reactions",
-        rf"\b[Mm]ost (?:common|frequent)(?:ly)?[^.;:]{{0,120}}?(?:adverse|side) (?:drug )?(?:reactions|events|effects)[^.;:]{{0,120}}?\b(?:are|were|include[sd]?|is|was):? {_REST}(?:[.;]|$)",
+        (
+            rf"^{_LEAD}[Tt]he most (?:common|frequent) of the (?:adverse reactions|side effects) (?:to|of) {_D} (?:was|were) {_REST}\.$",
+            rf"^{_LEAD}(?:[Tt]he )?[Mm]ost (?P<how>common|frequent|commonly reported|frequently reported|commonly observed|frequently observed|commonly occurring|frequently occurring) (?P<nature>adverse (?:drug )?(?:reactions|events)|side effects|treatment-emergent adverse (?:reactions|events))(?P<after>[^:;.]{{0,200}}?(?:\([^)]*\))?[^:;.]{{0,160}}?) (?:are|were|include[sd]?|is|was)(?P<colon>:)? ?(?P<answer>[^;]{{6,700}}?)\.?$",
+        ),
         "What are the most common adverse reactions to {drug}?",
         "Which side effects of {drug} are seen most often?",
         "What do patients on {drug} complain of most often?",
+        codes="34084-4 90374-0",
+        beside="trials most common frequent adverse reactions side effects with",
+        refuse=r"\b(?:leading|led|resulting|resulted|requiring|discontinu\w*|serious|fatal|interruptions?|reductions?|withdrawals?|abnormalities|Grades?|death)\b|\bcommon (?:laboratory|grade)|respectively|\bas follows\b|\bpostmarketing\b|\binclude:? (?:the )?following\b",
     ),
     _pattern(
         "storage",
-        r"(?:^|[a-z,] )(?:[Ss]tore|should be stored|must be stored) (?:[A-Za-z]{1,24} ){0,4}?(?P<answer>(?:at|between|below|under|in|refrigerated|upright|above|out of) [^.;()]{3,90}?)(?:[.;(]|$)",
+        (
+            rf"^(?:(?:Each|Every) (?:tablet|capsule|vial|sachet) of )?{_D} (?:should|must) be stored (?P<answer>[^.;:]{{3,120}})\.$",
+            rf"^Store {_D} (?P<answer>[^.;:]{{3,120}})\.$",
+        ),
         "How should {drug} be stored?",
         "Under which conditions is {drug} kept?",
         "Where and how is {drug} kept?",
-        codes="44425-7 34069-5 43678-2 53413-1 34068-7 42231-1",
+        codes="44425-7 34069-5",
+        sole=r"\b[Ss]tored?\b",
+        beside="store stored tablet capsule vial sachet",
     ),
     _pattern(
         "schedule",
-        r"\bSchedule (?P<answer>I{1,3}|IV|V)\b",
+        (rf"^{_D}(?: contains [a-z ]{{3,40}}, which)? is (?:controlled as |classified as |listed as )?(?:in |under )?(?:a )?(?:DEA )?(?P<answer>Schedule (?:III|II|IV|V))(?: controlled (?:substance|drug))?[^.;:]{{0,80}}\.$",),
         "In which schedule of controlled substances is {drug}?",
         "Under which schedule is {drug} controlled?",
         "Which controlled-substance schedule applies to {drug}?",
+        codes="34085-1 42227-9 34086-9",
+        beside="controlled substance drug dea schedule",
     ),
     _pattern(
         "overdose-signs",
-        rf"\b(?:[Oo]verdos(?:e|age))\b[^.;:]{{0,120}}?\b(?:include[sd]?|consists? of):? {_REST}(?:[.;]|$)",
+        (
+            rf"^(?:The )?(?:[Ss]igns|[Ss]ymptoms|[Mm]anifestations|[Ss]igns and symptoms) (?:of|following|associated with) (?:an? )?(?:acute )?overdos(?:e|age)(?: (?:of|with) {_D})? (?:may |can )?include[sd]?:? {_REST}\.$",
+            rf"^An overdos(?:e|age) of {_D} can include {_REST}\.$",
+        ),
         "What are the signs of an overdose of {drug}?",
         "What happens after an overdose of {drug}?",
         "How does an overdose of {drug} show?",
         codes="34088-5",
-    ),
-    _pattern(
-        "monitoring",
-        rf"^Monitor (?:for )?{_REST}(?:[.;]|$)",
-        "What should be monitored in patients who take {drug}?",
-        "What has to be watched during treatment with {drug}?",
-        "What needs monitoring under {drug}?",
+        beside="signs symptoms overdose overdosage include includes manifestations acute following",
     ),
     _pattern(
         "avoid-with",
-        rf"\b[Aa]void (?:the )?(?:concomitant |concurrent |simultaneous )?(?:use|coadministration|administration|intake)?[^.;]{{0,60}}?(?<!patients )\bwith {_REST}(?:[.;,]|$)",
+        (
+            rf"^Avoid (?:(?:the|concomitant|concurrent|simultaneous) ){{0,2}}(?:use|coadministration|co-administration|administration|taking|combination)(?: of)? {_D} (?:together )?with (?P<answer>[^.;:]{{3,160}})\.$",
+            rf"^Avoid (?:(?:the|concomitant|concurrent|simultaneous) ){{0,2}}(?:use|coadministration|co-administration|administration)(?: of)? (?P<answer>[^.;:]{{3,160}}?) (?:together )?with {_D}\.$",
+        ),
         "With what should {drug} not be combined?",
         "What must be avoided together with {drug}?",
         "What should a patient on {drug} stay away from?",
-        codes="34073-7 43685-7",
+        codes="34073-7",
+        sole=r"\b[Aa]void\b",
+        closed="Name something with which {drug} should not be combined, according to its label.",
+        beside="avoid use with coadministration administration concomitant concurrent simultaneous taking together combination co",
     ),
     _pattern(
         "food",
-        r"\b(?:taken|administered|given|[Tt]ake|[Aa]dminister)\b[^.;]{0,60}?\b(?P<answer>with or without (?:food|meals)|without regard to (?:food|meals)|"
-        r"with (?:food|meals|a meal|milk|water)|without food|on an empty stomach|(?:before|after) (?:meals|breakfast|a meal))",
+        (
+            rf"^{_D} (?:should|may|can|must) be (?:taken|administered|given) (?:orally )?(?P<answer>(?:with or without|with|without) (?:food|meals|a meal)|on an empty stomach|without regard to (?:food|meals))\.$",
+            rf"^(?:Take|Administer) {_D} (?:orally )?(?P<answer>(?:with or without|with|without) (?:food|meals|a meal)|on an empty stomach|without regard to (?:food|meals))\.$",
+        ),
         "Should {drug} be taken with food?",
         "How is {drug} taken with respect to meals?",
         "How does {drug} go with meals?",
         codes="34068-7 34076-0",
+        beside="taken administered given orally take administer",
     ),
-    _pattern(
-        "not-established",
-        r"\bnot been established in (?P<answer>[^.;:]{3,90}?)(?:[.;:]|$)",
-        "In whom have safety and effectiveness of {drug} not been established?",
-        "For which patients is {drug} not established as safe and effective?",
-        "Who has not been shown to be safe on {drug}?",
-        codes="34081-0 34068-7 34067-9 34082-8",
-    ),
-    _pattern(
-        "incidence",
-        rf"^(?P<subject>[A-Z][a-z]+(?: [a-z]+){{0,3}}) (?:occurred|was reported|were reported|was observed|were observed) in (?P<answer>{_ABOUT}{_N}\s?%) of (?:the )?(?:patients|subjects)",
-        "What share of patients on {drug} had {subject}?",
-        "How frequent is {subject} with {drug}?",
-        "How many patients on {drug} experienced {subject}?",
-    ),
-    _pattern(
-        "duration",
-        rf"\b(?:[Dd]uration of (?:treatment|therapy))\b[^.;]{{0,40}}?(?:is |of |for )?{_ABOUT}(?P<answer>{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:days?|weeks?|months?))",
-        "How long is treatment with {drug}?",
-        "For how long is {drug} given?",
-        "How many days or weeks does treatment with {drug} take?",
-        codes="34068-7",
-    ),
-)
+)  # fmt: skip
 
 NAMES = tuple(pattern.name for pattern in PATTERNS)
+_ADJECTIVES = {"adult": " in adults", "pediatric": " in pediatric patients"}
+
+
+@reader(*NAMES)
+def by_pattern(place: Place) -> Iterator[Fact]:
+    """Facts that one sentence states; two sentences with different values would make the question ambiguous."""
+    if place.is_over_the_counter:
+        return
+    for pattern in PATTERNS:
+        if pattern.codes and place.code and place.code not in pattern.codes:
+            continue
+        by_question: dict[str, dict[str, Fact]] = {}
+        for fact in _matches(place, pattern):
+            by_question.setdefault(fact.questions[0].casefold(), {}).setdefault(normal(fact.statement), fact)
+        groups = [list(facts.values()) for facts in by_question.values()]
+        yield from (group[0] for group in groups if len(group) == 1 or _alike(group))
+
+
+def matches_kind(section: Section, sentence: str, kind: str) -> bool:
+    """Whether a sentence states a fact of this kind: such a sentence may not stand beside the one that answers."""
+    masked = mask(section, sentence)
+    return any(p.name == kind and any(e.match(masked) for e in p.expressions) for p in PATTERNS)
+
+
+def mask(section: Section, sentence: str) -> str:
+    """The sentence with every name of the drug, and "Brand (drug)", replaced by one word."""
+    out = sentence
+    for name in aliases(section):
+        out = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", DRUG, out, flags=re.IGNORECASE)
+    return re.sub(rf"{DRUG}(?: \({DRUG}\)| {DRUG})", DRUG, out)
+
+
+def _alike(group: list[Fact]) -> bool:
+    """One list in two wordings: at least four fifths of the words are the same."""
+    words = [set(re.findall(r"\w+", normal(fact.statement))) for fact in group]
+    return all(len(words[0] & other) >= 0.8 * max(len(words[0]), len(other)) for other in words[1:])
+
+
+def _matches(place: Place, pattern: Pattern) -> Iterator[Fact]:
+    for passage in place.passages:
+        for statement in passage.statements:
+            text = statement.text
+            if statement.doubtful or leans_back(text) or statement not in place.statements:
+                continue
+            masked = mask(place.section, text)
+            flat = masked.replace("\n- ", " ") if pattern.name == "common-reactions" else masked
+            match = next((m for e in pattern.expressions if (m := e.match(flat))), None)
+            if match is None or (pattern.refuse and re.search(pattern.refuse, text)):
+                continue
+            above = _above(place, passage) if pattern.dose else ""
+            if above == "?" or (pattern.dose and (DRUG not in masked or DRUG in match.groupdict("").get("quals", ""))):
+                continue
+            fact = _fact(place, pattern, text, match, above)
+            if fact:
+                yield fact
+
+
+_PLAIN_HEADING = re.compile(
+    r"^(?:(?:recommended|general|usual|important|basic|adult|dose|dosage|doses|dosing|and|administration|initial|starting|maximum|schedule|information|for|of|instructions|regimen|"
+    r"considerations|overview|the|treatment|oral|intravenous|subcutaneous) ?)*$",
+    re.IGNORECASE,
+)
+
+
+def _above(place: Place, passage: Passage) -> str:
+    """The heading above a dose when it narrows whom the dose is for; "?" when it could not be read."""
+    if "?" in passage.heading:
+        return "?"
+    parts = [clean_heading(part) for part in passage.heading.split(" > ")]
+    title = clean_heading(place.section.title)
+    if not passage.heading or all(_PLAIN_HEADING.match(p) for p in parts):
+        parts = [title]
+    narrowing = [p for p in parts if p and not _PLAIN_HEADING.match(mask(place.section, p).replace(DRUG, "").strip())]
+    return narrowing[-1] if narrowing else ""
+
+
+def _is_sole(place: Place, pattern: Pattern, statement: str) -> bool:
+    """Whether no other statement of the label's sections of this code speaks of the same attribute with another value."""
+    own = normal(statement)
+    for other in place.kin():
+        for p in other.passages:
+            for s in p.statements:
+                if normal(s.text) != own and re.search(pattern.sole, s.text) and not _alike_text(own, normal(s.text)):
+                    return False
+    return True
+
+
+def _alike_text(one: str, other: str) -> bool:
+    numbers = re.findall(r"\d[\d.,]*", one)
+    first = set(re.findall(r"\w+", one))
+    second = set(re.findall(r"\w+", other))
+    return bool(numbers) and numbers[0] in other and len(first & second) >= 0.6 * min(len(first), len(second))
+
+
+def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above: str) -> Fact | None:
+    groups = match.groupdict("")
+    raw = groups["answer"].strip(" ,")
+    lead = groups.get("lead", "")
+    mods = groups.get("mods", "")
+    quals = groups.get("quals", "")
+    for word, phrase in _ADJECTIVES.items():
+        if word in mods.split():
+            mods, quals = mods.replace(f"{word} ", ""), f"{phrase}{quals}"
+    drug = place.name
+    narrowed = bool(quals or lead or above)
+    sole = not pattern.sole or _is_sole(place, pattern, text)
+    if pattern.strict and not narrowed and not sole:
+        return None
+    fields = {
+        "drug": drug,
+        "lead": f" {lead[0].lower()}{lead[1:]}" if lead else "",
+        "mods": mods,
+        "modsafter": {"daily ": " per day", "": ""}.get(mods, "?"),
+        "quals": quals,
+        "group": f" in {groups['group']}" if groups.get("group") else "",
+        "halfmods": groups.get("halfmods", ""),
+        "unchanged": groups.get("unchanged", ""),
+        "article": "an" if mods.startswith(("oral", "intra", "admin")) else "a",
+        "adverb": groups.get("adverb", ""),
+        "adverb2": f" {groups['adverb2'].strip()}" if groups.get("adverb2") else "",
+    }
+    asks = [q.format(**fields) for q in pattern.questions if not ("{modsafter}" in q and fields["modsafter"] == "?")]
+    if groups.get("nature"):
+        after = groups["after"].strip()
+        asks = _reactions(fields, groups["how"], groups["nature"], after)
+        if not asks:
+            return None
+    asks = [" ".join(q.replace(DRUG, drug).split()).replace(" ?", "?") for q in asks]
+    if any(q.count("(") != q.count(")") for q in asks) or not asks:
+        return None
+    if above:
+        asks = [f"{q.removesuffix('?')}, under the heading “{above}”?" for q in asks]
+    open_asks = tuple(q for q in asks if (sole or pattern.strict) and _complete(match, q, pattern, raw))
+    short = raw.replace(DRUG, drug) if open_asks else ""
+    closed = tuple(q.format(**fields) for q in pattern.closed) or tuple(asks)
+    return Fact(
+        pattern.name, tuple(asks), answered(place, text), evidence=text, short=short, closed=closed, open=open_asks
+    )
+
+
+def _reactions(fields: dict[str, str], how: str, nature: str, after: str) -> list[str]:
+    """The question keeps the threshold and the patients that the sentence names, in its own words."""
+    if (
+        re.search(r"\b(?:was|were|are|is|that|which)\b(?! (?:treated|receiv))", re.sub(r"\([^)]*\)", "", after))
+        or len(after.split()) > 28
+    ):
+        return []
+    named = DRUG in after or (fields["lead"] and DRUG in fields["lead"])
+    if named:
+        return [f"What are the most {how} {nature} {after}{fields['lead']}, according to the label?"]
+    return (
+        [f"What are the most {how} {nature} to {fields['drug']} {after}{fields['lead']}?"]
+        if not after.startswith(("of ", "to "))
+        else []
+    )
+
+
+def _complete(match: re.Match[str], question: str, pattern: Pattern, answer: str) -> bool:
+    """Whether every word of the sentence beside the value stands in the question, or carries no condition."""
+    start, end = match.span("answer")
+    outside = f"{match.string[:start]} {match.string[end:]}".casefold().replace(DRUG.casefold(), " ")
+    rest = set(re.findall(r"[\w%]+", outside)) - _EMPTY_WORDS - pattern.beside - set(re.findall(r"\w+", _FORM))
+    short_enough = 1 <= len(answer.split()) <= 24 and "\n" not in answer
+    return short_enough and all(_stands(word, question.casefold()) for word in rest)
+
+
+_SAME = {"daily": "per day", "adult": "adults", "weekly": "per week"}
+
+
+def _stands(word: str, question: str) -> bool:
+    return bool(re.search(rf"\b{re.escape(word)}\b", question)) or _SAME.get(word, "\0") in question

@@ -11,7 +11,7 @@ _ABBREVIATIONS_TEXT = """
 _ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
 _BOUNDARY = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9•])")
 _REFERENCE = re.compile(
-    r"\s*[\[(]\s*(?:see|refer to)\b[^\])]*?(?:\([^)]*\)[^\])]*?)*[\])]"  # [see Warnings (5.1)]
+    r"\s*[\[(]\s*(?:see(?: also)?|refer to)\b[^\])]*?(?:\([^)]*\)[^\])]*?)*[\])]"  # [see Warnings (5.1)]
     r"|\s*\(\s*\d{1,2}(?:\.\d{1,2})*(?:\s*,\s*\d{1,2}(?:\.\d{1,2})*)*\s*\)(?!\s*(?:mg|mL|%))",  # (5.1, 7)
     re.IGNORECASE,
 )
@@ -38,11 +38,12 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     for line in text.splitlines():
         if line.strip() and not is_table_row(line):
-            found.extend(_split(_BULLET.sub("", line.strip())))
+            found.extend(split_sentences(_BULLET.sub("", line.strip())))
     return found
 
 
-def _split(line: str) -> list[str]:
+def split_sentences(line: str) -> list[str]:
+    """The sentences of one line, in order."""
     parts: list[str] = []
     start = 0
     for boundary in _BOUNDARY.finditer(line):

@@ -1,10 +1,13 @@
 """Answers that their section does not support."""
 
+import re
+
 from posology.curation.domain import Pair
 from posology.curation.screens.filters import Context, Verdict, drop, filter, keep
 from posology.curation.text.normal import normal, tokens, without_references
 from posology.curation.text.quantities import quantities
 from posology.curation.text.questions import bare_question
+from posology.curation.text.repair import plain_text
 
 _SHARE = 0.6  # of the answer's content words must occur in the section
 _SMALL_WORDS_TEXT = """
@@ -24,7 +27,7 @@ def grounding(pair: Pair, context: Context) -> Verdict:
     if not context.section_text:
         return keep
     text = normal(context.section_text)
-    if pair.evidence and not _quoted(pair.evidence, text):
+    if pair.evidence and not _quoted(pair.evidence, text, context.section_text):
         return drop("the evidence is not a sentence of the section")
     invented = quantities(pair.answer) - quantities(context.section_text) - quantities(bare_question(pair.question))
     if invented:
@@ -36,11 +39,26 @@ def grounding(pair: Pair, context: Context) -> Verdict:
     return keep if share >= _SHARE else drop(f"only {share:.0%} of its words are in the section, {wanted}")
 
 
-def _quoted(evidence: str, text: str) -> bool:
+def _quoted(evidence: str, text: str, section_text: str) -> bool:
     """Evidence may leave out cross-references, and a summary rests on several sentences."""
     plain = normal(evidence)
     if plain in text or plain in normal(without_references(text)):
         return True
+    cleaned = normal(_cleaned(section_text))
+    lines = [normal(line.removeprefix("- ")) for line in evidence.split("\n") if line.strip(" -")]
+    if plain in cleaned or all(_pieces(line, cleaned) for line in lines):
+        return True
     found = set(tokens(text))
     words = tokens(evidence)
     return len(words) > 60 and sum(w in found for w in words) / len(words) >= 0.95
+
+
+def _pieces(line: str, text: str) -> bool:
+    """A line of evidence stands in the text; sentences of one line may stand apart there."""
+    return line in text or all(part in text for part in re.split(r"(?<=[.!?]) ", line))
+
+
+def _cleaned(text: str) -> str:
+    """The section as evidence is taken from it: no references, no bullets, no bars between cells."""
+    flat = re.sub(r"(?m)^\s*(?:[-*•▪●◦■]|\d{1,2}[.)])\s*", "", text)
+    return re.sub(r"\s*[•▪●◦■‣|]\s*", " ", plain_text(flat))

@@ -1,0 +1,288 @@
+"""Typed facts of a section, and how they are named; questions are made from facts, never from bare text.
+
+A reader takes a section in its place among the label's others and yields facts. Each reader names the section codes
+that have authority over what it reads: "Child-Pugh class A" in a pharmacokinetics table says nothing on children.
+"""
+# ruff: noqa: E501  (tables and expressions read better unbroken)
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from posology.curation import codes
+from posology.curation.domain import Section
+from posology.curation.text.repair import Passage, Statement, joined, passages
+
+_NO_NAME = re.compile(r"^[\W\d_]*$|^[0-9a-f]{8}-[0-9a-f-]{20,}$|\.xml$|^\s*$")
+_PLAIN_FIRST_WORDS = frozenset(
+    [
+        "children",
+        "childrens",
+        "adult",
+        "pain",
+        "relief",
+        "cold",
+        "cough",
+        "allergy",
+        "daily",
+        "hand",
+        "sport",
+        "super",
+        "extra",
+        "ultra",
+        "maximum",
+        "severe",
+        "instant",
+        "sodium",
+        "potassium",
+        "calcium",
+        "magnesium",
+        "vitamin",
+        "water",
+        "oral",
+        "injection",
+        "tablets",
+        "cream",
+        "solution",
+        "health",
+        "good",
+        "leader",
+        "equate",
+        "kids",
+        "baby",
+        "natural",
+        "nasal",
+        "first",
+        "triple",
+        "dual",
+        "advanced",
+        "original",
+        "medicated",
+        "premium",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that a label states: what is asked, the label's words for it, and the short answer inside them.
+
+    `statement` is whole: condition, population, route, frequency and negation stand in it or in the question.
+    """
+
+    kind: str
+    questions: tuple[str, ...]
+    statement: str
+    evidence: str = ""  # "" when it is the statement itself
+    short: str = ""  # the value alone; "" when the statement cannot be cut without losing a slot
+    closed: tuple[str, ...] = ()  # ways to ask without the text, when they differ
+    open: tuple[str, ...] = ()  # ways to ask with the text, which keep every slot beside `short`
+
+    @property
+    def proof(self) -> str:
+        return self.evidence or self.statement
+
+
+@dataclass(frozen=True)
+class Place:
+    """A section among the other sections of its label."""
+
+    section: Section
+    siblings: tuple[Section, ...] = ()
+
+    @property
+    def code(self) -> str:
+        return self.section.code
+
+    @cached_property
+    def passages(self) -> tuple[Passage, ...]:
+        return passages(self.section)
+
+    @cached_property
+    def statements(self) -> tuple[Statement, ...]:
+        """Every statement of the section; a highlight that a full statement covers is left out."""
+        every = [s for p in self.passages for s in p.statements]
+        full = [s for s in every if not s.highlight]
+        known = _content(" ".join(s.text for s in full))
+        kept = [s for s in every if not (s.highlight and full and _covered(s.text, known))]
+        return tuple(dict.fromkeys(kept))
+
+    @cached_property
+    def is_over_the_counter(self) -> bool:
+        """Whether the label is a Drug Facts label."""
+        drug_facts = {"55105-1", "55106-9", "50570-1", "50566-9", "50567-7"}
+        return any(s.code in drug_facts for s in (self.section, *self.siblings))
+
+    def kin(self) -> "Iterator[Place]":
+        """This section and the others of its code."""
+        yield self
+        mine = (self.section, *self.siblings)
+        for other in self.siblings:
+            if other.code == self.code and other.id != self.section.id:
+                yield Place(other, tuple(s for s in mine if s.id != other.id))
+
+    def alone(self) -> bool:
+        """Whether no other section of the label has this code."""
+        return all(s.code != self.code or s.id == self.section.id for s in self.siblings)
+
+    def has(self, *wanted: str) -> bool:
+        """Whether another section of the label has one of these codes."""
+        return any(s.code in wanted for s in self.siblings)
+
+    def whole(self, words: int) -> str:
+        """All that the section says, when all of it could be read and it has at most `words` words; else ""."""
+        if any(p.rows for p in self.passages) or not self.statements or any(s.doubtful for s in self.statements):
+            return ""
+        text = joined(s.text for s in self.statements)
+        return text if len(text.split()) <= words else ""
+
+    def headed(self) -> str:
+        """ " under the heading “Renal Impairment”" when the section is one of several with its code; else ""."""
+        title = clean_heading(self.section.title)
+        known = codes.title_of(self.code).casefold()
+        return "" if self.alone() or not title or title.casefold() == known else f" under the heading “{title}”"
+
+    @cached_property
+    def name(self) -> str:
+        """The drug as a question names it."""
+        drug, brand = self.section.drug, next(iter(self.section.brands), "")
+        if self.is_over_the_counter and brand and brand.casefold() != drug:
+            return f"{brand} ({drug})"
+        small = any(drug in s.text for s in self.siblings)
+        return drug if small else spelled(drug, self.section.text)
+
+    @property
+    def nameless(self) -> bool:
+        return bool(_NO_NAME.search(self.section.drug))
+
+
+Reader = Callable[[Place], Iterator[Fact]]
+READERS: list[tuple[frozenset[str], tuple[str, ...], Reader]] = []
+
+
+def reader(*kinds: str, codes: str = "") -> Callable[[Reader], Reader]:
+    """Register a reader with the kinds that it yields and the codes that have authority over them (none: all)."""
+
+    def register(read: Reader) -> Reader:
+        READERS.append((frozenset(codes.split()), kinds, read))
+        return read
+
+    return register
+
+
+@lru_cache(maxsize=512)
+def facts_of(place: Place) -> tuple[Fact, ...]:
+    """All facts of a section."""
+    if place.nameless:
+        return ()
+    readers = [read for authority, _, read in READERS if not authority or place.code in authority]
+    return tuple(fact for read in readers for fact in read(place))
+
+
+def spelled(drug: str, text: str) -> str:
+    """The drug as the text spells it throughout ("Chalkefenn"); as it is known when the text is of two minds."""
+    spellings = {m.group() for m in re.finditer(rf"\b{re.escape(drug)}\b", text, re.IGNORECASE)}
+    capital = drug[:1].upper() + drug[1:]
+    return capital if capital in spellings and drug not in spellings and len(drug.split()) == 1 else drug
+
+
+def aliases(section: Section) -> tuple[str, ...]:
+    """Every name by which the label may call its drug, longest first."""
+    names = {section.drug, *section.brands}
+    for brand in section.brands:
+        first = brand.split()[0].strip("(),")
+        if len(first) >= 5 and first.casefold() not in _PLAIN_FIRST_WORDS and first.isalpha():
+            names.add(first)
+    return tuple(sorted((n for n in names if len(n) > 2), key=lambda n: (-len(n), n)))
+
+
+def names_it(section: Section, text: str) -> bool:
+    """Whether the text calls the drug by one of its names."""
+    return any(re.search(rf"(?<![\w-]){re.escape(n)}(?!\w)", text, re.IGNORECASE) for n in aliases(section))
+
+
+def answered(place: Place, statement: str) -> str:
+    """The statement as an answer that names the drug of the question.
+
+    A brand is followed by the drug's name in brackets; a statement that names neither is introduced.
+    """
+    drug = place.section.drug
+    if re.search(rf"(?<![\w-]){re.escape(drug)}(?!\w)", statement, re.IGNORECASE):
+        return statement
+    if not place.is_over_the_counter:
+        for name in aliases(place.section):
+            match = re.search(rf"(?<![\w-]){re.escape(name)}(?= [a-z]|[.,;]|$)", statement, re.IGNORECASE)
+            if match and match.group()[0].isupper():
+                return f"{statement[: match.end()]} ({drug}){statement[match.end() :]}"
+    gap = "\n" if "\n" in statement else " "
+    return f"The label of {place.name} states:{gap}{statement}"
+
+
+def clean_heading(title: str) -> str:
+    """A heading without its number: "5.1 Hepatotoxicity" -> "Hepatotoxicity"; "" for what is none."""
+    bare = re.sub(r"^\W*\d{0,2}(?:\.\d{1,2})*\W*", "", " ".join(title.split())).strip(" .:")
+    bare = re.sub(r"\s*[\[(]\s*(?:see\b.*|\d[\d., ]*)[\])]$", "", bare)
+    words = bare.split()
+    sound = 1 <= len(words) <= 14 and len(bare) > 3 and not re.search(r"[.;|?]|\bTable\b|https?:|\d{4,}|[\[\]]", bare)
+    balanced = bare.count("(") == bare.count(")")
+    ends_open = words and words[-1].casefold() in {
+        "and",
+        "of",
+        "in",
+        "for",
+        "with",
+        "or",
+        "the",
+        "to",
+        "concomitant",
+        "on",
+        "a",
+    }
+    return bare if sound and balanced and not ends_open else ""
+
+
+def _covered(text: str, known: frozenset[str]) -> bool:
+    words = _content(text)
+    return bool(words) and len(words & known) >= 0.8 * len(words)
+
+
+def _content(text: str) -> frozenset[str]:
+    small = {
+        "the",
+        "and",
+        "with",
+        "for",
+        "are",
+        "not",
+        "that",
+        "this",
+        "from",
+        "have",
+        "has",
+        "was",
+        "were",
+        "patients",
+    }
+    return frozenset(w[:6] for w in re.findall(r"[a-z0-9]{2,}", text.casefold()) if w not in small)
+
+
+def leans_back(text: str) -> bool:
+    """Whether a sentence needs the one before it: "It", "These", "this reaction", "such patients"."""
+    return bool(_LEANS.match(text) or _POINTS.search(text))
+
+
+_LEANS = re.compile(
+    r"^(?:It|Its|They|Their|These|This|Those|That|Such|However|Therefore|Thus|In addition|Additionally|Also|Furthermore|"
+    r"Moreover|Similarly|Both|He|She|Other|Another|Although (?:these|this)|If (?:so|this|these|such|they|it|not)|Or|And|But|Then|Hence|"
+    r"Conversely|As a result|For example|In (?:this|these|such|that|those|both|either)|Of (?:these|those|the)|Here|There (?:was|were)|"
+    r"At (?:this|that|these)|With (?:this|these)|For (?:this|these|those|such)|After (?:this|that)|Otherwise|Nevertheless|Likewise|"
+    r"Alternatively|Again|Further|Each of|None of|The (?:latter|former|same|above|other|remaining|two|three|drug|study|trial|increase|decrease|following|most common of these)|"
+    r"Instead|Subsequently|Consequently|Finally|First|Second|Third|Next|No such|One of (?:these|the)|Some of (?:these|the)|Most of|To (?:do|minimize) (?:so|this)|Until then|Unlike)\b"
+)
+_POINTS = re.compile(
+    r"\b(?:these|those|such|this) (?:patients|subjects|studies|trials|reactions|events|agents|drugs|medications|products|effects|cases|adverse|reports|data|findings|"
+    r"doses?|dosages?|study|trial|group|population|reaction|setting|combination|regimen|increases?|changes?|levels?|concentrations?|conditions?|"
+    r"symptoms|signs|risks?|inhibitors|inducers|results?|interaction|metabolites?|infants|children|women|individuals|differences?|tests?|class|purpose|procedure|time|point|dose)\b|\bthe (?:above|latter|former)\b|\brespectively\b|\bthis (?:patient|age|clinical|pediatric)\b",
+    re.IGNORECASE,
+)

@@ -1,0 +1,574 @@
+"""Readers of what whole sections, passages under a heading and lists state: complete, in the label's words, or silent."""
+# ruff: noqa: E501  (tables and expressions read better unbroken)
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from posology.curation.teachers.facts import Fact, Place, answered, clean_heading, leans_back, names_it, reader
+from posology.curation.text.repair import (
+    Passage,
+    heading_and_rest,
+    is_sentence,
+    joined,
+    passages,
+    plain_text,
+    without_repeat,
+)
+
+_LONG, _PASSAGE = 150, 110  # words of an answer: all that a section says; what stands under one heading
+
+# kind, authority, the words of the question for all that the section says.
+_POPULATIONS = (
+    ("pregnancy", ("42228-7",), r"^pregnancy(?! (?:exposure|testing|test|registry|prevention))", "use in pregnancy"),
+    (
+        "lactation",
+        ("77290-5", "34080-2"),
+        r"^(?:lactation|nursing mothers|breast-?feeding)$",
+        "use during breastfeeding",
+    ),
+    ("pediatric", ("34081-0",), r"^p(?:a)?ediatric(?: use|s)?$", "use in pediatric patients"),
+    ("geriatric", ("34082-8",), r"^geriatric(?: use|s)?$", "use in older patients"),
+    (
+        "renal",
+        ("88828-9",),
+        r"^(?:patients with |use in )?renal (?:impairment|insufficiency)$",
+        "use in renal impairment",
+    ),
+    (
+        "hepatic",
+        ("88829-7",),
+        r"^(?:patients with |use in )?hepatic (?:impairment|insufficiency)$",
+        "use in hepatic impairment",
+    ),
+)
+_GROUP_SECTIONS = frozenset({"43684-0", "42229-5"})
+
+
+def _said(place: Place, kind: str, question: str, text: str) -> Fact:
+    return Fact(kind, (question,), answered(place, text), evidence=text)
+
+
+def _whole(place: Place, kind: str, question: str, words: int = _LONG) -> Iterator[Fact]:
+    text = place.whole(words)
+    if text and not _too_little(text):
+        yield _said(place, kind, question.format(drug=place.name, headed=place.headed()), text)
+
+
+def _too_little(text: str) -> bool:
+    return len(text.split()) < 4
+
+
+@reader("indication", codes="34067-9")
+def indication(place: Place) -> Iterator[Fact]:
+    """All of a section that fits an answer; of a longer one, single indications that name the drug."""
+    if place.is_over_the_counter:
+        return
+    text = place.whole(_LONG)
+    if text and re.search(r"\bindicated\b|\bused? (?:for|to|in|as)\b", text):
+        question = f"What is {place.name} indicated for{place.headed()}, according to its label?"
+        yield _said(place, "indication", question, text)
+        return
+    named = [
+        (p, s)
+        for p in place.passages
+        for s in p.statements
+        if not s.doubtful
+        and s.words >= 6
+        and re.search(
+            r"\b(?:is|are) (?:\w+ly )?indicated\b|\b(?:inhibitor|antibody|agonist|antagonist|conjugate|agent|\w+) indicated (?:for|in|as|to)\b",
+            s.text,
+        )
+        and not re.search(r"\bnot (?:\w+ )?indicated\b", s.text)
+        and names_it(place.section, s.text)
+        and not leans_back(s.text)
+    ]
+    for number, (passage, statement) in enumerate(named[:4]):
+        heading = clean_heading(passage.heading.split(" > ")[-1])
+        question = f"Name one indication of {place.name} that its label states{place.headed()}."
+        if number and not heading:
+            continue
+        if number:
+            question = f"What indication of {place.name} does its label state under the heading “{heading}”?"
+        yield _said(place, "indication", question, statement.text)
+
+
+@reader("contraindication", codes="34070-3")
+def contraindication(place: Place) -> Iterator[Fact]:
+    """The whole list, or one contraindication of it."""
+    if re.fullmatch(
+        r"(?:contraindications)?\W*none( known)?\W*(?:[\d(). ]*)", plain_text(place.section.text).casefold()
+    ):
+        yield Fact(
+            "contraindication",
+            (f"Does the label of {place.name} list any contraindications?",),
+            f"No. The label of {place.name} lists no contraindications.",
+            evidence=place.section.text,
+        )
+        return
+    text = place.whole(_LONG)
+    if text and re.search(r"contraindicat|should not be (?:used|given|administered)|[Dd]o not", text):
+        question = f"What are the contraindications to {place.name}{place.headed()}?"
+        yield _said(place, "contraindication", question, text)
+        return
+    for s in place.statements:
+        fits = not s.doubtful and s.words <= _LONG and not leans_back(s.text)
+        if (
+            fits
+            and re.search(r"\bcontraindicated\b", s.text)
+            and not re.search(r"\bnot contraindicated\b|\balso\b|: [A-Z]", s.text)
+        ) and names_it(place.section, s.text):
+            question = f"Name one contraindication to {place.name} that its label states{place.headed()}."
+            yield _said(place, "contraindication", question, s.text)
+            return
+
+
+@reader("boxed-warning", codes="34066-1")
+def boxed_warning(place: Place) -> Iterator[Fact]:
+    """The warning's statement: whole when it is short, its first sentence, and the heading that names the risks."""
+    flat = without_repeat(" \n".join(place.section.text.split("\n")))
+    title = place.section.title
+    heading = re.sub(r"^\d[\d.]*\s+", "", title) if re.match(r"(?:\d[\d.]*\s+)?WARNINGS?\b\s*:", title) else ""
+    first, rest = heading_and_rest(flat)
+    if re.match(r"WARNINGS?\b", first) and len(first.split()) >= 2:
+        heading, flat = heading or first, rest
+    elif first and re.match(r"(?:BOXED )?WARNINGS?\b", first):
+        flat = rest
+    body = passages(replace(place.section, title="Boxed Warning", text=flat.replace(" \n", "\n").strip()))
+    inner = replace(
+        place, section=replace(place.section, title="Boxed Warning", text=flat.replace(" \n", "\n").strip())
+    )
+    text = inner.whole(_LONG)
+    where = place.headed() if not heading else ""
+    if text and not _too_little(text):
+        yield _said(place, "boxed-warning", f"What does the boxed warning of {place.name} state{where}?", text)
+    elif body and body[0].statements and not body[0].statements[0].doubtful:
+        opening = body[0].statements[0].text
+        if (
+            not leans_back(opening)
+            and is_sentence(opening)
+            and re.search(
+                r"\b(?:can|may|risk|increase\w*|cause\w*|fatal|death|serious|severe|reported|occur\w*)\b", opening
+            )
+        ):
+            question = f"With which statement does the boxed warning of {place.name} begin{where}?"
+            yield _said(place, "boxed-warning", question, opening)
+    named = " ".join(heading.split()).strip(" .*")
+    if (
+        2 <= len(named.split()) <= 40
+        and re.match(r"WARNINGS?\b\s*:?\s+\S", named)
+        and named.count("(") == named.count(")")
+    ):
+        question = f"What does the heading of the boxed warning of {place.name} warn of?"
+        answer = f"The boxed warning of {place.name} is headed “{named}”."
+        yield Fact("boxed-warning", (question,), answer, evidence=named)
+
+
+@reader("dosage-forms", codes="43678-2")
+def dosage_forms(place: Place) -> Iterator[Fact]:
+    """Forms and strengths, whole; fragments are right here."""
+    texts = []
+    if any(p.rows for p in place.passages):
+        return
+    known: set[str] = set()
+    for s in place.statements:
+        bare = s.text.strip()
+        if s.doubtful and not _sound_fragment(bare):
+            return
+        numbers = set(re.findall(r"\d[\d.,]*", bare))
+        if s.highlight and numbers and numbers <= known:
+            continue
+        known |= numbers
+        texts.append(bare if bare[-1] in ".:" or "\n" in bare else bare + ".")
+    text = joined(list(dict.fromkeys(texts)))
+    if 3 <= len(text.split()) <= 90 and re.search(r"\d", text) and not re.match(r"[a-z]", text):
+        question = f"In which dosage forms and strengths is {place.name} available{place.headed()}?"
+        yield _said(place, "dosage-forms", question, text)
+
+
+def _sound_fragment(text: str) -> bool:
+    clean = not re.search(
+        r"https?:|\bNDC|Table|Figure|[a-z]\.[A-Z]|\bsee\b|\(\s*\)|\||SUPPLIED|STRENGTHS|\d \d|\bo [A-Z]", text
+    )
+    repeats = text.count(" ".join(text.split()[:2])) > 1
+    return (
+        clean
+        and not repeats
+        and text.count("(") == text.count(")")
+        and bool(re.match(r"[A-Z]", text))
+        and len(text.split()) >= 3
+    )
+
+
+@reader("mechanism", codes="43679-0")
+def mechanism(place: Place) -> Iterator[Fact]:
+    """The whole section, or its first sentences when they stand alone."""
+    text = place.whole(_LONG)
+    if text:
+        if names_it(place.section, text):
+            question = f"What does the label of {place.name} state on its mechanism of action{place.headed()}?"
+            yield _said(place, "mechanism", question, text)
+        return
+    taken: list[str] = []
+    for s in place.statements:
+        if s.doubtful or sum(len(t.split()) for t in taken) + s.words > 90:
+            break
+        taken.append(s.text)
+    unknown = re.search(
+        r"\b(?:unknown|not (?:been )?(?:fully|completely|precisely|clearly)?\s?(?:known|understood|elucidated|established))",
+        place.section.text,
+    )
+    opening = joined(taken[:3])
+    if (
+        taken
+        and names_it(place.section, taken[0])
+        and not leans_back(taken[0])
+        and (not unknown or unknown.group() in opening)
+    ):
+        question = f"How does the label of {place.name} begin its account of the mechanism of action{place.headed()}?"
+        yield _said(place, "mechanism", question, opening)
+
+
+@reader("overdose", "overdose-management", codes="34088-5")
+def overdose(place: Place) -> Iterator[Fact]:
+    """The whole section; of a longer one the part under a heading on management, or its sentence on dialysis."""
+    text = place.whole(_LONG)
+    if text:
+        managed = re.search(
+            r"\b(?:supportive|symptomatic|dialy|antidote|lavage|charcoal|treat|manage|monitor|poison)", text
+        )
+        kind = "overdose-management" if managed else "overdose"
+        question = f"What does the label of {place.name} state on overdosage{place.headed()}?"
+        yield _said(place, kind, question, text)
+        return
+    for p in place.passages:
+        managing = re.search(r"\b(?:management|treatment)\b", p.heading, re.IGNORECASE)
+        if managing and _fits(p):
+            question = f"How is an overdose of {place.name} managed, according to its label?"
+            yield _said(place, "overdose-management", question, p.text)
+            return
+    care = [
+        s
+        for s in place.statements
+        if re.search(r"\b(?:supportive|symptomatic|no (?:known |specific )?antidote|specific antidote)\b", s.text)
+    ]
+    care = [s for s in care if not s.doubtful and not leans_back(s.text)]
+    if care and joined(s.text for s in care) and sum(s.words for s in care) <= 80:
+        question = (
+            f"What general care does the label of {place.name} advise after an overdose, and is there an antidote?"
+        )
+        if not any("antidote" in s.text for s in care):
+            question = f"What general care does the label of {place.name} advise after an overdose?"
+        if re.search(r"\b(?:supportive|symptomatic)\b", " ".join(s.text for s in care)):
+            yield _said(place, "overdose-management", question, joined(s.text for s in care))
+    dialysis = [s for s in place.statements if re.search(r"\b(?:h[ae]*modialysis|dialy[sz]able|dialysis)\b", s.text)]
+    if len(dialysis) == 1 and not dialysis[0].doubtful and not leans_back(dialysis[0].text):
+        question = f"What does the label of {place.name} state on dialysis after an overdose?"
+        yield _said(place, "overdose-management", question, dialysis[0].text)
+
+
+@reader(*(kind for kind, *_ in _POPULATIONS))
+def populations(place: Place) -> Iterator[Fact]:
+    """A group's own section alone speaks on it: whole, or its risk summary, or sentences that are asked for exactly."""
+    for kind, authority, heading, topic in _POPULATIONS:
+        titled = place.code in _GROUP_SECTIONS and re.search(heading, clean_heading(place.section.title), re.IGNORECASE)
+        if place.code in authority or titled:
+            yield from _group(place, kind, topic)
+            return
+        if place.code == "43684-0" and not place.has(*authority):
+            for p in place.passages:
+                last = clean_heading(p.heading)
+                if re.search(heading, last, re.IGNORECASE) and _fits(p, _PASSAGE) and _once(place, heading):
+                    yield _said(place, kind, f"What does the label of {place.name} state on its {topic}?", p.text)
+
+
+def _once(place: Place, heading: str) -> bool:
+    return sum(bool(re.search(heading, clean_heading(p.heading), re.IGNORECASE)) for p in place.passages) == 1
+
+
+def _group(place: Place, kind: str, topic: str) -> Iterator[Fact]:
+    text = place.whole(_LONG)
+    headed = "" if re.search(kind[:6], place.section.title, re.IGNORECASE) else place.headed()
+    if text and not leans_back(text):
+        yield _said(place, kind, f"What does the label of {place.name} state on its {topic}{headed}?", text)
+        return
+    summaries = [p for p in place.passages if p.heading.split(" > ")[-1].casefold() == "risk summary"]
+    if len(summaries) == 1 and _fits(summaries[0]):
+        question = f"What does the risk summary on {topic} in the label of {place.name} state{headed}?"
+        yield _said(place, kind, question, summaries[0].text)
+        return
+    yield from _exact_sentences(place, kind)
+
+
+def _fits(passage: Passage, words: int = _LONG) -> bool:
+    return (
+        passage.sound and not passage.rows and 4 <= len(passage.text.split()) <= words and not leans_back(passage.text)
+    )
+
+
+_EXACT = {
+    "pregnancy": (
+        (r"\b(?:can|may|could) cause (?:\w+[ -])?fetal harm", "Can {drug} harm the fetus when a pregnant woman takes it, according to its label?"),
+        (r"\b(?:no|not|limited|insufficient|lack of)\b.{0,60}\b(?:data|studies)\b.{0,80}\bpregnan", "What does the label of {drug} state on studies or data in pregnant women?"),
+    ),
+    "lactation": (
+        (r"\b(?:no (?:data|information)|not known|present|excreted|detected|data)\b.{0,80}\bhuman (?:breast )?milk", "What does the label of {drug} state on its presence in human milk?"),
+        (r"\b(?:[Aa]dvise|should).{0,60}\b(?:not to breast|not breast|breast-?feeding is not)", "What does the label of {drug} advise on breastfeeding?"),
+    ),
+    "pediatric": (
+        (r"\bnot been (?:established|evaluated|studied)\b", "What does the label of {drug} state on pediatric patients in whom its safety or effectiveness has not been established?"),
+        (r"\b[Ss]afety and (?:effectiveness|efficacy)\b.*\b(?:have|has) been established\b", "In which pediatric patients has the label of {drug} established its safety and effectiveness?"),
+    ),
+    "geriatric": (),
+    "renal": (),
+    "hepatic": (),
+}  # fmt: skip
+
+
+def _exact_sentences(place: Place, kind: str) -> Iterator[Fact]:
+    for expression, question in _EXACT[kind]:
+        hits = [s for s in place.statements if re.search(expression, s.text)]
+        sound = [s for s in hits if not s.doubtful and not leans_back(s.text)]
+        if (
+            hits
+            and len(hits) == len(sound)
+            and len(hits) <= 3
+            and sum(s.words for s in sound) <= 90
+            and (
+                kind != "pregnancy"
+                or not re.search(r"\b(?:rats?|rabbits?|mice|monkeys?|animals?)\b", sound[0].text)
+                or "fetal harm" in sound[0].text
+            )
+        ):
+            yield _said(place, kind, question.format(drug=place.name), joined(s.text for s in sound))
+    if kind == "geriatric":
+        texts = [s for p in place.passages for s in p.statements]
+        for before, at in itertools.pairwise(texts):
+            if re.match(r"No (?:overall |clinically (?:meaningful|significant|relevant) )?differences?\b", at.text):
+                pair = f"{before.text} {at.text}"
+                if (
+                    not before.doubtful
+                    and not at.doubtful
+                    and not leans_back(before.text)
+                    and _only(place, r"\bdifferences?\b")
+                ):
+                    question = f"Did older and younger patients on {place.name} differ in clinical studies, according to its label?"
+                    yield _said(place, kind, question, pair)
+
+
+def _only(place: Place, expression: str) -> bool:
+    return sum(bool(re.search(expression, s.text)) for s in place.statements) == 1
+
+
+@reader("warning", codes="43685-7 34071-1 42232-9 34072-9")
+def warnings(place: Place) -> Iterator[Fact]:
+    """What stands under each heading of the warnings; the highlight where the full text is too long or glued."""
+    if place.is_over_the_counter:
+        return
+    done: set[str] = set()
+    title = clean_heading(place.section.title)
+    if (
+        title
+        and not place.alone()
+        and title.casefold() not in {"warnings and precautions", "warnings", "precautions", "general"}
+    ):
+        text = place.whole(_LONG)
+        if text and not leans_back(text):
+            done.add(title.casefold())
+            yield _said(
+                place, "warning", f"What does the label of {place.name} warn under the heading “{title}”?", text
+            )
+        yield from _harm(place, title)
+    for heading, p in _headed(place):
+        if _fits(p, _PASSAGE) and heading.casefold() not in done:
+            done.add(heading.casefold())
+            yield _said(
+                place, "warning", f"What does the label of {place.name} warn under the heading “{heading}”?", p.text
+            )
+    for heading, text in highlights(place):
+        if heading.casefold() not in done and len(text.split()) >= 6:
+            done.add(heading.casefold())
+            question = f"What do the highlights of the label of {place.name} warn about “{heading}”?"
+            yield _said(place, "warning", question, text)
+
+
+def _harm(place: Place, title: str) -> Iterator[Fact]:
+    """The first sentence of a longer warning, when it says what the drug can cause."""
+    if place.whole(_LONG) or not place.statements or place.statements[0].doubtful:
+        return
+    opening = place.statements[0].text
+    if (
+        re.search(
+            r"\b(?:can|may) (?:cause|increase|result in|lead to)\b|\b(?:occurred|reported|increases? the risk)\b",
+            opening,
+        )
+        and names_it(place.section, opening)
+        and not leans_back(opening)
+    ):
+        question = f"Which risk does the label of {place.name} state first under the heading “{title}”?"
+        yield _said(place, "warning", question, opening)
+
+
+def _headed(place: Place) -> Iterator[tuple[str, Passage]]:
+    """Passages under a heading of their own that occurs once; a passage that parts follow is not complete."""
+    everything = [clean_heading(p.heading) if " > " not in p.heading else "" for p in place.passages]
+    for number, (heading, p) in enumerate(zip(everything, place.passages, strict=True)):
+        after = place.passages[number + 1].heading if number + 1 < len(place.passages) else ""
+        numbered = _is_numbered(place, p.heading)
+        next_numbered = not after or _is_numbered(place, after) or after == "?"
+        if heading and p.heading != "?" and everything.count(heading) == 1 and numbered and next_numbered:
+            yield heading, p
+
+
+def _is_numbered(place: Place, heading: str) -> bool:
+    bare = heading.split(" > ")[0]
+    return bool(re.search(rf"(?:^|\n)\d{{1,2}}(?:\.\d{{1,2}})+\.?\s+{re.escape(bare)}", place.section.text))
+
+
+_BARE = re.compile(r"\(\s*(?:\d{1,2}(?:\.\d{1,2})?[\s,;]*(?:and )?)+\)")
+
+
+def highlights(place: Place) -> Iterator[tuple[str, str]]:
+    """(heading, text) of "Hemorrhage: Monitor for bleeding. ( 5.1 )" on the label's first page; each once."""
+    first = re.split(r"(?:^|\n)\d{1,2}\.\d{1,2}\s+[A-Z]", place.section.text)[0]
+    if len(_BARE.findall(first)) < 2:
+        return
+    parts = re.split(_BARE.pattern.replace("(?:", "(?:"), first)
+    for raw in parts:
+        match = re.match(r"^[\s.•▪●\-]*([A-Z][A-Za-z/,() -]{3,70}?)\s?:\s+([A-Z].+)$", raw.strip(), re.DOTALL)
+        if not match:
+            continue
+        heading, text = clean_heading(match.group(1)), plain_text(" ".join(match.group(2).split()))
+        sentences = passages(replace(place.section, title="", text=text))
+        plain = [s for p in sentences for s in p.statements]
+        whole = len(sentences) == 1 and not sentences[0].heading and bool(plain) and not any(s.doubtful for s in plain)
+        if (
+            heading
+            and whole
+            and len(text.split()) <= _PASSAGE
+            and not re.search(r"[a-z] [A-Z][a-z]+(?: [A-Z][a-z]+)* ?:", text)
+        ):
+            yield heading, joined(s.text for s in plain)
+
+
+@reader("interaction", codes="34073-7")
+def interactions(place: Place) -> Iterator[Fact]:
+    """What stands under each heading of the interactions, and in their highlights."""
+    done: set[str] = set()
+    title = clean_heading(place.section.title)
+    whole = place.whole(_LONG)
+    if whole and not leans_back(whole):
+        if place.alone():
+            yield _said(place, "interaction", f"What does the label of {place.name} state on drug interactions?", whole)
+            return
+        if title:
+            question = f"What does the label of {place.name} state on drug interactions under the heading “{title}”?"
+            yield _said(place, "interaction", question, whole)
+            return
+    for heading, p in _headed(place):
+        if _fits(p, _PASSAGE):
+            done.add(heading.casefold())
+            question = f"What does the label of {place.name} state on drug interactions under the heading “{heading}”?"
+            yield _said(place, "interaction", question, p.text)
+    for heading, text in highlights(place):
+        if heading.casefold() not in done and len(text.split()) >= 4:
+            question = f"What do the highlights of the label of {place.name} state on its interaction with “{heading}”?"
+            yield _said(place, "interaction", question, text)
+
+
+@reader("dosing", codes="34068-7")
+def dosing(place: Place) -> Iterator[Fact]:
+    """The dosing section whole, or what stands under one of its headings."""
+    if place.is_over_the_counter:
+        return
+    text = place.whole(_LONG)
+    title = clean_heading(place.section.title)
+    plain_title = title.casefold() in {"", "dosage and administration"}
+    if text and not leans_back(text) and (place.alone() or not plain_title):
+        where = "" if plain_title else f" under the heading “{title}”"
+        yield _said(
+            place, "dosing", f"What does the label of {place.name} state on dosage and administration{where}?", text
+        )
+        return
+    for heading, p in _headed(place):
+        if _fits(p, _PASSAGE):
+            question = (
+                f"What does the label of {place.name} state on dosage and administration under the heading “{heading}”?"
+            )
+            yield _said(place, "dosing", question, p.text)
+
+
+@reader("patient-advice", codes="34076-0")
+def counsel(place: Place) -> Iterator[Fact]:
+    """What patients are to be told, heading by heading."""
+    title = clean_heading(place.section.title)
+    text = place.whole(_LONG)
+    if text and not place.alone() and title and not leans_back(text):
+        yield _said(
+            place, "patient-advice", f"What should patients on {place.name} be told under the heading “{title}”?", text
+        )
+        return
+    every = [clean_heading(p.heading) for p in place.passages]
+    for heading, p in zip(every, place.passages, strict=True):
+        told = re.match(
+            r"(?:Advise|Inform|Instruct|Counsel|Tell|Warn|Caution|Encourage|Educate|Discuss|Remind)\b", p.text
+        )
+        if heading and " > " not in p.heading and told and every.count(heading) == 1 and _fits(p, 90):
+            yield _said(
+                place,
+                "patient-advice",
+                f"What should patients on {place.name} be told under the heading “{heading}”?",
+                p.text,
+            )
+
+
+_STORING = re.compile(r"^(?:Store|Keep|Protect|Refrigerate|Do not (?:freeze|refrigerate|shake|store)|Avoid (?:freezing|exposure)|Brief|Excursions|Dispense|Discard)\b|\bshould be (?:stored|kept|refrigerated|protected)\b|\bmust be (?:stored|kept|refrigerated)\b")  # fmt: skip
+_CONDITION = re.compile(r"\d\s?°|º|degrees|room temperature|refrigerat|freez|\bF\b", re.IGNORECASE)
+
+
+@reader("storage", codes="44425-7 34069-5 60561-8 53413-1")
+def storage(place: Place) -> Iterator[Fact]:
+    """How the drug is kept: every sentence of the section on it, when they speak of one product."""
+    if place.code == "34069-5" and place.has("44425-7"):
+        return
+    storing = [s for s in place.statements if _STORING.search(s.text)]
+    every = [s for p in place.passages for s in p.statements]
+    blurred = [s for s in every if s.doubtful and re.search(r"\b[Ss]tor(?:e|ed|age)\b|°\s?C|\bº", s.text)]
+    temperatures = [
+        s for s in storing if _CONDITION.search(s.text) and re.search(r"[Ss]tore|[Kk]e[ep]|[Rr]efrigerat", s.text)
+    ]
+    words = sum(s.words for s in storing)
+    many = [s for s in temperatures if re.search(r"\d", s.text)]
+    bulleted = any("\n- " in s.text for s in storing)
+    once = len(many) <= 1 or not any(_other_product(s.text) for s in storing)
+    if (
+        temperatures
+        and not blurred
+        and words <= 90
+        and len(many) <= 1
+        and once
+        and not bulleted
+        and not any(s.doubtful for s in storing)
+    ) and not any(leans_back(s.text) for s in storing[:1]):
+        yield _said(
+            place, "storage", f"How should {place.name} be stored{place.headed()}?", joined(s.text for s in storing)
+        )
+
+
+def _other_product(text: str) -> bool:
+    return bool(re.search(r"\b(?:reconstituted|diluted|opened|admixture|solution prepared)\b", text, re.IGNORECASE))
+
+
+@reader("section", codes="34083-6 34079-4 34077-8 34075-2 34074-5 34086-9 34087-7 34085-1 43681-6 42227-9 49489-8")
+def sections(place: Place) -> Iterator[Fact]:
+    """Other short sections, whole."""
+    topics = {
+        "34083-6": "carcinogenesis, mutagenesis and impairment of fertility", "34079-4": "labor and delivery", "34077-8": "teratogenic effects",
+        "34075-2": "laboratory tests", "34074-5": "interactions with laboratory tests", "34086-9": "abuse", "34087-7": "dependence",
+        "34085-1": "its status as a controlled substance", "43681-6": "pharmacodynamics", "42227-9": "abuse and dependence", "49489-8": "microbiology",
+    }  # fmt: skip
+    topic = topics[place.code]
+    text = place.whole(_LONG)
+    if text and not leans_back(text) and len(text.split()) >= 6:
+        yield _said(place, "section", f"What does the label of {place.name} state on {topic}{place.headed()}?", text)

@@ -1,0 +1,559 @@
+"""Sections repaired before anybody reads them: references out, headings split off, bullets joined to their stem.
+
+Real labels glue what a page keeps apart: "5.1 Hepatotoxicity Rare cases of", "WARNING: SEVERE BLEEDING Veltoran can
+cause", "Monitor for bleeding. ( 5.1 ) Higher mortality". What cannot be taken apart with certainty is marked as
+doubtful, and whoever builds on sentences leaves it alone.
+"""
+# ruff: noqa: E501  (expressions read better unbroken)
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from posology.curation import codes
+from posology.curation.domain import Section
+from posology.curation.text.normal import split_sentences, without_references
+
+_MARK = "\x02"  # stands for a bare reference, "( 5.1 )": the sign of the highlights that flat texts repeat
+_BARE = re.compile(
+    r"\s*\(\s*\d{1,2}(?:\.\d{1,2})?(?:\s*[,;]\s*(?:and\s+)?\d{1,2}(?:\.\d{1,2})?)*\s*\)(?!\s*(?:mg|mL|%|°))"
+)
+_BULLET_SIGN = re.compile(r"\s*[•▪●◦■‣►⦁]\s*|(?<=[.:;)])\s+[·o]\s+(?=[A-Z])")
+_BULLET_LINE = re.compile(r"^\s*(?:[-*]\s+|\d{1,2}[.)]\s+(?=[A-Z]))")
+_NUMBERED = re.compile(r"^\d{1,2}(?:\.\d{1,2})+\.?\s+(?=[A-Z])|^\d{1,2}\.?\s+(?=[A-Z]{4})")
+_REPEATS = re.compile(r"\s*See full prescribing information for (?:the )?complete boxed warning\.?\s*", re.IGNORECASE)
+_FULL_INFORMATION = re.compile(r"(?:^|(?<=\. ))See (?:the )?[Ff]ull [Pp]rescribing [Ii]nformation[^.]*\.\s*")
+
+SUBHEADINGS = (
+    "Risk Summary", "Data", "Human Data", "Animal Data", "Clinical Considerations", "Limitations of Use", "Limitation of Use",
+    "Limitations of use", "Absorption", "Distribution", "Elimination", "Metabolism", "Excretion", "Specific Populations", "Storage and Handling",
+    "Special Handling", "How Supplied", "Storage", "Contraception", "Females", "Males", "Infertility", "Pregnancy Testing",
+    "Pregnancy Exposure Registry", "Pregnancy exposure registry", "Teratogenic Effects", "Nonteratogenic Effects", "Non-Teratogenic Effects",
+    "Pregnancy Category A", "Pregnancy Category B", "Pregnancy Category C", "Pregnancy Category D", "Pregnancy Category X",
+    "Pregnancy", "Lactation", "Nursing Mothers", "Pediatric Use", "Geriatric Use", "Renal Impairment", "Hepatic Impairment",
+    "Labor or Delivery", "Labor and Delivery", "Fetal/Neonatal Adverse Reactions", "Fetal/Neonatal adverse reactions",
+    "Disease-Associated Maternal and/or Embryo/Fetal Risk", "Disease-associated maternal and/or embryo/fetal risk",
+    "Dose Adjustments During Pregnancy and the Postpartum Period", "Maternal Adverse Reactions", "Mechanism of Action",
+    "Effect of Food", "Food Effect", "Drug Interaction Studies", "Drug Interactions", "Cardiac Electrophysiology", "Pharmacokinetics",
+    "Pharmacodynamics", "Contraindications", "Usual Dosage", "Adults", "Adult Patients", "Pediatric Patients", "Geriatric Patients",
+    "Geriatrics", "Pediatrics", "Carcinogenesis", "Mutagenesis", "Impairment of Fertility", "General", "Reproductive Toxicology",
+    "Signs and Symptoms", "Management", "Treatment", "Treatment of Overdosage", "Management of Overdose", "Human Experience", "Abuse", "Dependence",
+    "Controlled Substance", "Monitoring", "Indications", "Warnings", "Precautions", "Males and Females", "Minimizing Exposure", "Postmarketing Experience",
+    "Clinical Trials Experience", "Immunogenicity", "Dosage", "Administration", "Recommended Dosage", "Dose Modifications", "Dosage Modifications",
+)  # fmt: skip
+_SUBHEADING = re.compile(
+    r"^(?:" + "|".join(re.escape(h) for h in sorted(SUBHEADINGS, key=len, reverse=True)) + r")(?:\s*:)?\s+(?=[A-Z“\"])"
+)
+_STARTERS = frozenset(
+    [
+        "A",
+        "About",
+        "Administer",
+        "Advise",
+        "After",
+        "Although",
+        "An",
+        "As",
+        "Assess",
+        "At",
+        "Avoid",
+        "Because",
+        "Before",
+        "Based",
+        "Both",
+        "By",
+        "Caution",
+        "Coadminister",
+        "Cases",
+        "Closely",
+        "Concomitant",
+        "Consider",
+        "Contraindicated",
+        "Counsel",
+        "Counseling",
+        "Decreases",
+        "Discontinue",
+        "Do",
+        "Due",
+        "During",
+        "Each",
+        "Evaluate",
+        "Exposure",
+        "Few",
+        "Following",
+        "For",
+        "From",
+        "Give",
+        "If",
+        "In",
+        "Inform",
+        "Initiate",
+        "Instruct",
+        "Interrupt",
+        "It",
+        "Limit",
+        "Monitor",
+        "Most",
+        "No",
+        "None",
+        "Not",
+        "Obtain",
+        "Of",
+        "On",
+        "One",
+        "Once",
+        "Only",
+        "Overall",
+        "Patients",
+        "Perform",
+        "Permanently",
+        "Premedicate",
+        "Prescribe",
+        "Prior",
+        "Protect",
+        "Rare",
+        "Reduce",
+        "Safety",
+        "Select",
+        "Serious",
+        "Several",
+        "Severe",
+        "Since",
+        "Some",
+        "Stop",
+        "Store",
+        "Studies",
+        "Such",
+        "Swallow",
+        "Take",
+        "Temporarily",
+        "The",
+        "There",
+        "These",
+        "This",
+        "Those",
+        "Three",
+        "To",
+        "Two",
+        "Under",
+        "Upon",
+        "Use",
+        "Verify",
+        "When",
+        "While",
+        "With",
+        "Withhold",
+        "Women",
+        "You",
+    ]
+)
+# Words that headings hold too: they start a sentence only when a small word goes on with it.
+_IN_HEADINGS = frozenset(
+    [
+        "Use",
+        "Patients",
+        "Women",
+        "Serious",
+        "Severe",
+        "Exposure",
+        "Concomitant",
+        "Safety",
+        "Studies",
+        "Closely",
+        "Contraindicated",
+        "Cases",
+        "Caution",
+        "Not",
+        "Such",
+        "Monitor",
+    ]
+)
+_JOINERS = frozenset({"and", "of", "in", "for", "or", "with", "to", "on", "-", "–", "&", "—", "the", "from", "by", "a", "an", "due", "than", "who", "at"})  # fmt: skip
+_VERBS = re.compile(
+    r"\b(?:is|are|was|were|be|been|has|have|had|can|cannot|may|might|should|must|will|would|could|do|does|did|occurs?|occurred|causes?|increases?d?|decreases?d?|"
+    r"inhibits?|binds?|acts?|reduces?d?|contains?|provides?|includes?|included|consists?|ranged?|showed|shows?|demonstrated|resulted|results?|undergoes|"
+    r"belongs?|works?|blocks?|prevents?|exhibits?|produces?d?|appears?|appeared|received|experienced|developed|reported|crosses|exerts?|remains?|leads?|affects?|activates?|"
+    r"stimulates?|relieves?|treats?|helps?|comes?|indicated|contraindicated|interacts?|requires?|suggests?|selectively|accounts?|depends?|varies|represents?|enhances?|modulates?|targets?|potentiates?|antagonizes?|suppresses|interferes?|averages?|accumulates?|distributes?|elevates?|impairs?|disrupts?|promotes?|mediates?)\b"
+)
+_IMPERATIVE = frozenset(
+    [
+        "administer",
+        "advise",
+        "apply",
+        "ask",
+        "assess",
+        "avoid",
+        "check",
+        "coadminister",
+        "conduct",
+        "consider",
+        "consult",
+        "contact",
+        "counsel",
+        "decrease",
+        "delay",
+        "determine",
+        "discard",
+        "discontinue",
+        "dispense",
+        "dissolve",
+        "do",
+        "educate",
+        "ensure",
+        "evaluate",
+        "exercise",
+        "follow",
+        "give",
+        "inform",
+        "initiate",
+        "inject",
+        "institute",
+        "instruct",
+        "interrupt",
+        "keep",
+        "limit",
+        "maintain",
+        "manage",
+        "measure",
+        "monitor",
+        "obtain",
+        "observe",
+        "perform",
+        "permanently",
+        "premedicate",
+        "prescribe",
+        "protect",
+        "provide",
+        "recommend",
+        "reduce",
+        "refrigerate",
+        "remove",
+        "repeat",
+        "resume",
+        "screen",
+        "select",
+        "shake",
+        "start",
+        "stop",
+        "store",
+        "swallow",
+        "take",
+        "taper",
+        "temporarily",
+        "test",
+        "titrate",
+        "treat",
+        "use",
+        "verify",
+        "wait",
+        "warn",
+        "wash",
+        "withhold",
+    ]
+)
+_STARTERS |= {
+    word.capitalize()
+    for word in _IMPERATIVE - {"test", "treat", "use", "exercise", "delay", "measure", "screen", "monitor", "warn"}
+}
+_RESIDUE = re.compile(
+    r"https?:|www\.|@|\b1-8\d\d|\bTables? \d|\bTables? [A-Z]\b|\bFigures? \d|\b[Ff]ollowing table|\btable (?:below|above|that follows)|\b(?:shown|described|listed|discussed|see|given|presented|summarized|provided|outlined) (?:below|above|elsewhere)|\bNDC|"
+    r"MedWatch|FDA-1088|_{3,}|\.{3,}|\bRevised\b|©|\bError!|Hyperlink|\bTo report\b|\bN ?= ?\d|\bn ?= ?\d|\b\d{1,2}\.\d{1,2} [A-Z][a-z]|\| |\bSection \d|\bsection(?:s)? (?:titled|on|of this)|"
+    r"\b(?:[Pp]ackage [Ii]nsert|[Ff]ull [Pp]rescribing|prescribing information|[Ss]ee [A-Z])|\bsee\b(?! (?:a|an|your|the|things|or)\b)|[Mm]edication [Gg]uide|m 2\b|\b10 [-–]\d+\b|\bsubsections?\b|"
+    r"[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|†|‡|§|¶|\*"
+)
+_TABLE_RUN = re.compile(
+    r"(?:\b\d+(?:\.\d+)?(?: \([\d.]+%?\))?\s+){4,}|(?:\b\d+ \(\d+\)\s*){2,}|\b(?:Grade|All Grades) \S+ %"
+)
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|vs|approx|etc|spp|subsp|St)\.")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence, or a stem with the items of its list, as the label has it without its references."""
+
+    text: str
+    highlight: bool = False  # a condensed line that a flat text repeats from the label's first page
+    doubtful: bool = False  # glued to something, cut, or no sentence: nothing is asked about it
+
+    @property
+    def words(self) -> int:
+        return len(self.text.split())
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What stands under one heading; "" when the section has no heading of its own there."""
+
+    heading: str
+    statements: tuple[Statement, ...]
+    rows: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether every statement could be read, and there is at least one."""
+        return bool(self.statements) and not any(s.doubtful for s in self.statements)
+
+    @property
+    def text(self) -> str:
+        return joined(s.text for s in self.statements)
+
+
+def joined(texts: Sequence[str] | Iterator[str]) -> str:
+    """Statements in one answer: sentences follow each other, a list ends its line."""
+    out = ""
+    for text in texts:
+        out += ("\n" if "\n- " in out.rsplit("\n\n", 1)[-1] or ("\n" in text and out) else " ") + text if out else text
+    return out
+
+
+@lru_cache(maxsize=8192)
+def plain_text(text: str) -> str:
+    """A section's text without references; what evidence is compared with."""
+    lines = (_plain_line(line).replace(_MARK, "") for line in text.split("\n"))
+    return "\n".join(" ".join(line.split()) for line in lines if line.strip())
+
+
+def _plain_line(line: str) -> str:
+    marked = _BARE.sub(_MARK, line)
+    plain = _FULL_INFORMATION.sub("", without_references(marked))
+    plain = re.sub(r"\s*[\[(]\s*(?:Tables?|Figures?)\s*\d[^)\]]*[\])]", "", plain)
+    plain = re.sub(rf"\.\s*({_MARK}?)\s*\.(?!\.)", r".\1", plain)
+    plain = re.sub(rf"{_MARK}\s*\.", f".{_MARK}", plain)
+    return re.sub(r"\s+([.,;:])(?!\d)", r"\1", plain.replace("®", "").replace("™", "").replace("\ufeff", ""))
+
+
+@lru_cache(maxsize=4096)
+def passages(section: Section) -> tuple[Passage, ...]:
+    """The section's text under its headings, in order. Highlights come first or last, marked as such."""
+    names = _names(section)
+    blocks: list[tuple[str, list[tuple[str, str]]]] = [("", [])]
+    for kind, line in _lines(section):
+        if kind == "text" and _NUMBERED.match(line):
+            rest = _NUMBERED.sub("", line, count=1)
+            heading, body = split_heading(rest, names)
+            blocks.append((heading, [("text", body)] if body else []))
+            if not heading:
+                blocks[-1] = ("?", [("doubt", rest)])
+        else:
+            blocks[-1][1].append((kind, line))
+    out: list[Passage] = []
+    for heading, lines in blocks:
+        out.extend(_passages_of(heading, lines, names, section))
+    return tuple(p for p in out if p.statements or p.rows)
+
+
+def _lines(section: Section) -> Iterator[tuple[str, str]]:
+    """("text" | "item" | "row", line) with bullets that stand inside a line, or alone on one, made into items."""
+    pending = False
+    for raw in section.text.split("\n"):
+        line = raw.strip()
+        if re.fullmatch(r"[•▪●◦■·o-]", line):
+            pending = True
+            continue
+        if not line:
+            continue
+        if line.startswith("|"):
+            yield "row", line
+        elif pending or _BULLET_LINE.match(line):
+            yield "item", _BULLET_LINE.sub("", line)
+        else:
+            parts = _BULLET_SIGN.split(line)
+            if parts[0].strip():
+                yield "text", parts[0].strip()
+            yield from (("item", part.strip()) for part in parts[1:] if part.strip())
+        pending = False
+
+
+def _passages_of(
+    heading: str, lines: list[tuple[str, str]], names: tuple[str, ...], section: Section
+) -> Iterator[Passage]:
+    statements: list[Statement] = []
+    rows: list[tuple[str, ...]] = []
+    stem: list[str] = []
+    titles = [t for t in (section.title, codes.title_of(section.code)) if t]
+    for kind, raw in [*lines, ("end", "")]:
+        line = _plain_line(raw)
+        if kind == "item" and stem:
+            stem.append(line)
+            continue
+        if stem:
+            statements.append(_list(stem))
+            stem = []
+        if kind == "row":
+            rows.append(tuple(" ".join(cell.replace(_MARK, "").split()) for cell in line.strip("| ").split(" | ")))
+        elif kind == "item":
+            statements.append(_lone_item(line))
+        elif kind == "doubt":
+            statements.append(Statement(" ".join(line.replace(_MARK, "").split()), doubtful=True))
+        elif kind == "text":
+            sentences = split_sentences(line)
+            for place, sentence in enumerate(sentences):
+                head, body, doubtful = _unglued(sentence, names, titles)
+                if head:
+                    if statements or rows:
+                        yield Passage(heading, tuple(statements), tuple(rows))
+                    heading, statements, rows = head, [], []
+                if body.rstrip().endswith(":") and place == len(sentences) - 1:
+                    stem = [body.replace(_MARK, "").strip()]
+                elif body:
+                    statements.append(_statement(body, doubtful))
+    if statements or rows:
+        yield Passage(heading, tuple(statements), tuple(rows))
+
+
+def _statement(body: str, doubtful: bool) -> Statement:
+    text = " ".join(body.replace(_MARK, "").split())
+    text = re.sub(r"\.\s*\.$", ".", text)
+    return Statement(text, highlight=_MARK in body, doubtful=doubtful or not is_sentence(text))
+
+
+def _list(parts: Sequence[str]) -> Statement:
+    """A stem and its items; an item that runs on past its end, or none at all, leaves the list in doubt."""
+    highlight = any(_MARK in part for part in parts)
+    texts = [" ".join(part.replace(_MARK, "").split()) for part in parts]
+    stem, items = texts[0], texts[1:]
+    bad = (
+        not items
+        or not stem[:1].isupper()
+        or _RESIDUE.search(_without_abbreviations(stem.removesuffix(":")))
+        or any(_bad_item(item) for item in items)
+    )
+    return Statement("\n- ".join([stem, *items]), highlight=highlight, doubtful=bool(bad))
+
+
+def _bad_item(item: str) -> bool:
+    return (
+        not item
+        or bool(_RESIDUE.search(_without_abbreviations(item)) or _TABLE_RUN.search(item))
+        or not _balanced(item)
+        or item.rstrip().endswith(":")
+        or len(item.split()) > 60
+        or len(split_sentences(item)) > 3
+        or bool(re.search(r"[.)] [A-Z]\w+(?: \w+){0,3}: ", item))  # the first page's copy behind the last item
+        or bool(re.search(r"[.)] (?:[A-Z][a-z]+ ){2,}[A-Z][a-z]+ [a-z]", item))  # a heading glued behind the last item
+    )
+
+
+def _lone_item(line: str) -> Statement:
+    text = " ".join(line.replace(_MARK, "").split())
+    return Statement(text, highlight=_MARK in line, doubtful=not is_sentence(text))
+
+
+def _without_abbreviations(text: str) -> str:
+    return _ABBREVIATION.sub("", text)
+
+
+def _balanced(text: str) -> bool:
+    return text.count("(") == text.count(")") and text.count("[") == text.count("]")
+
+
+def is_sentence(text: str) -> bool:
+    """Whole, with a verb, understood without a table, and nothing of another sentence glued to it."""
+    words = text.split()
+    plain = _without_abbreviations(text)
+    return (
+        3 <= len(words) <= 70
+        and (text[0].isupper() or text[0] in '“"' or (text[0].isdigit() and bool(re.match(r"[\d.]+\s?%", text))))
+        and text[-1] == "."
+        and text.count(".") < 12
+        and _balanced(text)
+        and not _RESIDUE.search(plain)
+        and not _TABLE_RUN.search(text)
+        and (bool(_VERBS.search(text)) or words[0].casefold().strip(",") in _IMPERATIVE)
+        and sum(w.isupper() and w.isalpha() and len(w) > 4 for w in words) <= max(2, len(words) / 6)
+    )
+
+
+def _unglued(sentence: str, names: tuple[str, ...], titles: Sequence[str]) -> tuple[str, str, bool]:
+    """(heading, sentence without it, whether where one ends and the other starts is in doubt)."""
+    heads: list[str] = []
+    for title in titles:
+        bare = re.sub(r"^[\d.]+\s+", "", title)
+        if (
+            bare
+            and sentence.casefold().startswith(bare.casefold())
+            and sentence[len(bare) :].lstrip(" :")[:1].isupper()
+        ):
+            sentence = sentence[len(bare) :].lstrip(" :")
+    while match := _SUBHEADING.match(sentence):
+        heads.append(match.group().strip(" :"))
+        sentence = sentence[match.end() :]
+    head, body = split_heading(sentence, names)
+    if body and head:
+        heads.append(head)
+    return " > ".join(heads), body or sentence, not body
+
+
+def split_heading(sentence: str, names: Sequence[str]) -> tuple[str, str]:
+    """("Risk of Bleeding", "Veltoran can cause ..."); ("", sentence) without a heading; ("", "") when nobody can tell."""
+    words = sentence.split()
+    run = 0
+    while run < len(words) and (
+        _capital(words[run]) or words[run].casefold().strip("(),:") in _JOINERS or not words[run][0].isalpha()
+    ):
+        run += 1
+    while run > 1 and words[run - 1].casefold() in _JOINERS and not words[run - 1][0].isupper():
+        run -= 1
+    if run <= 1 or (run == len(words) and len(words) < 3):
+        return "", sentence
+    first = {name.split()[0].casefold() for name in names if name}
+    if words[0].casefold().strip(",") in first or words[0].strip(",") in _STARTERS - _IN_HEADINGS:
+        return "", sentence
+    for start in range(min(run, 24) - 1, 0, -1):
+        word, before = words[start].strip(',:“"'), words[start - 1]
+        if before.casefold() in _JOINERS or before.endswith((",", "/")):
+            continue
+        nxt = words[start + 1] if start + 1 < len(words) else ""
+        small_next = nxt[:1].islower() or nxt[:1].isdigit() or nxt in {"("}
+        named = word.casefold() in first and (small_next or nxt.startswith("("))
+        while start > 1 and words[start - 1] in {"Each", "The", "If", "When", "Avoid", "For", "In", "Do"}:
+            start -= 1
+        if named or (
+            word in _STARTERS and (word not in _IN_HEADINGS or small_next) and (word not in {"A", "An"} or small_next)
+        ):
+            return " ".join(words[:start]).strip(" :"), " ".join(words[start:])
+        if word == before.strip(",:") or (start >= 2 and small_next and word.casefold() == words[0].casefold()):
+            return " ".join(words[:start]).strip(" :"), " ".join(words[start:])
+    if run <= 3 and run < len(words) and _VERBS.match(words[run]) and words[0][0].isalpha():
+        return "", sentence
+    if run >= 2 and run < len(words) and sum(_capital(w) for w in words[:run]) == 1:
+        return "", sentence
+    return "", ""
+
+
+def _capital(word: str) -> bool:
+    bare = word.lstrip('(“"[')
+    return bare[:1].isupper()
+
+
+def _names(section: Section) -> tuple[str, ...]:
+    return (section.drug, *section.brands)
+
+
+def heading_and_rest(text: str) -> tuple[str, str]:
+    """The capitals at the head of a boxed warning, and what follows: ("SEVERE BLEEDING", "Veltoran can ...")."""
+    words = text.split()
+    end = 0
+    for number, word in enumerate(words):
+        bare = word.strip('(),:;“”"[]*.')
+        small = bare in _JOINERS | {"including", "as"} and number > 0
+        if bare and not (bare.isupper() or small or not any(c.isalpha() for c in bare)):
+            break
+        end = number + 1
+    while end and words[end - 1].strip(",").casefold() in _JOINERS | {"including"} and not words[end - 1].isupper():
+        end -= 1
+    return " ".join(words[:end]), " ".join(words[end:])
+
+
+def without_repeat(text: str) -> str:
+    """A boxed warning once: flat texts hold it twice, whole and as it stands on the first page."""
+    parts = _REPEATS.split(text)
+    if len(parts) == 1:
+        return text
+    first = parts[0]
+    heading, rest = heading_and_rest(first)
+    if len(rest.split()) < 6:
+        return f"{heading} {' '.join(parts[1:])}"
+    again = re.search(re.escape(" ".join(heading.split()[:3])), rest) if heading else None
+    return f"{heading} {rest[: again.start()] if again else rest}".strip()
