@@ -13,14 +13,14 @@ from posology.evaluation.worker.scoring import score
 from posology.evaluation.worker.tokens import Template
 
 
-async def main(told: dict[str, str], content: bytes) -> None:
+async def main(options: dict[str, str], content: bytes) -> None:
     """Print {"seconds", "picked"} as JSON."""
     items = parse(content, SuiteKind.MULTIPLE_CHOICE, name="items")
-    template = Template(Path(told["model"]))
-    suite = Suite("items", "", scoring=Scoring(told["scoring"]))
-    async with EngineClient.open(told["url"], name="model", in_flight=int(told["in_flight"])) as client:
+    template = Template(Path(options["model"]))
+    suite = Suite("items", "", scoring=Scoring(options["scoring"]))
+    async with EngineClient.open(options["url"], name="model", in_flight=int(options["in_flight"])) as client:
         began = time.perf_counter()
-        found = await score(client, template, suite, items, told=lambda: None)
+        found = await score(client, template, suite, items, on_item=lambda: None)
         seconds = time.perf_counter() - began
     scores = [[score or 0.0 for score in choice.scores] for choice in found if isinstance(choice, Choice)]
     picked = [options.index(max(options)) for options in scores]

@@ -73,12 +73,12 @@ class Forwarded:
         code, out, _ = await self._kubectl("get", "secret", secret, "-o", "jsonpath={.data}")
         return {} if code else {name: base64.b64decode(text) for name, text in json.loads(out).items()}
 
-    def write_certificate(self, folder: Path, found: Mapping[str, bytes]) -> None:
+    def write_certificate(self, folder: Path, certificate: Mapping[str, bytes]) -> None:
         """Let the clients of `folder` show it."""
         for name in ("ca.crt", "tls.crt", "tls.key"):
-            if name in found:
+            if name in certificate:
                 (folder / "tls").mkdir(parents=True, exist_ok=True)
-                _write(folder / "tls" / name, found[name].decode())
+                _write(folder / "tls" / name, certificate[name].decode())
 
     def write(self, folder: Path, token: str) -> None:
         """Tell the clients of `folder` where to call, and with which token."""
@@ -128,8 +128,8 @@ class Forwarded:
         last = b""
         try:
             async for last in process.stdout:
-                if found := re.search(rb"127\.0\.0\.1:(\d+) ->", last):
-                    self.ports[name] = int(found[1])
+                if match := re.search(rb"127\.0\.0\.1:(\d+) ->", last):
+                    self.ports[name] = int(match[1])
             return last.decode(errors="replace")
         finally:
             await _end(process)

@@ -58,12 +58,12 @@ class Layout:
 
     def write_endpoints(self, processes: Mapping[str, int]) -> None:
         """Tell clients where to call, whole or not at all."""
-        found = {
+        endpoints = {
             "addresses": {**self.addresses, "catalog": self.addresses["orchestrator"]},
             "gatewayUrl": f"http://{self.http}",
             "processes": {"supervisor": os.getpid(), **processes},
         }
-        write_atomically(self.data_dir / ENDPOINTS, json.dumps(found, indent=2))
+        write_atomically(self.data_dir / ENDPOINTS, json.dumps(endpoints, indent=2))
 
 
 def lay_out(data_dir: Path, *, environment: Mapping[str, str]) -> Layout:
@@ -76,12 +76,12 @@ def lay_out(data_dir: Path, *, environment: Mapping[str, str]) -> Layout:
 
 def environments(root: Path) -> dict[str, str]:
     """The Pythons of workers and engines that stand beside this one, as `make` lays them out."""
-    found = {}
+    pythons = {}
     for variable, role in (("POSOLOGY_WORKER_PYTHON", "worker"), ("POSOLOGY_ENGINE_PYTHON", "engine-cpu")):
         python = root / role / "bin" / "python"
         if variable not in os.environ and python.exists():
-            found[variable] = str(python)
-    return found
+            pythons[variable] = str(python)
+    return pythons
 
 
 def beside() -> Path:
@@ -89,8 +89,8 @@ def beside() -> Path:
     return Path(sys.prefix).parent
 
 
-def _free(wanted: int) -> int:
-    for port in (wanted, 0):
+def _free(usual: int) -> int:
+    for port in (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

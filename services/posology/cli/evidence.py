@@ -17,71 +17,71 @@ _MOST_SECTIONS = 10
 _GOOD = {"PASS": "green", "READY": "green"}
 
 
-def explanation_lines(found: Explanation) -> Iterator[str]:
+def explanation_lines(explanation: Explanation) -> Iterator[str]:
     """An answer, and the way up from it."""
-    answer = found.answer
+    answer = explanation.answer
     yield f"[bold]{answer['name']}[/]  {answer.get('state', '')}  {answer.get('createTime', '')}"
-    if found.question:
-        yield f"  question    {_text(found.question)}  [dim]({escape(found.question_from)})[/]"
+    if explanation.question:
+        yield f"  question    {_text(explanation.question)}  [dim]({escape(explanation.question_from)})[/]"
     if answer.get("text"):
         yield f"  answer      {_text(answer['text'])}"
     yield "[bold]given by[/]"
-    yield from _deployment(found.deployment)
+    yield from _deployment(explanation.deployment)
     yield f"  weights     {answer.get('model', 'unknown')}"
     yield "[bold]released by[/]"
-    yield f"  verdict     {_outcome(found.verdict['outcome'] or 'not found')}  {found.verdict['digest']}"
-    yield from (f"              {escape(line)}" for line in found.verdict["gates"])
+    yield f"  verdict     {_outcome(explanation.verdict['outcome'] or 'not found')}  {explanation.verdict['digest']}"
+    yield from (f"              {escape(line)}" for line in explanation.verdict["gates"])
     yield "[bold]made from[/]"
-    yield from _made_from(found)
-    yield from _reviews(found.reviews)
-    yield from _sentences(found)
+    yield from _made_from(explanation)
+    yield from _reviews(explanation.reviews)
+    yield from _sentences(explanation)
 
 
-def _deployment(found: Mapping[str, Any]) -> Iterator[str]:
-    if not found:
+def _deployment(deployment: Mapping[str, Any]) -> Iterator[str]:
+    if not deployment:
         yield "  deployment  unknown"
         return
-    share = f", {found['trafficPercent']}% of the traffic" if found.get("trafficPercent") else ""
-    yield f"  deployment  {found['name']}  {_outcome(found.get('state', 'unknown'))}{share}"
-    if found.get("run"):
-        yield f"  run         {found['run']}"
+    share = f", {deployment['trafficPercent']}% of the traffic" if deployment.get("trafficPercent") else ""
+    yield f"  deployment  {deployment['name']}  {_outcome(deployment.get('state', 'unknown'))}{share}"
+    if deployment.get("run"):
+        yield f"  run         {deployment['run']}"
 
 
-def _made_from(found: Explanation) -> Iterator[str]:
-    for artifact in found.made_from:
+def _made_from(explanation: Explanation) -> Iterator[str]:
+    for artifact in explanation.made_from:
         kind = artifact.get("kind", "unknown")
         task = artifact.get("parameters", {}).get("task", "")
         label = f"{kind} ({task})" if task and kind == "adapter" else kind
-        note = "  <- trained on this" if artifact["digest"] == found.dataset else ""
+        note = "  <- trained on this" if artifact["digest"] == explanation.dataset else ""
         withdrawn = artifact.get("quarantineReason", "")
         yield f"  {label:<14}{artifact['digest']}{note}" + (
             f"  [red]withdrawn: {escape(withdrawn)}[/]" if withdrawn else ""
         )
 
 
-def _reviews(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _reviews(reviews: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "[bold]reviewed[/]"
-    for review in found:
+    for review in reviews:
         kinds = ", ".join(review["reviewerKinds"]) or "nobody named"
         yield (
             f"  {_outcome(review['result'])}  {review['errors']} errors in {review['rated']} items, under "
             f"{review['upperBound']:.2%} (wanted under {review['limit']:.2%}), by [bold]{escape(kinds)}[/]"
         )
-    if not found:
+    if not reviews:
         yield "  no review is signed with this verdict"
 
 
-def _sentences(found: Explanation) -> Iterator[str]:
-    yield f"[bold]label text near the question[/]  [dim]({found.caution})[/]"
-    if not found.question:
-        yield f"  [dim]{escape(found.question_from)}[/]"
+def _sentences(explanation: Explanation) -> Iterator[str]:
+    yield f"[bold]label text near the question[/]  [dim]({explanation.caution})[/]"
+    if not explanation.question:
+        yield f"  [dim]{escape(explanation.question_from)}[/]"
         return
-    for number, one in enumerate(found.sentences, 1):
+    for number, one in enumerate(explanation.sentences, 1):
         yield from _sentence(number, one)
-    if not found.sentences:
+    if not explanation.sentences:
         yield "  no pair of the data set shares a word with the question"
-    if found.unseen:
-        yield f"  [yellow]words of the question that stand in no pair:[/] {escape(', '.join(found.unseen))}"
+    if explanation.unseen:
+        yield f"  [yellow]words of the question that stand in no pair:[/] {escape(', '.join(explanation.unseen))}"
 
 
 def _sentence(number: int, one: Sentence) -> Iterator[str]:
@@ -96,24 +96,25 @@ def _sentence(number: int, one: Sentence) -> Iterator[str]:
     yield f"     [dim]words in common: {shared}; section {one.section}, label {one.set_id}[/]"
 
 
-def recall_lines(found: Recall) -> Iterator[str]:
+def recall_lines(recalled: Recall) -> Iterator[str]:
     """A section, label or drug, and the way down from it."""
-    resting = [section for section in found.sections if section.pairs]
+    resting = [section for section in recalled.sections if section.pairs]
     sections = (
-        f", {_count(len(found.sections), 'section')}, {len(resting)} of them with pairs" if found.sections else ""
+        f", {_count(len(recalled.sections), 'section')}, {len(resting)} of them with pairs" if recalled.sections else ""
     )
-    yield f"[bold]{escape(found.what)}[/] ({found.matched_as}{sections})"
+    yield f"[bold]{escape(recalled.what)}[/] ({recalled.matched_as}{sections})"
     yield from (_section(section) for section in resting[:_MOST_SECTIONS])
     if len(resting) > _MOST_SECTIONS:
         yield f"  and {len(resting) - _MOST_SECTIONS} more (--output json lists them)"
-    yield from _block("data that rest on it", [_data(data) for data in found.data])
-    made = [f"  {one.kind:<12}{one.digest}{_withdrawn(one.quarantine)}" for one in found.made]
+    yield from _block("data that rest on it", [_data(data) for data in recalled.data])
+    made = [f"  {one.kind:<12}{one.digest}{_withdrawn(one.quarantine)}" for one in recalled.made]
     yield from _block("made from these", made)
-    verdicts = [f"  {_outcome(one.outcome)}  {one.name}  {one.artifact}" for one in found.verdicts]
+    verdicts = [f"  {_outcome(one.outcome)}  {one.name}  {one.artifact}" for one in recalled.verdicts]
     yield from _block("verdicts on them", verdicts)
-    yield from _block("deployments of them", [_served(one) for one in found.deployments])
-    answers, serving = _count(found.answers, "answer"), _count(len(found.serving), "deployment")
-    yield f"{answers} came from these models; {serving} of them now {'serves' if len(found.serving) == 1 else 'serve'}."
+    yield from _block("deployments of them", [_served(one) for one in recalled.deployments])
+    answers, serving = _count(recalled.answers, "answer"), _count(len(recalled.serving), "deployment")
+    verb = "serves" if len(recalled.serving) == 1 else "serve"
+    yield f"{answers} came from these models; {serving} of them now {verb}."
 
 
 def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
@@ -149,18 +150,18 @@ def withdrawn_lines(done: Withdrawal, serving: Sequence[Served]) -> Iterator[str
         yield from (f"  {one.name}" for one in serving)
 
 
-def verification_lines(found: "Verification", *, keys: Path, own: bool) -> Iterator[str]:
+def verification_lines(verified: "Verification", *, keys: Path, own: bool) -> Iterator[str]:
     """Each check on a line, and the sum."""
-    yield f"[bold]{found.verdict}[/]" + (f"  {escape(found.run)}" if found.run else "")
-    yield from (_check_line(check) for check in found.checks)
-    failed = sum(not check.ok for check in found.checks)
+    yield f"[bold]{verified.verdict}[/]" + (f"  {escape(verified.run)}" if verified.run else "")
+    yield from (_check_line(check) for check in verified.checks)
+    failed = sum(not check.ok for check in verified.checks)
     if own:
         advice = "give --keys for keys that reached you another way"
         yield f"[dim]keys: {escape(str(keys))}, the installation's own; {advice}[/]"
     if failed:
-        yield f"[bold red]{_count(failed, 'check')} of {len(found.checks)} FAILED[/]"
+        yield f"[bold red]{_count(failed, 'check')} of {len(verified.checks)} FAILED[/]"
     else:
-        yield f"[bold green]all {_count(len(found.checks), 'check')} ok[/]: {found.outcome}"
+        yield f"[bold green]all {_count(len(verified.checks), 'check')} ok[/]: {verified.outcome}"
 
 
 def _check_line(check: "Check") -> str:

@@ -14,7 +14,7 @@ import psutil
 
 from posology.cli import embedded
 from posology.client.installation import ENDPOINTS
-from posology.core.errors import FailedPrecondition, Timeout
+from posology.core.errors import Timeout
 
 _READY_SECONDS = 120.0
 
@@ -51,14 +51,14 @@ def _allowed(folders: tuple[Path, ...]) -> dict[str, str]:
 
 
 def _await_ready(data_dir: Path, say: Callable[[str], None]) -> None:
-    deadline, told = time.monotonic() + _READY_SECONDS, set[str]()
+    deadline, reported = time.monotonic() + _READY_SECONDS, set[str]()
     while time.monotonic() < deadline:
-        found = status(data_dir)
-        for health in found:
-            if health.state == "serving" and health.service not in told:
-                told.add(health.service)
+        services = status(data_dir)
+        for health in services:
+            if health.state == "serving" and health.service not in reported:
+                reported.add(health.service)
                 say(f"{health.service} serves at {health.address}")
-        if len(told) == len(embedded.MODULES):
+        if len(reported) == len(embedded.MODULES):
             return
         time.sleep(0.1)
     late = [h for h in status(data_dir) if h.state != "serving"]
@@ -107,12 +107,6 @@ def supervisor_pid(data_dir: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return pid if _is_ours(pid, "posology.cli.supervisor") else None
-
-
-def require_up(data_dir: Path) -> None:
-    """FailedPrecondition if no supervisor runs here."""
-    if supervisor_pid(data_dir) is None:
-        raise FailedPrecondition(f"nothing runs in {data_dir}; start it with `posology up`")
 
 
 def _is_ours(pid: int, module: str) -> bool:

@@ -43,11 +43,11 @@ def stage_rows(run: pb.FineTuneRun) -> list[tuple[str, str, str, str, str]]:
 
 def progress(stage: pb.Stage) -> str:
     """`120/300, 40 s left`, while there is something to say."""
-    found = stage.progress
-    if stage.state != pb.Stage.RUNNING or not found.total:
+    report = stage.progress
+    if stage.state != pb.Stage.RUNNING or not report.total:
         return ""
-    left = f", {duration(found.eta_seconds)} left" if found.eta_seconds else ""
-    return f"{found.done:g}/{found.total:g}{left}"
+    left = f", {duration(report.eta_seconds)} left" if report.eta_seconds else ""
+    return f"{report.done:g}/{report.total:g}{left}"
 
 
 def event_line(event: pb.RunEvent) -> str:

@@ -44,5 +44,5 @@ class State:
 
 def of(context: typer.Context) -> State:
     """The state of a command's context."""
-    found: State = context.obj
-    return found
+    state: State = context.obj
+    return state

@@ -110,14 +110,14 @@ class Client:
 
     async def runs(self) -> list[orchestrator_pb2.FineTuneRun]:
         """Every run of the namespace, newest first."""
-        found, token = [], ""
+        runs, token = [], ""
         while True:
             request = orchestrator_pb2.ListRunsRequest(parent=self.names.parent, page_size=200, page_token=token)
             page = await self.orchestrator.ListRuns(request)
-            found += list(page.runs)
+            runs += list(page.runs)
             token = page.next_page_token
             if not token:
-                return found
+                return runs
 
     async def show(self, run: str) -> orchestrator_pb2.FineTuneRun:
         """One run with its stages."""
@@ -170,8 +170,8 @@ class Client:
         collection = resource.split("/")[2] if resource.count("/") == 3 else ""
         if collection not in watchers:
             raise InvalidInput(f"{resource or 'this stage'} is no job with a log; jobs are {', '.join(watchers)}")
-        found: AsyncIterator[job_pb2.JobEvent] = watchers[collection](request)
-        return found
+        events: AsyncIterator[job_pb2.JobEvent] = watchers[collection](request)
+        return events
 
     # --- review --------------------------------------------------------------------------------------
 
@@ -237,16 +237,16 @@ class Client:
 
     async def artifacts(self, kind: str = "") -> list[catalog_pb2.Artifact]:
         """Every artifact of the namespace, or every one of a kind, newest first."""
-        found, token = [], ""
+        artifacts, token = [], ""
         while True:
             request = catalog_pb2.ListArtifactsRequest(
                 parent=self.names.parent, kind=kind, page_size=1000, page_token=token
             )
             page = await self.catalog.ListArtifacts(request)
-            found += list(page.artifacts)
+            artifacts += list(page.artifacts)
             token = page.next_page_token
             if not token:
-                return found
+                return artifacts
 
     async def quarantine(self, digest: str, *, reason: str) -> catalog_pb2.Artifact:
         """Withdraw an artifact: nothing may be built on it or served from it."""

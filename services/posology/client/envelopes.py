@@ -10,14 +10,14 @@ Envelope = Mapping[str, Any]
 
 def opened(envelope: str | Envelope) -> Envelope:
     """The envelope as JSON."""
-    found: Envelope = json.loads(envelope) if isinstance(envelope, str) else envelope
-    return found
+    parsed: Envelope = json.loads(envelope) if isinstance(envelope, str) else envelope
+    return parsed
 
 
 def payload(envelope: str | Envelope) -> dict[str, Any]:
     """The statement inside, NOT verified."""
-    found: dict[str, Any] = json.loads(base64.b64decode(opened(envelope)["payload"]))
-    return found
+    statement: dict[str, Any] = json.loads(base64.b64decode(opened(envelope)["payload"]))
+    return statement
 
 
 def signers(envelope: str | Envelope) -> list[str]:

@@ -90,16 +90,16 @@ async def explain(client: "Client", answer: str, *, question: str = "", count: i
     )
 
 
-def asked(record: gateway_pb2.Answer, given: str) -> tuple[str, str]:
+def asked(record: gateway_pb2.Answer, question: str) -> tuple[str, str]:
     """The question's text, and where it comes from in words."""
-    if record.prompt and not given:
+    if record.prompt and not question:
         return last_question(json.loads(record.prompt)), "from the gateway's record"
-    if given and record.prompt:
-        return given, "as given; the gateway's record holds the text that was really asked"
-    if given and _hash_of(given) == record.prompt_sha256:
-        return given, "as given; its hash is the record's, so this was asked"
-    if given:
-        return given, "as given; the record holds a hash only, and this text alone does not have it"
+    if question and record.prompt:
+        return question, "as given; the gateway's record holds the text that was really asked"
+    if question and _hash_of(question) == record.prompt_sha256:
+        return question, "as given; its hash is the record's, so this was asked"
+    if question:
+        return question, "as given; the record holds a hash only, and this text alone does not have it"
     return "", "the gateway keeps hashes only here; give the question with --question to find label text"
 
 
@@ -111,8 +111,8 @@ def last_question(prompt: Any) -> str:
         content = prompt.get("content", prompt.get("text", ""))
         return content if isinstance(content, str) else last_question(content)
     if isinstance(prompt, Sequence):
-        said = [turn for turn in prompt if not isinstance(turn, Mapping) or turn.get("role", "user") == "user"]
-        return last_question(said[-1]) if said else ""
+        turns = [turn for turn in prompt if not isinstance(turn, Mapping) or turn.get("role", "user") == "user"]
+        return last_question(turns[-1]) if turns else ""
     return ""
 
 
@@ -134,10 +134,10 @@ async def _deployment(client: "Client", name: str) -> Mapping[str, Any]:
     if not name:
         return {}
     try:
-        found = await client.serving.GetDeployment(serving_pb2.GetDeploymentRequest(name=name))
+        deployment = await client.serving.GetDeployment(serving_pb2.GetDeploymentRequest(name=name))
     except NotFound:
         return {"name": name, "state": "unknown"}
-    return schema.to_mapping(found)
+    return schema.to_mapping(deployment)
 
 
 def _statement(stored: Stored, verdict: str) -> Mapping[str, Any]:
@@ -159,17 +159,17 @@ def reviews(statement: Mapping[str, Any]) -> list[dict[str, Any]]:
     carried = [envelopes.payload(one["envelope"]) for one in statement.get("predicate", {}).get("statements", ())]
     return [
         {
-            "subject": found["predicate"]["subject"],
-            "artifact": found["predicate"]["artifact"],
-            "result": found["predicate"]["result"],
-            "rated": found["predicate"]["rated"],
-            "errors": found["predicate"]["errors"],
-            "upperBound": found["predicate"]["upper_bound"],
-            "limit": found["predicate"]["policy"]["max_error_rate"],
-            "reviewerKinds": found["predicate"]["reviewer_kinds"],
+            "subject": review["predicate"]["subject"],
+            "artifact": review["predicate"]["artifact"],
+            "result": review["predicate"]["result"],
+            "rated": review["predicate"]["rated"],
+            "errors": review["predicate"]["errors"],
+            "upperBound": review["predicate"]["upper_bound"],
+            "limit": review["predicate"]["policy"]["max_error_rate"],
+            "reviewerKinds": review["predicate"]["reviewer_kinds"],
         }
-        for found in carried
-        if found["predicateType"] == REVIEW_PREDICATE
+        for review in carried
+        if review["predicateType"] == REVIEW_PREDICATE
     ]
 
 
@@ -187,12 +187,12 @@ def sentences(stored: Stored, dataset: str, question: str, count: int) -> tuple[
     sections = {row["id"]: row for row in stored.rows(dataset, "sections.jsonl")}
     question = behind_excerpt(question)
     corpus = Corpus(f"{_user(row)} {row['evidence']}" for _, row in pairs)
-    found: dict[tuple[str, str], Sentence] = {}
+    nearest: dict[tuple[str, str], Sentence] = {}
     for near in corpus.nearest(question, count=max(20 * count, 200)):
         split, row = pairs[near.index]
         key = (row["section"], row["evidence"])
-        found.setdefault(key, _sentence(near.score, near.shared, split, row, sections.get(row["section"], {})))
-    return tuple(found.values())[:count], tuple(corpus.unseen(question)) if words(question) else ()
+        nearest.setdefault(key, _sentence(near.score, near.shared, split, row, sections.get(row["section"], {})))
+    return tuple(nearest.values())[:count], tuple(corpus.unseen(question)) if words(question) else ()
 
 
 def _sentence(

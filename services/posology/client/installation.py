@@ -47,8 +47,8 @@ class Installation:
 
     def address(self, service: str) -> str:
         """host:port of a service."""
-        found: str = getattr(self.settings, f"{service}_address")
-        return found
+        address: str = getattr(self.settings, f"{service}_address")
+        return address
 
     @property
     def is_personal(self) -> bool:
@@ -82,5 +82,5 @@ def _written(data_dir: Path) -> dict[str, Any]:
     path = data_dir / ENDPOINTS
     if not path.exists():
         return {}
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+    written: dict[str, Any] = json.loads(path.read_text())
+    return written

@@ -42,24 +42,24 @@ class Corpus:
 
     def nearest(self, text: str, *, count: int) -> list[Near]:
         """The `count` nearest that share a word with `text`, nearest first; equally near ones in their order."""
-        asked = Counter(words(text))
-        length = self._length(asked)
-        found = [near for near in self._all(asked, length) if near.score > 0]
-        return sorted(found, key=lambda near: (-round(near.score, 9), near.index))[:count]
+        counts = Counter(words(text))
+        length = self._length(counts)
+        near_ones = [near for near in self._all(counts, length) if near.score > 0]
+        return sorted(near_ones, key=lambda near: (-round(near.score, 9), near.index))[:count]
 
     def unseen(self, text: str) -> list[str]:
         """Words of `text` that stand in none of the texts."""
         return [word for word in dict.fromkeys(words(text)) if word not in self._in]
 
-    def _all(self, asked: Counter[str], length: float) -> Iterator[Near]:
+    def _all(self, question: Counter[str], length: float) -> Iterator[Near]:
         for index, counts in enumerate(self._counts):
-            shared = asked.keys() & counts.keys()
+            shared = question.keys() & counts.keys()
             if shared:
-                dot = sum(self._weight(word, asked[word]) * self._weight(word, counts[word]) for word in shared)
+                dot = sum(self._weight(word, question[word]) * self._weight(word, counts[word]) for word in shared)
                 yield Near(index, dot / (length * self._lengths[index]), tuple(self._rarest(shared)))
 
-    def _rarest(self, found: Iterable[str]) -> Sequence[str]:
-        return sorted(found, key=lambda word: (self._in[word], word))
+    def _rarest(self, shared: Iterable[str]) -> Sequence[str]:
+        return sorted(shared, key=lambda word: (self._in[word], word))
 
     def _length(self, counts: Counter[str]) -> float:
         return math.sqrt(sum(self._weight(word, n) ** 2 for word, n in counts.items())) or 1.0

@@ -113,17 +113,17 @@ async def recall(client: "Client", what: str) -> Recall:
     """Everything that rests on a section id, a label's set id, a drug or a source file; NotFound if nothing does."""
     stored = Stored.of(client.installation.settings)
     artifacts = [artifact for kind in DATA_KINDS for artifact in await client.artifacts(kind)]
-    found = [await asyncio.to_thread(look, stored, artifact, what) for artifact in artifacts]
-    matched_as = _matched_as(what, found)
-    found = [one for one in found if one.matched_as == matched_as]
-    data = [one.data for one in found if one.data.pairs]
+    looked = [await asyncio.to_thread(look, stored, artifact, what) for artifact in artifacts]
+    matched_as = _matched_as(what, looked)
+    looked = [one for one in looked if one.matched_as == matched_as]
+    data = [one.data for one in looked if one.data.pairs]
     made = await _made(client, data)
     models = {one.digest for one in made if one.kind == "model"}
     deployments = [d for d in await client.deployments() if d.model in models]
     return Recall(
         what=what,
         matched_as=matched_as,
-        sections=_sections(found),
+        sections=_sections(looked),
         data=tuple(data),
         made=made,
         verdicts=tuple([release for model in sorted(models) for release in await _releases(client, model)]),
@@ -140,15 +140,16 @@ class Withdrawal:
     stopped: tuple[str, ...]
 
 
-async def withdraw_all(client: "Client", found: Recall, *, reason: str, stop_serving: bool = False) -> Withdrawal:
+async def withdraw_all(client: "Client", recalled: Recall, *, reason: str, stop_serving: bool = False) -> Withdrawal:
     """Withdraw every affected artifact that is not withdrawn yet, and stop its deployments if wanted.
 
     Deployments go first: they are what reaches people. Safe to repeat.
     """
-    stopped = tuple(one.name for one in found.serving) if stop_serving else ()
+    stopped = tuple(one.name for one in recalled.serving) if stop_serving else ()
     for name in stopped:
         await client.undeploy(name)
-    good = [*(d.digest for d in found.data if not d.quarantine), *(m.digest for m in found.made if not m.quarantine)]
+    good = [data.digest for data in recalled.data if not data.quarantine]
+    good += [made.digest for made in recalled.made if not made.quarantine]
     for digest in good:
         await client.quarantine(digest, reason=reason)
     return Withdrawal(tuple(good), stopped)
@@ -187,15 +188,15 @@ def look(stored: Stored, artifact: catalog_pb2.Artifact, what: str) -> Seen:
 def match(rows: Iterable[Mapping[str, Any]], what: str) -> tuple[str, tuple[Mapping[str, Any], ...]]:
     """As what `what` is known, and the sections (or pairs) that it names; letter case does not matter."""
     known = list(rows)
-    asked = what.strip().casefold()
+    name = what.strip().casefold()
     for matched_as, fields in _NAMED_BY:
-        if found := tuple(row for row in known if any(str(row.get(f, "")).casefold() == asked for f in fields)):
-            return matched_as, found
+        if named := tuple(row for row in known if any(str(row.get(f, "")).casefold() == name for f in fields)):
+            return matched_as, named
     return "", ()
 
 
-def _matched_as(what: str, found: Sequence[Seen]) -> str:
-    known = next((one.matched_as for one in found if one.matched_as), "")
+def _matched_as(what: str, looked: Sequence[Seen]) -> str:
+    known = next((one.matched_as for one in looked if one.matched_as), "")
     if not known:
         raise NotFound(
             f"no data set has a section, a label (set id), a drug or a source file called {what!r}; "
@@ -204,10 +205,10 @@ def _matched_as(what: str, found: Sequence[Seen]) -> str:
     return known
 
 
-def _sections(found: Sequence[Seen]) -> tuple[Section, ...]:
+def _sections(looked: Sequence[Seen]) -> tuple[Section, ...]:
     """Every section that was matched, once."""
-    rows = {row["id"]: row for one in found for row in one.sections}
-    pairs = {id: max(one.counts[id] for one in found) for id in rows}
+    rows = {row["id"]: row for one in looked for row in one.sections}
+    pairs = {id: max(one.counts[id] for one in looked) for id in rows}
     order = sorted(rows.values(), key=lambda row: (-pairs[row["id"]], str(row["source"]), str(row["title"])))
     return tuple(
         Section(row["id"], row["drug"], row["title"], row["code"], row["set_id"], row["source"], pairs[row["id"]])
@@ -219,27 +220,27 @@ def _sections(found: Sequence[Seen]) -> tuple[Section, ...]:
 
 
 async def _made(client: "Client", data: Sequence[Data]) -> tuple[Made, ...]:
-    found: dict[str, Made] = {}
+    made: dict[str, Made] = {}
     for one in data:
         for artifact in await client.trace(one.digest, down=True):
             if artifact.kind in ("adapter", "model"):
-                found.setdefault(artifact.digest, Made(artifact.digest, artifact.kind, artifact.quarantine_reason))
-    return tuple(found.values())
+                made.setdefault(artifact.digest, Made(artifact.digest, artifact.kind, artifact.quarantine_reason))
+    return tuple(made.values())
 
 
 async def _releases(client: "Client", model: str) -> list[Release]:
     return [
-        Release(found.name, found.model, Verdict.Outcome.Name(found.outcome), found.artifact)
-        for found in await client.verdicts(model=model)
+        Release(verdict.name, verdict.model, Verdict.Outcome.Name(verdict.outcome), verdict.artifact)
+        for verdict in await client.verdicts(model=model)
     ]
 
 
-async def _served(client: "Client", found: Deployment) -> Served:
+async def _served(client: "Client", deployment: Deployment) -> Served:
     return Served(
-        name=found.name,
-        model_name=found.model_name,
-        model=found.model,
-        state=Deployment.State.Name(found.state),
-        traffic_percent=found.traffic_percent,
-        answers=await client.count_answers(deployment=found.name),
+        name=deployment.name,
+        model_name=deployment.model_name,
+        model=deployment.model,
+        state=Deployment.State.Name(deployment.state),
+        traffic_percent=deployment.traffic_percent,
+        answers=await client.count_answers(deployment=deployment.name),
     )

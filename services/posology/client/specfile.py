@@ -80,9 +80,9 @@ def _wrong_frame(document: Mapping[str, Any]) -> list[Violation]:
     wrong = [
         Violation(str(key), f"unknown field; allowed are {', '.join(_TOP)}") for key in document if key not in _TOP
     ]
-    for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
-        if document.get(key) != wanted:
-            wrong.append(Violation(key, f"must be {wanted}, not {document.get(key)!r}"))
+    for key, required in (("apiVersion", API_VERSION), ("kind", KIND)):
+        if document.get(key) != required:
+            wrong.append(Violation(key, f"must be {required}, not {document.get(key)!r}"))
     metadata = document.get("metadata")
     if not isinstance(metadata, Mapping) or not isinstance(metadata.get("name"), str):
         wrong.append(Violation("metadata.name", "must name the run"))
@@ -90,18 +90,18 @@ def _wrong_frame(document: Mapping[str, Any]) -> list[Violation]:
 
 
 def _fill(text: str, parameters: Mapping[str, str]) -> str:
-    wanted = dict.fromkeys(_PARAMETER.findall(text))
-    missing = [name for name in wanted if name not in parameters]
-    unknown = [name for name in parameters if name not in wanted]
+    parameters_of_file = dict.fromkeys(_PARAMETER.findall(text))
+    missing = [name for name in parameters_of_file if name not in parameters]
+    unknown = [name for name in parameters if name not in parameters_of_file]
     if missing or unknown:
         raise InvalidInput.of(
             [Violation(name, f"is a parameter of this file; give it with --set {name}=...") for name in missing]
             + [
-                Violation(name, f"is no parameter of this file; it has {', '.join(wanted) or 'none'}")
+                Violation(name, f"is no parameter of this file; it has {', '.join(parameters_of_file) or 'none'}")
                 for name in unknown
             ]
         )
-    return _PARAMETER.sub(lambda found: parameters[found[1]], text)
+    return _PARAMETER.sub(lambda match: parameters[match[1]], text)
 
 
 def _located(value: Any, folder: Path, key: str = "") -> Any:

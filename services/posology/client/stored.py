@@ -55,22 +55,22 @@ class Stored:
 
     def of_kind(self, kind: str) -> Iterator[tuple[datetime, str]]:
         """When each artifact of a kind was stored, and its digest; in no order."""
-        seen: set[str] = set()
+        yielded: set[str] = set()
         for store in self.stores:
             for digest, stored in store.list():
-                if digest not in seen and store.manifest(digest).kind == kind:
-                    seen.add(digest)
+                if digest not in yielded and store.manifest(digest).kind == kind:
+                    yielded.add(digest)
                     yield stored.modified, digest
 
     def behind(self, digest: str) -> dict[str, Manifest]:
         """The artifact and everything that it was made from, by digest, nearest first; what is gone is left out."""
-        found: dict[str, Manifest] = {}
+        manifests: dict[str, Manifest] = {}
         layer = [digest]
         while layer:
-            here = {d: store.manifest(d) for d in layer if d not in found and (store := self.holding(d))}
-            found.update(here)
+            here = {d: store.manifest(d) for d in layer if d not in manifests and (store := self.holding(d))}
+            manifests.update(here)
             layer = list(dict.fromkeys(parent for manifest in here.values() for parent in manifest.parents))
-        return found
+        return manifests
 
     def _require(self, digest: str) -> ArtifactStore:
         if not digest:

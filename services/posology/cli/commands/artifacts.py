@@ -35,7 +35,7 @@ def gc(
 ) -> None:
     """Delete artifacts that no run, deployment or person holds."""
     at = state.of(context)
-    found = at.call(lambda client: client.gc(older_than_seconds=older_than, dry_run=not delete))
+    collected = at.call(lambda client: client.gc(older_than_seconds=older_than, dry_run=not delete))
     verb = "were deleted" if delete else "would be deleted (posology gc --delete)"
-    text = f"{len(found.digests)} artifacts, {found.freed_bytes / 2**20:,.1f} MiB {verb}."
-    at.write.value(found, "\n".join([*found.digests, text]))
+    text = f"{len(collected.digests)} artifacts, {collected.freed_bytes / 2**20:,.1f} MiB {verb}."
+    at.write.value(collected, "\n".join([*collected.digests, text]))

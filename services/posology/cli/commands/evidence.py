@@ -29,10 +29,10 @@ def report(
     from posology.cli import report as page  # brings matplotlib, which no other command should wait for
 
     at = state.of(context)
-    found = at.call(lambda client: page.gather(client, run))
+    content = at.call(lambda client: page.gather(client, run))
     to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_text(page.render(found), encoding="utf-8")
-    at.write.value({"path": str(to), **asdict(found)}, f"{to}: {found.run} {found.headline}")
+    to.write_text(page.render(content), encoding="utf-8")
+    at.write.value({"path": str(to), **asdict(content)}, f"{to}: {content.run} {content.headline}")
 
 
 def explain(
@@ -43,8 +43,8 @@ def explain(
 ) -> None:
     """Say what stands behind an answer: deployment, weights, verdict, adapters, data, reviews, and near label text."""
     at = state.of(context)
-    found = at.call(lambda client: explain_answer(client, answer, question=question, count=sentences))
-    at.write.value(asdict(found), "\n".join(evidence.explanation_lines(found)))
+    explanation = at.call(lambda client: explain_answer(client, answer, question=question, count=sentences))
+    at.write.value(asdict(explanation), "\n".join(evidence.explanation_lines(explanation)))
 
 
 def recall(
@@ -60,22 +60,22 @@ def recall(
     at = state.of(context)
     if stop_serving and not withdraw:
         raise InvalidInput.of([Violation("--stop-serving", "goes with --quarantine, which says why")])
-    found = at.call(lambda client: recall_source(client, what))
+    recalled = at.call(lambda client: recall_source(client, what))
     if not withdraw:
-        at.write.value(asdict(found), "\n".join(evidence.recall_lines(found)))
+        at.write.value(asdict(recalled), "\n".join(evidence.recall_lines(recalled)))
         return
     if not yes:
-        at.write.note("\n".join(evidence.recall_lines(found)))
-        if not typer.confirm(_question(found, stop_serving=stop_serving), err=True):
+        at.write.note("\n".join(evidence.recall_lines(recalled)))
+        if not typer.confirm(_question(recalled, stop_serving=stop_serving), err=True):
             raise Cancelled("nothing was withdrawn")
-    done = at.call(lambda client: withdraw_all(client, found, reason=withdraw, stop_serving=stop_serving))
-    lines = evidence.withdrawn_lines(done, () if stop_serving else found.serving)
-    at.write.value({**asdict(found), **asdict(done)}, "\n".join(lines))
+    done = at.call(lambda client: withdraw_all(client, recalled, reason=withdraw, stop_serving=stop_serving))
+    lines = evidence.withdrawn_lines(done, () if stop_serving else recalled.serving)
+    at.write.value({**asdict(recalled), **asdict(done)}, "\n".join(lines))
 
 
-def _question(found: Recall, *, stop_serving: bool) -> str:
-    also = f" and stop {len(found.serving)} deployments" if stop_serving else ""
-    return f"Withdraw these {len(found.affected)} artifacts{also}?"
+def _question(recalled: Recall, *, stop_serving: bool) -> str:
+    also = f" and stop {len(recalled.serving)} deployments" if stop_serving else ""
+    return f"Withdraw these {len(recalled.affected)} artifacts{also}?"
 
 
 def verify(
@@ -98,10 +98,10 @@ def verify(
     if "/verdicts/" in target:  # the one name that the bytes do not carry
         target = at.call(lambda client: client.verdict(target)).artifact
     keyring, chains = verification.TrustedKeys.load(folder), settings.data_dir / "db" if audit else None
-    found = verification.verify(verification.find(target, stored), stored, keyring, audit=chains)
+    verified = verification.verify(verification.find(target, stored), stored, keyring, audit=chains)
     at.write.value(
-        {**asdict(found), "ok": found.ok, "keys": str(folder)},
-        "\n".join(evidence.verification_lines(found, keys=folder, own=keys is None)),
+        {**asdict(verified), "ok": verified.ok, "keys": str(folder)},
+        "\n".join(evidence.verification_lines(verified, keys=folder, own=keys is None)),
     )
-    if not found.ok:
+    if not verified.ok:
         raise typer.Exit(1)

@@ -34,16 +34,16 @@ def create(
 def list_keys(context: typer.Context) -> None:
     """List keys, without their secrets."""
     at = state.of(context)
-    found = at.call(lambda client: client.keys())
-    rows = [(k.name.rsplit("/", 1)[1], k.display_name, k.prefix, show.age(k.create_time), _state(k)) for k in found]
-    at.write.rows(found, ("ID", "NAME", "PREFIX", "AGE", ""), rows)
+    keys = at.call(lambda client: client.keys())
+    rows = [(k.name.rsplit("/", 1)[1], k.display_name, k.prefix, show.age(k.create_time), _state(k)) for k in keys]
+    at.write.rows(keys, ("ID", "NAME", "PREFIX", "AGE", ""), rows)
 
 
 def revoke(context: typer.Context, key: Annotated[str, typer.Argument(help="The key's id.")]) -> None:
     """Make a key useless, at once."""
     at = state.of(context)
-    found = at.call(lambda client: client.revoke_key(key))
-    at.write.value(found, f"{found.name} is revoked.")
+    revoked = at.call(lambda client: client.revoke_key(key))
+    at.write.value(revoked, f"{revoked.name} is revoked.")
 
 
 def _state(key: ApiKey) -> str:

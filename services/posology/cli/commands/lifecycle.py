@@ -50,11 +50,11 @@ def down(context: typer.Context) -> None:
 def status(context: typer.Context) -> None:
     """Say how each service stands."""
     at = state.of(context)
-    found = lifecycle.status(at.data_dir)
-    values = [{**vars(health), "log": str(health.log)} for health in found]
-    rows = [(h.service, h.state, h.address, h.pid or "", h.log) for h in found]
+    services = lifecycle.status(at.data_dir)
+    values = [{**vars(health), "log": str(health.log)} for health in services]
+    rows = [(h.service, h.state, h.address, h.pid or "", h.log) for h in services]
     at.write.rows(values, ("SERVICE", "STATE", "ADDRESS", "PID", "LOG"), rows)
-    if not all(health.state == "serving" for health in found) or not found:
+    if not all(health.state == "serving" for health in services) or not services:
         at.write.note("Not everything serves; `posology up` starts what is missing.")
         raise typer.Exit(3)
 
@@ -78,8 +78,11 @@ async def _stay_connected(at: State, forwarded: Forwarded) -> None:
     async with forwarded.open():
         forwarded.write(at.data_dir, token)
         forwarded.write_certificate(at.data_dir, await forwarded.certificate())
-        found = forwarded.endpoints()
-        at.write.value(found, f"Connected. In another terminal: posology --data {at.data_dir} runs (Ctrl-C ends it)")
+        endpoints = forwarded.endpoints()
+        at.write.value(
+            endpoints,
+            f"Connected. In another terminal: posology --data {at.data_dir} runs (Ctrl-C ends it)",
+        )
         await asyncio.Event().wait()
 
 

@@ -79,30 +79,31 @@ def _own_name(at: state.State) -> str:
 def summary(context: typer.Context, review: Review) -> None:
     """Say how far a review is, and what it shows."""
     at = state.of(context)
-    found = at.call(lambda client: client.review(review))
-    at.write.value(found, "\n".join(summary_lines(found)))
+    fetched = at.call(lambda client: client.review(review))
+    at.write.value(fetched, "\n".join(summary_lines(fetched)))
 
 
 def summary_lines(review: curation_pb2.Review) -> list[str]:
     """The summary in sentences."""
     total, policy = review.summary, review.policy
-    wanted = f"{policy.max_error_rate:.2%} at {policy.confidence:.0%} confidence"
+    limit = f"{policy.max_error_rate:.2%} at {policy.confidence:.0%} confidence"
     lines = [
         f"[bold]{review.name}[/]  {curation_pb2.Review.State.Name(review.state)}",
         f"{total.rated} of {total.planned} items are rated, {total.errors} with an error ({total.error_rate:.2%}).",
     ]
     if total.HasField("upper_bound"):
-        lines.append(f"The error rate is under {total.upper_bound:.2%}; wanted: under {wanted}.")
+        lines.append(f"The error rate is under {total.upper_bound:.2%}; limit: under {limit}.")
     elif total.allowed_errors >= 0:
-        lines.append(f"With {total.planned} items, up to {total.allowed_errors} errors show that it is under {wanted}.")
+        lines.append(f"With {total.planned} items, up to {total.allowed_errors} errors show that it is under {limit}.")
     else:
-        lines.append(f"{total.planned} items can't show {wanted}; {total.sufficient_sample} without an error would.")
+        lines.append(f"{total.planned} items can't show {limit}; {total.sufficient_sample} without an error would.")
     if total.disagreements:
         lines.append(f"{total.disagreements} items wait for adjudication.")
     if total.HasField("agreement"):
-        found = total.agreement
+        agreement = total.agreement
         lines.append(
-            f"Agreement on {found.items} items: raw {found.raw:.1%}, kappa {found.kappa:.2f}, AC1 {found.ac1:.2f}."
+            f"Agreement on {agreement.items} items: raw {agreement.raw:.1%}, kappa {agreement.kappa:.2f}, "
+            f"AC1 {agreement.ac1:.2f}."
         )
     if total.reviewer_kinds:
         lines.append(f"Reviewers: {', '.join(total.reviewer_kinds)}.")

@@ -55,16 +55,16 @@ def plan(context: typer.Context, file: File, parameters: Set = None) -> None:
     """Say what a run would take: parameters, memory, steps, time, warnings and advice. No GPU, no weights."""
     at = state.of(context)
     run = _load(at, file, parameters)
-    found = at.call(lambda client: client.plan(run))
+    planned = at.call(lambda client: client.plan(run))
     lines = [
-        f"{found.trainable_parameters:,} of {found.parameters:,} parameters are trained.",
-        f"SFT takes {found.sft_steps:,} steps" + (f", DPO {found.dpo_steps:,}." if found.dpo_steps else "."),
-        "Memory (MiB): " + ", ".join(f"{name} {value:,.0f}" for name, value in sorted(found.memory_mib.items())),
-        *([f"Estimated time: {shown.duration(found.seconds)}."] if found.seconds else []),
-        *(f"[yellow]warning:[/] {escape(text)}" for text in found.warnings),
-        *(f"[dim]advice:[/] {escape(text)}" for text in found.advice),
+        f"{planned.trainable_parameters:,} of {planned.parameters:,} parameters are trained.",
+        f"SFT takes {planned.sft_steps:,} steps" + (f", DPO {planned.dpo_steps:,}." if planned.dpo_steps else "."),
+        "Memory (MiB): " + ", ".join(f"{name} {value:,.0f}" for name, value in sorted(planned.memory_mib.items())),
+        *([f"Estimated time: {shown.duration(planned.seconds)}."] if planned.seconds else []),
+        *(f"[yellow]warning:[/] {escape(text)}" for text in planned.warnings),
+        *(f"[dim]advice:[/] {escape(text)}" for text in planned.advice),
     ]
-    at.write.value(found, "\n".join(lines))
+    at.write.value(planned, "\n".join(lines))
 
 
 def submit(
@@ -89,22 +89,23 @@ def submit(
 def runs(context: typer.Context) -> None:
     """List runs, newest first."""
     at = state.of(context)
-    found = at.call(lambda client: client.runs())
-    rows = [(r.name.rsplit("/", 1)[1], shown.phase(r), shown.age(r.create_time), r.message) for r in found]
-    at.write.rows(found, ("NAME", "PHASE", "AGE", "MESSAGE"), rows)
+    listed = at.call(lambda client: client.runs())
+    rows = [(r.name.rsplit("/", 1)[1], shown.phase(r), shown.age(r.create_time), r.message) for r in listed]
+    at.write.rows(listed, ("NAME", "PHASE", "AGE", "MESSAGE"), rows)
 
 
 def show(context: typer.Context, run: Name) -> None:
     """Show one run: every stage with its state, time, progress and reason."""
     at = state.of(context)
-    found = at.call(lambda client: client.show(run))
+    fetched = at.call(lambda client: client.show(run))
     if not at.write.json:
-        at.write.console.print(f"[bold]{found.name}[/]  {shown.coloured(shown.phase(found))}  {escape(found.message)}")
+        phase = shown.coloured(shown.phase(fetched))
+        at.write.console.print(f"[bold]{fetched.name}[/]  {phase}  {escape(fetched.message)}")
     columns = ("STAGE", "STATE", "TIME", "PROGRESS", "REASON")
     if at.write.json:
-        at.write.value(found, "")
+        at.write.value(fetched, "")
     else:
-        at.write.rows([], columns, shown.stage_rows(found))
+        at.write.rows([], columns, shown.stage_rows(fetched))
 
 
 def watch(context: typer.Context, run: Name) -> None:
@@ -118,8 +119,8 @@ def cancel(
 ) -> None:
     """Stop a run and what it started; a deployment stays."""
     at = state.of(context)
-    found = at.call(lambda client: client.cancel(run, reason=reason))
-    at.write.value(found, f"{found.name} is being cancelled.")
+    cancelled = at.call(lambda client: client.cancel(run, reason=reason))
+    at.write.value(cancelled, f"{cancelled.name} is being cancelled.")
 
 
 def approve(
@@ -131,8 +132,8 @@ def approve(
 ) -> None:
     """Decide what waits for a person."""
     at = state.of(context)
-    found = at.call(lambda client: client.approve(run, stage=stage, approved=not reject, comment=comment))
-    at.write.value(found, f"{stage} of {found.name} is {'refused' if reject else 'approved'}.")
+    decided = at.call(lambda client: client.approve(run, stage=stage, approved=not reject, comment=comment))
+    at.write.value(decided, f"{stage} of {decided.name} is {'refused' if reject else 'approved'}.")
 
 
 def logs(
@@ -144,8 +145,8 @@ def logs(
     at = state.of(context)
 
     async def work(client: Client) -> None:
-        found = await client.show(run)
-        async for event in client.job_events(_resource(found, stage)):
+        fetched = await client.show(run)
+        async for event in client.job_events(_resource(fetched, stage)):
             if text := _event_text(event):
                 at.write.event(event, text)
 
@@ -159,8 +160,8 @@ def _load(at: state.State, file: Path, parameters: list[str] | None) -> RunFile:
     wrong = [p for p in parameters or [] if "=" not in p]
     if wrong:
         raise InvalidInput.of([Violation("--set", f"{p!r} is not NAME=VALUE") for p in wrong])
-    given = dict(p.split("=", 1) for p in parameters or [])
-    run = load_run(file, parameters={name: _from_here(value) for name, value in given.items()})
+    values = dict(p.split("=", 1) for p in parameters or [])
+    run = load_run(file, parameters={name: _from_here(value) for name, value in values.items()})
     return replace(run, namespace=at.namespace) if at.namespace != "default" else run
 
 
@@ -191,13 +192,13 @@ def _follow(at: state.State, name: str) -> pb.FineTuneRun:
 
 async def _say_progress(at: state.State, client: Client, name: str) -> None:
     """On a terminal, one line on stderr with what is going on between two events."""
-    said = ""
+    last = ""
     while at.write.console.is_terminal and not at.write.json:
         await asyncio.sleep(5)
         run = await client.show(name)
         busy = [f"{s.stage} {shown.progress(s)}" for s in run.stages if shown.progress(s)]
-        if busy and (text := "; ".join(busy)) != said:
-            said = text
+        if busy and (text := "; ".join(busy)) != last:
+            last = text
             at.write.note(f"[dim]         {text}[/]")
 
 
@@ -215,11 +216,11 @@ def _resource(run: pb.FineTuneRun, stage: str) -> str:
     ]
     if not stage and with_log:
         return with_log[-1].resource
-    found = next((s for s in run.stages if s.stage == stage), None)
-    if found is None or not found.resource:
+    chosen = next((s for s in run.stages if s.stage == stage), None)
+    if chosen is None or not chosen.resource:
         known = ", ".join(s.stage for s in with_log) or "none yet"
         raise NotFound(f"{run.name} has no log of {stage or 'any stage'}; stages with a log: {known}")
-    return found.resource
+    return chosen.resource
 
 
 def _event_text(event: job_pb2.JobEvent) -> str:

@@ -65,14 +65,14 @@ def deployments(context: typer.Context) -> None:
         request = serving_pb2.ListDeploymentsRequest(parent=client.names.parent, page_size=1000)
         return list((await client.serving.ListDeployments(request)).deployments)
 
-    found = at.call(work)
-    at.write.rows(found, ("NAME", "MODEL", "STATE", "ENGINES", "TRAFFIC", "REASON"), map(_row, found))
+    listed = at.call(work)
+    at.write.rows(listed, ("NAME", "MODEL", "STATE", "ENGINES", "TRAFFIC", "REASON"), map(_row, listed))
 
 
-def _row(found: Deployment) -> tuple[str, ...]:
-    name, state = found.name.rsplit("/", 1)[1], Deployment.State.Name(found.state)
-    engines = f"{found.ready_replicas}/{found.wanted_replicas}"
-    return name, found.model_name, state, engines, f"{found.traffic_percent}%", found.reason
+def _row(deployment: Deployment) -> tuple[str, ...]:
+    name, state = deployment.name.rsplit("/", 1)[1], Deployment.State.Name(deployment.state)
+    engines = f"{deployment.ready_replicas}/{deployment.wanted_replicas}"
+    return name, deployment.model_name, state, engines, f"{deployment.traffic_percent}%", deployment.reason
 
 
 def ask(
@@ -120,13 +120,13 @@ def _pieces(response: httpx.Response) -> Iterator[str]:
 def _only_model(http: httpx.Client) -> str:
     response = http.get("/v1/models")
     _check(response)
-    found = [model["id"] for model in response.json()["data"]]
-    if len(found) != 1:
-        served = ", ".join(found)
+    models = [model["id"] for model in response.json()["data"]]
+    if len(models) != 1:
+        served = ", ".join(models)
         raise InvalidInput(
-            f"name one with --model: {served}" if found else "no model is served yet; posology deployments"
+            f"name one with --model: {served}" if models else "no model is served yet; posology deployments"
         )
-    return str(found[0])
+    return str(models[0])
 
 
 def _check(response: httpx.Response) -> None:
