@@ -14,9 +14,9 @@ _HEADINGS = (
 )
 # What starts a line of Drug Facts (21 CFR 201.66), and ran on after the markup went.
 _STARTS = (
-    "Do not use|When using this product|Stop use and ask|Ask a doctor|If pregnant|Keep out of reach|In case of overdose|"
+    "Do not use|When using this product|Stop use and ask|Ask a doctor|If pregnant|Keep out of reach|"
     "For external use only|For rectal use only|For vaginal use only|Allergy alert|Reye's syndrome|Liver warning|"
-    "Stomach bleeding warning|If swallowed"
+    "Stomach bleeding warning|In case of overdose|If swallowed"
 )
 _GLUED_HEADING = re.compile(rf"\\b({_HEADINGS})(?=[A-Z][a-z])".replace("\\\\", "\\"))
 _GLUED_STOP = re.compile(r"(?<=[a-z)\]]{2})([.!?])(?=[A-Z][a-z]|[A-Z] |\d+ [a-z]|[•(])")
