@@ -144,15 +144,11 @@ class Protocol:
         ids = answer_ids(self.weights, text, asked)
         said = " ".join(WORDS[i] for i in ids)
         choice: dict[str, Any] = {"index": 0, "finish_reason": "length"}
-        empty = dict.fromkeys(("refusal", "annotations", "audio", "function_call", "reasoning"))  # as vLLM sends them
-        message = {"role": "assistant", "content": said, "tool_calls": [], **empty}
-        choice |= {"message": message} if chat else {"text": said}
+        choice |= {"message": {"role": "assistant", "content": said}} if chat else {"text": said}
         if body.get("return_token_ids"):
             choice["token_ids"] = ids
         choices = [{**choice, "index": i} for i in range(body.get("n", 1))]
-        found = {"id": identity, "object": "chat.completion" if chat else "text_completion",
-                 "created": int(time.time()), "model": body["model"], "choices": choices,
-                 "usage": _usage(text, asked)}  # fmt: skip
+        found = {"id": identity, "model": body["model"], "choices": choices, "usage": _usage(text, asked)}
         self.finished += 1
         return JSONResponse({**found, "prompt_token_ids": prompt_ids(text)})
 
@@ -169,14 +165,11 @@ class Protocol:
                 said = (" " if number else "") + WORDS[token]
                 choice: dict[str, Any] = {"index": 0, "finish_reason": reason}
                 choice |= {"delta": {"content": said}} if chat else {"text": said}
-                kind = "chat.completion.chunk" if chat else "text_completion"
-                yield _event({"id": identity, "object": kind, "model": body["model"], "choices": [choice]})
+                yield _event({"id": identity, "model": body["model"], "choices": [choice]})
                 if reason == "abort":
                     break
             if (body.get("stream_options") or {}).get("include_usage"):
-                kind = "chat.completion.chunk" if chat else "text_completion"
-                usage = {"choices": [], "usage": _usage(text, asked)}
-                yield _event({"id": identity, "object": kind, "model": body["model"], **usage})
+                yield _event({"id": identity, "choices": [], "usage": _usage(text, asked)})
             yield b"data: [DONE]\n\n"
             self.finished += 1
 
@@ -186,8 +179,7 @@ def _event(body: dict[str, Any]) -> bytes:
 
 
 def _usage(text: str, count: int) -> dict[str, int]:
-    prompt = len(prompt_ids(text))
-    return {"prompt_tokens": prompt, "completion_tokens": count, "total_tokens": prompt + count}
+    return {"prompt_tokens": len(prompt_ids(text)), "completion_tokens": count}
 
 
 def _text(body: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ MODULES = {
     "evaluation": "posology.evaluation.app",
     "serving": "posology.serving.app",
     "gateway": "posology.gateway.app",
+    "console": "posology.console.app",
 }
 PORTS = {name: 7410 + index for index, name in enumerate(MODULES)}
 HTTP_PORT = 7480
@@ -45,6 +46,9 @@ class Layout:
             "POSOLOGY_LISTEN": self.addresses[service],
             "POSOLOGY_READY_FILE": str(self.ready_file(service)),
             "POSOLOGY_HTTP_LISTEN": self.http,
+            "POSOLOGY_GATEWAY_URL": f"http://{self.http}",
+            "POSOLOGY_CONSOLE_LISTEN": self.addresses["console"],
+            "POSOLOGY_CONSOLE_READY_FILE": str(self.ready_file("console")),
             **self.environment,
         }
 
@@ -61,6 +65,7 @@ class Layout:
         endpoints = {
             "addresses": {**self.addresses, "catalog": self.addresses["orchestrator"]},
             "gatewayUrl": f"http://{self.http}",
+            "consoleUrl": f"http://{self.addresses['console']}",
             "processes": {"supervisor": os.getpid(), **processes},
         }
         write_atomically(self.data_dir / ENDPOINTS, json.dumps(endpoints, indent=2))

@@ -14,8 +14,10 @@ import psutil
 
 from posology.cli import embedded
 from posology.client.installation import ENDPOINTS
-from posology.core.errors import Timeout
+from posology.core.errors import FailedPrecondition, Timeout
 
+CONSOLE_LINK = "console-link"
+"""Holds the secret of the next sign-in; the console writes it."""
 _READY_SECONDS = 120.0
 
 
@@ -96,7 +98,16 @@ def _health(data_dir: Path, name: str, written: Mapping[str, Mapping[str, object
     alive = _is_ours(pid, embedded.MODULES[name])
     ready = (data_dir / "run" / f"{name}.json").exists()
     state = ("serving" if ready else "starting") if alive else "stopped"
-    return Health(name, state, str(written["addresses"][name]), pid if alive else 0, data_dir / "logs" / f"{name}.log")
+    address = str(written["addresses"].get(name, ""))
+    return Health(name, state, address, pid if alive else 0, data_dir / "logs" / f"{name}.log")
+
+
+def console_link(data_dir: Path) -> str:
+    """The console's address with the secret of the next sign-in; FailedPrecondition where none runs."""
+    ready, secret = data_dir / "run" / "console.json", data_dir / CONSOLE_LINK
+    if supervisor_pid(data_dir) is None or not ready.exists() or not secret.exists():
+        raise FailedPrecondition(f"no console runs in {data_dir}; start it with `posology up`")
+    return f"{json.loads(ready.read_text())['url']}/sign-in#{secret.read_text().strip()}"
 
 
 def supervisor_pid(data_dir: Path) -> int | None:

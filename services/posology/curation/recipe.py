@@ -10,7 +10,6 @@ class Source:
 
     uri: str
     format: str  # a name in sources.FORMATS
-    homeopathic: bool = False  # read homeopathic products too
 
 
 class Style(StrEnum):

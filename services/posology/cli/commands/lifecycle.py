@@ -1,4 +1,4 @@
-"""up, down, status, connect."""
+"""up, down, status, connect, console."""
 
 import asyncio
 import os
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(status)
     app.command()(connect)
+    app.command()(console)
 
 
 def up(
@@ -36,7 +37,10 @@ def up(
     say = at.write.note
     lifecycle.up(at.data_dir, environment=_pairs(env or []), allowed=tuple(allow or [Path.cwd()]), say=say)
     installation = at.installation
-    text = f"All services run in {at.data_dir}. OpenAI-compatible API: {installation.gateway_url}/v1"
+    text = (
+        f"All services run in {at.data_dir}. OpenAI-compatible API: {installation.gateway_url}/v1\n"
+        f"Console, by a link that works once: {lifecycle.console_link(at.data_dir)}"
+    )
     at.write.value({"dataDir": str(at.data_dir), "gatewayUrl": installation.gateway_url}, text)
 
 
@@ -57,6 +61,13 @@ def status(context: typer.Context) -> None:
     if not all(health.state == "serving" for health in services) or not services:
         at.write.note("Not everything serves; `posology up` starts what is missing.")
         raise typer.Exit(3)
+
+
+def console(context: typer.Context) -> None:
+    """Print a link to the web console that signs one browser in, once."""
+    at = state.of(context)
+    link = lifecycle.console_link(at.data_dir)
+    at.write.value({"url": link}, link)
 
 
 def connect(

@@ -1,0 +1,1 @@
+"""Data sets: what they hold, what was left out and why."""

@@ -1,0 +1,1 @@
+"""Evidence: verdicts and why, lineage to walk, search, recall and withdrawal."""

@@ -1,0 +1,1 @@
+"""Asking a deployed model, with what stands behind its answer."""

@@ -1,0 +1,1 @@
+"""Expert review, one item a screen, by the keyboard."""

@@ -1,0 +1,263 @@
+"""Runs: the list, one run live, its logs and curves, and the forms that start, stop and approve."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import yaml
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from posology.cli import show
+from posology.client import Client
+from posology.client.specfile import API_VERSION, KIND, RunFile, parse_run
+from posology.console import pages
+from posology.console.guard import check_csrf, own_form
+from posology.console.visible import visible
+from posology.core import schema
+from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, PosologyError, Violation
+from posology.v1alpha1.orchestrator_pb2 import FineTuneRun, ListRunsRequest, RunEvent, Stage, WatchRunRequest
+
+_PAGE = 50
+_NEWEST = 400
+"""Log lines and curve points that a page keeps of one stage."""
+
+
+async def listing(request: Request) -> Response:
+    """Runs, newest first, by page; `phase` and `name` narrow what a page shows."""
+    client: Client = request.app.state.client
+    phase, name = request.query_params.get("phase", ""), request.query_params.get("name", "")
+    token = request.query_params.get("page", "")
+    asked = ListRunsRequest(parent=client.names.parent, page_size=_PAGE, page_token=token)
+    page = await client.orchestrator.ListRuns(asked)
+    runs = [run for run in page.runs if phase in ("", show.phase(run)) and name.lower() in run.name.lower()]
+    phases = [value for value, _ in FineTuneRun.Phase.items() if value != "PHASE_UNSPECIFIED"]
+    return pages.page(
+        request, "runs/list.html", runs=runs, phase=phase, name=name, phases=phases, next=page.next_page_token,
+        phase_of=show.phase,
+    )  # fmt: skip
+
+
+async def one(request: Request) -> Response:
+    """One run: where it stands, its stages, what waits for a person."""
+    client: Client = request.app.state.client
+    run = await client.show(request.path_params["run"])
+    waiting = [stage.stage for stage in run.stages if stage.state == Stage.PAUSED and stage.stage == "deploy"]
+    ended = show.phase(run) in ("SUCCEEDED", "FAILED", "CANCELLED")
+    return pages.page(
+        request, "runs/run.html", run=run, show=show, waiting=waiting, ended=ended, spec=_as_yaml(run),
+        trained=[s.stage for s in run.stages if s.stage in ("sft", "dpo") and s.resource],
+        logged=[s.stage for s in run.stages if _is_job(s.resource)],
+    )  # fmt: skip
+
+
+async def events(request: Request) -> Response:
+    """Server-sent events of a run from behind Last-Event-ID; each carries the whole stage table."""
+    client: Client = request.app.state.client
+    run = await client.show(request.path_params["run"])
+    token = request.headers.get("last-event-id", "")
+
+    async def told() -> AsyncIterator[str]:
+        try:
+            async for event in client.orchestrator.WatchRun(WatchRunRequest(name=run.name, resume_token=token)):
+                data = {
+                    "phase": show.phase(event.run),
+                    "message": visible(event.run.message),
+                    "event": visible(_event_line(event)),
+                    "stages": [_stage(stage) for stage in event.run.stages],
+                }
+                yield f"id: {event.resume_token}\ndata: {json.dumps(data)}\n\n"
+            yield "event: end\ndata: {}\n\n"
+        except PosologyError as error:  # the browser asks again, with the last id it saw
+            yield f": {error.message.splitlines()[0] if error.message else 'away'}\n\n"
+
+    return _stream(told())
+
+
+async def logs(request: Request) -> Response:
+    """Server-sent log lines and measurements of a stage's job, from its start."""
+    client: Client = request.app.state.client
+    run = await client.show(request.path_params["run"])
+    stage = next((s for s in run.stages if s.stage == request.path_params["stage"]), None)
+    if stage is None or not _is_job(stage.resource):
+        raise NotFound(f"{request.path_params['stage']} has no log")
+
+    async def told() -> AsyncIterator[str]:
+        try:
+            async for event in client.job_events(stage.resource):
+                what = event.WhichOneof("event")
+                data: dict[str, Any] = {}
+                if what == "log":
+                    data = {"log": visible(f"{pages.when(event.time)} {event.log.message}")}
+                elif what == "metric":
+                    data = {"step": event.metric.step, "values": dict(event.metric.values)}
+                elif what == "progress":
+                    data = {"progress": visible(show.progress(Stage(progress=event.progress, state=Stage.RUNNING)))}
+                if data:
+                    yield f"data: {json.dumps(data, allow_nan=False, default=str)}\n\n"
+            yield "event: end\ndata: {}\n\n"
+        except (PosologyError, ValueError) as error:
+            yield f"event: end\ndata: {json.dumps({'error': visible(str(error))})}\n\n"
+
+    return _stream(told())
+
+
+async def cancel(request: Request) -> Response:
+    """Stop a run."""
+    client: Client = request.app.state.client
+    form = await own_form(request)
+    await client.cancel(request.path_params["run"], reason=form.get("reason", ""))
+    return RedirectResponse(f"/runs/{request.path_params['run']}", 303)
+
+
+async def decide(request: Request) -> Response:
+    """Approve or refuse what waits for a person; the service decides whether this user may."""
+    client: Client = request.app.state.client
+    form = await own_form(request)
+    if form.get("decision") not in ("approve", "refuse"):
+        raise InvalidInput.of([Violation("decision", "is approve or refuse")])
+    await client.approve(
+        request.path_params["run"], stage=form.get("stage", "deploy"),
+        approved=form["decision"] == "approve", comment=form.get("comment", ""),
+    )  # fmt: skip
+    return RedirectResponse(f"/runs/{request.path_params['run']}", 303)
+
+
+async def editor(request: Request) -> Response:
+    """A spec to write, empty or from an earlier run."""
+    client: Client = request.app.state.client
+    text = _EMPTY
+    if source := request.query_params.get("from", ""):
+        run = await client.show(source)
+        text = _as_yaml(run, name=f"{pages.short(run.name)}-2")
+    return pages.page(request, "runs/editor.html", text=text)
+
+
+async def validate(request: Request) -> Response:
+    """Check a spec as it is written: nothing is stored. 200 with `violations`, empty when all is right."""
+    client: Client = request.app.state.client
+    check_csrf(request.state.session, request.headers.get("x-csrf", ""))
+    try:
+        checked = await client.validate(_parsed((await request.body()).decode("utf-8", "replace")))
+    except InvalidInput as error:
+        wrong = [{"field": visible(v.field), "description": visible(v.description)} for v in error.violations]
+        return JSONResponse({"message": visible(error.message), "violations": wrong, "stages": []})
+    except FailedPrecondition as error:
+        return JSONResponse({"message": visible(error.message), "violations": [], "stages": []})
+    return JSONResponse({"message": "", "violations": [], "stages": [stage.stage for stage in checked.stages]})
+
+
+async def submit(request: Request) -> Response:
+    """Submit what the editor holds."""
+    client: Client = request.app.state.client
+    form = await own_form(request)
+    run = await client.submit(_parsed(form.get("spec", "")))
+    return RedirectResponse(f"/runs/{pages.short(run.name)}", 303)
+
+
+async def compare(request: Request) -> Response:
+    """Two runs side by side: what their specs differ in, and what each gate came to."""
+    client: Client = request.app.state.client
+    names = [name for name in request.query_params.getlist("run") if name][:2]
+    if len(names) < 2:
+        runs = await client.runs()
+        return pages.page(request, "runs/compare.html", runs=runs[:200], both=None, changed=[], gates=[])
+    both = list(await asyncio.gather(*(client.show(name) for name in names)))
+    specs = [_flat(schema.to_mapping(run.spec)) for run in both]
+    keys = sorted(set(specs[0]) | set(specs[1]))
+    changed = [
+        (key, specs[0].get(key, "–"), specs[1].get(key, "–")) for key in keys if specs[0].get(key) != specs[1].get(key)
+    ]
+    verdicts = await asyncio.gather(*(client.verdict_of(run) for run in both))
+    by_gate = [{(g.suite, g.metric): g for g in verdict.gates} if verdict else {} for verdict in verdicts]
+    gates = [(key, by_gate[0].get(key), by_gate[1].get(key)) for key in sorted(set(by_gate[0]) | set(by_gate[1]))]
+    return pages.page(request, "runs/compare.html", runs=[], both=both, changed=changed, gates=gates, show=show)
+
+
+_EMPTY = f"""apiVersion: {API_VERSION}
+kind: {KIND}
+metadata: {{name: my-run}}
+spec:
+  baseModel: {{uri: "hf://org/name", revision: "<commit>"}}
+  curation:
+    sources: [{{uri: "file:/data/labels", format: SPL}}]
+    pairs: 1000
+    review: {{sample: 200}}
+  training:
+    sft: {{method: LORA}}
+  evaluation:
+    suites: []
+    gates: []
+"""
+
+
+def _parsed(text: str) -> RunFile:
+    try:
+        return parse_run(yaml.safe_load(text))
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "spec"
+        raise InvalidInput.of([Violation(place, str(getattr(error, "problem", error)))]) from None
+
+
+def _as_yaml(run: FineTuneRun, *, name: str = "") -> str:
+    document = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": name or pages.short(run.name)},
+        "spec": schema.to_mapping(run.spec),
+    }
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _flat(value: Any, at: str = "") -> dict[str, Any]:
+    if isinstance(value, dict) and value:
+        return {
+            key: leaf
+            for name, inner in value.items()
+            for key, leaf in _flat(inner, f"{at}.{name}" if at else name).items()
+        }
+    if isinstance(value, list) and value:
+        return {key: leaf for i, inner in enumerate(value) for key, leaf in _flat(inner, f"{at}[{i}]").items()}
+    return {at: value}
+
+
+def _event_line(event: RunEvent) -> str:
+    return f"{pages.when(event.time)}  {event.stage or 'run'}: {event.state.lower()}. {event.reason}"
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    return {
+        "name": stage.stage,
+        "state": show.state(stage),
+        "reason": visible(stage.reason),
+        "time": pages.lasted(show.seconds(stage)) if show.seconds(stage) else "",
+        "progress": visible(show.progress(stage)),
+        "done": stage.progress.done / stage.progress.total if stage.progress.total else None,
+    }
+
+
+def _is_job(resource: str) -> bool:
+    return any(
+        f"/{kind}/" in resource for kind in ("datasets", "preferenceSets", "trainingJobs", "baseModels", "evaluations")
+    )
+
+
+def _stream(chunks: AsyncIterator[str]) -> StreamingResponse:
+    return StreamingResponse(chunks, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+ROUTES = [
+    Route("/runs", listing),
+    Route("/runs/new", editor),
+    Route("/runs/validate", validate, methods=["POST"]),
+    Route("/runs/submit", submit, methods=["POST"]),
+    Route("/runs/compare", compare),
+    Route("/runs/{run}", one),
+    Route("/runs/{run}/events", events),
+    Route("/runs/{run}/cancel", cancel, methods=["POST"]),
+    Route("/runs/{run}/decide", decide, methods=["POST"]),
+    Route("/runs/{run}/stages/{stage}/log", logs),
+]

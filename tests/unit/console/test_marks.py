@@ -1,0 +1,47 @@
+"""What a reviewer sees of a text that others wrote."""
+
+import pytest
+
+from posology.console import marks
+from posology.console.visible import visible
+
+SECTION = "Take 5 mg once daily.  Do not exceed 10 mg.\nStore below 25 °C."
+
+
+def marked(segments: list[marks.Segment], mark: str) -> list[str]:
+    return [segment.text for segment in segments if segment.mark == mark]
+
+
+def test_the_supporting_sentence_is_lit_whatever_white_space_it_has() -> None:
+    assert marked(marks.section(SECTION, "Do not exceed\n10 mg."), "evidence") == ["Do not exceed 10 mg."]
+    assert marked(marks.section(SECTION, "It says (nothing) of this."), "evidence") == []
+    assert "".join(segment.text for segment in marks.section(SECTION, "Take 5 mg")) == SECTION
+
+
+@pytest.mark.parametrize(
+    ("answer", "differs"),
+    [
+        ("Take 5 mg once daily.", []),
+        ("Take 50 mg once daily.", ["50 mg"]),
+        ("Take 5 mcg twice daily.", ["5 mcg", "twice"]),
+        ("You may never exceed 10 mg.", ["never"]),
+        ("Store above 25 °C.", ["above"]),
+    ],
+)
+def test_facts_that_the_section_lacks_are_marked(answer: str, differs: list[str]) -> None:
+    assert marked(marks.answer(answer, SECTION), "differs") == differs
+
+
+@pytest.mark.parametrize(
+    ("hidden", "shown"),
+    [
+        ("safe\u202egnihton", "safe⟨U+202E⟩gnihton"),
+        ("a\u200bb", "a⟨U+200B⟩b"),
+        ("\x1b[8mgone", "⟨U+001B⟩[8mgone"),
+        ("\u2066x\u2069", "⟨U+2066⟩x⟨U+2069⟩"),
+        ("\ud800", "⟨U+D800⟩"),
+        ("line\nline\ttab é µg 25 °C", "line\nline\ttab é µg 25 °C"),
+    ],
+)
+def test_what_cannot_be_seen_is_written_out(hidden: str, shown: str) -> None:
+    assert visible(hidden) == shown
