@@ -14,5 +14,8 @@ RIGHTS = table(
         "UnpinArtifact": Rule("update", "artifacts"),
         "QuarantineArtifact": Rule("update", "artifacts"),
         "CollectGarbage": Rule("delete", "artifacts", field="parent"),
+        "GetArtifactManifest": Rule("get", "artifacts"),
+        "ReadArtifactFile": Rule("get", "artifacts"),
+        "UploadArtifact": Rule("create", "artifacts", field="parent"),
     },
 )

@@ -1,10 +1,11 @@
 """The Catalog service: decode, delegate, encode."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-from posology.catalog import convert, index
+from posology.catalog import convert, index, transfer
 from posology.catalog.domain import Artifact
 from posology.core import audit, names
 from posology.core.artifacts import ArtifactStore
@@ -98,6 +99,37 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         age = timedelta(seconds=seconds)
         collected = await asyncio.to_thread(self._candidates.gc, keep, older_than=age, dry_run=request.validate_only)
         return pb.CollectGarbageResponse(digests=[a.digest for a in gone], freed_bytes=collected.size)
+
+    async def GetArtifactManifest(
+        self, request: pb.GetArtifactManifestRequest, _: Any
+    ) -> pb.GetArtifactManifestResponse:
+        """The manifest of an artifact that this namespace lists."""
+        digest = await self._listed(request.name)
+        manifest = await asyncio.to_thread(self._candidates.manifest, digest)
+        return pb.GetArtifactManifestResponse(manifest=manifest.to_bytes())
+
+    async def ReadArtifactFile(
+        self, request: pb.ReadArtifactFileRequest, _: Any
+    ) -> AsyncIterator[pb.ReadArtifactFileResponse]:
+        """One file of an artifact that this namespace lists; who knows a digest of another namespace gets nothing."""
+        digest = await self._listed(request.name)
+        async for piece in transfer.pieces(self._candidates, digest, request.path):
+            yield pb.ReadArtifactFileResponse(data=piece)
+
+    async def UploadArtifact(self, requests: AsyncIterator[pb.UploadArtifactRequest], _: Any) -> pb.Artifact:
+        """Publish a person's files and register them; the same bytes are the same artifact."""
+        async with transfer.received(requests) as upload:
+            artifact = await asyncio.to_thread(transfer.publish, self._candidates, upload)
+        async with self._db.begin() as tx:
+            stored, new = await index.register(tx, artifact)
+            if new:
+                await _record(tx, "artifact.create", stored, {"kind": stored.kind, "producer": stored.producer})
+        return convert.to_proto(stored)
+
+    async def _listed(self, name: str) -> str:
+        """The digest of an artifact that its namespace lists; NotFound else."""
+        async with self._db.read() as tx:
+            return (await index.get(tx, *convert.split_name(name))).digest
 
     async def _read(self, artifact: Artifact) -> pb.Artifact:
         async with self._db.read() as tx:

@@ -75,6 +75,21 @@ class CatalogStub:
                 request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.CollectGarbageRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.CollectGarbageResponse.FromString,
                 _registered_method=True)
+        self.GetArtifactManifest = channel.unary_unary(
+                '/posology.v1alpha1.Catalog/GetArtifactManifest',
+                request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.GetArtifactManifestRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.GetArtifactManifestResponse.FromString,
+                _registered_method=True)
+        self.ReadArtifactFile = channel.unary_stream(
+                '/posology.v1alpha1.Catalog/ReadArtifactFile',
+                request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.ReadArtifactFileRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.ReadArtifactFileResponse.FromString,
+                _registered_method=True)
+        self.UploadArtifact = channel.stream_unary(
+                '/posology.v1alpha1.Catalog/UploadArtifact',
+                request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.UploadArtifactRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.Artifact.FromString,
+                _registered_method=True)
 
 
 class CatalogServicer:
@@ -137,6 +152,27 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetArtifactManifest(self, request, context):
+        """Read an artifact's manifest, as it was published.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadArtifactFile(self, request, context):
+        """Read one file of an artifact. The reader checks it against the manifest: its bytes travel as they are read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadArtifact(self, request_iterator, context):
+        """Publish and register files of a person: a base model, or suites. Visible whole at the end, or not at all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +215,21 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.CollectGarbage,
                     request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.CollectGarbageRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.CollectGarbageResponse.SerializeToString,
+            ),
+            'GetArtifactManifest': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetArtifactManifest,
+                    request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.GetArtifactManifestRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.GetArtifactManifestResponse.SerializeToString,
+            ),
+            'ReadArtifactFile': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadArtifactFile,
+                    request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.ReadArtifactFileRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.ReadArtifactFileResponse.SerializeToString,
+            ),
+            'UploadArtifact': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadArtifact,
+                    request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.UploadArtifactRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.Artifact.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +449,87 @@ class Catalog:
             '/posology.v1alpha1.Catalog/CollectGarbage',
             posology_dot_v1alpha1_dot_catalog__pb2.CollectGarbageRequest.SerializeToString,
             posology_dot_v1alpha1_dot_catalog__pb2.CollectGarbageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetArtifactManifest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Catalog/GetArtifactManifest',
+            posology_dot_v1alpha1_dot_catalog__pb2.GetArtifactManifestRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_catalog__pb2.GetArtifactManifestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadArtifactFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/posology.v1alpha1.Catalog/ReadArtifactFile',
+            posology_dot_v1alpha1_dot_catalog__pb2.ReadArtifactFileRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_catalog__pb2.ReadArtifactFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadArtifact(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/posology.v1alpha1.Catalog/UploadArtifact',
+            posology_dot_v1alpha1_dot_catalog__pb2.UploadArtifactRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_catalog__pb2.Artifact.FromString,
             options,
             channel_credentials,
             insecure,

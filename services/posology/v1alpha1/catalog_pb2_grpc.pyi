@@ -49,6 +49,12 @@ class CatalogStub:
     """Withdraw an artifact: nothing may be built on it or served from it."""
     CollectGarbage: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.CollectGarbageRequest, _catalog_pb2.CollectGarbageResponse]
     """Delete artifacts that nothing holds."""
+    GetArtifactManifest: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetArtifactManifestRequest, _catalog_pb2.GetArtifactManifestResponse]
+    """Read an artifact's manifest, as it was published."""
+    ReadArtifactFile: _grpc.UnaryStreamMultiCallable[_catalog_pb2.ReadArtifactFileRequest, _catalog_pb2.ReadArtifactFileResponse]
+    """Read one file of an artifact. The reader checks it against the manifest: its bytes travel as they are read."""
+    UploadArtifact: _grpc.StreamUnaryMultiCallable[_catalog_pb2.UploadArtifactRequest, _catalog_pb2.Artifact]
+    """Publish and register files of a person: a base model, or suites. Visible whole at the end, or not at all."""
 
 @_typing.type_check_only
 class CatalogAsyncStub(CatalogStub):
@@ -71,6 +77,12 @@ class CatalogAsyncStub(CatalogStub):
     """Withdraw an artifact: nothing may be built on it or served from it."""
     CollectGarbage: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CollectGarbageRequest, _catalog_pb2.CollectGarbageResponse]  # type: ignore[assignment]
     """Delete artifacts that nothing holds."""
+    GetArtifactManifest: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetArtifactManifestRequest, _catalog_pb2.GetArtifactManifestResponse]  # type: ignore[assignment]
+    """Read an artifact's manifest, as it was published."""
+    ReadArtifactFile: _aio.UnaryStreamMultiCallable[_catalog_pb2.ReadArtifactFileRequest, _catalog_pb2.ReadArtifactFileResponse]  # type: ignore[assignment]
+    """Read one file of an artifact. The reader checks it against the manifest: its bytes travel as they are read."""
+    UploadArtifact: _aio.StreamUnaryMultiCallable[_catalog_pb2.UploadArtifactRequest, _catalog_pb2.Artifact]  # type: ignore[assignment]
+    """Publish and register files of a person: a base model, or suites. Visible whole at the end, or not at all."""
 
 class CatalogServicer(metaclass=_abc_1.ABCMeta):
     """Index of artifacts and of the edges between them. The bytes live in the object store."""
@@ -138,5 +150,29 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.CollectGarbageResponse, _abc.Awaitable[_catalog_pb2.CollectGarbageResponse]]:
         """Delete artifacts that nothing holds."""
+
+    @_abc_1.abstractmethod
+    def GetArtifactManifest(
+        self,
+        request: _catalog_pb2.GetArtifactManifestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.GetArtifactManifestResponse, _abc.Awaitable[_catalog_pb2.GetArtifactManifestResponse]]:
+        """Read an artifact's manifest, as it was published."""
+
+    @_abc_1.abstractmethod
+    def ReadArtifactFile(
+        self,
+        request: _catalog_pb2.ReadArtifactFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_catalog_pb2.ReadArtifactFileResponse], _abc.AsyncIterator[_catalog_pb2.ReadArtifactFileResponse]]:
+        """Read one file of an artifact. The reader checks it against the manifest: its bytes travel as they are read."""
+
+    @_abc_1.abstractmethod
+    def UploadArtifact(
+        self,
+        request_iterator: _MaybeAsyncIterator[_catalog_pb2.UploadArtifactRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.Artifact, _abc.Awaitable[_catalog_pb2.Artifact]]:
+        """Publish and register files of a person: a base model, or suites. Visible whole at the end, or not at all."""
 
 def add_CatalogServicer_to_server(servicer: CatalogServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

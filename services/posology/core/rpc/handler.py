@@ -44,7 +44,7 @@ class Guard:
         if answered == "stream" and self._method.name.startswith("grpc."):
             run = _ended_by_drain(run)
         if self._check is not None:
-            run = _checked(run, self._check)
+            run = (_first_checked if plain.request_streaming else _checked)(run, self._check)
         if sent == answered == "unary":
             run = _bounded(run, self._call_seconds)
         make: Any = getattr(grpc, f"{sent}_{answered}_rpc_method_handler")
@@ -136,6 +136,25 @@ def _writing(handle: Callable[[Any, Call], Any]) -> Run:
                 await call.write(response)
 
     return write
+
+
+def _first_checked(run: Run, check: Check) -> Run:
+    """The first message of a request stream says what the caller wants: it decides whether the caller may."""
+
+    async def checked(requests: AsyncIterator[Any], call: Call) -> Any:
+        first = await anext(requests, None)
+        if first is None:
+            raise errors.InvalidInput("the stream ended before its first message")
+        await check(first)
+
+        async def all_of_them() -> AsyncIterator[Any]:
+            yield first
+            async for request in requests:
+                yield request
+
+        return await run(all_of_them(), call)
+
+    return checked
 
 
 def _checked(run: Run, check: Check) -> Run:
