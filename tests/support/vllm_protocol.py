@@ -144,11 +144,15 @@ class Protocol:
         ids = answer_ids(self.weights, text, asked)
         said = " ".join(WORDS[i] for i in ids)
         choice: dict[str, Any] = {"index": 0, "finish_reason": "length"}
-        choice |= {"message": {"role": "assistant", "content": said}} if chat else {"text": said}
+        empty = dict.fromkeys(("refusal", "annotations", "audio", "function_call", "reasoning"))  # as vLLM sends them
+        message = {"role": "assistant", "content": said, "tool_calls": [], **empty}
+        choice |= {"message": message} if chat else {"text": said}
         if body.get("return_token_ids"):
             choice["token_ids"] = ids
         choices = [{**choice, "index": i} for i in range(body.get("n", 1))]
-        found = {"id": identity, "model": body["model"], "choices": choices, "usage": _usage(text, asked)}
+        found = {"id": identity, "object": "chat.completion" if chat else "text_completion",
+                 "created": int(time.time()), "model": body["model"], "choices": choices,
+                 "usage": _usage(text, asked)}  # fmt: skip
         self.finished += 1
         return JSONResponse({**found, "prompt_token_ids": prompt_ids(text)})
 
@@ -165,11 +169,14 @@ class Protocol:
                 said = (" " if number else "") + WORDS[token]
                 choice: dict[str, Any] = {"index": 0, "finish_reason": reason}
                 choice |= {"delta": {"content": said}} if chat else {"text": said}
-                yield _event({"id": identity, "model": body["model"], "choices": [choice]})
+                kind = "chat.completion.chunk" if chat else "text_completion"
+                yield _event({"id": identity, "object": kind, "model": body["model"], "choices": [choice]})
                 if reason == "abort":
                     break
             if (body.get("stream_options") or {}).get("include_usage"):
-                yield _event({"id": identity, "choices": [], "usage": _usage(text, asked)})
+                kind = "chat.completion.chunk" if chat else "text_completion"
+                usage = {"choices": [], "usage": _usage(text, asked)}
+                yield _event({"id": identity, "object": kind, "model": body["model"], **usage})
             yield b"data: [DONE]\n\n"
             self.finished += 1
 
@@ -179,7 +186,8 @@ def _event(body: dict[str, Any]) -> bytes:
 
 
 def _usage(text: str, count: int) -> dict[str, int]:
-    return {"prompt_tokens": len(prompt_ids(text)), "completion_tokens": count}
+    prompt = len(prompt_ids(text))
+    return {"prompt_tokens": prompt, "completion_tokens": count, "total_tokens": prompt + count}
 
 
 def _text(body: dict[str, Any]) -> str:

@@ -7,13 +7,35 @@ from dataclasses import dataclass
 
 UNCLASSIFIED = "42229-5"  # by far the commonest code; such a section belongs to its nearest coded ancestor
 
-DOCUMENTS = frozenset({"34391-3", "34390-5"})  # human prescription, human over the counter
+DOCUMENTS = {  # labels of human medicines
+    "34391-3": "human prescription",
+    "45129-4": "human prescription with highlights",
+    "34390-5": "human over the counter",
+    "53404-0": "vaccine",
+    "60683-0": "plasma derivative",
+    "60684-8": "cellular therapy",
+    "53406-5": "minimally manipulated cells",
+    "60682-2": "standardized allergenic",
+    "53405-7": "non-standardized allergenic",
+    "75031-5": "human compounded drug",
+}
 NOT_LABELS = {
     "60685-5": "indexing file",
+    "64124-1": "indexing file",
     "81203-2": "bulk ingredient",
+    "53409-9": "bulk ingredient",
+    "53408-1": "bulk intermediate",
+    "53407-3": "blood intermediate",
+    "53411-5": "drug for further processing",
     "50577-6": "animal over-the-counter label",
+    "50578-4": "animal prescription label",
+    "50576-8": "animal label",
+    "58474-8": "cosmetic",
+    "58475-5": "medical food",
     "58476-3": "dietary supplement",
 }
+HOMEOPATHIC = "C73614"  # marketing category "unapproved homeopathic"
+KIT = "C47916"  # dosage form
 
 SKIPPED = frozenset({"48780-1", "51945-4", "43683-2", "34093-5"})  # product data, package art, changes, references
 

@@ -39,7 +39,7 @@ def recipe_of(spec: pb.DatasetSpec) -> r.Recipe:
     """What the worker is to make. Defaults must have been applied."""
     curation = spec.curation
     return r.Recipe(
-        sources=tuple(r.Source(s.uri, pb.Source.Format.Name(s.format)) for s in curation.sources),
+        sources=tuple(r.Source(s.uri, pb.Source.Format.Name(s.format), s.homeopathic) for s in curation.sources),
         teacher=teacher_of(curation.teacher),
         pairs=curation.pairs,
         validation=curation.validation,

@@ -13,7 +13,7 @@ CONTRADICTION = "possible-contradiction"  # tag: an expert has to look at this p
 
 def content_id(prefix: str, *parts: str) -> str:
     """A short id that depends on content alone: the same input has the same id on every machine."""
-    digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+    digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{prefix}-{digest[:16]}"
 
 

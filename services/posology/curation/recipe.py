@@ -10,6 +10,7 @@ class Source:
 
     uri: str
     format: str  # a name in sources.FORMATS
+    homeopathic: bool = False  # read homeopathic products too
 
 
 class Style(StrEnum):

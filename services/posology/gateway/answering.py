@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from posology.core.errors import PosologyError
 from posology.gateway import metrics
-from posology.gateway.answers import AnswerLog, digest, new_answer_id
+from posology.gateway.answers import AnswerLog, digest
 from posology.gateway.domain import Answer, AnswerState, ApiKey, EngineLost
 from posology.gateway.events import DONE, events, is_usage_only, payload
 from posology.gateway.openai import ResponseAccumulator, error_event
@@ -72,10 +72,10 @@ class Answering:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def answer(
-        self, ask: ChatRequest, key: ApiKey, stack: AsyncExitStack, headers: Mapping[str, str]
+        self, ask: ChatRequest, key: ApiKey, stack: AsyncExitStack, headers: Mapping[str, str], answer_id: str
     ) -> Response:
         """Ask an engine; a streamed response owns `stack` and closes it at its end."""
-        started, answer_id = time.monotonic(), new_answer_id()
+        started = time.monotonic()
         taken = await stack.enter_async_context(
             self._upstream.ask(ask, namespace=key.namespace, answer_id=answer_id, longest=key.limits.max_tokens)
         )

@@ -98,6 +98,7 @@ def _backend(route: serving_pb2.Route) -> Backend:
         max_model_length=route.max_model_len,
         weight=route.traffic_percent,
         endpoints=_endpoints(route.agents, route.token),
+        created=route.create_time.seconds,
     )
 
 

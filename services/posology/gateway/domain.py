@@ -34,6 +34,8 @@ class Backend:
     max_model_length: int
     weight: int = 100
     endpoints: tuple[Endpoint, ...] = ()
+    created: int = 0
+    """When the deployment was made, seconds since 1970; 0 where a snapshot of an earlier version does not say."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,18 @@ class BadKey(Unauthenticated):
 
 class BodyTooLarge(InvalidInput):
     """The request body is larger than the gateway takes."""
+
+
+class WrongMediaType(InvalidInput):
+    """The body is said to be something else than JSON."""
+
+
+class WrongMethod(InvalidInput):
+    """The path is served, by another method."""
+
+    def __init__(self, message: str, *, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class ContextTooLong(InvalidInput):

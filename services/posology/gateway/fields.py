@@ -4,27 +4,26 @@ Whatever is not listed is refused by name: a misspelt `temprature` would otherwi
 client-made chat template or forced token would give answers that nobody evaluated.
 """
 
-import math
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 Check = Callable[[Any], str | None]
 """Says what is wrong with a value; None when nothing is."""
 
-ROLES = ("system", "user", "assistant")
-
 
 def number(low: float, high: float) -> Check:
     def check(value: Any) -> str | None:
-        fine = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return None if fine and low <= value <= high else f"must be a number from {low:g} to {high:g}"
+        fine = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+        return None if fine else f"must be a number from {low:g} to {high:g}"
 
     return check
 
 
 def whole(low: int, high: int) -> Check:
     def check(value: Any) -> str | None:
-        fine = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        fine = is_whole and not isinstance(value, bool) and low <= value <= high
         return None if fine else f"must be a whole number from {low} to {high}"
 
     return check
@@ -45,32 +44,30 @@ def stop(value: Any) -> str | None:
 
 
 def stream_options(value: Any) -> str | None:
-    fine = isinstance(value, dict) and set(value) <= {"include_usage"} and all(map(_is_flag, value.values()))
+    """`include_obfuscation` pads OpenAI's events against listeners; ours are not padded either way."""
+    known = {"include_usage", "include_obfuscation"}
+    fine = isinstance(value, dict) and set(value) <= known and all(v is None or _is_flag(v) for v in value.values())
     return None if fine else 'may hold "include_usage": true or false, nothing else'
 
 
-def messages(value: Any) -> str | None:
-    if not isinstance(value, list) or not value:
-        return "must be a list of at least one message"
-    return next((f"[{i}] {why}" for i, m in enumerate(value) if (why := message(m)) is not None), None)
+def prompt(value: Any) -> str | None:
+    """LangChain sends a list of one."""
+    words = value if isinstance(value, list) else [value]
+    if len(words) > 1 and all(isinstance(w, str) for w in words):
+        return "must be one text: send each prompt in a request of its own"
+    return None if len(words) == 1 and text(words[0]) is None else "must be a text that is not empty, not tokens"
 
 
-def message(value: Any) -> str | None:
-    if not isinstance(value, dict):
-        return "must be an object with role and content"
-    if value.get("role") not in ROLES:
-        return f"role must be one of {', '.join(ROLES)}"
-    if extra := sorted(set(value) - {"role", "content", "name"}):
-        return f"has the unknown field {extra[0]}"
-    return None if _is_content(value.get("content")) else "content must be a text or a list of text parts"
+def labels(value: Any) -> str | None:
+    fine = isinstance(value, dict) and len(value) <= 16 and all(isinstance(v, str) for v in value.values())
+    return None if fine else "must be an object of at most 16 texts"
 
 
-def _is_content(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and bool(value) and all(map(_is_text_part, value)))
+def one_of(*allowed: Any) -> Check:
+    def check(value: Any) -> str | None:
+        return None if value in allowed else f"may only be {' or '.join(map(json.dumps, allowed))}"
 
-
-def _is_text_part(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") == "text" and isinstance(value.get("text"), str)
+    return check
 
 
 def _is_flag(value: Any) -> bool:
@@ -93,17 +90,54 @@ SAMPLING: Mapping[str, Check] = {
     "stream": flag,
     "stream_options": stream_options,
     "user": text,
+    "safety_identifier": text,
 }
 
-CHAT: Mapping[str, Check] = {
+CHAT: dict[str, Check] = {
     **SAMPLING,
-    "messages": messages,
     "max_completion_tokens": whole(1, 2**31 - 1),
     "logprobs": flag,
     "top_logprobs": whole(0, 20),
 }
 
-COMPLETION: Mapping[str, Check] = {**SAMPLING, "prompt": text, "logprobs": whole(0, 5)}
+COMPLETION: dict[str, Check] = {**SAMPLING, "prompt": prompt, "logprobs": whole(0, 5)}
+
+IGNORED: dict[str, Check] = {
+    "metadata": labels,
+    "prompt_cache_key": text,
+    "prompt_cache_retention": text,
+    "parallel_tool_calls": flag,
+    "service_tier": one_of("auto", "default"),
+    "verbosity": one_of("medium"),
+    "litellm_metadata": labels,
+}
+"""Fields that say how to bill, cache or label a request; the answer is the same without them."""
+
+NOTHING: Mapping[str, Callable[[Any], bool]] = {
+    "tool_choice": lambda value: value in ("none", "auto"),  # without tools both say the same
+    "function_call": lambda value: value in ("none", "auto"),
+    "response_format": lambda value: value == {"type": "text"},
+    "logit_bias": lambda value: isinstance(value, dict) and all(not bias for bias in value.values()),
+    "store": lambda value: value is False,
+    "modalities": lambda value: value == ["text"],
+    "reasoning_effort": lambda value: value == "none",
+    "best_of": lambda value: value == 1 and not isinstance(value, bool),
+    "echo": lambda value: value is False,
+    "min_tokens": lambda value: value == 0,
+    "ignore_eos": lambda value: value is False,
+    "add_generation_prompt": lambda value: value is True,
+    "continue_final_message": lambda value: value is False,
+    "add_special_tokens": lambda value: value is False,
+    "skip_special_tokens": lambda value: value is True,
+    "spaces_between_special_tokens": lambda value: value is True,
+    "include_stop_str_in_output": lambda value: value is False,
+    "use_beam_search": lambda value: value is False,
+    "length_penalty": lambda value: value == 1,
+    "return_token_ids": lambda value: value is False,
+    "priority": lambda value: value == 0,
+    "background": lambda value: value is False,
+}
+"""What a field holds when it asks for what happens anyway; any field that is null or empty asks for nothing."""
 
 REFUSED: Mapping[str, str] = {
     "chat_template": "answers come from the template that was evaluated",
@@ -118,10 +152,25 @@ REFUSED: Mapping[str, str] = {
     "ignore_eos": "forced length gives answers that nobody evaluated",
     "tools": "the served models were not evaluated with tools",
     "tool_choice": "the served models were not evaluated with tools",
+    "function_call": "the served models were not evaluated with tools",
+    "web_search_options": "the served models were not evaluated with tools",
     "functions": "the served models were not evaluated with tools",
     "response_format": "constrained decoding was not evaluated",
     "structured_outputs": "constrained decoding was not evaluated",
     "prompt_logprobs": "the prompt's probabilities are not served",
+    "modalities": "the served models write text only",
+    "audio": "the served models write text only",
+    "prediction": "predicted answers are not served",
+    "reasoning_effort": "the served models were evaluated without it",
+    "skip_special_tokens": "answers come as they were evaluated",
+    "spaces_between_special_tokens": "answers come as they were evaluated",
+    "include_stop_str_in_output": "answers come as they were evaluated",
+    "use_beam_search": "beams were not evaluated",
+    "length_penalty": "beams were not evaluated",
+    "stop_token_ids": "stops are given as texts (stop)",
+    "return_token_ids": "answers are texts",
+    "priority": "every key has the same",
+    "background": "answers are given at once",
     "best_of": "one answer is sampled for each of n",
     "echo": "the prompt is not repeated",
     "suffix": "filling in the middle is not served",

@@ -16,7 +16,16 @@ from posology.core.errors import Internal, NotFound, PosologyError
 from posology.core.http import ClientLeft, unless_client_leaves
 from posology.gateway import metrics
 from posology.gateway.answering import Answering
-from posology.gateway.domain import AnswerKind, ApiKey, BodyTooLarge, EngineLost, NoEngine
+from posology.gateway.answers import new_answer_id
+from posology.gateway.domain import (
+    AnswerKind,
+    ApiKey,
+    BodyTooLarge,
+    EngineLost,
+    NoEngine,
+    WrongMediaType,
+    WrongMethod,
+)
 from posology.gateway.keys import Authenticator
 from posology.gateway.limits import Limiter
 from posology.gateway.openai import error_response, model_card, model_list
@@ -53,7 +62,7 @@ class OpenAiApi:
             Route("/health", self.health, methods=["GET"]),
             Route("/ready", self.ready, methods=["GET"]),
         ]
-        return Starlette(routes=routes, exception_handlers={404: _no_such_path, 405: _no_such_path})
+        return Starlette(routes=routes, exception_handlers={404: _no_such_path, 405: _no_such_method})
 
     async def chat(self, request: Request) -> Response:
         return await self._answer(request, AnswerKind.CHAT)
@@ -93,12 +102,13 @@ class OpenAiApi:
     async def _answer(self, request: Request, kind: AnswerKind) -> Response:
         if self.shut:
             raise NoEngine("this gateway is going down; ask again", retry_after=1)
+        _check_media_type(request)
         key = await self._key(request)
         ask = parse(await self._body(request), kind, max_n=self.max_choices)
         async with AsyncExitStack() as stack:
             self._count(stack)
             rates = stack.enter_context(self.limiter.admit(key))
-            work = asyncio.ensure_future(self.answering.answer(ask, key, stack, rates))
+            work = asyncio.ensure_future(self.answering.answer(ask, key, stack, rates, request.state.request_id))
             return await unless_client_leaves(request.receive, work)
 
     def _count(self, stack: AsyncExitStack) -> None:
@@ -130,7 +140,9 @@ class OpenAiApi:
         """`handle`, counted, with its errors as responses."""
 
         async def guarded(request: Request) -> Response:
+            request.state.request_id = new_answer_id()
             response = await _spoken(handle, request)
+            response.headers["x-request-id"] = request.state.request_id
             path = request.scope["route"].path
             log.info("answered", extra={"path": path, "status": response.status_code, **_answer_of(response)})
             metrics.REQUESTS.labels(path, str(response.status_code)).inc()
@@ -159,6 +171,25 @@ async def _spoken(handle: Callable[[Request], Awaitable[Response]], request: Req
         return error_response(Internal("the gateway failed on this request; its log says why"))
 
 
+def _check_media_type(request: Request) -> None:
+    """A client that says nothing means JSON; one that says something else has made a form of its request."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise WrongMediaType(f"the body must be application/json, not {media_type[:100]}")
+
+
 async def _no_such_path(request: Request, _: Exception) -> Response:
     served = "POST /v1/chat/completions, POST /v1/completions, GET /v1/models"
-    return error_response(NotFound(f"{request.method} {request.url.path} is not served; there are {served}"))
+    return _marked(NotFound(f"{request.method} {request.url.path} is not served; there are {served}"))
+
+
+async def _no_such_method(request: Request, error: Exception) -> Response:
+    allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
+    methods = ", ".join(sorted(name.strip() for name in allowed.split(",") if name.strip()))
+    return _marked(WrongMethod(f"{request.url.path} takes {methods}, not {request.method}", allowed=methods))
+
+
+def _marked(error: PosologyError) -> Response:
+    response = error_response(error)
+    response.headers["x-request-id"] = new_answer_id()
+    return response

@@ -19,6 +19,8 @@ from posology.gateway.domain import (
     Provenance,
     RateLimited,
     Route,
+    WrongMediaType,
+    WrongMethod,
 )
 
 # gRPC status -> (HTTP status, OpenAI's `type`); what is not listed is a defect of ours.
@@ -38,12 +40,16 @@ _CODES: Mapping[type[PosologyError], str] = {
     NoEngine: "no_engine_ready",
     EngineLost: "engine_lost",
     BodyTooLarge: "body_too_large",
+    WrongMediaType: "unsupported_media_type",
+    WrongMethod: "method_not_allowed",
 }
+# Where HTTP has a status of its own for what gRPC calls INVALID_ARGUMENT.
+_STATUSES: Mapping[type[PosologyError], int] = {BodyTooLarge: 413, WrongMediaType: 415, WrongMethod: 405}
 
 
 def http_status(error: PosologyError) -> int:
     """The HTTP status that says the same as the error's class."""
-    return 413 if isinstance(error, BodyTooLarge) else _KINDS.get(error.grpc_status, (500, ""))[0]
+    return _STATUSES.get(type(error)) or _KINDS.get(error.grpc_status, (500, ""))[0]
 
 
 def error_body(error: PosologyError) -> dict[str, Any]:
@@ -56,6 +62,8 @@ def error_body(error: PosologyError) -> dict[str, Any]:
 def error_response(error: PosologyError) -> JSONResponse:
     wait = getattr(error, "retry_after", None)
     headers = {"Retry-After": str(wait)} if wait is not None else {}
+    if isinstance(error, WrongMethod):
+        headers["Allow"] = error.allowed
     return JSONResponse(error_body(error), status_code=http_status(error), headers=headers)
 
 
@@ -73,7 +81,7 @@ def model_card(route: Route) -> dict[str, Any]:
     return {
         "id": route.model,
         "object": "model",
-        "created": 0,
+        "created": min((b.created for b in route.backends), default=0),
         "owned_by": "posology",
         "max_model_len": min((b.max_model_length for b in route.backends), default=0),
         "ready": route.ready,

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from posology.core.errors import InvalidInput, Violation
+from posology.gateway import json_body, messages
 from posology.gateway.domain import AnswerKind, ContextTooLong
-from posology.gateway.fields import CHAT, COMPLETION, REFUSED, Check
+from posology.gateway.fields import CHAT, COMPLETION, IGNORED, NOTHING, REFUSED, Check
 
-FIELDS: Mapping[AnswerKind, Mapping[str, Check]] = {AnswerKind.CHAT: CHAT, AnswerKind.COMPLETION: COMPLETION}
+FIELDS: Mapping[AnswerKind, dict[str, Check]] = {AnswerKind.CHAT: CHAT, AnswerKind.COMPLETION: COMPLETION}
 CONTENT: Mapping[AnswerKind, str] = {AnswerKind.CHAT: "messages", AnswerKind.COMPLETION: "prompt"}
 MAX_TOKENS = ("max_completion_tokens", "max_tokens")
+WHOLE = frozenset({*MAX_TOKENS, "n", "seed", "top_k", "top_logprobs"})
+"""JSON knows one kind of number, so 8.0 is a whole one; engines want it written as 8."""
 _TEMPLATE_TOKENS = 16
 """Tokens that a chat template may add around one message; an estimate on the safe side."""
 
@@ -35,40 +38,59 @@ class ChatRequest:
 
 def parse(raw: bytes, kind: AnswerKind, *, max_n: int) -> ChatRequest:
     """Check a body and read it; InvalidInput names every bad field at once."""
-    body = _json(raw)
+    return checked(json_body.read(raw), kind, max_n=max_n)
+
+
+def checked(body: Mapping[str, Any], kind: AnswerKind, *, max_n: int) -> ChatRequest:
+    """The request that `body` asks for; InvalidInput names every bad field at once."""
+    body = {name: value for name, value in body.items() if not _asks_nothing(name, value)}
     if faults := violations(body, kind, max_n=max_n):
         raise InvalidInput.of(faults)
+    body = _for_engine(body)
     return ChatRequest(
         kind=kind,
         model=body["model"],
         body=body,
         prompt=canonical(body[CONTENT[kind]]),
-        stream=bool(body.get("stream", False)),
-        wants_usage=bool((body.get("stream_options") or {}).get("include_usage", False)),
+        stream=body.get("stream", False),
+        wants_usage=bool(body.get("stream_options", {}).get("include_usage", False)),
     )
 
 
-def _json(raw: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"the body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise InvalidInput("the body must be a JSON object")
-    return {name: value for name, value in body.items() if value is not None}
+def _asks_nothing(name: str, value: Any) -> bool:
+    if name in ("model", *CONTENT.values()):
+        return value is None
+    return messages.is_empty(value) or (name in NOTHING and NOTHING[name](value))
 
 
 def violations(body: Mapping[str, Any], kind: AnswerKind, *, max_n: int) -> list[Violation]:
     """Everything that is wrong with `body`, in the order of its fields."""
-    known = FIELDS[kind]
+    known = FIELDS[kind] | IGNORED
     faults = [Violation(name, "is required") for name in ("model", CONTENT[kind]) if name not in body]
     for name, value in body.items():
+        if kind is AnswerKind.CHAT and name == "messages":
+            faults.extend(messages.faults(value))
+            continue
         why = known[name](value) if name in known else _unknown(name, known)
         if why is not None:
             faults.append(Violation(name, why))
     if not faults and body.get("n", 1) > max_n:
         faults.append(Violation("n", f"must be at most {max_n}"))
+    if not faults and body.get("top_logprobs") and not body.get("logprobs"):
+        faults.append(Violation("top_logprobs", "needs logprobs: true"))
     return faults
+
+
+def _for_engine(body: Mapping[str, Any]) -> dict[str, Any]:
+    """One spelling of each wish: plain messages, whole numbers as such, nothing that is ignored."""
+    kept = {name: value for name, value in body.items() if name not in IGNORED}
+    if identifier := kept.pop("safety_identifier", ""):
+        kept.setdefault("user", identifier)  # OpenAI's newer word for the same
+    if "messages" in kept:
+        kept["messages"] = messages.plain(kept["messages"])
+    if isinstance(kept.get("prompt"), list):
+        [kept["prompt"]] = kept["prompt"]
+    return {name: int(value) if name in WHOLE else value for name, value in kept.items()}
 
 
 def _unknown(name: str, known: Mapping[str, Check]) -> str:

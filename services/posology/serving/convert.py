@@ -115,4 +115,5 @@ def _route(way: Way) -> pb.Route:
         run=deployment.run,
         dataset=deployment.dataset,
         max_model_len=deployment.max_model_len,
+        create_time=to_timestamp(deployment.created_at),
     )

@@ -162,13 +162,17 @@ class Source(_message.Message):
         OPENFDA: Source._Format.ValueType  # 2
         """openFDA drug label JSON: API response, bulk file or JSON lines, also gzipped."""
         JSONL: Source._Format.ValueType  # 3
-        """Existing pairs as JSON lines."""
+        """Existing pairs as JSON lines or one JSON array: prompt/completion, question/answer, Alpaca, ShareGPT, OpenAI chat."""
         TEXT: Source._Format.ValueType  # 4
         """Plain text."""
         MARKDOWN: Source._Format.ValueType  # 5
         """Markdown."""
         PDF: Source._Format.ValueType  # 6
-        """PDF."""
+        """PDF with text: columns, headings and tables are read in reading order; scanned pages are named."""
+        HTML: Source._Format.ValueType  # 7
+        """Web pages."""
+        DOCX: Source._Format.ValueType  # 8
+        """Word documents (.docx)."""
 
     class Format(_Format, metaclass=_FormatEnumTypeWrapper):
         """Format of a source's files."""
@@ -179,29 +183,37 @@ class Source(_message.Message):
     OPENFDA: Source.Format.ValueType  # 2
     """openFDA drug label JSON: API response, bulk file or JSON lines, also gzipped."""
     JSONL: Source.Format.ValueType  # 3
-    """Existing pairs as JSON lines."""
+    """Existing pairs as JSON lines or one JSON array: prompt/completion, question/answer, Alpaca, ShareGPT, OpenAI chat."""
     TEXT: Source.Format.ValueType  # 4
     """Plain text."""
     MARKDOWN: Source.Format.ValueType  # 5
     """Markdown."""
     PDF: Source.Format.ValueType  # 6
-    """PDF."""
+    """PDF with text: columns, headings and tables are read in reading order; scanned pages are named."""
+    HTML: Source.Format.ValueType  # 7
+    """Web pages."""
+    DOCX: Source.Format.ValueType  # 8
+    """Word documents (.docx)."""
 
     URI_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    HOMEOPATHIC_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     """File or folder: `file:` path within the allowed folders, or `s3://`."""
     format: Global___Source.Format.ValueType
     """Format of its files."""
+    homeopathic: _builtins.bool
+    """Read homeopathic products too; they are left out otherwise, because nobody reviewed what their labels claim."""
     def __init__(
         self,
         *,
         uri: _builtins.str = ...,
         format: Global___Source.Format.ValueType = ...,
+        homeopathic: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "homeopathic", b"homeopathic", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -570,6 +570,7 @@ class Route(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     DATASET_FIELD_NUMBER: _builtins.int
     MAX_MODEL_LEN_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     """Name under which clients ask for it."""
     deployment: _builtins.str
@@ -592,6 +593,10 @@ class Route(_message.Message):
     def agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Base URLs of the agents that answer."""
 
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the deployment was made."""
+
     def __init__(
         self,
         *,
@@ -605,10 +610,11 @@ class Route(_message.Message):
         run: _builtins.str = ...,
         dataset: _builtins.str = ...,
         max_model_len: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "dataset", b"dataset", "deployment", b"deployment", "max_model_len", b"max_model_len", "model", b"model", "model_name", b"model_name", "run", b"run", "token", b"token", "traffic_percent", b"traffic_percent", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "create_time", b"create_time", "dataset", b"dataset", "deployment", b"deployment", "max_model_len", b"max_model_len", "model", b"model", "model_name", b"model_name", "run", b"run", "token", b"token", "traffic_percent", b"traffic_percent", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc.aio
 import httpx
+from google.protobuf.timestamp_pb2 import Timestamp
 from support.vllm_protocol import Protocol
 
 from posology.core import http as core_http
@@ -122,6 +123,7 @@ def route_to(*agents: Agent, name: str = "first", percent: int = 100) -> serving
         run="namespaces/default/fineTuneRuns/demo",
         dataset=DATASET,
         max_model_len=512,
+        create_time=Timestamp(seconds=1_760_000_000),
     )
 
 

@@ -65,7 +65,7 @@ async def test_usage_reaches_a_streaming_client_only_when_asked_for(gateway: Wor
     plain = [json.loads(line) for line in (await gateway.stream())[:-1]]
     asked = [json.loads(line) for line in (await gateway.stream(stream_options={"include_usage": True}))[:-1]]
     assert not any(event.get("usage") for event in plain)
-    assert asked[-1]["usage"] == {"prompt_tokens": 4, "completion_tokens": 8}
+    assert asked[-1]["usage"] == {"prompt_tokens": 4, "completion_tokens": 8, "total_tokens": 12}
 
 
 async def test_an_installation_may_keep_the_texts(tmp_path: Path) -> None:

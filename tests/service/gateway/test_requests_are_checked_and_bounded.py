@@ -31,7 +31,7 @@ async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
 async def test_more_tokens_than_the_model_has_room_for_are_cut_to_the_room(gateway: World) -> None:
     response = await gateway.chat("one two three four", max_tokens=100_000)
     assert response.status_code == 200
-    assert response.json()["usage"] == {"prompt_tokens": 4, "completion_tokens": 508}
+    assert response.json()["usage"] == {"prompt_tokens": 4, "completion_tokens": 508, "total_tokens": 512}
 
 
 async def test_a_prompt_that_leaves_no_room_is_refused(gateway: World) -> None:

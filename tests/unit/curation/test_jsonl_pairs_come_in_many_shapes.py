@@ -1,13 +1,23 @@
-"""Existing pairs: every shape that people have."""
+"""Existing pairs: every shape that people have, and no field lost in silence."""
 
 import json
 from typing import Any
 
 import pytest
 
-from posology.curation.sources import FORMATS, Document, Unreadable
+from posology.curation.sources import FORMATS, Document, Parsed, Unreadable
 
 Q, A = "What is the dose?", "10 mg once daily."
+TURNS = [{"role": "user", "content": Q}, {"role": "assistant", "content": A}]
+
+
+def read(text: str | bytes) -> Parsed:
+    (parsed,) = FORMATS["JSONL"].read(Document("f.jsonl", text.encode() if isinstance(text, str) else text))
+    return parsed
+
+
+def pairs(record: Any) -> list[tuple[str, str]]:
+    return [(pair.question, pair.answer) for pair in read(json.dumps(record)).pairs]
 
 
 @pytest.mark.parametrize(
@@ -16,28 +26,122 @@ Q, A = "What is the dose?", "10 mg once daily."
         {"prompt": Q, "completion": A},
         {"prompt": [{"role": "user", "content": Q}], "completion": [{"role": "assistant", "content": A}]},
         {"question": Q, "answer": A},
+        {"question": Q, "answers": {"text": [A], "answer_start": [0]}},
         {"instruction": Q, "output": A},
-        {"messages": [{"role": "user", "content": Q}, {"role": "assistant", "content": A}]},
+        {"instruction": Q, "input": "", "output": A},
+        {"instruction": Q, "input": None, "output": A},
+        {"messages": TURNS},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": Q}]}, TURNS[1]]},
+        {"messages": [{"role": "developer", "content": "Be brief."}, *TURNS]},
         {"conversations": [{"from": "human", "value": Q}, {"from": "gpt", "value": A}]},
+        {
+            "conversations": [
+                {"from": "system", "value": "x"},
+                {"from": "human", "value": Q},
+                {"from": "gpt", "value": A},
+            ]
+        },
         {"instruction": Q, "instances": [{"input": "", "output": A}]},
+        {"prompt": Q, "completion": {"text": A}},
+        {"prompt": Q, "chosen": A, "rejected": "100 mg."},
+        {"prompt": TURNS[:1], "chosen": TURNS[1:], "rejected": [{"role": "assistant", "content": "100 mg."}]},
+        {"chosen": TURNS, "rejected": [TURNS[0], {"role": "assistant", "content": "100 mg."}]},
+        {"query": Q, "response": A},
+        {"instruction": Q, "output": A, "history": [["Hello?", "Hello."]]},
+        {"data": [{"question": Q, "answer": A}]},
     ],
 )
 def test_every_shape_gives_the_same_pair(record: dict[str, Any]) -> None:
-    (parsed,) = FORMATS["JSONL"].read(Document("f.jsonl", json.dumps(record).encode()))
-    assert [(pair.question, pair.answer) for pair in parsed.pairs] == [(Q, A)]
+    assert pairs(record) == [(Q, A)]
 
 
-def test_a_line_in_no_known_shape_is_a_drop_that_names_its_keys() -> None:
-    (parsed,) = FORMATS["JSONL"].read(
-        Document("f.jsonl", b'{"text": "a"}\n{"conversations": [{"from": "tool", "value": "x"}]}')
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_one_array_is_read_as_lines_are(indent: int | None, end: str) -> None:
+    text = json.dumps([{"instruction": Q, "input": "", "output": A}] * 2, indent=indent)
+    assert len(read(text.replace("\n", end or "\n") + end).pairs) == 2
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x1c", "\x0c"])
+def test_only_line_feeds_end_a_record(character: str) -> None:
+    line = json.dumps({"question": Q, "answer": f"one{character}two"}, ensure_ascii=False)
+    parsed = read(f"{line}\r\n{line}\n")
+    assert len(parsed.pairs) + sum(drop.reason == "hidden_characters" for drop in parsed.drops) == 2
+    assert all(pair.answer == "one\ntwo" for pair in parsed.pairs)
+
+
+@pytest.mark.parametrize("column", ["context", "passage", "input", "document", "background"])
+@pytest.mark.parametrize(("ask", "answer"), [("instruction", "response"), ("question", "answer"), ("prompt", "output")])
+def test_the_passage_of_a_question_is_in_its_prompt(column: str, ask: str, answer: str) -> None:
+    ((question, _),) = pairs({ask: Q, column: "Each tablet holds 10 mg.", answer: A})
+    assert "Each tablet holds 10 mg." in question
+    assert Q in question
+
+
+def test_a_passage_beside_messages_is_in_the_prompt_too_and_once() -> None:
+    ((question, _),) = pairs({"messages": TURNS, "context": "Each tablet holds 10 mg."})
+    assert question.count("Each tablet holds 10 mg.") == 1
+    ((again, _),) = pairs(
+        {"question": f"Each tablet holds 10 mg. {Q}", "context": "Each tablet holds 10 mg.", "answer": A}
     )
-    assert [drop.detail for drop in parsed.drops] == [
-        "line 1 has no question and answer; keys: text",
-        "line 2 has no question and answer; keys: conversations",
+    assert again.count("Each tablet") == 1
+
+
+def test_a_field_that_is_not_used_is_named_with_its_count() -> None:
+    parsed = read(
+        "\n".join(json.dumps({"question": Q, "answer": A, "rationale": f"r{n}", "empty": ""}) for n in range(3))
+    )
+    assert len(parsed.pairs) == 3
+    assert [drop.detail for drop in parsed.drops if drop.reason == "unused_field"] == [
+        "the field 'rationale' of 3 records is not used: it belongs to no known shape of a pair"
     ]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "text"])
-def test_a_line_that_is_no_json_object_makes_the_file_unreadable(text: str) -> None:
-    with pytest.raises(Unreadable, match="line 1"):
-        list(FORMATS["JSONL"].read(Document("f.jsonl", text.encode())))
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ({"messages": [TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{"id": "c"}]}]}, "calls a tool"),
+        ({"messages": [TURNS[0], {"role": "assistant", "content": None}]}, "empty"),
+        ({"messages": [TURNS[0], {"role": "assistant", "content": []}]}, "empty"),
+        ({"messages": [TURNS[0], {"role": "tool", "content": "x"}, TURNS[1]]}, "'tool'"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}, TURNS[1]]},
+            "image_url",
+        ),
+        ({"messages": [TURNS[1], TURNS[0]]}, "no question and answer"),
+        ({"messages": ["x"]}, "no object"),
+        ({"question": Q, "answer": ["a", "b"]}, "several texts"),
+        ({"question": Q, "answer": {"value": 3}}, "no text"),
+        ({"question": Q, "answer": None}, "no question and answer"),
+        ({"question": "", "answer": A}, "no question and answer"),
+        ({"text": "a"}, "keys: text"),
+        ({"tags": 3, "question": Q}, "no question"),
+    ],
+)
+def test_what_is_no_pair_is_a_drop_that_says_why_and_never_the_text_none(record: dict[str, Any], why: str) -> None:
+    parsed = read(json.dumps(record))
+    assert not parsed.pairs
+    (drop,) = parsed.drops
+    assert drop.reason == "no_pair"
+    assert drop.detail.startswith("line 1 has")
+    assert why in drop.detail
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "text", "[1]", '"text"', '{"a": 1}\n[2]', "[" * 100_000, '{"a": ' + "9" * 5000 + "}"]
+)
+def test_what_is_no_json_object_makes_the_file_unreadable(text: str) -> None:
+    with pytest.raises(Unreadable):
+        read(text)
+
+
+@pytest.mark.parametrize("character", ["\\ud83d", "\\u202e", "\\u0000", "\\u001b[2J", "\\u2066", "\\udbff"])
+def test_a_pair_with_characters_that_nobody_sees_is_a_drop_that_names_them(character: str) -> None:
+    parsed = read(
+        f'{{"question": "{Q}", "answer": "Do {character}not take it."}}\n{{"question": "{Q}", "answer": "{A}"}}'
+    )
+    assert len(parsed.pairs) == 1
+    (drop,) = parsed.drops
+    assert drop.reason == "hidden_characters"
+    assert "U+" in drop.detail
+    drop.detail.encode()

@@ -1,7 +1,9 @@
 """openFDA JSON: every shape of file, parents that repeat their children, lists, tables."""
+# ruff: noqa: E501  (texts of labels read better unbroken)
 
 import gzip
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +119,79 @@ def test_several_versions_of_one_label_leave_the_newest(tmp_path: Path) -> None:
     corpus = gather([Source(tmp_path.as_uri(), "OPENFDA")], Limits((tmp_path,)), progress=lambda *_: None)
     assert {section.source for section in corpus.sections} == {"v10.json"}
     assert [drop.reason for drop in corpus.drops] == ["older_version", "older_version"]
+
+
+FLAT = {
+    "set_id": "s2",
+    "version": 12,
+    "openfda": {"generic_name": "ORVELIN", "brand_name": "Orv", "substance_name": "ORVELIN"},
+    "indications_and_usage": "Orvelin is indicated for the treatment of seasonal wheezing in adults and children.",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"version": 12.0},
+        {"version": "12"},
+        {"version": ["12"]},
+        {"openfda": {"generic_name": "['ORVELIN']", "substance_name": '["ORVELIN"]'}},
+        {"openfda": None, "openfda.generic_name": "ORVELIN", "openfda.substance_name": "ORVELIN"},
+        {"openfda": None, "openfda_generic_name": ["ORVELIN"], "openfda_substance_name": "ORVELIN"},
+    ],
+)
+def test_records_that_came_through_a_table_are_the_same_records(change: dict[str, Any]) -> None:
+    (parsed,) = read(json.dumps(FLAT | change))
+    assert parsed.label is not None
+    assert (parsed.label.drug, parsed.label.ingredients, parsed.label.version) == ("orvelin", ("orvelin",), 12)
+    assert parsed.sections[0].text == FLAT["indications_and_usage"]
+
+
+@pytest.mark.parametrize("version", ["²", "١٢", "9" * 401, -1, 1e300, None, {}, True, "1.5"])
+def test_a_version_that_is_no_number_is_zero(version: Any) -> None:
+    (parsed,) = read(json.dumps(FLAT | {"version": version}))
+    assert parsed.label is not None
+    assert parsed.label.version == 0
+
+
+@pytest.mark.parametrize(
+    ("glued", "parted"),
+    [
+        ("DirectionsApply liberally before sun exposure.Reapply every 2 hours.", "Directions Apply liberally before sun exposure. Reapply every 2 hours."),
+        ("Take every 6 hours.Do not exceed 8 tablets in 24 hours.Children: ask.", "Take every 6 hours. Do not exceed 8 tablets in 24 hours. Children: ask."),
+        ("Give for 5 days.2 tablets then follow as told by them.", "Give for 5 days. 2 tablets then follow as told by them."),
+        ("adults:Take one of them each morning with food and water", "adults: Take one of them each morning with food and water"),
+        ("NovoLog 2.5 mg/mL and HbA1c and pH 7.4, e.g. OxyContin, U.S.P. grade", "NovoLog 2.5 mg/mL and HbA1c and pH 7.4, e.g. OxyContin, U.S.P. grade"),
+        ("each tabletTake one tablet with water each day and take no more", "each tablet Take one tablet with water each day and take no more"),
+        ("For external use only Do not use on broken skin When using this product keep out of eyes.", "For external use only\nDo not use on broken skin\nWhen using this product keep out of eyes."),
+        ("Uses:•pain of joints•fever in adults•headache of any kind there is", "Uses:\n•pain of joints\n•fever in adults\n•headache of any kind there is"),
+    ],
+)  # fmt: skip
+def test_words_and_sentences_that_lost_their_space_are_parted_and_numbers_stay(glued: str, parted: str) -> None:
+    (parsed,) = read(json.dumps(FLAT | {"indications_and_usage": glued}))
+    assert parsed.sections[0].text == parted
+    assert "".join(parted.split()) == "".join(glued.split())
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["distinct", "nested", "alike"])
+def test_time_grows_with_the_text_not_with_its_square(kind: str) -> None:
+    entries = {
+        "distinct": [
+            f"Statement number {n} of this label, which nobody else makes in any words." for n in range(5_000)
+        ],
+        "nested": ["word " * n for n in range(20, 700)],
+        "alike": ["a " * 40 + f"tail {n} of it, and a little more of that" for n in range(2_500)],
+    }[kind]
+    started = time.process_time()
+    (parsed,) = read(json.dumps(FLAT | {"warnings": entries}))
+    assert parsed.sections
+    assert time.process_time() - started < 4
+
+
+def test_homeopathic_records_and_unknown_prose_are_named() -> None:
+    (parsed,) = read(json.dumps(FLAT | {"purpose": ["Homeopathic remedy for colds of every kind and season."]}))
+    assert "homeopathic" in parsed.drops[0].detail
+    (parsed,) = read(json.dumps(FLAT | {"mystery_section": ["word " * 30]}))
+    assert [drop.detail for drop in parsed.drops] == ["fields that are no known section: mystery_section"]

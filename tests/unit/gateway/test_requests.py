@@ -24,25 +24,129 @@ def asked(kind: AnswerKind = AnswerKind.CHAT, **fields: Any):  # type: ignore[no
         ({"chat_template": "x"}, "template that was evaluated"),
         ({"logit_bias": {"1": 5}}, "nobody evaluated"),
         ({"temperature": "hot"}, "temperature: must be a number from 0 to 2"),
-        ({"temperature": float("inf")}, "temperature"),
         ({"n": 50}, "n: must be at most 4"),
         ({"n": 0}, "n: must be a whole number"),
         ({"max_tokens": -1}, "max_tokens"),
         ({"max_tokens": True}, "max_tokens"),
         ({"messages": []}, "messages: must be a list of at least one message"),
-        ({"messages": [{"role": "root", "content": "x"}]}, "role must be one of system, user, assistant"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "text parts"),
+        ({"messages": [{"role": "root", "content": "x"}]}, "messages[0].role: must be one of system, developer, user"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "content[0].type: parts of type 'image"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role: is refused: the served models were not"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content: must be a text or a list"),
+        ({"messages": [{"role": "user", "content": "x", "foo": 1}]}, "messages[0].foo: is unknown"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"id": "1"}]}]}, "messages[0].tool_calls: is refused"),
+        ({"messages": ["hi"]}, "messages[0]: must be an object"),
+        ({"tools": [{"type": "function"}]}, "tools: is refused: the served models were not evaluated with tools"),
+        ({"tool_choice": "required"}, "tool_choice: is refused"),
+        ({"response_format": {"type": "json_object"}}, "response_format: is refused: constrained decoding"),
+        ({"service_tier": "priority"}, 'service_tier: may only be "auto" or "default"'),
+        ({"store": True}, "store: is refused: answer records"),
+        ({"top_logprobs": 2}, "top_logprobs: needs logprobs: true"),
+        ({"seed": 10**30}, "seed: must be a whole number"),
+        ({"max_tokens": 8.5}, "max_tokens: must be a whole number"),
         ({"stop": [""]}, "stop"),
     ],
 )
 def test_a_bad_field_is_refused_by_name(fields: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         asked(**fields)
-    assert refused.value.violations[0].field == next(iter(fields))
+    assert refused.value.violations[0].field.startswith(next(iter(fields)))
     assert says in refused.value.message
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
+def chat_of(turn: str, rest: str = "") -> bytes:
+    return f'{{"model": "labels", "messages": [{{"role": "user", "content": {turn}}}]{rest}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (chat_of(r'"May I \ud83d"'), "messages[0].content: holds half a character"),
+        (chat_of(r'"May I \udc97 x"'), "messages[0].content: holds half a character"),
+        (chat_of(r'"May I\u0000"'), "messages[0].content: holds the character NUL"),
+        (chat_of(r'[{"type": "text", "text": "\ud83d"}]'), "messages[0].content[0].text: holds half"),
+        (chat_of('"x"', r', "user": "ann\udc97"'), "user: holds half a character"),
+        (chat_of('"x"', r', "stop": ["\ud800"]'), "stop[0]: holds half a character"),
+        (chat_of('"x"', r', "metadata": {"a": "\u0000"}'), "metadata.a: holds the character NUL"),
+        (chat_of('"x"', r', "a\ud83d": 1'), "whose name is no Unicode text"),
+        (chat_of('"x"', f', "seed": {"9" * 401}'), "a number of 401 digits"),
+        (chat_of('"x"', f', "seed": -{"9" * 5000}'), "a number of 5001 digits"),
+        (chat_of('"x"', ', "temperature": 1e999'), "the number 1e999, which is too large"),
+        (chat_of('"x"', ', "temperature": Infinity'), "Infinity, which is no JSON"),
+        (chat_of('"x"', ', "top_p": NaN'), "NaN, which is no JSON"),
+        (chat_of('"x"').replace(b"labels", b"lab\xffels"), "not UTF-8 at byte"),
+        (chat_of('"x"').decode().encode("utf-16"), "not UTF-8 at byte 0"),
+    ],
+)
+def test_what_is_no_text_or_no_number_is_refused_by_name(raw: bytes, says: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse(raw, AnswerKind.CHAT, max_n=4)
+    assert says in refused.value.message
+    refused.value.message.encode()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": []}, {"tools": [], "tool_choice": "auto"}, {"tool_choice": "none"}, {"functions": []},
+        {"function_call": "none"}, {"response_format": {"type": "text"}}, {"logit_bias": {}}, {"logit_bias": {"5": 0}},
+        {"store": False}, {"service_tier": "auto"}, {"service_tier": "default"}, {"parallel_tool_calls": True},
+        {"parallel_tool_calls": False}, {"metadata": {}}, {"metadata": {"trace": "7"}}, {"user": ""}, {"stop": []},
+        {"modalities": ["text"]}, {"reasoning_effort": None}, {"prompt_cache_key": "a"}, {"verbosity": "medium"},
+        {"audio": None}, {"prediction": {}}, {"min_tokens": 0}, {"ignore_eos": False}, {"chat_template_kwargs": {}},
+        {"add_generation_prompt": True}, {"web_search_options": {}}, {"structured_outputs": {}}, {"suffix": ""},
+        {"best_of": 1}, {"echo": False}, {"extra_body": {}}, {"whatever": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_asks_for_nothing_is_taken_as_absent(fields: dict[str, Any]) -> None:
+    assert asked(**fields).body == asked().body
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"content": "Yes.", "refusal": None, "annotations": None, "audio": None, "function_call": None},
+        {"content": "Yes.", "refusal": None, "annotations": [], "tool_calls": [], "reasoning": None},
+        {"content": "Yes.", "provider_specific_fields": {"refusal": None}, "tool_calls": None},
+        {"content": "Yes.", "reasoning_content": "the label says so", "thinking_blocks": [{"x": 1}], "name": None},
+        {"content": [{"type": "output_text", "text": "Yes.", "annotations": [], "logprobs": []}], "id": "msg_1"},
+        {"content": [{"type": "text", "text": "Yes.", "cache_control": {"type": "ephemeral"}}]},
+        {"content": ["Yes."], "foo": [], "bar": {}, "baz": ""},
+        {"content": None, "refusal": "Yes."},
+        {"content": [{"type": "refusal", "refusal": "Yes."}]},
+    ],
+    ids=str,
+)
+def test_an_answer_comes_back_as_it_went_out(turn: dict[str, Any]) -> None:
+    before, after = {"role": "user", "content": "May I?"}, {"role": "user", "content": "And juice?"}
+    request = asked(messages=[before, {"role": "assistant", **turn}, after])
+    assert request.body["messages"] == [before, {"role": "assistant", "content": "Yes."}, after]
+
+
+def test_an_empty_answer_comes_back_too() -> None:
+    for content in (None, "", []):
+        turns = asked(messages=[{"role": "assistant", "content": content}]).body["messages"]
+        assert turns == [{"role": "assistant", "content": ""}]
+
+
+def test_a_developer_is_the_system_and_parts_are_one_text() -> None:
+    parts = [{"type": "text", "text": "Short."}, {"type": "input_text", "text": "Plain."}]
+    body = asked(messages=[{"role": "developer", "content": parts}, {"role": "user", "content": "x"}]).body
+    assert body["messages"][0] == {"role": "system", "content": "Short.\nPlain."}
+
+
+def test_a_whole_number_may_have_a_point() -> None:
+    assert repr(asked(max_tokens=8.0, n=2.0).body["max_tokens"]) == "8"
+
+
+def test_a_completion_may_be_a_list_of_one_prompt() -> None:
+    assert asked(AnswerKind.COMPLETION, prompt=["hi"]).body["prompt"] == "hi"
+    with pytest.raises(InvalidInput, match="prompt: must be one text: send each prompt"):
+        asked(AnswerKind.COMPLETION, prompt=["hi", "ho"])
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000])
 def test_a_body_that_is_no_object_is_refused(raw: bytes) -> None:
     with pytest.raises(InvalidInput):
         parse(raw, AnswerKind.CHAT, max_n=4)

@@ -36,7 +36,7 @@ def _parse(source: Source, file: Found, limits: Limits, corpus: Corpus) -> list[
     """All of a file or nothing of it: an error halfway leaves no half-read label behind."""
     try:
         document, digest = read(file, limits)
-        parsed = list(FORMATS[source.format].read(document))
+        parsed = list(FORMATS[source.format].read(replace(document, homeopathic=source.homeopathic)))
     except Unreadable as error:
         corpus.drops.append(Drop("source", "unreadable", f"{file.name} {error}", file.name))
         return []

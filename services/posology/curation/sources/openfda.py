@@ -1,9 +1,11 @@
-"""openFDA drug label records: JSON responses, bulk files and JSON lines.
+"""openFDA drug label records: JSON responses, bulk files and JSON lines, also flattened by a trip through a table.
 
-Parent fields repeat their children, so a field's text is cut wherever another field already holds it.
+Parent fields repeat their children, so a field's text is cut wherever another field already holds it. openFDA takes
+the label's markup away without putting spaces and line ends in its place; `ungluing` parts what that glued.
 """
 
-import json
+import ast
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,83 +17,117 @@ from posology.curation.domain import Drop, Label, Section, content_id
 from posology.curation.sources import Document, Parsed, Unreadable, source
 from posology.curation.sources.encoding import decode
 from posology.curation.sources.families import brand_names, moiety
+from posology.curation.sources.records import json_records
 from posology.curation.sources.spl_text import table_rows
+from posology.curation.sources.ungluing import unglue
 
 _LEAST_WORDS = 6  # what is left of a parent below this is a heading, not text
 _LEAST_REPEAT = 40  # characters; shorter texts occur in others by chance
+_MOST_ALIKE = 64  # entries that begin alike and are looked for; more come from nobody who writes labels
+_LONGEST_LITERAL = 2_000_000
+_ABOUT = frozenset(
+    {"id", "set_id", "version", "effective_time", "openfda", "spl_unclassified_section", "file", "result"}
+)
+_HOMEOPATHIC_FIELDS = (
+    "spl_product_data_elements",
+    "purpose",
+    "warnings",
+    "indications_and_usage",
+    "active_ingredient",
+    "spl_unclassified_section",
+    "package_label_principal_display_panel",
+)
+_HOMEOPATHIC = re.compile(r"\bhom(?:o)?eopathic\b|\bHPUS\b", re.IGNORECASE)
 
 
 @source("OPENFDA", ".json", ".jsonl", ".ndjson")
 def read_openfda(document: Document) -> Iterator[Parsed]:
     """One label per record; a record without any label section gives a drop."""
-    for record in _records(decode(document.data)):
+    for where, record in _records(decode(document.data)):
+        if not document.homeopathic and _homeopathic(record):
+            detail = f"{where} is a homeopathic product; set homeopathic on the source to read it"
+            yield Parsed(drops=(Drop("source", "not_a_label", detail, document.name),))
+            continue
         label = _label(record, document.name)
         sections = tuple(_sections(record, label))
+        unused = [field for field in record if _holds_text(record, field)]
+        drops = (_unused(unused, document.name),) if sections and unused else ()
         if sections:
-            yield Parsed(label=label, sections=sections)
+            yield Parsed(label=label, sections=sections, drops=drops)
         else:
-            yield Parsed(drops=(Drop("source", "no_sections", "a record without label sections", document.name),))
+            yield Parsed(drops=(Drop("source", "no_sections", f"{where} has no label sections", document.name),))
 
 
-def _records(text: str) -> Iterator[Mapping[str, Any]]:
+def _records(text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Records of a response or bulk file ({"results": [...]}), a list, one record, or one record per line."""
-    try:
-        whole = json.loads(text)
-    except json.JSONDecodeError as error:
-        if "\n" not in text.strip():
-            raise Unreadable(f"is not JSON: {error.msg} at character {error.pos}") from None
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                yield _unwrap(_line(line, number))
-        return
-    except RecursionError:
-        raise Unreadable("nests JSON too deep; refused") from None
-    items = whole.get("results", [whole]) if isinstance(whole, dict) else whole
-    if not isinstance(items, list):
-        raise Unreadable("is JSON, but holds no openFDA records")
-    for item in items:
-        yield _unwrap(item)
+    for where, record in json_records(text):
+        inner = record.get("result")
+        results = record.get("results")
+        if isinstance(results, list):
+            for number, item in enumerate(results, 1):
+                if not isinstance(item, dict):
+                    raise Unreadable("is JSON, but holds no openFDA records")
+                yield f"record {number}", item
+        else:
+            yield where, inner if isinstance(inner, dict) else record
 
 
-def _line(line: str, number: int) -> Any:
-    try:
-        return json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Unreadable(f"line {number} is not JSON: {error}") from None
+def _holds_text(record: Mapping[str, Any], field: str) -> bool:
+    """Whether a field that is not known holds prose: it is named then, because it may be a section of its own."""
+    known = field in codes.CODE_OF_FIELD or field in codes.SKIPPED_FIELDS or field.endswith("_table")
+    return not known and field not in _ABOUT and any(len(entry.split()) > 20 for entry in _entries(record[field]))
 
 
-def _unwrap(item: Any) -> Mapping[str, Any]:
-    if not isinstance(item, dict):
-        raise Unreadable("is JSON, but holds no openFDA records")
-    inner = item.get("result")
-    return inner if isinstance(inner, dict) else item
+def _unused(fields: list[str], name: str) -> Drop:
+    return Drop("source", "unused_field", f"fields that are no known section: {', '.join(sorted(fields))}", name)
+
+
+def _homeopathic(record: Mapping[str, Any]) -> bool:
+    """openFDA says so nowhere but in texts: the disclaimer that the FDA's guide asks for, or the dilution."""
+    about = record.get("openfda")
+    kinds = _entries(about.get("product_type")) if isinstance(about, dict) else []
+    texts = [*kinds, *(entry[:3000] for field in _HOMEOPATHIC_FIELDS for entry in _entries(record.get(field)))]
+    return any(_HOMEOPATHIC.search(text) for text in texts)
 
 
 def _label(record: Mapping[str, Any], name: str) -> Label:
-    found = record.get("openfda")
-    about: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    block = record.get("openfda")
+    about: Mapping[str, Any] = block if isinstance(block, dict) else _unflattened(record)
     generic, brand = _first(about, "generic_name"), _first(about, "brand_name")
-    substances = [str(s) for s in about.get("substance_name", []) or ([generic] if generic else [])]
+    substances = _entries(about.get("substance_name")) or ([generic] if generic else [])
     drug = generic if generic and len(generic) <= 60 else brand or generic
-    version = str(record.get("version", ""))
+    set_id = _text(record.get("set_id"))
     return Label(
-        set_id=str(record.get("set_id", "")),
-        version=int(version) if version.isdigit() else 0,
-        drug=(drug or _drug_of_elements(record) or str(record.get("set_id", "")) or name).casefold(),
+        set_id=set_id,
+        version=_version(record.get("version")),
+        drug=(drug or _drug_of_elements(record) or set_id or name).casefold(),
         ingredients=tuple(sorted({moiety(s) for s in substances if s})),
         source=name,
-        brands=brand_names(_listed(about, "brand_name"), drug),
+        brands=brand_names(_entries(about.get("brand_name")), drug),
     )
 
 
-def _listed(about: Mapping[str, Any], field: str) -> list[str]:
-    value = about.get(field)
-    return [str(name) for name in value] if isinstance(value, list) else [str(value)] if value else []
+def _unflattened(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The block of a record that came through a table, whose names became "openfda.generic_name" or with a "_"."""
+    return {
+        name[len("openfda.") :]: value for name, value in record.items() if name.startswith(("openfda.", "openfda_"))
+    }
+
+
+def _version(value: Any) -> int:
+    """ "12", 12, 12.0 and ["12"] are version 12; what is no number is 0."""
+    text = _text(value)
+    number = re.fullmatch(r"(\d{1,9})(?:\.0+)?", text, re.ASCII)
+    return int(number.group(1)) if number else 0
+
+
+def _text(value: Any) -> str:
+    """The first entry of a field, whatever a table made of its list."""
+    return next(iter(_entries(value)), "")
 
 
 def _first(about: Mapping[str, Any], field: str) -> str:
-    found = about.get(field) or [""]
-    return str(found[0] if isinstance(found, list) else found).strip()
+    return _text(about.get(field))
 
 
 def _drug_of_elements(record: Mapping[str, Any]) -> str:
@@ -117,34 +153,62 @@ def _sections(record: Mapping[str, Any], label: Label) -> Iterator[Section]:
 
 
 def _entries(value: Any) -> list[str]:
-    """openFDA fields are lists, sometimes with several entries, sometimes a bare string."""
+    """openFDA fields are lists, sometimes with several entries; after a table bare texts, or lists written as text."""
+    if isinstance(value, str) and re.match(r"\s*\[\s*[\"']", value) and value.rstrip().endswith("]"):
+        with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            value = ast.literal_eval(value.strip()) if len(value) < _LONGEST_LITERAL else value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
     listed = value if isinstance(value, list) else [value] if isinstance(value, str) else []
-    return list(dict.fromkeys(" ".join(str(entry).split()) for entry in listed if str(entry).strip()))
+    entries = (" ".join(str(entry).split()) for entry in listed if isinstance(entry, str | int | float))
+    return list(dict.fromkeys(entry for entry in entries if entry))
 
 
 def leaves(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Each field without the text that other fields hold as their own; what is only a heading then is left out."""
+    """Each field without the text that other fields hold as their own; what is only a heading then is left out.
+
+    Every entry is looked up in every longer one by its first characters, so the time grows with the text and not with
+    the square of the number of entries.
+    """
     flat = [(field, entry) for field, entries in fields.items() for entry in entries]
     shortest_first = sorted(flat, key=lambda one: (len(one[1]), one[0]))
+    starts: dict[str, list[str]] = {}
+    written: set[str] = set()
     left: dict[str, list[str]] = {field: [] for field in fields}
-    for position, (field, entry) in enumerate(shortest_first):
-        rest = entry
-        for other, inner in shortest_first[:position]:
-            if len(inner) >= _LEAST_REPEAT and (other != field or inner != entry):
-                rest = rest.replace(inner, " \n")
+    for field, entry in shortest_first:
+        if entry in written:
+            continue  # another field, or this one, holds exactly this
+        rest = _without(entry, starts)
         lines = [line.strip() for line in rest.split("\n") if len(line.split()) >= _LEAST_WORDS]
-        if lines and not _same_text(entry, shortest_first[:position]):
-            left[field].extend(lines)
+        left[field].extend(lines)
+        written.add(entry)
+        if len(entry) >= _LEAST_REPEAT:
+            same_start = starts.setdefault(entry[:_LEAST_REPEAT], [])
+            if len(same_start) < _MOST_ALIKE:
+                same_start.append(entry)
     return {field: entries for field, entries in left.items() if entries}
 
 
-def _same_text(entry: str, seen: list[tuple[str, str]]) -> bool:
-    return any(inner == entry for _, inner in seen[-3:])
+def _without(text: str, starts: Mapping[str, list[str]]) -> str:
+    """The text with a line end in place of each entry that it holds; the longest entry wins where several begin."""
+    if not starts:
+        return text
+    kept: list[str] = []
+    begin = at = 0
+    last = len(text) - _LEAST_REPEAT
+    while at <= last:
+        inner = next((e for e in reversed(starts.get(text[at : at + _LEAST_REPEAT], ())) if text.startswith(e, at)), "")
+        if inner:
+            kept += [text[begin:at], " \n"]
+            begin = at = at + len(inner)
+        else:
+            at += 1
+    return "".join([*kept, text[begin:]])
 
 
 def _with_tables(text: str, tables: list[str], code: str) -> str:
     """Tables come as HTML beside the text that holds them flattened: put rows in place of the flat copy."""
-    lines = [_without_heading(text, code)]
+    lines = [unglue(_without_heading(text, code))]
     for markup in tables:
         rows = _rows(markup)
         flat = " ".join(rows.replace("|", " ").split())

@@ -1,31 +1,44 @@
-"""The text of an SPL block as lines: paragraphs, list items, table rows; raised and lowered digits kept apart."""
+"""The text of an SPL block as lines: paragraphs, list items, table rows (see `tables`); raised digits kept apart."""
 
 import re
 
 from lxml import etree
 
-_BLOCKS = frozenset({"paragraph", "item", "list", "table", "caption", "title", "footnote"})
-_SKIPPED = frozenset({"renderMultiMedia", "footnoteRef", "excerpt", "observationMedia"})
-_MARKS = frozenset(["®", "™", "©", "†", "‡", "§", "¶", "*", "**", "#", "℠"])
-_UNIT_BEFORE = re.compile(r"(?:\d|\bm|\bcm|\bmm|\bkg/m|/m|×10|x10|\))$")
+from posology.curation.sources.characters import clean
+from posology.curation.sources.raised import lowered, raised
+from posology.curation.sources.tables import as_lines, local, rows_of
 
+__all__ = ["local", "plain", "render", "table_rows"]
 
-def local(element: etree._Element) -> str:
-    """The tag without its namespace; "" for comments, processing instructions and entities."""
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+_BLOCKS = frozenset(
+    {"paragraph", "item", "list", "table", "caption", "title", "footnote", "p", "div", "li", "ul", "ol"}
+)
+_SKIPPED = frozenset({"rendermultimedia", "footnoteref", "excerpt", "observationmedia", "script", "style"})
+_JOINED = "\x1f"  # what follows belongs to the same line; XML cannot hold this character
+_BULLETS = "•·▪◦●○■–—-"
 
 
 def plain(element: etree._Element) -> str:
     """All text below an element, spaces at its ends removed."""
-    return "".join(str(part) for part in element.itertext()).strip()
+    return clean("".join(str(part) for part in element.itertext())).strip()
 
 
 def render(block: etree._Element) -> str:
-    """Lines of text; a table row reads "| a | b |", a list item "- a"."""
+    """Lines of text; a table is written as `tables` says, a list item as "- a"."""
+    return "\n".join(line for line in _lines(block) if line)
+
+
+def _lines(block: etree._Element) -> list[str]:
     out: list[str] = []
     _walk(block, out)
-    lines = ("".join(out)).split("\n")
-    return "\n".join(line for line in (" ".join(raw.split()) for raw in lines) if line and line != "-")
+    lines: list[str] = []
+    for raw in re.sub(rf"{_JOINED}\s*", "", "".join(out)).split("\n"):
+        line = " ".join(raw.split())
+        if lines and lines[-1] == "-" and line:
+            lines[-1] = f"- {line.removeprefix('- ')}"  # an item that starts with a paragraph of its own
+        elif line or (lines and lines[-1] != "-"):
+            lines.append(line)
+    return [line for line in lines if line != "-"]
 
 
 def _walk(element: etree._Element, out: list[str]) -> None:
@@ -42,56 +55,126 @@ def _walk(element: etree._Element, out: list[str]) -> None:
             _put(child.tail, out)
         else:
             _put(child.text, out)
-            levels.append((iter(child), end + (child.tail or "").replace("\n", " ")))
+            levels.append((iter(child), end + _one_line(child.tail or "")))
 
 
 def _opened(child: etree._Element, out: list[str]) -> str | None:
     """Start an element and give what ends it; None when nothing of it is left to walk."""
     tag = local(child)
     if tag == "br":
-        out.append(" ")  # otherwise <br/> glues two words
+        ahead = (child.tail or "").strip()
+        out.append("\n" if ahead and ahead[0] in _BULLETS[:7] else " ")  # otherwise <br/> glues two words
     elif tag == "sup":
-        out.append(_raised(plain(child), "".join(out[-3:])))
+        out.append(raised(plain(child), before="".join(out[-4:]), after=_after(child), fraction=_is_fraction(child)))
     elif tag == "sub":
-        out.append(_lowered(plain(child), "".join(out[-3:])))
+        out.append(lowered(plain(child), before="".join(out[-3:])))
     elif tag == "table":
         out.append("\n" + table_rows(child) + "\n")
+    elif tag == "caption" and local(_parent(child)) in {"item", "paragraph"}:
+        return " " + _JOINED  # an item's own mark, or who it is for, belongs to its text
     elif tag in _BLOCKS:
-        out.append("\n- " if tag == "item" else "\n")
+        out.append("\n- " if tag in {"item", "li"} else "\n")
         return "\n"
     elif tag and tag not in _SKIPPED:
         return ""
     return None
 
 
+def _parent(element: etree._Element) -> etree._Element:
+    parent = element.getparent()
+    return element if parent is None else parent
+
+
+def _after(element: etree._Element) -> str:
+    """The text that follows an element in the same block, a few characters of it."""
+    while True:
+        tail, ahead = clean(element.tail or ""), element.getnext()
+        if ahead is not None and not tail.strip():
+            return tail + (plain(ahead)[:4] if local(ahead) else "")
+        if tail.strip():
+            return tail
+        parent = element.getparent()
+        if parent is None or local(parent) != "content":
+            return tail
+        element = parent
+
+
+def _is_fraction(element: etree._Element) -> bool:
+    ahead = element.getnext()
+    slash = (element.tail or "").strip() in {"/", "⁄"}
+    return slash and ahead is not None and local(ahead) == "sub" and plain(ahead).isdigit()
+
+
 def _put(text: str | None, out: list[str]) -> None:
     if text:
-        out.append(text.replace("\n", " "))
+        out.append(_one_line(text))
 
 
-def _raised(text: str, before: str) -> str:
-    """10<sup>-10</sup> -> 10^-10, 20<sup>o</sup>C -> 20°C; footnote marks go, trade marks stay."""
-    if not text or text in _MARKS:
-        return text if text in {"®", "™", "©"} else ""
-    if text in {"o", "O", "0", "º", "°"} and re.search(r"\d\s*$", before):
-        return "°"
-    if re.fullmatch(r"[-−–+]?\d+(?:[.,]\d+)*[+-]?", text):
-        return "^" + text.replace("−", "-").replace("–", "-") if _UNIT_BEFORE.search(before.rstrip()) else ""
-    return "" if re.fullmatch(r"[a-zA-Z](?:\s*,\s*[a-zA-Z])*", text) else text
-
-
-def _lowered(text: str, before: str) -> str:
-    """CO<sub>2</sub> -> CO2, C<sub>max</sub> -> Cmax; after a digit an underscore keeps numbers apart."""
-    return ("_" if text[:1].isdigit() and before[-1:].isdigit() else "") + text
+def _one_line(text: str) -> str:
+    """Line ends of the file are spaces: only elements begin a line."""
+    return re.sub(r"[\r\n]", " ", clean(text))
 
 
 def table_rows(table: etree._Element) -> str:
-    """Each row as "| a | b |"; a nested table is flattened into its cell."""
-    rows = []
-    for row in table.iter("{*}tr"):
-        cells = [" ".join(render(cell).replace("\n", " ").split()) for cell in row if local(cell) in {"td", "th"}]
-        if any(cells):
-            rows.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
-    caption = table.find("{*}caption")
-    head = [" ".join(render(caption).split())] if caption is not None else []
-    return "\n".join([f"| {line} |" for line in head if line] + rows)
+    """A table as lines; a nested table is flattened into its cell, footnotes in cells follow the rows."""
+    notes: list[str] = []
+
+    def cell_lines(cell: etree._Element) -> list[str]:
+        notes.extend(plain_line(note) for note in cell.iter("{*}footnote"))
+        return _cell_lines(cell)
+
+    rows, heads, foot = rows_of(table, cell_lines)
+    caption = next((child for child in table if local(child) == "caption"), None)
+    title = plain_line(caption) if caption is not None else ""
+    return "\n".join(as_lines(rows, heads=heads, caption=title, foot=[*foot, *(note for note in notes if note)]))
+
+
+def plain_line(element: etree._Element) -> str:
+    """The text of an element on one line."""
+    return " ".join(line.removeprefix("- ") for line in _lines(element) if line).strip()
+
+
+def _cell_lines(cell: etree._Element) -> list[str]:
+    """A line for each paragraph, item or break of a cell; empty ones are kept, because rows are matched by them."""
+    lines: list[str] = [""]
+    out: list[str] = []
+    _put(cell.text, out)
+    for child in cell:
+        tag = local(child)
+        if tag == "br":
+            lines[-1] = " ".join("".join(out).split())
+            lines.append("")
+            out = []
+        elif tag in {"paragraph", "p", "list", "ul", "ol", "table", "div", "item", "li"}:
+            if "".join(out).strip():
+                lines[-1] = " ".join("".join(out).split())
+                lines.append("")
+            inner = [line.removeprefix("- ") for line in _inner(child) if line]
+            lines[-1:] = [*(inner or [""]), ""]
+            out = []
+        elif tag != "footnote":
+            end = _opened(child, out)
+            if end is not None:
+                _put(child.text, out)
+                _walk_children(child, out)
+                out.append(end)
+        _put(child.tail, out)
+    lines[-1] = " ".join("".join(out).split())
+    return [line.strip() for line in lines]
+
+
+def _inner(block: etree._Element) -> list[str]:
+    if local(block) == "table":
+        return [
+            "; ".join(
+                line.strip("| ").replace(" | ", ": ") for line in table_rows(block).split("\n") if "---" not in line
+            )
+        ]
+    return _lines(block)
+
+
+def _walk_children(element: etree._Element, out: list[str]) -> None:
+    inner: list[str] = []
+    _walk(element, inner)
+    skip = len(_one_line(element.text or ""))
+    out.append("".join(inner)[skip:])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from posology.curation import codes
 from posology.curation.domain import Label, Section, content_id
 from posology.curation.sources import Document, Parsed, Unreadable, source
+from posology.curation.sources.characters import clean
 from posology.curation.sources.encoding import decode
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
@@ -17,7 +18,7 @@ def read_markdown(document: Document) -> Iterator[Parsed]:
     """One document per file; its first heading of level one names what it is about."""
     blocks: list[tuple[int, str, list[str]]] = [(0, "", [])]
     fenced = False
-    for line in decode(document.data).splitlines():
+    for line in clean(decode(document.data)).splitlines():
         fenced ^= line.strip().startswith("```")
         heading = None if fenced else _HEADING.match(line)
         if heading:
@@ -32,7 +33,7 @@ def read_markdown(document: Document) -> Iterator[Parsed]:
 def read_text(document: Document) -> Iterator[Parsed]:
     """One document per file; a short line in capitals starts a section."""
     blocks: list[tuple[str, list[str]]] = [("", [])]
-    for line in decode(document.data).splitlines():
+    for line in clean(decode(document.data)).splitlines():
         if _NUMBERED.match(line.strip()):
             blocks.append((line.strip(), []))
         else:
@@ -44,7 +45,8 @@ def _document(document: Document, subject: str, blocks: list[tuple[str, list[str
     stem = document.name.rsplit("/", 1)[-1].rsplit(".", 1)[0].replace("_", " ").replace("-", " ")
     drug = (subject or stem).casefold()
     label = Label(set_id="", version=0, drug=drug, ingredients=(), source=document.name)
-    sections = tuple(found for title, lines in blocks if (found := _section(label, title, _paragraphs(lines))))
+    parts = (_section(label, title, _paragraphs(lines)) for title, lines in blocks)
+    sections = tuple(section for section in parts if section)
     if not sections:
         raise Unreadable("holds no text")
     return Parsed(label=label, sections=sections)

@@ -134,6 +134,8 @@ class Place:
         """All that the section says, when all of it could be read and it has at most `words` words; else ""."""
         if any(p.rows for p in self.passages) or not self.statements or any(s.doubtful for s in self.statements):
             return ""
+        if any(_LABELLED.match(s.text) for s in self.statements[1:]):
+            return ""
         text = joined(s.text for s in self.statements)
         return text if len(text.split()) <= words else ""
 
@@ -156,6 +158,8 @@ class Place:
     def nameless(self) -> bool:
         return bool(_NO_NAME.search(self.section.drug))
 
+
+_LABELLED = re.compile(r"[A-Z][A-Za-z/,() -]{3,60}?\s?: [A-Z]")  # a line of the first page: "Renal Impairment: Reduce"
 
 Reader = Callable[[Place], Iterator[Fact]]
 READERS: list[tuple[frozenset[str], tuple[str, ...], Reader]] = []
@@ -240,6 +244,11 @@ def clean_heading(title: str) -> str:
         "a",
     }
     return bare if sound and balanced and not ends_open else ""
+
+
+def covered(text: str, by: str) -> bool:
+    """Whether four fifths of a text's content words stand in another."""
+    return _covered(text, _content(by))
 
 
 def _covered(text: str, known: frozenset[str]) -> bool:

@@ -14,7 +14,7 @@ from posology.curation.domain import Section
 from posology.curation.teachers.facts import Fact, Place, aliases, answered, clean_heading, leans_back, reader
 from posology.curation.text.normal import normal
 from posology.curation.text.quantities import UNITS
-from posology.curation.text.repair import Passage
+from posology.curation.text.repair import Passage, is_sentence, plain_text
 
 DRUG = "Xdrugx"
 _N = r"\d[\d,]*(?:\.\d+)?"
@@ -292,20 +292,20 @@ PATTERNS = (
         "common-reactions",
         (
             rf"^{_LEAD}[Tt]he most (?:common|frequent) of the (?:adverse reactions|side effects) (?:to|of) {_D} (?:was|were) {_REST}\.$",
-            rf"^{_LEAD}(?:[Tt]he )?[Mm]ost (?P<how>common|frequent|commonly reported|frequently reported|commonly observed|frequently observed|commonly occurring|frequently occurring) (?P<nature>adverse (?:drug )?(?:reactions|events)|side effects|treatment-emergent adverse (?:reactions|events))(?P<after>[^:;.]{{0,200}}?(?:\([^)]*\))?[^:;.]{{0,160}}?) (?:are|were|include[sd]?|is|was)(?P<colon>:)? ?(?P<answer>[^;]{{6,700}}?)\.?$",
+            rf"^{_LEAD}(?:[Tt]he )?[Mm]ost (?P<how>common|frequent|commonly reported|frequently reported|commonly observed|frequently observed|commonly occurring|frequently occurring) (?P<threshold>\([^)]{{2,80}}\) )?(?P<nature>adverse (?:drug )?(?:reactions?|events?)|side effects|treatment-emergent adverse (?:reactions|events))(?P<after>[^:;.]{{0,200}}?(?:\([^)]*\))?[^:;.]{{0,160}}?) (?:are|were|included?|includes|is|was)(?P<colon>:)? ?(?P<answer>[^;]{{6,700}}?)\.?$",
         ),
         "What are the most common adverse reactions to {drug}?",
         "Which side effects of {drug} are seen most often?",
         "What do patients on {drug} complain of most often?",
         codes="34084-4 90374-0",
         beside="trials most common frequent adverse reactions side effects with",
-        refuse=r"\b(?:leading|led|resulting|resulted|requiring|discontinu\w*|serious|fatal|interruptions?|reductions?|withdrawals?|abnormalities|Grades?|death)\b|\bcommon (?:laboratory|grade)|respectively|\bas follows\b|\bpostmarketing\b|\binclude:? (?:the )?following\b",
+        refuse=r"\b(?:leading|led|resulting|resulted|requiring|discontinu\w*|serious|fatal|interruptions?|reductions?|withdrawals?|Grades?|death)\b|(?<!including laboratory )\babnormalities\b|\bcommon (?:laboratory|grade)|respectively|\bas follows\b|\bpostmarketing\b|\binclude:? (?:the )?following\b",
     ),
     _pattern(
         "storage",
         (
-            rf"^(?:(?:Each|Every) (?:tablet|capsule|vial|sachet) of )?{_D} (?:should|must) be stored (?P<answer>[^.;:]{{3,120}})\.$",
-            rf"^Store {_D} (?P<answer>[^.;:]{{3,120}})\.$",
+            rf"^(?:(?:Each|Every) (?:tablet|capsule|vial|sachet) of )?{_D} (?:should|must) be stored (?P<answer>(?=[^.]*(?:\d|refrigerat|room temperature|freez))[^.;:]{{3,120}})\.$",
+            rf"^Store {_D} (?P<answer>(?=[^.]*(?:\d|refrigerat|room temperature|freez))[^.;:]{{3,120}})\.$",
         ),
         "How should {drug} be stored?",
         "Under which conditions is {drug} kept?",
@@ -419,6 +419,18 @@ def _matches(place: Place, pattern: Pattern) -> Iterator[Fact]:
             fact = _fact(place, pattern, text, match, above)
             if fact:
                 yield fact
+    if pattern.name == "common-reactions":
+        yield from _reactions_of_the_first_page(place, pattern)
+
+
+def _reactions_of_the_first_page(place: Place, pattern: Pattern) -> Iterator[Fact]:
+    for sentence in _highlighted_reactions(place):
+        masked = mask(place.section, sentence)
+        match = next((m for e in pattern.expressions if (m := e.match(masked))), None)
+        if match and not re.search(pattern.refuse, sentence) and not leans_back(sentence):
+            fact = _fact(place, pattern, sentence, match, "")
+            if fact:
+                yield fact
 
 
 _PLAIN_HEADING = re.compile(
@@ -470,7 +482,7 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
     drug = place.name
     narrowed = bool(quals or lead or above)
     sole = not pattern.sole or _is_sole(place, pattern, text)
-    if pattern.strict and not narrowed and not sole:
+    if not sole and not (pattern.closed or (pattern.strict and narrowed)):
         return None
     fields = {
         "drug": drug,
@@ -488,7 +500,7 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
     asks = [q.format(**fields) for q in pattern.questions if not ("{modsafter}" in q and fields["modsafter"] == "?")]
     if groups.get("nature"):
         after = groups["after"].strip()
-        asks = _reactions(fields, groups["how"], groups["nature"], after)
+        asks = _reactions(fields, groups["how"], groups["threshold"] + groups["nature"], after)
         if not asks:
             return None
     asks = [" ".join(q.replace(DRUG, drug).split()).replace(" ?", "?") for q in asks]
@@ -506,19 +518,34 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
 
 def _reactions(fields: dict[str, str], how: str, nature: str, after: str) -> list[str]:
     """The question keeps the threshold and the patients that the sentence names, in its own words."""
+    bare = re.sub(r"\([^)]*\)", "", after)
     if (
-        re.search(r"\b(?:was|were|are|is|that|which)\b(?! (?:treated|receiv))", re.sub(r"\([^)]*\)", "", after))
-        or len(after.split()) > 28
+        re.search(r"\b(?:was|were|are|is|that|which)\b(?! (?:occurred|occurring|treated|receiv))", bare)
+        or len(after.split()) > 32
     ):
         return []
-    named = DRUG in after or (fields["lead"] and DRUG in fields["lead"])
-    if named:
-        return [f"What are the most {how} {nature} {after}{fields['lead']}, according to the label?"]
-    return (
-        [f"What are the most {how} {nature} to {fields['drug']} {after}{fields['lead']}?"]
-        if not after.startswith(("of ", "to "))
-        else []
-    )
+    if DRUG in after or DRUG in fields["lead"]:
+        return [f"What are the most {how} {nature} {after}{fields['lead']}, according to the label?".replace(" ,", ",")]
+    if after.startswith(("of ", "to ")):
+        return []
+    return [f"What are the most {how} {nature} to {fields['drug']} {after}{fields['lead']}?".replace(" ,", ",")]
+
+
+_ENDS = re.compile(r"\(\s*(?:\d{1,2}(?:\.\d{1,2})?[\s,;]*)+\)|\bTo report SUSPECTED\b|\bSUSPECTED ADVERSE\b")
+_MOST = re.compile(
+    r"(?:^|(?<=[.\])•:] )|(?<=\) ))((?:The m|M)ost (?:common|frequent)(?:ly \w+)? .{30,900})$", re.DOTALL
+)
+
+
+def _highlighted_reactions(place: Place) -> Iterator[str]:
+    """The first page's sentence on the commonest reactions; a bare reference ends it where no full stop does."""
+    for line in place.section.text.split("\n"):
+        for chunk in _ENDS.split(line)[:-1]:
+            match = _MOST.search(plain_text(chunk).strip())
+            if match:
+                sentence = match.group(1).split(". ")[0].strip(" .") + "."
+                if is_sentence(sentence) and "•" not in sentence:
+                    yield sentence
 
 
 def _complete(match: re.Match[str], question: str, pattern: Pattern, answer: str) -> bool:

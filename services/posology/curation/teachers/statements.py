@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from posology.curation.teachers.facts import Fact, Place, answered, clean_heading, leans_back, names_it, reader
+from posology.curation.teachers.facts import Fact, Place, answered, clean_heading, covered, leans_back, names_it, reader
 from posology.curation.text.repair import (
     Passage,
     heading_and_rest,
@@ -97,9 +97,8 @@ def indication(place: Place) -> Iterator[Fact]:
 @reader("contraindication", codes="34070-3")
 def contraindication(place: Place) -> Iterator[Fact]:
     """The whole list, or one contraindication of it."""
-    if re.fullmatch(
-        r"(?:contraindications)?\W*none( known)?\W*(?:[\d(). ]*)", plain_text(place.section.text).casefold()
-    ):
+    words = set(re.findall(r"[a-z]+", place.section.text.casefold()))
+    if "none" in words and words <= {"none", "known", "contraindications", "contraindication", "there", "are", "no"}:
         yield Fact(
             "contraindication",
             (f"Does the label of {place.name} list any contraindications?",),
@@ -143,26 +142,30 @@ def boxed_warning(place: Place) -> Iterator[Fact]:
     where = place.headed() if not heading else ""
     if text and not _too_little(text):
         yield _said(place, "boxed-warning", f"What does the boxed warning of {place.name} state{where}?", text)
-    elif body and body[0].statements and not body[0].statements[0].doubtful:
-        opening = body[0].statements[0].text
-        if (
-            not leans_back(opening)
-            and is_sentence(opening)
-            and re.search(
-                r"\b(?:can|may|risk|increase\w*|cause\w*|fatal|death|serious|severe|reported|occur\w*)\b", opening
-            )
-        ):
+    elif body and body[0].statements:
+        opening = body[0].statements[0]
+        spoken = opening.text.capitalize() if opening.text.isupper() else opening.text
+        if (not opening.doubtful or _shouted(opening.text)) and not leans_back(spoken):
             question = f"With which statement does the boxed warning of {place.name} begin{where}?"
-            yield _said(place, "boxed-warning", question, opening)
-    named = " ".join(heading.split()).strip(" .*")
-    if (
-        2 <= len(named.split()) <= 40
-        and re.match(r"WARNINGS?\b\s*:?\s+\S", named)
-        and named.count("(") == named.count(")")
-    ):
+            yield _said(place, "boxed-warning", question, opening.text)
+    heading = re.split(r"(?<=[A-Z)]) (?=WARNINGS?\s?:)", heading)[0]
+    named = re.sub(r"^(WARNINGS?)\s+:", r"\1:", " ".join(heading.split())).strip(" .*")
+    broken = re.search(r"[A-Z]{3,} [B-Z] [A-Z]{3,}|\d\.\d|[.;:] [A-Z]?[a-z]", named) or named.count("(") != named.count(
+        ")"
+    )
+    if 2 <= len(named.split()) <= 70 and re.match(r"WARNINGS?\b\s*:?\s+\S", named) and not broken:
         question = f"What does the heading of the boxed warning of {place.name} warn of?"
         answer = f"The boxed warning of {place.name} is headed “{named}”."
         yield Fact("boxed-warning", (question,), answer, evidence=named)
+
+
+def _shouted(text: str) -> bool:
+    """A sentence in capitals, as old boxed warnings are printed."""
+    return (
+        text.isupper()
+        and is_sentence(text.capitalize())
+        and not re.match(r"WARNINGS?\b|TAMPER|DO NOT USE IF SAFETY", text)
+    )
 
 
 @reader("dosage-forms", codes="43678-2")
@@ -177,7 +180,7 @@ def dosage_forms(place: Place) -> Iterator[Fact]:
         if s.doubtful and not _sound_fragment(bare):
             return
         numbers = set(re.findall(r"\d[\d.,]*", bare))
-        if s.highlight and numbers and numbers <= known:
+        if (s.highlight or s.doubtful) and texts and numbers <= known and covered(bare, " ".join(texts)):
             continue
         known |= numbers
         texts.append(bare if bare[-1] in ".:" or "\n" in bare else bare + ".")
@@ -289,6 +292,8 @@ def _once(place: Place, heading: str) -> bool:
 
 def _group(place: Place, kind: str, topic: str) -> Iterator[Fact]:
     text = place.whole(_LONG)
+    if not re.search(_TOPICAL[kind], place.section.text, re.IGNORECASE):
+        return
     headed = "" if re.search(kind[:6], place.section.title, re.IGNORECASE) else place.headed()
     if text and not leans_back(text):
         yield _said(place, kind, f"What does the label of {place.name} state on its {topic}{headed}?", text)
@@ -301,11 +306,29 @@ def _group(place: Place, kind: str, topic: str) -> Iterator[Fact]:
     yield from _exact_sentences(place, kind)
 
 
+_LABELLED = re.compile(r"[A-Z][A-Za-z/,() -]{3,60}?\s?: [A-Z]")
+
+
 def _fits(passage: Passage, words: int = _LONG) -> bool:
     return (
         passage.sound and not passage.rows and 4 <= len(passage.text.split()) <= words and not leans_back(passage.text)
     )
 
+
+# A field that holds another section's text (it happens) speaks of something else.
+_TOPICAL = {
+    "pregnancy": r"pregnan|fetal|fetus|embryo",
+    "lactation": r"milk|breast|nurs|lactat",
+    "pediatric": r"pediatric|child|infant|adolesc|neonat|years of age",
+    "geriatric": r"geriatric|elderly|older|\b65\b|aged",
+    "renal": r"renal|kidney|creatinine",
+    "hepatic": r"hepatic|liver|child-pugh",
+}
+_SECTION_TOPICS = {
+    "34083-6": r"carcinogen|mutagen|fertil|genotox|tumor",
+    "34079-4": r"labor|deliver|obstet",
+    "34077-8": r"terato|pregnan|fet",
+}
 
 _EXACT = {
     "pregnancy": (
@@ -318,7 +341,7 @@ _EXACT = {
     ),
     "pediatric": (
         (r"\bnot been (?:established|evaluated|studied)\b", "What does the label of {drug} state on pediatric patients in whom its safety or effectiveness has not been established?"),
-        (r"\b[Ss]afety and (?:effectiveness|efficacy)\b.*\b(?:have|has) been established\b", "In which pediatric patients has the label of {drug} established its safety and effectiveness?"),
+        (r"\b[Ss]afety and (?:effectiveness|efficacy)\b.*\b(?:have|has) been established\b", "In which pediatric patients have the safety and effectiveness of {drug} been established, according to its label?"),
     ),
     "geriatric": (),
     "renal": (),
@@ -390,7 +413,9 @@ def warnings(place: Place) -> Iterator[Fact]:
         if heading.casefold() not in done and len(text.split()) >= 6:
             done.add(heading.casefold())
             question = f"What do the highlights of the label of {place.name} warn about “{heading}”?"
-            yield _said(place, "warning", question, text)
+            yield Fact(
+                "warning", (question,), f"On “{heading}”, the label of {place.name} states: {text}", evidence=text
+            )
 
 
 def _harm(place: Place, title: str) -> Iterator[Fact]:
@@ -474,7 +499,8 @@ def interactions(place: Place) -> Iterator[Fact]:
     for heading, text in highlights(place):
         if heading.casefold() not in done and len(text.split()) >= 4:
             question = f"What do the highlights of the label of {place.name} state on its interaction with “{heading}”?"
-            yield _said(place, "interaction", question, text)
+            answer = f"On “{heading}”, the label of {place.name} states: {text}"
+            yield Fact("interaction", (question,), answer, evidence=text)
 
 
 @reader("dosing", codes="34068-7")
@@ -514,7 +540,14 @@ def counsel(place: Place) -> Iterator[Fact]:
         told = re.match(
             r"(?:Advise|Inform|Instruct|Counsel|Tell|Warn|Caution|Encourage|Educate|Discuss|Remind)\b", p.text
         )
-        if heading and " > " not in p.heading and told and every.count(heading) == 1 and _fits(p, 90):
+        if (
+            heading
+            and not heading.isupper()
+            and " > " not in p.heading
+            and told
+            and every.count(heading) == 1
+            and _fits(p, 90)
+        ):
             yield _said(
                 place,
                 "patient-advice",
@@ -570,5 +603,6 @@ def sections(place: Place) -> Iterator[Fact]:
     }  # fmt: skip
     topic = topics[place.code]
     text = place.whole(_LONG)
-    if text and not leans_back(text) and len(text.split()) >= 6:
+    on_topic = re.search(_SECTION_TOPICS.get(place.code, ""), place.section.text, re.IGNORECASE)
+    if text and on_topic and not leans_back(text) and len(text.split()) >= 6:
         yield _said(place, "section", f"What does the label of {place.name} state on {topic}{place.headed()}?", text)

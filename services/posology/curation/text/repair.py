@@ -25,11 +25,17 @@ _NUMBERED = re.compile(r"^\d{1,2}(?:\.\d{1,2})+\.?\s+(?=[A-Z])|^\d{1,2}\.?\s+(?=
 _REPEATS = re.compile(r"\s*See full prescribing information for (?:the )?complete boxed warning\.?\s*", re.IGNORECASE)
 _FULL_INFORMATION = re.compile(r"(?:^|(?<=\. ))See (?:the )?[Ff]ull [Pp]rescribing [Ii]nformation[^.]*\.\s*")
 
+_FLATTENED = (  # what flat texts lost of raised and lowered characters, where it is beyond doubt
+    (re.compile(r"\b([CT]) (max|min)\b"), r"\1\2"),
+    (re.compile(r"\b([Bb]) (12|6)\b"), r"\1\2"),
+    (re.compile(r"(?<=/)(mm|cm|m) ([23])\b"), r"\1^\2"),
+)
+
 SUBHEADINGS = (
     "Risk Summary", "Data", "Human Data", "Animal Data", "Clinical Considerations", "Limitations of Use", "Limitation of Use",
     "Limitations of use", "Absorption", "Distribution", "Elimination", "Metabolism", "Excretion", "Specific Populations", "Storage and Handling",
     "Special Handling", "How Supplied", "Storage", "Contraception", "Females", "Males", "Infertility", "Pregnancy Testing",
-    "Pregnancy Exposure Registry", "Pregnancy exposure registry", "Teratogenic Effects", "Nonteratogenic Effects", "Non-Teratogenic Effects",
+    "Suicidality and Antidepressant Drugs", "Pregnancy Exposure Registry", "Pregnancy exposure registry", "Teratogenic Effects", "Nonteratogenic Effects", "Non-Teratogenic Effects",
     "Pregnancy Category A", "Pregnancy Category B", "Pregnancy Category C", "Pregnancy Category D", "Pregnancy Category X",
     "Pregnancy", "Lactation", "Nursing Mothers", "Pediatric Use", "Geriatric Use", "Renal Impairment", "Hepatic Impairment",
     "Labor or Delivery", "Labor and Delivery", "Fetal/Neonatal Adverse Reactions", "Fetal/Neonatal adverse reactions",
@@ -169,6 +175,26 @@ _IN_HEADINGS = frozenset(
         "Monitor",
     ]
 )
+_PREPOSITIONS = frozenset(
+    [
+        "For",
+        "In",
+        "With",
+        "On",
+        "At",
+        "During",
+        "Under",
+        "After",
+        "Before",
+        "From",
+        "By",
+        "Of",
+        "Following",
+        "To",
+        "While",
+        "Without",
+    ]
+)
 _JOINERS = frozenset({"and", "of", "in", "for", "or", "with", "to", "on", "-", "–", "&", "—", "the", "from", "by", "a", "an", "due", "than", "who", "at"})  # fmt: skip
 _VERBS = re.compile(
     r"\b(?:is|are|was|were|be|been|has|have|had|can|cannot|may|might|should|must|will|would|could|do|does|did|occurs?|occurred|causes?|increases?d?|decreases?d?|"
@@ -260,7 +286,7 @@ _RESIDUE = re.compile(
     r"https?:|www\.|@|\b1-8\d\d|\bTables? \d|\bTables? [A-Z]\b|\bFigures? \d|\b[Ff]ollowing table|\btable (?:below|above|that follows)|\b(?:shown|described|listed|discussed|see|given|presented|summarized|provided|outlined) (?:below|above|elsewhere)|\bNDC|"
     r"MedWatch|FDA-1088|_{3,}|\.{3,}|\bRevised\b|©|\bError!|Hyperlink|\bTo report\b|\bN ?= ?\d|\bn ?= ?\d|\b\d{1,2}\.\d{1,2} [A-Z][a-z]|\| |\bSection \d|\bsection(?:s)? (?:titled|on|of this)|"
     r"\b(?:[Pp]ackage [Ii]nsert|[Ff]ull [Pp]rescribing|prescribing information|[Ss]ee [A-Z])|\bsee\b(?! (?:a|an|your|the|things|or)\b)|[Mm]edication [Gg]uide|m 2\b|\b10 [-–]\d+\b|\bsubsections?\b|"
-    r"[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|†|‡|§|¶|\*"
+    r"[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|\b(?:AUC|[CTt]) (?:max|min|ss|1/2|½|0|inf)\b|\b\d{1,2} [CHI]-|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|†|‡|§|¶|\*"
 )
 _TABLE_RUN = re.compile(
     r"(?:\b\d+(?:\.\d+)?(?: \([\d.]+%?\))?\s+){4,}|(?:\b\d+ \(\d+\)\s*){2,}|\b(?:Grade|All Grades) \S+ %"
@@ -319,7 +345,10 @@ def _plain_line(line: str) -> str:
     plain = _FULL_INFORMATION.sub("", without_references(marked))
     plain = re.sub(r"\s*[\[(]\s*(?:Tables?|Figures?)\s*\d[^)\]]*[\])]", "", plain)
     plain = re.sub(rf"\.\s*({_MARK}?)\s*\.(?!\.)", r".\1", plain)
-    plain = re.sub(rf"{_MARK}\s*\.", f".{_MARK}", plain)
+    plain = re.sub(rf"\.\s*{_MARK}", f"{_MARK}.", plain)
+    plain = re.sub(rf"(?<=[a-z)%])\s*{_MARK}\s+(?=(?:To report|[A-Z][a-z]+) )", f"{_MARK}. ", plain)  # it ends a line
+    for flat, raised in _FLATTENED:
+        plain = flat.sub(raised, plain)
     return re.sub(r"\s+([.,;:])(?!\d)", r"\1", plain.replace("®", "").replace("™", "").replace("\ufeff", ""))
 
 
@@ -346,8 +375,10 @@ def passages(section: Section) -> tuple[Passage, ...]:
 def _lines(section: Section) -> Iterator[tuple[str, str]]:
     """("text" | "item" | "row", line) with bullets that stand inside a line, or alone on one, made into items."""
     pending = False
-    for raw in section.text.split("\n"):
+    for number, raw in enumerate(section.text.split("\n")):
         line = raw.strip()
+        if number == 0:
+            line = _without_title(line, section)
         if re.fullmatch(r"[•▪●◦■·o-]", line):
             pending = True
             continue
@@ -356,13 +387,40 @@ def _lines(section: Section) -> Iterator[tuple[str, str]]:
         if line.startswith("|"):
             yield "row", line
         elif pending or _BULLET_LINE.match(line):
-            yield "item", _BULLET_LINE.sub("", line)
+            yield from _item(_BULLET_LINE.sub("", line))
         else:
             parts = _BULLET_SIGN.split(line)
             if parts[0].strip():
                 yield "text", parts[0].strip()
-            yield from (("item", part.strip()) for part in parts[1:] if part.strip())
+            for part in parts[1:]:
+                if part.strip():
+                    yield from _item(part.strip())
         pending = False
+
+
+def _item(text: str) -> Iterator[tuple[str, str]]:
+    """A list's last item may run on into the stem of the next list: "... surgery. Tablets are also to be avoided in:"."""
+    sentences = split_sentences(_plain_line(text)) if text.rstrip().endswith(":") else []
+    if len(sentences) > 1 and sentences[-1] in text:
+        head, _, _ = text.rpartition(sentences[-1])
+        yield "item", head.strip()
+        yield "text", sentences[-1]
+    else:
+        yield "item", text
+
+
+def _without_title(line: str, section: Section) -> str:
+    """ "4. CONTRAINDICATIONS Veltoran is" -> "Veltoran is": a flat text starts with its own number and heading."""
+    titles = {codes.title_of(section.code), re.sub(r"^[\d.]+\s*", "", section.title)} - {""}
+    if section.code in {"34069-5", "44425-7"}:
+        titles |= {"How Supplied/Storage and Handling", "How Supplied"}
+    for title in sorted(titles, key=len, reverse=True):
+        match = re.match(
+            rf"^\W*(?:\d{{1,2}}(?:\.\d)?[.\s]*)?{re.escape(title)}\W*(?=[A-Z][A-Za-z])", line, re.IGNORECASE
+        )
+        if match and len(line) > match.end() and line[match.end()].isupper():
+            line = line[match.end() :]
+    return line
 
 
 def _passages_of(
@@ -392,14 +450,60 @@ def _passages_of(
                 head, body, doubtful = _unglued(sentence, names, titles)
                 if head:
                     if statements or rows:
-                        yield Passage(heading, tuple(statements), tuple(rows))
+                        yield Passage(heading, _flat_lists(statements), tuple(rows))
                     heading, statements, rows = head, [], []
                 if body.rstrip().endswith(":") and place == len(sentences) - 1:
                     stem = [body.replace(_MARK, "").strip()]
                 elif body:
                     statements.append(_statement(body, doubtful))
     if statements or rows:
-        yield Passage(heading, tuple(statements), tuple(rows))
+        yield Passage(heading, _flat_lists(statements), tuple(rows))
+
+
+_FLAT_STEM = re.compile(
+    r"^(?P<stem>[A-Z][^:]{8,170}?\b(?:following(?: [a-z]+){0,5}|with|in|for|who|have|who have|to|patients|of|include|includes|are|is|were|situations|conditions)):\s+(?P<rest>\S.*)$",
+    re.DOTALL,
+)
+
+
+def _flat_lists(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    """Lists whose bullets a flat text lost: a stem with a colon, its first item, and fragments that end in full stops."""
+    out: list[Statement] = []
+    at = 0
+    while at < len(statements):
+        first = statements[at]
+        match = _FLAT_STEM.match(first.text) if "\n" not in first.text else None
+        fragments: list[str] = []
+        following = at + 1
+        if match:
+            while following < len(statements) and _is_fragment(statements[following].text):
+                fragments.append(statements[following].text)
+                following += 1
+        items = re.split(r"(?<=[a-z)])\.\s+(?=[a-z])", match.group("rest")) if match else []
+        if match and (fragments or len(items) > 1) and _is_fragment(items[0].rstrip(".") + "."):
+            parts = [f"{match.group('stem')}:", *(part.rstrip(".") + "." for part in items), *fragments]
+            out.append(_list(parts) if not first.highlight else Statement(first.text, True, True))
+            at = following
+        else:
+            out.append(first)
+            at += 1
+    return tuple(out)
+
+
+def _is_fragment(text: str) -> bool:
+    """A list item without a finite verb of its own: "Severe bradycardia.", "Patients with heart block"."""
+    bare = re.sub(r"\b(?:who|that|which|whose|if|when|because)\b.*", "", text)
+    plain = _without_abbreviations(text)
+    finite = re.search(r"\b(?:is|are|was|were|has|have|had|can|may|should|must|will|do|does|did)\b", bare)
+    return (
+        1 <= len(text.split()) <= 45
+        and "\n" not in text
+        and not finite
+        and text.rstrip().endswith(".")
+        and not _RESIDUE.search(plain)
+        and _balanced(text)
+        and text.split()[0].casefold().strip(",") not in _IMPERATIVE
+    )
 
 
 def _statement(body: str, doubtful: bool) -> Statement:
@@ -412,7 +516,7 @@ def _list(parts: Sequence[str]) -> Statement:
     """A stem and its items; an item that runs on past its end, or none at all, leaves the list in doubt."""
     highlight = any(_MARK in part for part in parts)
     texts = [" ".join(part.replace(_MARK, "").split()) for part in parts]
-    stem, items = texts[0], texts[1:]
+    stem, items = texts[0], _once_each(texts[1:])
     bad = (
         not items
         or not stem[:1].isupper()
@@ -420,6 +524,16 @@ def _list(parts: Sequence[str]) -> Statement:
         or any(_bad_item(item) for item in items)
     )
     return Statement("\n- ".join([stem, *items]), highlight=highlight, doubtful=bool(bad))
+
+
+def _once_each(items: Sequence[str]) -> list[str]:
+    """Items without those that an earlier one says already: the first page's list may run on behind the full one."""
+    kept: list[str] = []
+    for item in items:
+        words = set(re.findall(r"\w{3,}", item.casefold()))
+        if not any(words and len(words & set(re.findall(r"\w{3,}", k.casefold()))) >= 0.8 * len(words) for k in kept):
+            kept.append(item)
+    return kept
 
 
 def _bad_item(item: str) -> bool:
@@ -505,6 +619,10 @@ def split_heading(sentence: str, names: Sequence[str]) -> tuple[str, str]:
         if before.casefold() in _JOINERS or before.endswith((",", "/")):
             continue
         nxt = words[start + 1] if start + 1 < len(words) else ""
+        if word in _PREPOSITIONS and not nxt[:1].islower() and not nxt[:1].isdigit():
+            continue
+        if word in {"Due", "Based"} and words[start + 2 : start + 3] and words[start + 2][0].isupper():
+            continue
         small_next = nxt[:1].islower() or nxt[:1].isdigit() or nxt in {"("}
         named = word.casefold() in first and (small_next or nxt.startswith("("))
         while start > 1 and words[start - 1] in {"Each", "The", "If", "When", "Avoid", "For", "In", "Do"}:
