@@ -110,16 +110,24 @@ class World:
         with self.store.open(digest, path) as stream:
             return [json.loads(line) for line in stream.read().decode().splitlines()]
 
-    async def rate_all(self, review: str, reviewer: str = "ann", *, wrong: int = 0, kind: str = "expert") -> None:
-        """Rate everything in the queue; the first `wrong` items get a major error."""
+    async def rate_all(
+        self, review: str, reviewer: str = "ann", *, wrong: int = 0, kind: str = "expert", confirm: bool = True
+    ) -> None:
+        """Rate everything in the queue; the first `wrong` items get a major error. Then make it final."""
         while True:
             asked = pb.NextReviewItemRequest(name=review, reviewer=reviewer)
             found = await self.curation.NextReviewItem(asked)
             if not found.HasField("item"):
-                return
+                break
             judgement = "MAJOR_ERROR" if wrong > 0 else "CORRECT"
             wrong -= 1
             await self.rate(review, found.item.item_id, reviewer, judgement, kind=kind)
+        if confirm:
+            await self.confirm(review, reviewer)
+
+    async def confirm(self, review: str, reviewer: str = "ann") -> pb.Review:
+        """Make a reviewer's ratings final."""
+        return await self.curation.ConfirmReview(pb.ConfirmReviewRequest(name=review, reviewer=reviewer))
 
     async def rate(
         self, review: str, item: str, reviewer: str, judgement: str, *, kind: str = "expert"

@@ -200,6 +200,11 @@ class Client:
             return await self.curation.AdjudicateReviewItem(request)
         return await self.curation.SubmitReviewItem(request)
 
+    async def confirm_review(self, review: str, *, reviewer: str) -> curation_pb2.Review:
+        """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review."""
+        request = curation_pb2.ConfirmReviewRequest(name=self.names.review(review), reviewer=reviewer)
+        return await self.curation.ConfirmReview(request)
+
     # --- artifacts and evidence ----------------------------------------------------------------------
 
     async def push(self, folder: Path, *, kind: str = "base-model") -> catalog_pb2.Artifact:

@@ -1,6 +1,7 @@
 """Composition root: `python -m posology.curation.app` serves curation."""
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import grpc.aio
 
@@ -35,7 +36,8 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
 
     jobs = build_jobs(settings, db, commands=_commands(settings), on_published=registrar.register_published)
     signer = Signer.load_or_create(settings.keys_dir / f"{settings.service}.key")
-    reviews = Reviews(db, artifacts, signer, registrar)
+    grace = timedelta(seconds=settings.review_grace_seconds)
+    reviews = Reviews(db, artifacts, signer, registrar, grace=grace)
     servicer = CurationServicer(jobs, reviews, settings.limits)
 
     def add(grpc_server: grpc.aio.Server) -> None:

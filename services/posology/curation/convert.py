@@ -11,7 +11,7 @@ from posology.core.jobs.domain import Job
 from posology.core.schema import apply_defaults
 from posology.core.times import to_timestamp
 from posology.curation import recipe as r
-from posology.curation.review.domain import EXPERT, Item, Judgement, Policy, Rating, Review, ReviewState
+from posology.curation.review.domain import UNSTATED, Item, Judgement, Policy, Rating, Review, ReviewState
 from posology.curation.review.summary import Summary
 from posology.v1alpha1 import curation_pb2 as pb
 
@@ -125,6 +125,7 @@ def review(stored: Review, summary: Summary) -> pb.Review:
         statement=stored.statement,
         create_time=to_timestamp(stored.created),
         end_time=to_timestamp(stored.ended),
+        settle_time=to_timestamp(stored.settled),
     )
 
 
@@ -172,11 +173,11 @@ def review_item(item: Item, remaining: int) -> pb.ReviewItem:
 
 
 def rating_of(message: pb.ReviewRating, *, reviewer: str, at: datetime, adjudication: bool) -> Rating:
-    """A rating as it came; without a kind it is an expert's."""
+    """A rating as it came; without a kind it is nobody's in particular, least of all an expert's."""
     return Rating(
         item=message.item_id,
         reviewer=reviewer,
-        kind=message.reviewer_kind or EXPERT,
+        kind=message.reviewer_kind.strip() or UNSTATED,
         judgement=Judgement(pb.ReviewRating.Judgement.Name(message.judgement)),
         comment=message.comment,
         at=at,

@@ -21,6 +21,7 @@ RIGHTS = table(
         "NextReviewItem": Rule("review", "reviews"),
         "SubmitReviewItem": Rule("review", "reviews"),
         "AdjudicateReviewItem": Rule("review", "reviews"),
+        "ConfirmReview": Rule("review", "reviews"),
         "CancelReview": Rule("update", "reviews"),
     },
 )

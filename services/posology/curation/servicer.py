@@ -157,6 +157,11 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         """Decide an item on which reviewers disagree."""
         return await self._rate(request, adjudication=True)
 
+    async def ConfirmReview(self, request: pb.ConfirmReviewRequest, _: Any) -> pb.Review:
+        """Make a reviewer's ratings final."""
+        reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
+        return convert.review(*await self._reviews.confirm(request.name, reviewer))
+
     async def CancelReview(self, request: pb.CancelReviewRequest, _: Any) -> pb.Review:
         """Close a review early."""
         return convert.review(*await self._reviews.cancel(request.name))

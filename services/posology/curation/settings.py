@@ -53,3 +53,5 @@ class CurationSettings(SourceSettings, JobSettings):
     """Everything that the curation service reads."""
 
     service: ClassVar[str] = "curation"
+    review_grace_seconds: float = Field(default=900, ge=0)
+    """Seconds that a review stays open after its last rating, for changes, unless its reviewers confirm before."""

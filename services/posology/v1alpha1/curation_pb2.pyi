@@ -943,6 +943,7 @@ class Review(_message.Message):
     STATEMENT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    SETTLE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/reviews/{id}`."""
     subject: _builtins.str
@@ -971,6 +972,10 @@ class Review(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it was closed."""
 
+    @_builtins.property
+    def settle_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when everything is rated; it closes when its reviewers confirm, or after the installation's time of grace."""
+
     def __init__(
         self,
         *,
@@ -984,10 +989,11 @@ class Review(_message.Message):
         statement: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        settle_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "policy", b"policy", "summary", b"summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "policy", b"policy", "settle_time", b"settle_time", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "end_time", b"end_time", "name", b"name", "policy", b"policy", "seed", b"seed", "state", b"state", "statement", b"statement", "subject", b"subject", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "end_time", b"end_time", "name", b"name", "policy", b"policy", "seed", b"seed", "settle_time", b"settle_time", "state", b"state", "statement", b"statement", "subject", b"subject", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1195,7 +1201,7 @@ class ReviewRating(_message.Message):
     reviewer: _builtins.str
     """Who rates; may be empty where users are told apart: it is the caller then."""
     reviewer_kind: _builtins.str
-    """`expert`, or `automated stand-in, not an expert`."""
+    """`expert`, `automated stand-in, not an expert`, or another; empty = `not stated`. The signed statement names it."""
     judgement: Global___ReviewRating.Judgement.ValueType
     """The judgement."""
     comment: _builtins.str
@@ -1441,6 +1447,32 @@ class SubmitReviewItemRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitReviewItemRequest: _TypeAlias = SubmitReviewItemRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmReviewRequest(_message.Message):
+    """Asks to make one reviewer's ratings final."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`namespaces/{ns}/reviews/{id}`."""
+    reviewer: _builtins.str
+    """Who confirms; may be empty where users are told apart: it is the caller then."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reviewer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reviewer", b"reviewer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmReviewRequest: _TypeAlias = ConfirmReviewRequest  # noqa: Y015
 
 @_typing.final
 class CancelReviewRequest(_message.Message):

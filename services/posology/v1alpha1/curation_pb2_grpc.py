@@ -111,6 +111,11 @@ class CurationStub:
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.SubmitReviewItemRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ReviewRating.FromString,
                 _registered_method=True)
+        self.ConfirmReview = channel.unary_unary(
+                '/posology.v1alpha1.Curation/ConfirmReview',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ConfirmReviewRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.Review.FromString,
+                _registered_method=True)
         self.CancelReview = channel.unary_unary(
                 '/posology.v1alpha1.Curation/CancelReview',
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.CancelReviewRequest.SerializeToString,
@@ -214,7 +219,7 @@ class CurationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SubmitReviewItem(self, request, context):
-        """Rate an item; a later rating by the same reviewer replaces the first while the review is open.
+        """Rate an item; a later rating by the same reviewer replaces the first until the reviewer confirms.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -222,6 +227,13 @@ class CurationServicer:
 
     def AdjudicateReviewItem(self, request, context):
         """Decide an item on which reviewers disagree.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmReview(self, request, context):
+        """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -311,6 +323,11 @@ def add_CurationServicer_to_server(servicer, server):
                     servicer.AdjudicateReviewItem,
                     request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.SubmitReviewItemRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_curation__pb2.ReviewRating.SerializeToString,
+            ),
+            'ConfirmReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmReview,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ConfirmReviewRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.Review.SerializeToString,
             ),
             'CancelReview': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelReview,
@@ -724,6 +741,33 @@ class Curation:
             '/posology.v1alpha1.Curation/AdjudicateReviewItem',
             posology_dot_v1alpha1_dot_curation__pb2.SubmitReviewItemRequest.SerializeToString,
             posology_dot_v1alpha1_dot_curation__pb2.ReviewRating.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/ConfirmReview',
+            posology_dot_v1alpha1_dot_curation__pb2.ConfirmReviewRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.Review.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,9 +61,11 @@ class CurationStub:
     NextReviewItem: _grpc.UnaryUnaryMultiCallable[_curation_pb2.NextReviewItemRequest, _curation_pb2.NextReviewItemResponse]
     """Next item for this reviewer, blind to the other reviewers' answers; absent when the reviewer is done."""
     SubmitReviewItem: _grpc.UnaryUnaryMultiCallable[_curation_pb2.SubmitReviewItemRequest, _curation_pb2.ReviewRating]
-    """Rate an item; a later rating by the same reviewer replaces the first while the review is open."""
+    """Rate an item; a later rating by the same reviewer replaces the first until the reviewer confirms."""
     AdjudicateReviewItem: _grpc.UnaryUnaryMultiCallable[_curation_pb2.SubmitReviewItemRequest, _curation_pb2.ReviewRating]
     """Decide an item on which reviewers disagree."""
+    ConfirmReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ConfirmReviewRequest, _curation_pb2.Review]
+    """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]
     """Close a review early; its data set is not released."""
 
@@ -99,9 +101,11 @@ class CurationAsyncStub(CurationStub):
     NextReviewItem: _aio.UnaryUnaryMultiCallable[_curation_pb2.NextReviewItemRequest, _curation_pb2.NextReviewItemResponse]  # type: ignore[assignment]
     """Next item for this reviewer, blind to the other reviewers' answers; absent when the reviewer is done."""
     SubmitReviewItem: _aio.UnaryUnaryMultiCallable[_curation_pb2.SubmitReviewItemRequest, _curation_pb2.ReviewRating]  # type: ignore[assignment]
-    """Rate an item; a later rating by the same reviewer replaces the first while the review is open."""
+    """Rate an item; a later rating by the same reviewer replaces the first until the reviewer confirms."""
     AdjudicateReviewItem: _aio.UnaryUnaryMultiCallable[_curation_pb2.SubmitReviewItemRequest, _curation_pb2.ReviewRating]  # type: ignore[assignment]
     """Decide an item on which reviewers disagree."""
+    ConfirmReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.ConfirmReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
+    """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
     """Close a review early; its data set is not released."""
 
@@ -218,7 +222,7 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         request: _curation_pb2.SubmitReviewItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.ReviewRating, _abc.Awaitable[_curation_pb2.ReviewRating]]:
-        """Rate an item; a later rating by the same reviewer replaces the first while the review is open."""
+        """Rate an item; a later rating by the same reviewer replaces the first until the reviewer confirms."""
 
     @_abc_1.abstractmethod
     def AdjudicateReviewItem(
@@ -227,6 +231,14 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.ReviewRating, _abc.Awaitable[_curation_pb2.ReviewRating]]:
         """Decide an item on which reviewers disagree."""
+
+    @_abc_1.abstractmethod
+    def ConfirmReview(
+        self,
+        request: _curation_pb2.ConfirmReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.Review, _abc.Awaitable[_curation_pb2.Review]]:
+        """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
 
     @_abc_1.abstractmethod
     def CancelReview(

@@ -8,7 +8,7 @@ from support.curation_world import PARENT, World
 from posology.core import signing
 from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied
 from posology.core.rpc import client
-from posology.curation.review.domain import STAND_IN
+from posology.curation.review.domain import STAND_IN, UNSTATED
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1 import curation_pb2_grpc
 from posology.v1alpha1.job_pb2 import JobStatus
@@ -79,6 +79,7 @@ async def test_two_reviewers_work_blind_and_a_third_decides_where_they_disagree(
     with pytest.raises(FailedPrecondition, match="has not rated"):
         await adjudicate(world, review.name, item.item_id, "ann")
     await adjudicate(world, review.name, item.item_id, "chair")
+    await world.confirm(review.name, "chair")
     assert (await world.closed(review.name)).state == pb.Review.PASSED
 
 
@@ -169,3 +170,54 @@ async def test_who_submitted_what_is_reviewed_does_not_review_it(world: World) -
     asked.reviewer = ""
     with pytest.raises(InvalidInput, match="reviewer: say who this is"):
         await world.curation.NextReviewItem(asked)
+
+
+async def test_the_last_rating_can_be_taken_back_until_the_reviewer_confirms(world: World) -> None:
+    dataset = await world.draft()
+    review = await world.open_review("last", dataset, maxErrorRate=0.14)
+    item = (await first_item(world, review.name, "ann")).item_id
+    await world.rate_all(review.name, confirm=False)
+    last = (await world.curation.GetReview(pb.GetReviewRequest(name=review.name))).summary
+    assert last.rated == last.planned
+    await world.rate(review.name, item, "ann", "HARMFUL")
+    still = await world.curation.GetReview(pb.GetReviewRequest(name=review.name))
+    assert (still.state, still.summary.errors) == (pb.Review.OPEN, 1)
+    assert still.HasField("settle_time")
+    await world.rate(review.name, item, "ann", "CORRECT")
+    await world.confirm(review.name)
+    with pytest.raises(FailedPrecondition, match=r"confirmed|closing|passed"):
+        await world.rate(review.name, item, "ann", "HARMFUL")
+    closed = await world.closed(review.name)
+    assert (closed.state, closed.summary.errors) == (pb.Review.PASSED, 0)
+    assert (await world.confirm(review.name)).state == pb.Review.PASSED
+
+
+async def test_a_reviewer_confirms_only_what_is_rated_and_each_for_themselves(world: World) -> None:
+    dataset = await world.draft()
+    review = await world.open_review("confirmations", dataset, reviewers=2)
+    with pytest.raises(FailedPrecondition, match="ann has rated nothing"):
+        await world.confirm(review.name)
+    item = await first_item(world, review.name, "ann")
+    await world.rate(review.name, item.item_id, "ann", "CORRECT")
+    with pytest.raises(FailedPrecondition, match="19 items"):
+        await world.confirm(review.name)
+    await world.rate_all(review.name, "ann")
+    await world.rate_all(review.name, "ben", confirm=False)
+    assert (await world.confirm(review.name, "ann")).state == pb.Review.OPEN
+    await world.confirm(review.name, "ben")
+    assert (await world.closed(review.name)).state == pb.Review.PASSED
+
+
+async def test_nobody_is_an_expert_by_default_and_the_statement_says_who_reviewed_as_what(world: World) -> None:
+    dataset = await world.draft()
+    review = await world.open_review("kinds", dataset, reviewers=2)
+    await world.rate_all(review.name, "ann", kind="")
+    await world.rate_all(review.name, "ben", kind="expert")
+    closed = await world.closed(review.name)
+    assert list(closed.summary.reviewer_kinds) == ["expert", UNSTATED]
+    key = signing.PublicKey.load(world.root / "data" / "keys" / "curation.pub")
+    predicate = signing.verify(json.loads(closed.statement), [key])["predicate"]
+    assert predicate["reviewers"] == [
+        {"reviewer": "ann", "kind": UNSTATED, "rated": 20, "adjudicated": 0},
+        {"reviewer": "ben", "kind": "expert", "rated": 20, "adjudicated": 0},
+    ]

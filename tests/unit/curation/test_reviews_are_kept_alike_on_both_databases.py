@@ -68,7 +68,7 @@ async def test_a_repeated_request_finds_its_review_and_another_under_that_name_i
             await repository.get(tx, "namespaces/a/reviews/none")
 
 
-async def test_a_later_rating_replaces_the_first_until_the_last_item_is_settled(
+async def test_a_later_rating_replaces_the_first_until_the_reviewer_confirms(
     reviews: Reviews, database: Database
 ) -> None:
     await reviews.submit(REVIEW.name, rating("i0", Judgement.HARMFUL))
@@ -77,6 +77,9 @@ async def test_a_later_rating_replaces_the_first_until_the_last_item_is_settled(
     assert (summary.rated, summary.errors, summary.upper_bound) == (1, 0, None)
     await reviews.submit(REVIEW.name, rating("i1", Judgement.MINOR_ERROR))
     await reviews.submit(REVIEW.name, rating("i1", Judgement.MINOR_ERROR))  # its answer got lost, so it is sent again
+    await reviews.submit(REVIEW.name, rating("i1", Judgement.HARMFUL))
+    await reviews.submit(REVIEW.name, rating("i1", Judgement.MINOR_ERROR))
+    await reviews.confirm(REVIEW.name, "ann")
     with pytest.raises(FailedPrecondition, match="closing"):
         await reviews.submit(REVIEW.name, rating("i1", Judgement.CORRECT))
     await reviews.close(REVIEW.name)
@@ -86,7 +89,18 @@ async def test_a_later_rating_replaces_the_first_until_the_last_item_is_settled(
         entries = [entry async for entry in audit.entries(tx)]
         actions = [entry.action for entry in entries]
         audit.verify_chain(entries)
-    assert actions == ["review.rate", "review.rate", "review.rate", "review.close"]
+    assert actions == [*["review.rate"] * 5, "review.confirm", "review.close"]
+
+
+async def test_a_settled_review_closes_by_itself_after_the_time_of_grace(reviews: Reviews) -> None:
+    reviews._grace = timedelta(hours=1)
+    for item in ("i0", "i1"):
+        await reviews.submit(REVIEW.name, rating(item, Judgement.MINOR_ERROR))
+    await reviews._close_settled()
+    assert (await reviews.get(REVIEW.name))[0].state is ReviewState.OPEN
+    reviews._grace = timedelta(seconds=-1)
+    await reviews._close_settled()
+    assert (await reviews.get(REVIEW.name))[0].state is ReviewState.CLOSING
 
 
 async def test_closing_twice_changes_nothing(reviews: Reviews) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from posology.curation.review import domain
+from posology.curation.review import domain, subject
 from posology.curation.review.agreement import agreement
 from posology.curation.review.bound import allowed_errors, chance_to_pass, sufficient_sample, upper_bound
 from posology.curation.review.domain import Judgement, Policy, Rating
@@ -93,3 +93,15 @@ def test_two_errors_count_by_the_more_severe_and_a_dispute_waits() -> None:
 def test_a_share_of_the_frame_is_rounded_up_and_never_exceeds_it() -> None:
     assert Policy(200, 0.1, 0.02, 0.95, 1).planned(1001) == 101
     assert Policy(200, 0, 0.02, 0.95, 1).planned(150) == 150
+
+
+@pytest.mark.parametrize("character", ["\x1b[2K", "\u202e", "\u200b", "\u2066", "\x08", "\ufeff"])
+def test_a_reviewer_sees_every_character_that_trains(character: str) -> None:
+    row = {
+        "id": "p1",
+        "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Dose?"}],
+        "completion": [{"role": "assistant", "content": f"Do {character}not take it."}],
+    }
+    item = subject._item(row, {}, 0, 1)
+    assert f"[U+{ord(character[0]):04X}]" in item.answer
+    assert item.question == "[system] Be brief.\n[user] Dose?"

@@ -64,4 +64,5 @@ def test_deciding_and_reviewing_are_verbs_of_their_own() -> None:
         "NextReviewItem": "review",
         "SubmitReviewItem": "review",
         "AdjudicateReviewItem": "review",
+        "ConfirmReview": "review",
     }

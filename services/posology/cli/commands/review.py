@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Review sampled answers, blind to other reviewers.", no_args_is_help=True)
     group.command("next")(next_item)
     group.command("submit")(submit)
+    group.command("confirm")(confirm)
     group.command("summary")(summary)
     app.add_typer(group, name="review")
 
@@ -32,7 +33,7 @@ def next_item(context: typer.Context, review: Review, reviewer: Reviewer = "", a
     who = reviewer or _own_name(at)
     item = at.call(lambda client: client.next_item(review, reviewer=who, adjudicate=adjudicate))
     if item is None:
-        at.write.value({}, f"nothing is left for {who or 'you'}; see: posology review summary {review}")
+        at.write.value({}, f"nothing is left for {who or 'you'}; make it final: posology review confirm {review}")
         return
     rejected = [f"[bold]Rejected:[/] {escape(item.rejected)}"] if item.rejected else []
     lines = [
@@ -53,10 +54,10 @@ def submit(
     judgement: Annotated[str, typer.Argument(help=" | ".join(_JUDGEMENTS))],
     reviewer: Reviewer = "",
     comment: Annotated[str, typer.Option(help="Why, in your words.")] = "",
-    kind: Annotated[str, typer.Option(help="What kind of reviewer you are.")] = "expert",
+    kind: Annotated[str, typer.Option(help="What you review as, such as expert; it is signed.")] = "",
     adjudicate: Adjudicate = False,
 ) -> None:
-    """Rate an item; rating it again replaces your rating while the review is open."""
+    """Rate an item; rating it again replaces your rating until you confirm."""
     at = state.of(context)
     if judgement.upper() not in _JUDGEMENTS:
         raise InvalidInput.of([Violation("judgement", f"{judgement!r} is not one of {', '.join(_JUDGEMENTS)}")])
@@ -68,7 +69,15 @@ def submit(
         comment=comment,
     )
     stored = at.call(lambda client: client.submit_item(review, rating, adjudicate=adjudicate))
-    at.write.value(stored, f"{item}: {judgement.upper()} by {stored.reviewer}")
+    at.write.value(stored, f"{item}: {judgement.upper()} by {stored.reviewer} ({stored.reviewer_kind})")
+
+
+def confirm(context: typer.Context, review: Review, reviewer: Reviewer = "") -> None:
+    """Make your ratings final; once all reviewers have, the review closes and is signed."""
+    at = state.of(context)
+    who = reviewer or _own_name(at)
+    confirmed = at.call(lambda client: client.confirm_review(review, reviewer=who))
+    at.write.value(confirmed, "\n".join(summary_lines(confirmed)))
 
 
 def _own_name(at: state.State) -> str:
@@ -97,6 +106,8 @@ def summary_lines(review: curation_pb2.Review) -> list[str]:
         lines.append(f"With {total.planned} items, up to {total.allowed_errors} errors show that it is under {limit}.")
     else:
         lines.append(f"{total.planned} items can't show {limit}; {total.sufficient_sample} without an error would.")
+    if review.HasField("settle_time") and review.state == curation_pb2.Review.OPEN:
+        lines.append("All is rated; ratings can be changed until: posology review confirm")
     if total.disagreements:
         lines.append(f"{total.disagreements} items wait for adjudication.")
     if total.HasField("agreement"):

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 EXPERT = "expert"
+UNSTATED = "not stated"  # nobody is an expert by default: who reviews says so, and the statement is signed with it
 STAND_IN = "automated stand-in, not an expert"
 
 
@@ -104,6 +105,7 @@ class Review:
     artifact: str = ""
     statement: str = ""
     run: str = ""
+    settled: datetime | None = None  # since when everything is rated; ratings still change until it closes
 
 
 def settled(ratings: Sequence[Rating], reviewers: int) -> Judgement | None:

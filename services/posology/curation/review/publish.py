@@ -48,7 +48,9 @@ def publish(
         )
 
 
-def sign(signer: Signer, review: Review, summary: Summary, *, artifact: str) -> str:
+def sign(
+    signer: Signer, review: Review, ratings: Mapping[str, Sequence[Rating]], summary: Summary, *, artifact: str
+) -> str:
     """The DSSE envelope (JSON) of what was observed; its subject is the reviewed artifact, or what failed."""
     predicate = {
         "result": "PASS" if passed(review, summary) else "FAIL",
@@ -57,9 +59,21 @@ def sign(signer: Signer, review: Review, summary: Summary, *, artifact: str) -> 
         "frame": {"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
         "policy": vars(review.policy),
         **_numbers(summary),
+        "reviewers": reviewers(ratings),
     }
     subjects = {"reviewed": artifact} if artifact else {"failed": review.subject}
     return json.dumps(signer.sign(statement(PREDICATE, subjects, predicate)), sort_keys=True)
+
+
+def reviewers(ratings: Mapping[str, Sequence[Rating]]) -> list[dict[str, Any]]:
+    """Who reviewed as what, and how much: one entry for each reviewer and kind, in order of names."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for rating in (rating for ratings_of_item in ratings.values() for rating in ratings_of_item):
+        counts.setdefault((rating.reviewer, rating.kind), [0, 0])[rating.adjudication] += 1
+    return [
+        {"reviewer": reviewer, "kind": kind, "rated": rated, "adjudicated": adjudicated}
+        for (reviewer, kind), (rated, adjudicated) in sorted(counts.items())
+    ]
 
 
 def record(
@@ -71,6 +85,7 @@ def record(
         "frame": {"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
         "policy": vars(review.policy),
         **_numbers(summary),
+        "reviewers": reviewers(ratings),
         "items": [_item(item, ratings.get(item.id, ())) for item in items],
     }
 

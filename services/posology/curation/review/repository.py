@@ -109,6 +109,29 @@ async def rate(tx: Transaction, review: str, rating: Rating) -> None:
         await tx.execute(insert(tables.ratings).values(review=review, **values))
 
 
+async def settle(tx: Transaction, review: str, at: datetime | None) -> None:
+    """Note since when everything is rated; None while something lacks."""
+    await tx.execute(update(tables.reviews).where(tables.reviews.c.name == review).values(settled=at))
+
+
+async def settled_before(tx: Transaction, at: datetime) -> list[str]:
+    """Names of open reviews that have been settled, unchanged, since before a time."""
+    c = tables.reviews.c
+    query = select(c.name).where(c.state == ReviewState.OPEN.value, c.settled < at)
+    return [row.name for row in await tx.execute(query)]
+
+
+async def confirm(tx: Transaction, review: str, reviewer: str, at: datetime) -> None:
+    """Note that a reviewer's ratings are final."""
+    await tx.execute(insert(tables.confirmations).values(review=review, reviewer=reviewer, at=at))
+
+
+async def confirmed(tx: Transaction, review: str) -> frozenset[str]:
+    """The reviewers whose ratings are final."""
+    c = tables.confirmations.c
+    return frozenset(row.reviewer for row in await tx.execute(select(c.reviewer).where(c.review == review)))
+
+
 async def move(tx: Transaction, review: str, state: ReviewState, **values: Any) -> None:
     """Change a review's state, and what else changes with it."""
     await tx.execute(update(tables.reviews).where(tables.reviews.c.name == review).values(state=state.value, **values))

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from posology.core import audit
 from posology.core.artifacts import ArtifactStore
@@ -27,7 +27,17 @@ ACTOR = "posology.curation"
 class Reviews:
     """All reviews of this installation."""
 
-    def __init__(self, db: Database, artifacts: ArtifactStore, signer: Signer, registrar: Registrar) -> None:
+    def __init__(
+        self,
+        db: Database,
+        artifacts: ArtifactStore,
+        signer: Signer,
+        registrar: Registrar,
+        *,
+        grace: timedelta = timedelta(minutes=15),
+    ) -> None:
+        """`grace`: how long a settled review waits for its reviewers' confirmation before it closes by itself."""
+        self._grace = grace
         self._db = db
         self._artifacts = artifacts
         self._signer = signer
@@ -104,7 +114,7 @@ class Reviews:
     # --- rating ----------------------------------------------------------------------------------------
 
     async def submit(self, name: str, rating: Rating) -> Rating:
-        """Store a rating; when it settles the last item, the review closes."""
+        """Store a rating; the reviewer may change it until they confirm, also the one that settles the last item."""
         async with self._db.begin() as tx:
             review = await repository.get(tx, name, lock=True)
             if (repeated := await repository.rating(tx, name, rating)) is not None:
@@ -115,16 +125,43 @@ class Reviews:
             stored = replace(rating, at=await now(tx))
             before = (await repository.ratings(tx, name)).get(rating.item, [])
             _check_rating(review, stored, before)
+            if rating.reviewer in await repository.confirmed(tx, name):
+                raise FailedPrecondition(f"{rating.reviewer} confirmed their ratings of {name}; they no longer change")
             await repository.rate(tx, name, stored)
             ratings = await repository.ratings(tx, name)
-            complete = summarize(review, ratings).complete
-            if complete:
-                await repository.move(tx, name, ReviewState.CLOSING)
+            await repository.settle(tx, name, stored.at if summarize(review, ratings).complete else None)
             action = "review.adjudicate" if rating.adjudication else "review.rate"
             await self._note(tx, action, name, _said(rating))
-        if complete:
-            self._due.set()
         return stored
+
+    async def confirm(self, name: str, reviewer: str) -> tuple[Review, Summary]:
+        """Make a reviewer's ratings final; the last confirmation closes a settled review.
+
+        FailedPrecondition while the reviewer has rated nothing, or has items left.
+        """
+        async with self._db.begin() as tx:
+            review = await repository.get(tx, name, lock=True)
+            confirmed = await repository.confirmed(tx, name)
+            if review.state is ReviewState.OPEN and reviewer not in confirmed:
+                ratings = await repository.ratings(tx, name)
+                await self._check_confirmation(tx, review, ratings, reviewer)
+                await repository.confirm(tx, name, reviewer, await now(tx))
+                await self._note(tx, "review.confirm", name, {"reviewer": reviewer})
+                raters = {rating.reviewer for ratings_of_item in ratings.values() for rating in ratings_of_item}
+                if review.settled and raters <= confirmed | {reviewer}:
+                    await repository.move(tx, name, ReviewState.CLOSING)
+                    self._due.set()
+        return await self.get(name)
+
+    async def _check_confirmation(
+        self, tx: Transaction, review: Review, ratings: Mapping[str, list[Rating]], reviewer: str
+    ) -> None:
+        if not any(rating.reviewer == reviewer for ratings_of_item in ratings.values() for rating in ratings_of_item):
+            raise FailedPrecondition(f"{reviewer} has rated nothing of {review.name}, so there is nothing to confirm")
+        positions = await repository.positions(tx, review.name)
+        left = sum(_is_for(ratings.get(id, []), review, reviewer, adjudicate=False) for id in positions)
+        if left:
+            raise FailedPrecondition(f"{left} items of {review.name} wait for {reviewer}; rate them first")
 
     async def cancel(self, name: str) -> tuple[Review, Summary]:
         """Close a review early; one that ended stays as it is."""
@@ -141,6 +178,7 @@ class Reviews:
         """Close reviews that are settled, also those that a dead process left behind; never returns."""
         while True:
             self._due.clear()
+            await self._close_settled()
             async with self._db.read() as tx:
                 due = await repository.in_state(tx, ReviewState.CLOSING)
             for name in due:
@@ -150,6 +188,15 @@ class Reviews:
                     await self._due.wait()
             except TimeoutError:
                 continue
+
+    async def _close_settled(self) -> None:
+        """Take up reviews whose ratings nobody has changed for the time of grace."""
+        async with self._db.begin() as tx:
+            until = await now(tx) - self._grace
+            for name in await repository.settled_before(tx, until):
+                review = await repository.get(tx, name, lock=True)
+                if review.state is ReviewState.OPEN and review.settled and review.settled < until:
+                    await repository.move(tx, name, ReviewState.CLOSING)
 
     async def _close_or_wait(self, name: str) -> None:
         try:
@@ -168,7 +215,7 @@ class Reviews:
             artifact = await asyncio.to_thread(publish.publish, self._artifacts, review, items, ratings, summary)
             manifest = await asyncio.to_thread(self._artifacts.manifest, artifact)
             await self._registrar.register(review.namespace, artifact, manifest)
-        envelope = publish.sign(self._signer, review, summary, artifact=artifact)
+        envelope = publish.sign(self._signer, review, ratings, summary, artifact=artifact)
         state = ReviewState.PASSED if artifact else ReviewState.FAILED
         async with self._db.begin() as tx:
             if (await repository.get(tx, name, lock=True)).state is not ReviewState.CLOSING:

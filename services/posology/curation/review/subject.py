@@ -11,6 +11,7 @@ from posology.core.errors import InvalidInput, Violation
 from posology.curation.domain import GENERAL, content_id
 from posology.curation.review.domain import Item, Policy
 from posology.curation.review.sampling import Unit, frame_digest, sample
+from posology.curation.sources.characters import visible
 
 KINDS = ("dataset", "preferences")
 
@@ -70,18 +71,26 @@ def _sections(store: ArtifactStore, subject: str, ids: set[str]) -> dict[str, di
     return {row["id"]: row for row in lines(store, subject, "sections.jsonl") if row["id"] in ids}
 
 
+def _question(turns: list[dict[str, Any]]) -> str:
+    """All that the model is told, a system message included; roles are named where there is more than one turn."""
+    if len(turns) == 1:
+        return str(turns[0]["content"])
+    return "\n".join(f"[{turn['role']}] {turn['content']}" for turn in turns)
+
+
 def _item(row: dict[str, Any], section: dict[str, Any], position: int, seed: int) -> Item:
     chosen = row["chosen"] if "chosen" in row else row["completion"]
     rejected = row["rejected"][0]["content"] if "rejected" in row else ""
+    # What a reviewer judges is what trains: a character that the screen would not show is written out.
     return Item(
         id=content_id("i", str(seed), row["id"]),  # says nothing about the pair: the queue is blind
         position=position,
         pair=row["id"],
-        question="\n".join(turn["content"] for turn in row["prompt"] if turn["role"] != "system"),
-        answer=chosen[0]["content"],
-        rejected=rejected,
-        evidence=row.get("evidence", ""),
-        section_text=section.get("text", ""),
-        section_title=section.get("title", ""),
-        drug=row.get("drug", ""),
+        question=visible(_question(row["prompt"])),
+        answer=visible(chosen[-1]["content"]),
+        rejected=visible(rejected),
+        evidence=visible(row.get("evidence", "")),
+        section_text=visible(section.get("text", "")),
+        section_title=visible(section.get("title", "")),
+        drug=visible(row.get("drug", "")),
     )

@@ -30,6 +30,7 @@ reviews = Table(
     Column("ended", UtcDateTime),
     Column("artifact", Text, nullable=False),
     Column("statement", Text, nullable=False),
+    Column("settled", UtcDateTime),  # when the last rating settled it; null while something lacks
     Index("reviews_request", "namespace", "request_id", unique=True),
     Index("reviews_listing", "namespace", "created", "name"),
     Index("reviews_ended", "ended"),
@@ -62,5 +63,13 @@ ratings = Table(
     Column("judgement", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("adjudication", Boolean, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+confirmations = Table(
+    "review_confirmations",
+    metadata,
+    Column("review", Text, ForeignKey("reviews.name"), primary_key=True),
+    Column("reviewer", Text, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
 )
