@@ -161,11 +161,11 @@ def test_preferences_edit_kinds_of_facts_in_turns_and_are_exact_in_number() -> N
     given = corpus()
     built = made(given=given)
     sections = {section.id: section for section in given.sections}
-    found = edited_facts(built.train, sections, wanted=60, seed=0)
-    assert len(found) == len({preference.id for preference in found}) == 60
-    assert len({p.pair.id for p in found[:40]}) == 40
+    found = edited_facts(built.train, sections, wanted=40, seed=0)
+    assert len(found) == len({preference.id for preference in found}) == 40
+    assert len({p.pair.id for p in found[:30]}) == 30
     kinds = Counter(preference.kind for preference in found)
-    assert len(kinds) >= 4
+    assert len(kinds) >= 2
     assert all(length_matched(p.pair.answer, p.rejected) and p.rejected != p.pair.answer for p in found)
     with pytest.raises(InvalidInput, match="of the 100000 preference pairs"):
         edited_facts(built.train, sections, wanted=100_000, seed=0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from posology.core.errors import InvalidInput
-from posology.curation.domain import GENERAL, REFUSAL, Message, Pair, Section, content_id, draw
+from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Message, Pair, Section, content_id, draw
 from posology.curation.text.edits import KINDS, Edit, edits
 
 _LENGTH = 0.1  # most that the two answers may differ in length, as a share of words
@@ -49,11 +49,15 @@ def preference_from_json(line: Mapping[str, Any]) -> tuple[str, tuple[Message, .
 
 def edited_facts(pairs: Sequence[Pair], sections: Mapping[str, Section], *, wanted: int, seed: int) -> list[Preference]:
     """Exactly `wanted` preferences, kinds of facts in turns, one per pair first; InvalidInput if there are too few."""
-    usable = [p for p in pairs if not {GENERAL, REFUSAL} & set(p.tags)]
+    usable = [p for p in pairs if not {GENERAL, REFUSAL, CONTRADICTION} & set(p.tags) and not _is_filler(p)]
+    labels: dict[str, str] = {}
+    for section in sections.values():
+        label = section.set_id or section.source
+        labels[label] = f"{labels.get(label, '')}\n{section.text}"
     order = sorted(usable, key=lambda pair: draw(seed, "preference", pair.id))
     chosen: list[Preference] = []
     counts: Counter[str] = Counter()
-    queues = [(pair, _editable(pair, sections.get(pair.section))) for pair in order]
+    queues = [(pair, _editable(pair, _label_text(pair, sections, labels))) for pair in order]
     for pair, options in _rounds(queues, counts):
         if len(chosen) == wanted:
             break
@@ -80,20 +84,21 @@ def _rounds(queues: list[tuple[Pair, list[Edit]]], counts: Counter[str]) -> Iter
         yield from queues
 
 
-def _editable(pair: Pair, section: Section | None) -> list[Edit]:
-    context = section.text if section else pair.answer
-    lead, sentence = _lead(pair.answer)
-    found = edits(sentence, context=context, drug=pair.drug)
-    whole = [Edit(e.kind, e.before, e.after, lead + e.text) for e in found]
-    return [edit for edit in whole if length_matched(pair.answer, edit.text)]
+def _label_text(pair: Pair, sections: Mapping[str, Section], labels: Mapping[str, str]) -> str:
+    """The whole label: an edit that any of its sections states is no wrong answer."""
+    section = sections.get(pair.section)
+    return labels[section.set_id or section.source] if section else pair.answer
 
 
-def _lead(answer: str) -> tuple[str, str]:
-    """ "Yes. The label says" -> the verdict is kept, the statement is edited."""
-    for lead in ("Yes. ", "No. "):
-        if answer.startswith(lead):
-            return lead, answer.removeprefix(lead)
-    return "", answer
+def _is_filler(pair: Pair) -> bool:
+    return pair.question_type.removeprefix("open-book/") in {"check", "gap"}
+
+
+def _editable(pair: Pair, label: str) -> list[Edit]:
+    if pair.question.startswith("Name one"):
+        return []  # what is denied would be no answer to it
+    found = edits(pair.answer, context=label, drug=pair.drug, kind=pair.question_type.removeprefix("open-book/"))
+    return [edit for edit in found if length_matched(pair.answer, edit.text)]
 
 
 def length_matched(chosen: str, rejected: str) -> bool:

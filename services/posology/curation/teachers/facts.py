@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 
 from posology.curation import codes
 from posology.curation.domain import Section
+from posology.curation.text.normal import split_sentences
 from posology.curation.text.repair import Passage, Statement, joined, passages
 
 _NO_NAME = re.compile(r"^[\W\d_]*$|^[0-9a-f]{8}-[0-9a-f-]{20,}$|\.xml$|^\s*$")
@@ -278,7 +279,8 @@ def _content(text: str) -> frozenset[str]:
 
 def leans_back(text: str) -> bool:
     """Whether a sentence needs the one before it: "It", "These", "this reaction", "such patients"."""
-    return bool(_LEANS.match(text) or _POINTS.search(text))
+    first = split_sentences(text.split("\n")[0])[:1]
+    return bool(_LEANS.match(text) or any(_POINTS.search(sentence) for sentence in first))
 
 
 _LEANS = re.compile(
@@ -292,6 +294,6 @@ _LEANS = re.compile(
 _POINTS = re.compile(
     r"\b(?:these|those|such|this) (?:patients|subjects|studies|trials|reactions|events|agents|drugs|medications|products|effects|cases|adverse|reports|data|findings|"
     r"doses?|dosages?|study|trial|group|population|reaction|setting|combination|regimen|increases?|changes?|levels?|concentrations?|conditions?|"
-    r"symptoms|signs|risks?|inhibitors|inducers|results?|interaction|metabolites?|infants|children|women|individuals|differences?|tests?|class|purpose|procedure|time|point|dose)\b|\bthe (?:above|latter|former)\b|\brespectively\b|\bthis (?:patient|age|clinical|pediatric)\b",
+    r"symptoms|signs|risks?|inhibitors|inducers|results?|interaction|metabolites?|infants|children|women|individuals|differences?|tests?|class|purpose|procedure|time|point|dose)\b|\bthe (?:above|latter|former)\b|\brespectively\b|\bthis (?:patient|age|clinical|pediatric)\b|\b(?:these|those)\b(?! (?:who|with|receiving|treated|of|in|seen|observed|taking|from|given|on|aged|without|for)\b)",
     re.IGNORECASE,
 )

@@ -526,9 +526,9 @@ def _reactions(fields: dict[str, str], how: str, nature: str, after: str) -> lis
         return []
     if DRUG in after or DRUG in fields["lead"]:
         return [f"What are the most {how} {nature} {after}{fields['lead']}, according to the label?".replace(" ,", ",")]
-    if after.startswith(("of ", "to ")):
+    if after.startswith(("of ", "to ", "with ")):
         return []
-    return [f"What are the most {how} {nature} to {fields['drug']} {after}{fields['lead']}?".replace(" ,", ",")]
+    return [f"What are the most {how} {nature} with {fields['drug']} {after}{fields['lead']}?".replace(" ,", ",")]
 
 
 _ENDS = re.compile(r"\(\s*(?:\d{1,2}(?:\.\d{1,2})?[\s,;]*)+\)|\bTo report SUSPECTED\b|\bSUSPECTED ADVERSE\b")

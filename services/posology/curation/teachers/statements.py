@@ -171,7 +171,7 @@ def _shouted(text: str) -> bool:
 @reader("dosage-forms", codes="43678-2")
 def dosage_forms(place: Place) -> Iterator[Fact]:
     """Forms and strengths, whole; fragments are right here."""
-    texts = []
+    texts: list[str] = []
     if any(p.rows for p in place.passages):
         return
     known: set[str] = set()
@@ -340,8 +340,7 @@ _EXACT = {
         (r"\b(?:[Aa]dvise|should).{0,60}\b(?:not to breast|not breast|breast-?feeding is not)", "What does the label of {drug} advise on breastfeeding?"),
     ),
     "pediatric": (
-        (r"\bnot been (?:established|evaluated|studied)\b", "What does the label of {drug} state on pediatric patients in whom its safety or effectiveness has not been established?"),
-        (r"\b[Ss]afety and (?:effectiveness|efficacy)\b.*\b(?:have|has) been established\b", "In which pediatric patients have the safety and effectiveness of {drug} been established, according to its label?"),
+        (r"\b(?:not been (?:established|evaluated|studied)|[Ss]afety and (?:effectiveness|efficacy)\b.*\b(?:have|has) been established)\b", "Have the safety and effectiveness of {drug} been established in pediatric patients, according to its label?"),
     ),
     "geriatric": (),
     "renal": (),

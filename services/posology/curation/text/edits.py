@@ -1,13 +1,18 @@
-"""One clinical fact of a sentence changed: the plainest wrong answer there is, equal in length and style."""
+"""One clinical fact of a statement changed: the plainest wrong answer there is, equal in length and style.
+
+Only the slot that was asked for is edited, by kind of question; what the label states anywhere is no wrong answer;
+amounts that a bracket repeats, and temperatures in two scales, change together or not at all.
+"""
 # ruff: noqa: E501  (tables and expressions read better unbroken)
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from posology.curation.text.quantities import COMMON_DRUGS, QUANTITY, plain_number
+from posology.curation.text.normal import split_sentences
+from posology.curation.text.quantities import QUANTITY, plain_number, quantities
 
-KINDS = ("number", "unit", "comparator", "negation", "drug", "population")
+KINDS = ("number", "temperature", "frequency", "food", "negation", "direction", "enzyme")
 
 
 @dataclass(frozen=True)
@@ -20,111 +25,229 @@ class Edit:
     text: str
 
 
-_UNITS = {
-    "mg": "mcg", "mcg": "mg", "g": "mg", "hours": "days", "hour": "day", "days": "weeks", "day": "week", "weeks": "days",
-    "week": "day", "minutes": "hours", "months": "weeks", "years": "months", "mL": "L", "mg/kg": "mcg/kg", "mcg/kg": "mg/kg",
-    "mg/mL": "mcg/mL", "mcg/mL": "mg/mL", "tablets": "capsules", "capsules": "tablets",
-}  # fmt: skip
-
-_SWAPS = {
-    "comparator": (
-        ("less than", "more than"), ("below", "above"), ("at least", "at most"), ("no more than", "no less than"),
-        ("increases", "decreases"), ("increased", "decreased"), ("increase", "decrease"), ("before", "after"),
-        ("lower", "higher"), ("minimum", "maximum"), ("with food", "without food"), ("once daily", "twice daily"),
-        ("daily", "weekly"), ("slowly", "rapidly"), ("greater than", "less than"), ("inhibits", "activates"),
-        ("inhibitor", "activator"), ("agonist", "antagonist"), ("acute", "chronic"), ("hypotension", "hypertension"),
-        ("hyperkalemia", "hypokalemia"), ("hypoglycemia", "hyperglycemia"), ("bradycardia", "tachycardia"),
-    ),
-    "negation": (
-        ("is not", "is"), ("are not", "are"), ("should not be", "should be"), ("should not", "should"), ("must not", "must"),
-        ("has not been", "has been"), ("have not been", "have been"), ("do not", "do"), ("Do not", "Do"), ("was not", "was"),
-        ("is contraindicated", "is not contraindicated"), ("are contraindicated", "are not contraindicated"),
-        ("should be avoided", "need not be avoided"), ("may be", "may not be"), ("can be", "cannot be"), ("is indicated", "is not indicated"),
-        ("are indicated", "are not indicated"), ("is recommended", "is not recommended"), ("without", "with"),
-    ),
-    "population": (
-        ("renal", "hepatic"), ("pediatric", "geriatric"), ("children", "adults"), ("adults", "children"), ("elderly", "young"),
-        ("women", "men"), ("male", "female"), ("pregnant women", "nursing mothers"), ("adult patients", "pediatric patients"),
-        ("infants", "adolescents"), ("mild", "severe"), ("moderate", "mild"),
-    ),
-}  # fmt: skip
-
-
-def _both_ways(pairs: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
-    there = dict(pairs)
-    back = {after: before for before, after in pairs if after not in there}
-    return sorted((there | back).items(), key=lambda one: (-len(one[0]), one[0]))
-
-
-_RULES = {
-    kind: [(before, after, re.compile(rf"\b{re.escape(before)}\b")) for before, after in _both_ways(pairs)]
-    for kind, pairs in _SWAPS.items()
+_NUMBERED = frozenset(
+    {"recommended-dose", "starting-dose", "maximum-dose", "strength", "half-life", "bioavailability", "protein-binding", "peak-time", "urinary-excretion", "dosage-forms"}
+)  # fmt: skip
+# Which slots an answer of a kind may be wrong in; what is not named here may not be edited.
+_SLOTS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(_NUMBERED - {"dosage-forms"}, frozenset({"number", "frequency"})),
+    "storage": frozenset({"temperature"}),
+    "food": frozenset({"food"}),
+    "dosing": frozenset({"number", "frequency"}),
+    "contraindication": frozenset({"negation"}),
+    "pregnancy": frozenset({"negation"}),
+    "lactation": frozenset({"negation"}),
+    "pediatric": frozenset({"negation"}),
+    "geriatric": frozenset({"negation"}),
+    "renal": frozenset({"negation"}),
+    "hepatic": frozenset({"negation"}),
+    "overdose-management": frozenset({"negation"}),
+    "interaction": frozenset({"direction", "negation"}),
+    "avoid-with": frozenset({"negation"}),
+    "warning": frozenset({"direction", "negation"}),
+    "boxed-warning": frozenset({"direction", "negation"}),
+    "mechanism": frozenset({"direction"}),
+    "drug-class": frozenset({"direction"}),
+    "metabolism": frozenset({"enzyme"}),
+    "": frozenset(KINDS),  # a statement to check: any slot
 }
-_ONE_WAY = {"is", "are", "do", "Do", "should", "must", "was", "with", "has been", "have been", "should be"}
+
+# (what stands there, what is put there): each reads well where the first one stood, and says the opposite.
+_NEGATIONS = (
+    (r"\b(have|has) not been (established|evaluated|studied)\b", r"\1 been \2"),
+    (r"\b(is|are) contraindicated\b", r"\1 not contraindicated"),
+    (r"\b(can|may|could) cause\b", "will not cause"),
+    (r"\bNo (dosage|dose) (adjustment|modification)s? (is|are) (required|recommended|necessary|needed|warranted)\b", r"A \1 \2 is \4"),
+    (r"\bno (dosage|dose) (adjustment|modification)s? (is|are) (required|recommended|necessary|needed|warranted)\b", r"a \1 \2 is \4"),
+    (r"\bThere are no (available|adequate) (human )?data\b", r"There are \1 \2data"),
+    (r"\b(is|are) (known to be )?(present|excreted|detected) in human milk\b", r"\1 not \2\3 in human milk"),
+    (r"\b(women|females|patients|mothers) not to breastfeed\b", r"\1 that they may breastfeed"),
+    (r"\bbreastfeeding is not recommended\b", "breastfeeding is recommended"),
+    (r"\bNo overall differences\b", "Overall differences"),
+    (r"\b(is|are) not expected to\b", r"\1 expected to"),
+    (r"\b(is|are) not (dialyzable|removed by (?:hemo)?dialysis|recommended|approved)\b", r"\1 \2"),
+    (r"\bThere is no (specific |known )?antidote\b", r"There is a \1antidote"),
+    (r"\bthere is no (specific |known )?antidote\b", r"there is a \1antidote"),
+    (r"\bAvoid (concomitant use|coadministration|concurrent use|use)\b", r"There is no need to avoid \1"),
+    (r"\bshould be avoided\b", "need not be avoided"),
+    (r"\bshould not be\b", "may be"),
+    (r"\bmust not be\b", "may be"),
+)  # fmt: skip
+_DIRECTIONS = (
+    (r"\bincreases? the (risk|incidence|exposure)\b", r"decreases the \1"),
+    (r"\bincreased risk\b", "decreased risk"),
+    (r"\b(an) increased risk\b", "a decreased risk"),
+    (r"\bmay increase\b", "may decrease"),
+    (r"\bmay decrease\b", "may increase"),
+    (r"\bcan increase\b", "can decrease"),
+    (r"\bincreases\b(?= [a-z]+ (?:plasma |serum )?(?:concentrations?|levels?|exposure))", "decreases"),
+    (r"\bdecreases\b(?= [a-z]+ (?:plasma |serum )?(?:concentrations?|levels?|exposure))", "increases"),
+    (r"\bincreased\b(?= (?:the )?[a-z]+ (?:plasma |serum )?(?:concentrations?|levels?|exposure|AUC))", "decreased"),
+    (r"\b(an) agonist\b(?!/)", "an antagonist"),
+    (r"\bagonist\b(?!/)", "antagonist"),
+    (r"(?<!/)\bantagonist\b", "agonist"),
+    (r"\ban? inhibitor of\b", "an activator of"),
+    (r"\b(kinase|reductase|protease|polymerase|enzyme|receptor) inhibitor\b", r"\1 activator"),
+    (r"\binhibits\b", "activates"),
+    (r"\bblocker of\b", "activator of"),
+)
+_FREQUENCIES = (
+    (r"\bonce daily\b", "twice daily"),
+    (r"\btwice daily\b", "four times daily"),
+    (r"\bthree times daily\b", "once daily"),
+    (r"\bonce weekly\b", "once daily"),
+    (r"\bonce a day\b", "twice a day"),
+    (r"\btwice a day\b", "four times a day"),
+    (r"\bevery 12 hours\b", "every 6 hours"),
+    (r"\bevery 8 hours\b", "every 4 hours"),
+    (r"\bevery 3 weeks\b", "every week"),
+    (r"\bevery 2 weeks\b", "every week"),
+    (r"\bevery 4 weeks\b", "every 2 weeks"),
+    (r"\bat bedtime\b", "in the morning"),
+    (r"\beach morning\b", "each evening"),
+)
+_FOODS = (
+    (r"\bwith or without (food|meals)\b", r"only with \1"),
+    (r"\bwithout regard to (food|meals)\b", r"only with \1"),
+    (r"\bon an empty stomach\b", "with food"),
+    (r"(?<!or )\bwithout (food|meals)\b", r"with \1"),
+    (r"(?<!or )\bwith (food|meals)\b(?! or)", r"without \1"),
+)
+_ENZYMES = ("CYP3A4", "CYP2D6", "CYP2C9", "CYP2C19", "CYP1A2", "CYP2B6")
+_DEGREES = re.compile(r"°|º|\bdegrees\b")
+_COLD = {"20": "2", "25": "8", "68": "36", "77": "46"}  # room temperature -> refrigerator, both scales in step
+_WARM = {after: before for before, after in _COLD.items()}
 
 
-def edits(sentence: str, *, context: str, drug: str) -> list[Edit]:
-    """All single-fact edits of a sentence, in a fixed order; none that `context` (the label section) also states."""
-    found = [*_numbers(sentence), *_units(sentence), *_words(sentence), *_drugs(sentence, drug)]
-    return [
-        edit for edit in found if edit.text != sentence and edit.text not in context and not _also_true(edit, context)
-    ]
+def edits(sentence: str, *, context: str, drug: str, kind: str = "") -> list[Edit]:
+    """All edits of the slots that a question of this kind asks for, in a fixed order; none that `context` also states.
+
+    `context` is the whole label. A list, or an answer of more than 60 words, is not edited: nobody could say what of it
+    was asked.
+    """
+    slots = _SLOTS.get(kind, frozenset())
+    if "\n" in sentence or len(sentence.split()) > 60 or not slots or len(_sentences(sentence)) > 1:
+        return []
+    if re.search(r"\([^)]*\d[^)]*\b(?:total|daily|every|hours|day)\b[^)]*\)", sentence):
+        slots = slots - {"frequency"}  # the bracket says the same in other words
+    if _REASONS.search(sentence):
+        slots = slots - {"direction", "negation"}  # the opposite of a reasoned statement is absurd
+    found: list[Edit] = []
+    if "number" in slots:
+        found += _numbers(sentence, context, kind)
+    if "temperature" in slots:
+        found += _temperatures(sentence, context)
+    for name, rules in (
+        ("frequency", _FREQUENCIES),
+        ("food", _FOODS),
+        ("negation", _NEGATIONS),
+        ("direction", _DIRECTIONS),
+    ):
+        if name in slots:
+            found += _rewritten(name, sentence, rules)
+    if "enzyme" in slots:
+        found += _enzymes(sentence, context)
+    known = " ".join(context.split())
+    return [edit for edit in found if edit.text != sentence and _changed(edit) not in known]
 
 
-def _also_true(edit: Edit, context: str) -> bool:
-    """A changed number that the section names elsewhere could be right for another patient: not a wrong answer."""
-    return edit.kind in {"number", "unit"} and edit.after in context
+def _changed(edit: Edit) -> str:
+    """The edited words with what stands around them, to be looked up in the label."""
+    at = edit.text.find(edit.after)
+    return edit.text[max(0, at - 25) : at + len(edit.after) + 25]
 
 
-def _numbers(sentence: str) -> Iterator[Edit]:
+_REASONS = re.compile(
+    r"\b(?:[Dd]ue to|[Bb]ecause|[Ss]ince|[Tt]herefore|thus|so that|which|should|consider|monitor|recommended because|unless)\b(?! not be\b| be avoided\b)"
+)
+# The unit that a value of the kind has, and what stands right before it.
+_VALUE_UNITS = {
+    "half-life": r"hour|day|minute|week",
+    "peak-time": r"hour|day|minute|week",
+    "bioavailability": r"%|percent",
+    "protein-binding": r"%|percent",
+    "urinary-excretion": r"%|percent",
+}
+_BEFORE_VALUE = re.compile(
+    r"(?:^|\b(?:is|are|was|were|be|contains|exceed|than|approximately|about|averages|answer is)\s|”:\s|half-life of\s|bioavailability of\s)(?:approximately |about )?$"
+)
+
+
+def _sentences(text: str) -> list[str]:
+    """The sentences of an answer, its introduction aside."""
+    return split_sentences(
+        re.sub(r"^(?:The label of .{2,80}? states:|On “[^”]+”, the label of .{2,80}? states:)\s+", "", text)
+    )
+
+
+def _numbers(sentence: str, context: str, kind: str) -> Iterator[Edit]:
+    """The value halved or doubled; silent where a bracket or a second mention repeats it."""
+    units = _VALUE_UNITS.get(kind, r"^(?:mg|mcg|g|units?|IU|milligrams|micrograms)\b|^mL$")
+    if re.search(r"\([^)]*\d[^)]*\)", sentence) or len(re.findall(r"\d+(?:\.\d+)?", sentence)) > 5:
+        return
     for match in QUANTITY.finditer(sentence):
-        number = match.group("number")
-        value = float(number.replace(",", ""))
-        for factor in (10, 2, 0.5, 0.1):
-            changed = _spelled(value * factor)
-            top = 100 if match.group("unit") in {"%", "percent"} else 1e7
-            if 0 < value * factor <= top and changed != plain_number(number):
-                after = match.group().replace(number, changed, 1)
-                yield _edit("number", sentence, match.start(), match.group(), after)
+        fits = re.search(units, match.group("unit")) and _BEFORE_VALUE.search(sentence[: match.start()])
+        if fits and not match.group("to") and not match.group("sign"):
+            yield from _scaled_values(sentence, match, quantities(context))
+            return
 
 
-def _units(sentence: str) -> Iterator[Edit]:
-    for match in QUANTITY.finditer(sentence):
-        unit = match.group("unit")
-        if unit in _UNITS:
-            after = match.group()[: -len(unit)] + _UNITS[unit]
-            yield _edit("unit", sentence, match.start(), match.group(), after)
+def _scaled_values(sentence: str, match: re.Match[str], stated: frozenset[str]) -> Iterator[Edit]:
+    number, rest = match.group("number"), sentence[match.end() :]
+    value = float(number.replace(",", ""))
+    top = 100 if match.group("unit") in {"%", "percent"} else 1e6
+    if len(re.findall(rf"(?<![\d.,]){re.escape(number)}(?![\d.,]*\d)", sentence)) != 1 or re.match(
+        r"\s?(?:or|to|and|,|-|–)\s?\d", rest
+    ):
+        return
+    for factor in (2, 0.5):
+        changed = plain_number(f"{value * factor:.3f}")
+        spelled = f"{value * factor:,.0f}" if "," in number else changed
+        after = match.group().replace(number, spelled, 1)
+        if 0 < value * factor < top and len(changed) <= 6 and not quantities(after) & stated:
+            if value * factor <= 1 < value and match.group("unit").endswith("s"):
+                continue
+            yield Edit("number", match.group(), after, sentence[: match.start()] + after + rest)
 
 
-def _words(sentence: str) -> Iterator[Edit]:
-    for kind, rules in _RULES.items():
-        for before, after, expression in rules:
-            found = expression.search(sentence) if before in sentence else None
-            if found and not (kind == "negation" and before in _ONE_WAY):
-                yield _edit(kind, sentence, found.start(), before, after)
-                break
+def _temperatures(sentence: str, context: str) -> Iterator[Edit]:
+    """Room temperature for the refrigerator and back, Celsius and Fahrenheit in step; other degrees ten away, C alone."""
+    if "xcursion" in sentence or not re.search(r"\d", sentence):
+        return
+    numbers = set(re.findall(r"\d+", sentence))
+    for table, words in ((_COLD, ("room temperature", "")), (_WARM, ("refrigerat", "freez"))):
+        mixed = any(word and word in sentence.casefold() for word in words)
+        if not mixed and numbers and numbers <= table.keys():
+            text = re.sub(r"\d+", _looked_up(table), sentence)
+            yield Edit("temperature", sentence, text, text)
+            return
+    celsius = re.search(r"(?P<low>\d+) to (?P<high>\d+) degrees C\b", sentence)
+    if celsius and "F" not in sentence:
+        for step in (10, -10):
+            low, high = int(celsius["low"]) + step, int(celsius["high"]) + step
+            after = f"{low} to {high} degrees C"
+            if low > 0 and after not in context:
+                text = sentence[: celsius.start()] + after + sentence[celsius.end() :]
+                yield Edit("temperature", celsius.group(), after, text)
 
 
-def _drugs(sentence: str, drug: str) -> Iterator[Edit]:
-    own = set(drug.casefold().split())
-    for match in re.finditer(r"[A-Za-z]{5,}", sentence):
-        name = match.group().casefold()
-        if name in COMMON_DRUGS and name not in own:
-            other = _another(name, own)
-            yield _edit(
-                "drug", sentence, match.start(), match.group(), other.title() if match.group()[0].isupper() else other
-            )
+def _looked_up(table: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
+    return lambda match: table[match.group()]
 
 
-def _another(name: str, own: set[str]) -> str:
-    """The drug next in the alphabet: fixed, so that edits do not depend on any draw."""
-    names = sorted(COMMON_DRUGS - own)
-    return names[(names.index(name) + 1) % len(names)]
+def _rewritten(kind: str, sentence: str, rules: tuple[tuple[str, str], ...]) -> Iterator[Edit]:
+    """The first rule that fits: its words stand once, so that the rest of the statement still agrees."""
+    for before, after in rules:
+        hits = list(re.finditer(before, sentence))
+        if len(hits) == 1 and not (kind == "direction" and re.search(r"\bnot\b|\bno\b", sentence)):
+            text = re.sub(r"\ba (?=antag|activ|agon)", "an ", re.sub(before, after, sentence, count=1))
+            new = hits[0].expand(after)
+            yield Edit(kind, hits[0].group(), " ".join(new.split()), " ".join(text.split(" ")).replace("  ", " "))
+            return
 
 
-def _edit(kind: str, sentence: str, at: int, before: str, after: str) -> Edit:
-    return Edit(kind, before, after, sentence[:at] + after + sentence[at + len(before) :])
-
-
-def _spelled(value: float) -> str:
-    return plain_number(f"{value:.3f}")
+def _enzymes(sentence: str, context: str) -> Iterator[Edit]:
+    named = [enzyme for enzyme in _ENZYMES if re.search(rf"\b{enzyme}\b", sentence)]
+    other = next((enzyme for enzyme in _ENZYMES if enzyme not in context), "")
+    if len(named) == 1 and other and sentence.count(named[0]) == 1:
+        yield Edit("enzyme", named[0], other, sentence.replace(named[0], other))

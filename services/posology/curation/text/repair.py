@@ -28,6 +28,7 @@ _FULL_INFORMATION = re.compile(r"(?:^|(?<=\. ))See (?:the )?[Ff]ull [Pp]rescribi
 _FLATTENED = (  # what flat texts lost of raised and lowered characters, where it is beyond doubt
     (re.compile(r"\b([CT]) (max|min)\b"), r"\1\2"),
     (re.compile(r"\b([Bb]) (12|6)\b"), r"\1\2"),
+    (re.compile(r"(?<=\^[23]) (?=/)"), ""),
     (re.compile(r"(?<=/)(mm|cm|m) ([23])\b"), r"\1^\2"),
 )
 
@@ -204,6 +205,27 @@ _VERBS = re.compile(
 )
 _IMPERATIVE = frozenset(
     [
+        "dilute",
+        "infuse",
+        "reconstitute",
+        "withdraw",
+        "insert",
+        "attach",
+        "cover",
+        "place",
+        "wipe",
+        "press",
+        "hold",
+        "rinse",
+        "allow",
+        "aspirate",
+        "know",
+        "tell",
+        "call",
+        "seek",
+        "encourage",
+        "remind",
+        "discuss",
         "administer",
         "advise",
         "apply",
@@ -286,10 +308,14 @@ _RESIDUE = re.compile(
     r"https?:|www\.|@|\b1-8\d\d|\bTables? \d|\bTables? [A-Z]\b|\bFigures? \d|\b[Ff]ollowing table|\btable (?:below|above|that follows)|\b(?:shown|described|listed|discussed|see|given|presented|summarized|provided|outlined) (?:below|above|elsewhere)|\bNDC|"
     r"MedWatch|FDA-1088|_{3,}|\.{3,}|\bRevised\b|©|\bError!|Hyperlink|\bTo report\b|\bN ?= ?\d|\bn ?= ?\d|\b\d{1,2}\.\d{1,2} [A-Z][a-z]|\| |\bSection \d|\bsection(?:s)? (?:titled|on|of this)|"
     r"\b(?:[Pp]ackage [Ii]nsert|[Ff]ull [Pp]rescribing|prescribing information|[Ss]ee [A-Z])|\bsee\b(?! (?:a|an|your|the|things|or)\b)|[Mm]edication [Gg]uide|m 2\b|\b10 [-–]\d+\b|\bsubsections?\b|"
-    r"[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|\b(?:AUC|[CTt]) (?:max|min|ss|1/2|½|0|inf)\b|\b\d{1,2} [CHI]-|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|†|‡|§|¶|\*"
+    r"[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|[a-z] [A-Z][a-z]+: [a-z]|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|\b(?:AUC|[CTt]) (?:max|min|ss|1/2|½|0|inf)\b|\b\d{1,2} [CHI]-|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|†|‡|§|¶|\*"
 )
 _TABLE_RUN = re.compile(
     r"(?:\b\d+(?:\.\d+)?(?: \([\d.]+%?\))?\s+){4,}|(?:\b\d+ \(\d+\)\s*){2,}|\b(?:Grade|All Grades) \S+ %"
+)
+# A small word, and then one that only ever starts a sentence: what stood between the two got lost.
+_GLUED = re.compile(
+    r"[a-z)] (?:Anyone|The|This|These|If|When|Do|Avoid|It|There|Because|Although|Advise|Patients|Since|While|Some|Most|No|However|Therefore|Administer|Discontinue|Withhold|Consider|Initiate|Treatment) [a-z]"
 )
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|vs|approx|etc|spp|subsp|St)\.")
 
@@ -347,6 +373,7 @@ def _plain_line(line: str) -> str:
     plain = re.sub(rf"\.\s*({_MARK}?)\s*\.(?!\.)", r".\1", plain)
     plain = re.sub(rf"\.\s*{_MARK}", f"{_MARK}.", plain)
     plain = re.sub(rf"(?<=[a-z)%])\s*{_MARK}\s+(?=(?:To report|[A-Z][a-z]+) )", f"{_MARK}. ", plain)  # it ends a line
+    plain = re.sub(r"([(\[])\s+|\s+(?=[)\]])", r"\1", plain)
     for flat, raised in _FLATTENED:
         plain = flat.sub(raised, plain)
     return re.sub(r"\s+([.,;:])(?!\d)", r"\1", plain.replace("®", "").replace("™", "").replace("\ufeff", ""))
@@ -574,6 +601,7 @@ def is_sentence(text: str) -> bool:
         and _balanced(text)
         and not _RESIDUE.search(plain)
         and not _TABLE_RUN.search(text)
+        and not _GLUED.search(text)
         and (bool(_VERBS.search(text)) or words[0].casefold().strip(",") in _IMPERATIVE)
         and sum(w.isupper() and w.isalpha() and len(w) > 4 for w in words) <= max(2, len(words) / 6)
     )
