@@ -145,7 +145,7 @@ class Protocol:
         said = " ".join(WORDS[i] for i in ids)
         choice: dict[str, Any] = {"index": 0, "finish_reason": "length"}
         empty = dict.fromkeys(("refusal", "annotations", "audio", "function_call", "reasoning"))  # as vLLM sends them
-        message = {"role": "assistant", "content": said, "tool_calls": [], **empty}
+        message: dict[str, Any] = {"role": "assistant", "content": said, "tool_calls": [], **empty}
         choice |= {"message": message} if chat else {"text": said}
         if body.get("return_token_ids"):
             choice["token_ids"] = ids

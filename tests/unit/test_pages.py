@@ -1,5 +1,7 @@
 """Pages neither repeat nor skip rows, and a wrong token is said to be wrong."""
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -97,3 +99,29 @@ def test_a_damaged_token_is_refused(key: pages.Key, at: int, letter: str) -> Non
     except InvalidInput:
         return
     assert found == key  # the last character has bits that mean nothing
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "not a list", 7, {"t": 1}, [], [1], ["x", 1], [{"t": "x"}, 1], [{"t": "2026-01-01"}, 1], [{"u": 1}, 1],
+        [{"t": "2026-01-01T00:00:00+00:00"}, "1"], [{"t": "2026-01-01T00:00:00+00:00"}, 10**30],
+        [{"t": "2026-01-01T00:00:00+00:00"}, True], [{"t": "2026-01-01T00:00:00+00:00"}, None], [[[]], 1],
+        [{"t": None}, 1], [{"t": 5}, 1], [None, None],
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_forged_token_is_said_to_be_wrong(db: Database, key: object) -> None:
+    body = json.dumps(key).encode()
+    token = base64.urlsafe_b64encode(pages._seal(body, "") + body).decode()
+    async with db.read() as tx:
+        with pytest.raises(InvalidInput, match="page_token"):
+            await pages.fetch(tx, select(run), order=[run.c.at, run.c.id], token=token)
+
+
+@pytest.mark.parametrize("body", [b"", b"[", b"\xff", b"[" * 100_000, b"nan"])
+async def test_a_sealed_token_that_is_no_json_is_said_to_be_wrong(db: Database, body: bytes) -> None:
+    token = base64.urlsafe_b64encode(pages._seal(body, "") + body).decode()
+    async with db.read() as tx:
+        with pytest.raises(InvalidInput, match="page_token"):
+            await pages.fetch(tx, select(run), order=[run.c.at, run.c.id], token=token)

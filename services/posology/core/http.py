@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive
 
 from posology.core import http_tls
 from posology.core.errors import FailedPrecondition
+from posology.core.http_bounds import BoundedProtocol
 from posology.core.rpc.tls import PLAIN, Files
 from posology.core.settings import split_address
 
@@ -76,7 +77,14 @@ async def serving(app: ASGIApp, listen: str, *, tls: Files = PLAIN) -> AsyncIter
 
 def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=False
+        app,
+        http=BoundedProtocol,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
     )
     config.load()
     config.ssl = tls  # made here, because uvicorn's own would keep its first certificate for ever

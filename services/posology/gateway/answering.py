@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ import httpx
 from starlette.responses import Response
 
 from posology.core.errors import PosologyError
+from posology.core.redaction import redacted
 from posology.gateway import metrics
 from posology.gateway.answers import AnswerLog, digest
 from posology.gateway.domain import Answer, AnswerState, ApiKey, EngineLost
@@ -32,6 +33,7 @@ class _Call:
     answer: Answer
     heard: ResponseAccumulator
     started: float
+    redact: Callable[[str], str]
 
     def ended(self, state: AnswerState) -> Answer:
         """The record as it stands now, ended by `state`; `text` is kept only where the record keeps a prompt."""
@@ -40,7 +42,7 @@ class _Call:
             self.answer,
             state=state,
             answer_hash=digest(self.heard.text),
-            text=self.heard.text if keep else None,
+            text=self.redact(self.heard.text) if keep else None,
             finish_reason=self.heard.finish_reason,
             prompt_tokens=self.heard.prompt_tokens,
             completion_tokens=self.heard.completion_tokens,
@@ -64,10 +66,11 @@ def provenance_headers(answer: Answer) -> dict[str, str]:
 class Answering:
     """Answers requests; `keep_text` says whether records hold prompts and answers or their hashes only."""
 
-    def __init__(self, upstream: Upstream, log: AnswerLog, *, keep_text: bool) -> None:
+    def __init__(self, upstream: Upstream, log: AnswerLog, *, keep_text: bool, redact_text: bool = True) -> None:
         self._upstream = upstream
         self._log = log
         self._keep_text = keep_text
+        self._redact = redacted if redact_text else str
         self.cutting = False
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -82,7 +85,7 @@ class Answering:
         if taken.response.status_code != 200:
             return await _engine_refusal(taken.response)
         answer = self._record(ask, key, taken, answer_id)
-        call = _Call(ask, taken, answer, ResponseAccumulator(ask.kind), started)
+        call = _Call(ask, taken, answer, ResponseAccumulator(ask.kind), started, self._redact)
         headers = {**headers, **provenance_headers(answer)}
         if ask.stream:
             await self._begin(call)
@@ -107,7 +110,7 @@ class Answering:
             provenance=taken.backend.provenance,
             streamed=ask.stream,
             prompt_hash=digest(ask.prompt),
-            prompt=ask.prompt if self._keep_text else None,
+            prompt=self._redact(ask.prompt) if self._keep_text else None,
         )
 
     async def _whole(self, call: _Call, headers: Mapping[str, str]) -> Response:

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.engine import RowMapping
 
-from posology.core.errors import NotFound
+from posology.core import audit
+from posology.core.errors import FailedPrecondition, NotFound
 from posology.core.store import Database, Transaction, now, pages
 from posology.gateway.domain import Answer, AnswerKind, AnswerState, Provenance
 from posology.gateway.tables import answers
@@ -156,3 +157,29 @@ async def mark_lost(tx: Transaction, *, older_than: timedelta) -> int:
     limit = await now(tx) - older_than
     query = update(answers).where(answers.c.state == AnswerState.RUNNING, answers.c.created_at < limit)
     return (await tx.execute(query.values(state=str(AnswerState.LOST)))).rowcount
+
+
+async def erase(tx: Transaction, *, namespace: str, answer_id: str, actor: str) -> Answer:
+    """Take everything that was said out of a record: text and hashes, for a short text can be guessed from its hash.
+
+    Who answered, when, with which weights and how many tokens stays, and so does the audit chain, which never held
+    a text: it gets an entry that says who erased it. Erasing twice changes nothing.
+    """
+    answer = await get(tx, namespace=namespace, answer_id=answer_id)
+    if answer.state is AnswerState.RUNNING:
+        raise FailedPrecondition(f"{answer.name} is still being written; erase it when it has ended")
+    if answer.erased_at is not None:
+        return answer
+    moment = await now(tx)
+    nothing = {"prompt": None, "text": None, "prompt_hash": "", "answer_hash": "", "erased_at": moment}
+    await tx.execute(update(answers).where(answers.c.id == answer_id).values(**nothing))
+    await audit.append(tx, actor=actor, action="EraseAnswer", subject=answer.name)
+    return await get(tx, namespace=namespace, answer_id=answer_id)
+
+
+async def erase_text(tx: Transaction, *, older_than: timedelta) -> int:
+    """Forget the text, not the hashes, of answers that are older; how many there were."""
+    limit = await now(tx) - older_than
+    kept = answers.c.prompt.is_not(None) | answers.c.text.is_not(None)
+    query = update(answers).where(answers.c.created_at < limit, kept, answers.c.state != AnswerState.RUNNING)
+    return (await tx.execute(query.values(prompt=None, text=None))).rowcount

@@ -29,7 +29,7 @@ from posology.gateway.feed import RouteFeed
 from posology.gateway.http import OpenAiApi
 from posology.gateway.keyring import Keyring
 from posology.gateway.keys import Authenticator
-from posology.gateway.limits import Limiter
+from posology.gateway.limits import Limiter, Limits, SharedLimiter
 from posology.gateway.rights import RIGHTS
 from posology.gateway.routes import Routes
 from posology.gateway.servicer import GatewayServicer
@@ -90,14 +90,16 @@ class Gateway:
             await self.http.stop()
 
     async def _sweep(self) -> None:
-        """Say LOST of answers that a dead gateway left running."""
+        """Say LOST of answers that a dead gateway left running, and erase text that was kept long enough."""
         age = timedelta(seconds=2 * self.settings.answer_seconds)
         while True:
             try:
                 async with self.db.begin() as tx:
                     await answers.mark_lost(tx, older_than=age)
+                    if self.settings.text_days:
+                        await answers.erase_text(tx, older_than=timedelta(days=self.settings.text_days))
             except Retryable as error:
-                log.warning("will look for lost answers later: %s", error.message)
+                log.warning("will look for lost and old answers later: %s", error.message)
             await asyncio.sleep(_SWEEP_SECONDS)
 
 
@@ -124,13 +126,19 @@ async def compose(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         door = OpenAiApi(
             routes=routes,
             keys=keys,
-            limiter=Limiter(KeyLimits(settings.requests_per_minute, settings.concurrent_requests)),
-            answering=Answering(upstream, log, keep_text=settings.keep_text),
+            limiter=_limits(db, KeyLimits(settings.requests_per_minute, settings.concurrent_requests)),
+            answering=Answering(upstream, log, keep_text=settings.keep_text, redact_text=settings.redact_text),
+            body_seconds=settings.body_seconds,
             max_body_bytes=settings.max_body_bytes,
             max_choices=settings.max_choices,
         )
         http = await stack.enter_async_context(core_http.serving(door.app(), settings.http_listen))
         yield Gateway(settings, db, door, feed, log, GatewayServicer(db, keyring, keys), http)
+
+
+def _limits(db: Database, defaults: KeyLimits) -> Limits:
+    """A SQLite file has one gateway, which may count by itself; PostgreSQL is shared by all replicas."""
+    return Limiter(defaults) if db.kind == "sqlite" else SharedLimiter(db, defaults)
 
 
 async def serve() -> None:

@@ -78,6 +78,7 @@ def answer_to_proto(answer: Answer) -> pb.Answer:
         model_name=answer.model,
         streamed=answer.streamed,
         latency_ms=answer.latency_ms,
+        erase_time=to_timestamp(answer.erased_at),
     )
 
 

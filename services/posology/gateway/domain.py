@@ -144,6 +144,7 @@ class Answer:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     latency_ms: float = 0.0
+    erased_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -160,6 +161,10 @@ class BadKey(Unauthenticated):
 
 class BodyTooLarge(InvalidInput):
     """The request body is larger than the gateway takes."""
+
+
+class BodyTooSlow(InvalidInput):
+    """The request body did not come within the time that the gateway gives it."""
 
 
 class WrongMediaType(InvalidInput):

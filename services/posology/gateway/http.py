@@ -21,13 +21,14 @@ from posology.gateway.domain import (
     AnswerKind,
     ApiKey,
     BodyTooLarge,
+    BodyTooSlow,
     EngineLost,
     NoEngine,
     WrongMediaType,
     WrongMethod,
 )
 from posology.gateway.keys import Authenticator
-from posology.gateway.limits import Limiter
+from posology.gateway.limits import Limits
 from posology.gateway.openai import error_response, model_card, model_list
 from posology.gateway.requests import parse
 from posology.gateway.routes import Routes
@@ -43,10 +44,11 @@ class OpenAiApi:
 
     routes: Routes
     keys: Authenticator
-    limiter: Limiter
+    limiter: Limits
     answering: Answering
     max_body_bytes: int
     max_choices: int
+    body_seconds: float = 30.0
     leaving: bool = False
     shut: bool = False
     _running: set["asyncio.Task[Any]"] = field(default_factory=set)
@@ -104,10 +106,11 @@ class OpenAiApi:
             raise NoEngine("this gateway is going down; ask again", retry_after=1)
         _check_media_type(request)
         key = await self._key(request)
-        ask = parse(await self._body(request), kind, max_n=self.max_choices)
         async with AsyncExitStack() as stack:
             self._count(stack)
-            rates = stack.enter_context(self.limiter.admit(key))
+            # Before the body is read: whoever may run one request may send one body.
+            rates = await stack.enter_async_context(self.limiter.admit(key))
+            ask = parse(await self._body(request), kind, max_n=self.max_choices)
             work = asyncio.ensure_future(self.answering.answer(ask, key, stack, rates, request.state.request_id))
             return await unless_client_leaves(request.receive, work)
 
@@ -130,10 +133,14 @@ class OpenAiApi:
     async def _body(self, request: Request) -> bytes:
         """The whole body; BodyTooLarge as soon as it is known to be, whatever its header says."""
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self.max_body_bytes:
-                raise BodyTooLarge(f"the body is larger than {self.max_body_bytes} bytes; shorten the prompt")
+        try:
+            async with asyncio.timeout(self.body_seconds):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > self.max_body_bytes:
+                        raise BodyTooLarge(f"the body is larger than {self.max_body_bytes} bytes; shorten the prompt")
+        except TimeoutError:
+            raise BodyTooSlow(f"the body did not come within {self.body_seconds:g} s") from None
         return bytes(body)
 
     def _guarded(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

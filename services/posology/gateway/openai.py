@@ -12,6 +12,7 @@ from posology.core.errors import PosologyError
 from posology.gateway.domain import (
     AnswerKind,
     BodyTooLarge,
+    BodyTooSlow,
     ContextTooLong,
     EngineLost,
     ModelNotFound,
@@ -40,11 +41,17 @@ _CODES: Mapping[type[PosologyError], str] = {
     NoEngine: "no_engine_ready",
     EngineLost: "engine_lost",
     BodyTooLarge: "body_too_large",
+    BodyTooSlow: "body_too_slow",
     WrongMediaType: "unsupported_media_type",
     WrongMethod: "method_not_allowed",
 }
 # Where HTTP has a status of its own for what gRPC calls INVALID_ARGUMENT.
-_STATUSES: Mapping[type[PosologyError], int] = {BodyTooLarge: 413, WrongMediaType: 415, WrongMethod: 405}
+_STATUSES: Mapping[type[PosologyError], int] = {
+    BodyTooSlow: 408,
+    BodyTooLarge: 413,
+    WrongMediaType: 415,
+    WrongMethod: 405,
+}
 
 
 def http_status(error: PosologyError) -> int:

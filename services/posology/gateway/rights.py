@@ -10,6 +10,7 @@ RIGHTS = table(
         "ListApiKeys": Rule("list", "keys", field="parent"),
         "RevokeApiKey": Rule("delete", "keys"),
         "GetAnswer": Rule("get", "answers"),
+        "EraseAnswer": Rule("delete", "answers"),
         "ListAnswers": Rule("list", "answers", field="parent"),
     },
 )

@@ -63,6 +63,13 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServicer):
         async with self._db.read() as tx:
             return convert.answer_to_proto(await answers.get(tx, namespace=name.namespace, answer_id=name.id))
 
+    async def EraseAnswer(self, request: pb.EraseAnswerRequest, _: Context) -> pb.Answer:
+        name = names.parse(request.name, "answers")
+        actor = context.caller.get().subject
+        async with self._db.begin() as tx:
+            erased = await answers.erase(tx, namespace=name.namespace, answer_id=name.id, actor=actor)
+        return convert.answer_to_proto(erased)
+
     async def ListAnswers(self, request: pb.ListAnswersRequest, _: Context) -> pb.ListAnswersResponse:
         async with self._db.read() as tx:
             page, token = await answers.list_page(

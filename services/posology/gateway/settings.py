@@ -18,6 +18,12 @@ class GatewaySettings(ServiceSettings):
     """Where the base URL of the OpenAI API is written as {"url": ...} once it listens; empty means nowhere."""
     keep_text: bool = False
     """Keep prompts and answers as text in answer records; off keeps only their sha256."""
+    redact_text: bool = True
+    """Take what names a person (see core/redaction.py) out of the text that records keep; hashes are of the whole."""
+    text_days: int = Field(default=30, ge=0)
+    """How long records keep text, days; then only hashes stay. 0 = until somebody erases it."""
+    body_seconds: float = Field(default=30.0, gt=0)
+    """Longest time that a request's body may take to arrive."""
     max_body_bytes: int = Field(default=1_000_000, gt=0)
     """Largest request body, bytes."""
     max_choices: int = Field(default=4, ge=1)

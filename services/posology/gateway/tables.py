@@ -48,6 +48,7 @@ answers = Table(
     Column("prompt_tokens", Integer, nullable=False),
     Column("completion_tokens", Integer, nullable=False),
     Column("latency_ms", Float, nullable=False),
+    Column("erased_at", UtcDateTime),
     Index("answers_by_time", "namespace", "created_at", "id"),
     Index("answers_by_model", "model_digest", "created_at"),
     Index("answers_running", "state", "created_at"),
@@ -59,4 +60,13 @@ snapshots = Table(
     Column("id", Integer, primary_key=True),
     Column("routes", Json(), nullable=False),
     Column("taken_at", UtcDateTime, nullable=False),
+)
+
+key_uses = Table(
+    "key_uses",
+    metadata,
+    Column("key_id", String(32), primary_key=True),
+    Column("tokens", Float, nullable=False),
+    Column("refilled_at", UtcDateTime, nullable=False),
+    Column("running", Text, nullable=False),
 )

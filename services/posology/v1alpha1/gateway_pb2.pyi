@@ -274,6 +274,7 @@ class Answer(_message.Message):
     MODEL_NAME_FIELD_NUMBER: _builtins.int
     STREAMED_FIELD_NUMBER: _builtins.int
     LATENCY_MS_FIELD_NUMBER: _builtins.int
+    ERASE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/answers/{id}`."""
     deployment: _builtins.str
@@ -314,6 +315,10 @@ class Answer(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked."""
 
+    @_builtins.property
+    def erase_time(self) -> _timestamp_pb2.Timestamp:
+        """When prompt, text and hashes were erased; unset while they are there."""
+
     def __init__(
         self,
         *,
@@ -336,10 +341,11 @@ class Answer(_message.Message):
         model_name: _builtins.str = ...,
         streamed: _builtins.bool = ...,
         latency_ms: _builtins.float = ...,
+        erase_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "erase_time", b"erase_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "completion_tokens", b"completion_tokens", "create_time", b"create_time", "dataset", b"dataset", "deployment", b"deployment", "finish_reason", b"finish_reason", "latency_ms", b"latency_ms", "model", b"model", "model_name", b"model_name", "name", b"name", "prompt", b"prompt", "prompt_sha256", b"prompt_sha256", "prompt_tokens", b"prompt_tokens", "run", b"run", "state", b"state", "streamed", b"streamed", "text", b"text", "text_sha256", b"text_sha256", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "completion_tokens", b"completion_tokens", "create_time", b"create_time", "dataset", b"dataset", "deployment", b"deployment", "erase_time", b"erase_time", "finish_reason", b"finish_reason", "latency_ms", b"latency_ms", "model", b"model", "model_name", b"model_name", "name", b"name", "prompt", b"prompt", "prompt_sha256", b"prompt_sha256", "prompt_tokens", b"prompt_tokens", "run", b"run", "state", b"state", "streamed", b"streamed", "text", b"text", "text_sha256", b"text_sha256", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -366,6 +372,28 @@ class GetAnswerRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetAnswerRequest: _TypeAlias = GetAnswerRequest  # noqa: Y015
+
+@_typing.final
+class EraseAnswerRequest(_message.Message):
+    """Asks to erase what an answer's record holds of what was said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`namespaces/{ns}/answers/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseAnswerRequest: _TypeAlias = EraseAnswerRequest  # noqa: Y015
 
 @_typing.final
 class ListAnswersRequest(_message.Message):

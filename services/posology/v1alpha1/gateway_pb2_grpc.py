@@ -55,6 +55,11 @@ class GatewayStub:
                 request_serializer=posology_dot_v1alpha1_dot_gateway__pb2.GetAnswerRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_gateway__pb2.Answer.FromString,
                 _registered_method=True)
+        self.EraseAnswer = channel.unary_unary(
+                '/posology.v1alpha1.Gateway/EraseAnswer',
+                request_serializer=posology_dot_v1alpha1_dot_gateway__pb2.EraseAnswerRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_gateway__pb2.Answer.FromString,
+                _registered_method=True)
         self.ListAnswers = channel.unary_unary(
                 '/posology.v1alpha1.Gateway/ListAnswers',
                 request_serializer=posology_dot_v1alpha1_dot_gateway__pb2.ListAnswersRequest.SerializeToString,
@@ -94,6 +99,13 @@ class GatewayServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseAnswer(self, request, context):
+        """Take prompt, text and their hashes out of a record for good; who answered, when and with which weights stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAnswers(self, request, context):
         """List answer records, newest first.
         """
@@ -122,6 +134,11 @@ def add_GatewayServicer_to_server(servicer, server):
             'GetAnswer': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAnswer,
                     request_deserializer=posology_dot_v1alpha1_dot_gateway__pb2.GetAnswerRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_gateway__pb2.Answer.SerializeToString,
+            ),
+            'EraseAnswer': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseAnswer,
+                    request_deserializer=posology_dot_v1alpha1_dot_gateway__pb2.EraseAnswerRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_gateway__pb2.Answer.SerializeToString,
             ),
             'ListAnswers': grpc.unary_unary_rpc_method_handler(
@@ -238,6 +255,33 @@ class Gateway:
             target,
             '/posology.v1alpha1.Gateway/GetAnswer',
             posology_dot_v1alpha1_dot_gateway__pb2.GetAnswerRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_gateway__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseAnswer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Gateway/EraseAnswer',
+            posology_dot_v1alpha1_dot_gateway__pb2.EraseAnswerRequest.SerializeToString,
             posology_dot_v1alpha1_dot_gateway__pb2.Answer.FromString,
             options,
             channel_credentials,

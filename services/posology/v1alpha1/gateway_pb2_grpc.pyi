@@ -41,6 +41,8 @@ class GatewayStub:
     """Make a key useless, at once."""
     GetAnswer: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetAnswerRequest, _gateway_pb2.Answer]
     """Read the record of one answer."""
+    EraseAnswer: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.EraseAnswerRequest, _gateway_pb2.Answer]
+    """Take prompt, text and their hashes out of a record for good; who answered, when and with which weights stays."""
     ListAnswers: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ListAnswersRequest, _gateway_pb2.ListAnswersResponse]
     """List answer records, newest first."""
 
@@ -57,6 +59,8 @@ class GatewayAsyncStub(GatewayStub):
     """Make a key useless, at once."""
     GetAnswer: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetAnswerRequest, _gateway_pb2.Answer]  # type: ignore[assignment]
     """Read the record of one answer."""
+    EraseAnswer: _aio.UnaryUnaryMultiCallable[_gateway_pb2.EraseAnswerRequest, _gateway_pb2.Answer]  # type: ignore[assignment]
+    """Take prompt, text and their hashes out of a record for good; who answered, when and with which weights stays."""
     ListAnswers: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ListAnswersRequest, _gateway_pb2.ListAnswersResponse]  # type: ignore[assignment]
     """List answer records, newest first."""
 
@@ -94,6 +98,14 @@ class GatewayServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.Answer, _abc.Awaitable[_gateway_pb2.Answer]]:
         """Read the record of one answer."""
+
+    @_abc_1.abstractmethod
+    def EraseAnswer(
+        self,
+        request: _gateway_pb2.EraseAnswerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.Answer, _abc.Awaitable[_gateway_pb2.Answer]]:
+        """Take prompt, text and their hashes out of a record for good; who answered, when and with which weights stays."""
 
     @_abc_1.abstractmethod
     def ListAnswers(

@@ -125,7 +125,8 @@ def test_an_answer_comes_back_as_it_went_out(turn: dict[str, Any]) -> None:
 
 
 def test_an_empty_answer_comes_back_too() -> None:
-    for content in (None, "", []):
+    contents: tuple[Any, ...] = (None, "", [])
+    for content in contents:
         turns = asked(messages=[{"role": "assistant", "content": content}]).body["messages"]
         assert turns == [{"role": "assistant", "content": ""}]
 

@@ -57,28 +57,31 @@ def key(**limits: int) -> ApiKey:
     return ApiKey("k", "n", "tests", "posology_k", "hash", datetime.now(UTC), KeyLimits(**limits))
 
 
-def test_a_bucket_refills_evenly() -> None:
+async def test_a_bucket_refills_evenly() -> None:
     now = [0.0]
     limiter = Limiter(KeyLimits(), clock=lambda: now[0])
     asking = key(requests_per_minute=60)
     for _ in range(60):
-        with limiter.admit(asking):
+        async with limiter.admit(asking):
             pass
-    with pytest.raises(RateLimited) as refused, limiter.admit(asking):
-        pass
+    with pytest.raises(RateLimited) as refused:
+        async with limiter.admit(asking):
+            pass
     assert refused.value.retry_after == 1
     now[0] = 1.0
-    with limiter.admit(asking) as headers:
+    async with limiter.admit(asking) as headers:
         assert headers == {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0"}
 
 
-def test_a_key_without_limits_has_none() -> None:
+async def test_a_key_without_limits_has_none() -> None:
     limiter = Limiter(KeyLimits())
-    with limiter.admit(key()) as first, limiter.admit(key()) as second:
+    async with limiter.admit(key()) as first, limiter.admit(key()) as second:
         assert (first, second) == ({}, {})
 
 
-def test_the_gateways_limit_holds_for_keys_that_name_none() -> None:
+async def test_the_gateways_limit_holds_for_keys_that_name_none() -> None:
     limiter = Limiter(KeyLimits(concurrent_requests=1))
-    with limiter.admit(key()), pytest.raises(RateLimited, match="1 requests at once"), limiter.admit(key()):
-        pass
+    async with limiter.admit(key()):
+        with pytest.raises(RateLimited, match="1 requests at once"):
+            async with limiter.admit(key()):
+                pass

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, tuple_
+from sqlalchemy import ColumnElement, Float, Integer, RowMapping, Select, String, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from posology.core.errors import InvalidInput, Violation
+from posology.core.store.columns import UtcDateTime
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 1000
@@ -53,7 +54,10 @@ async def fetch(
     limit = page_size(size)
     keys = tuple_(*order)
     if token:
-        after = tuple_(*decode(token, scope=scope, length=len(order)))
+        key = decode(token, scope=scope, length=len(order))
+        if not all(_fits(column, value) for column, value in zip(order, key, strict=True)):
+            raise _wrong()
+        after = tuple_(*key)
         query = query.where(keys < after if descending else keys > after)
     query = query.order_by(*(column.desc() if descending else column for column in order)).limit(limit + 1)
     rows = tuple((await tx.execute(query)).mappings())
@@ -78,10 +82,28 @@ def decode(token: str, *, scope: str = "", length: int | None = None) -> Key:
     seal, body = raw[:8], raw[8:]
     if seal != _seal(body, scope):
         raise _wrong()
-    key = tuple(_unpack(value) for value in json.loads(body))
+    try:
+        packed = json.loads(body)
+        key = tuple(_unpack(value) for value in packed) if isinstance(packed, list) else ()
+    except (ValueError, TypeError, KeyError, RecursionError) as error:  # its maker knew how to seal, no more
+        raise _wrong() from error
     if length is not None and len(key) != length:
         raise _wrong()
     return key
+
+
+def _fits(column: ColumnElement[Any], value: Any) -> bool:
+    """Whether the database can compare the two; a forged token may hold anything."""
+    kind = column.type
+    if isinstance(kind, UtcDateTime):
+        return isinstance(value, datetime) and value.tzinfo is not None
+    if isinstance(kind, String):
+        return isinstance(value, str) and "\x00" not in value and value.isprintable()
+    if isinstance(kind, Integer):
+        return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    if isinstance(kind, Float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and -1e300 < value < 1e300
+    return isinstance(value, str | int | float | datetime)
 
 
 def _seal(body: bytes, scope: str) -> bytes:

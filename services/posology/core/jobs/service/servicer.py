@@ -5,17 +5,55 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from posology.core.errors import InvalidInput
+from posology.core.errors import InvalidInput, Unavailable
 from posology.core.jobs.service.changes import Changes
 from posology.core.jobs.service.event_ingest import Answer, EventIngest
 from posology.core.rpc import context
 from posology.v1alpha1 import worker_pb2, worker_pb2_grpc
 
 SERVICE_NAME = "posology.v1alpha1.Worker"
+_LONGEST_HELLO = 16 * 1024
 _MOST = 256
 """Events stored in one transaction; while one batch is written, the next one gathers."""
 
 Commands: TypeAlias = "asyncio.Queue[worker_pb2.WorkerCommand | None]"
+
+
+class Hellos:
+    """Reads first events, of callers that nobody knows yet: a few at once, each for a few seconds.
+
+    gRPC holds a message whole before anybody can look at it, so only as many are read at once as memory has room
+    for; a worker that is turned away or runs late tries again by itself.
+    """
+
+    def __init__(self, *, at_once: int = 16, waiting: int = 64, seconds: float = 10.0) -> None:
+        self._room = asyncio.Semaphore(at_once)
+        self._most = waiting
+        self._seconds = seconds
+        self._waiting = 0
+
+    async def read(self, requests: AsyncIterator[worker_pb2.WorkerEvent]) -> worker_pb2.Hello:
+        """The hello; InvalidInput when it is none or too long, Unavailable when too many wait or it is late."""
+        if self._waiting >= self._most:
+            raise Unavailable("too many streams wait for their hello; try again")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._seconds), self._room:
+                return await _hello(requests)
+        except TimeoutError:
+            raise Unavailable(f"no hello came within {self._seconds:g} s") from None
+        finally:
+            self._waiting -= 1
+
+
+async def _hello(requests: AsyncIterator[worker_pb2.WorkerEvent]) -> worker_pb2.Hello:
+    async for event in requests:
+        if not event.HasField("hello"):
+            break
+        if event.ByteSize() > _LONGEST_HELLO:
+            raise InvalidInput(f"a hello has at most {_LONGEST_HELLO} bytes, not {event.ByteSize()}")
+        return event.hello
+    raise InvalidInput("the first event of a worker's stream is its hello")
 
 
 class Streams:
@@ -47,11 +85,12 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         self._inbox = inbox
         self._streams = streams
         self._changes = changes
+        self._hellos = Hellos()
 
     async def Attach(
         self, requests: AsyncIterator[worker_pb2.WorkerEvent], call: object
     ) -> AsyncIterator[worker_pb2.WorkerCommand]:
-        hello = await _hello(requests)
+        hello = await self._hellos.read(requests)
         commands: Commands = asyncio.Queue()
         welcome = await self._inbox.admit(hello)
         for command in _commands(welcome):
@@ -88,14 +127,6 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         finally:
             reading.cancel()
             commands.put_nowait(None)
-
-
-async def _hello(requests: AsyncIterator[worker_pb2.WorkerEvent]) -> worker_pb2.Hello:
-    async for event in requests:
-        if event.HasField("hello"):
-            return event.hello
-        break
-    raise InvalidInput("the first event of a worker's stream is its hello")
 
 
 async def _read(
