@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posology.client.installation import ENDPOINTS
+from posology.client.installation import ENDPOINTS, this_process
 from posology.core.errors import FailedPrecondition, NotFound, Unavailable
 from posology.core.files import write_atomically
 
 SERVICES = ("orchestrator", "curation", "training", "evaluation", "serving", "gateway")
+TOKEN = "cluster-token"
+"""Beside the token of an embedded installation, which it must not replace."""
 _HTTP = "http"
 _AGAIN_SECONDS = 0.5
 """A forward ends with the pod that it leads to; the next one is opened after this pause."""
@@ -33,6 +35,8 @@ class Forwarded:
     """None takes kubectl's own choice."""
     program: str = "kubectl"
     ports: dict[str, int] = field(default_factory=dict)
+    certificates: list[str] = field(default_factory=list)
+    """Files that were written for clients, below their folder."""
 
     @property
     def name(self) -> str:
@@ -77,15 +81,22 @@ class Forwarded:
         """Let the clients of `folder` show it."""
         for name in ("ca.crt", "tls.crt", "tls.key"):
             if name in certificate:
-                (folder / "tls").mkdir(parents=True, exist_ok=True)
+                (folder / "tls").mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.certificates.append(f"tls/{name}")
                 _write(folder / "tls" / name, certificate[name].decode())
 
     def write(self, folder: Path, token: str) -> None:
         """Tell the clients of `folder` where to call, and with which token."""
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if token:
-            _write(folder / "token", token + "\n")
-        _write(folder / ENDPOINTS, json.dumps(self.endpoints(), indent=1))
+            _write(folder / TOKEN, token + "\n")
+        written = {**self.endpoints(), "writer": this_process(), **({"tokenFile": TOKEN} if token else {})}
+        _write(folder / ENDPOINTS, json.dumps(written, indent=1))
+
+    def forget(self, folder: Path) -> None:
+        """Take back what was written: the ports are anybody's once they are not forwarded."""
+        for name in (ENDPOINTS, TOKEN, *self.certificates):
+            (folder / name).unlink(missing_ok=True)
 
     def endpoints(self) -> Mapping[str, object]:
         """What `posology up` would write: addresses by service, and the gateway's URL."""

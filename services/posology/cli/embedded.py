@@ -1,5 +1,6 @@
 """An embedded installation: which processes it has, where they listen, what they are told."""
 
+import hashlib
 import json
 import os
 import socket
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from posology.client.installation import ENDPOINTS
+from posology.client.installation import ENDPOINTS, this_process
 from posology.core.files import write_atomically
 
 MODULES = {
@@ -43,6 +44,7 @@ class Layout:
             **others,
             "POSOLOGY_CATALOG_ADDRESS": self.addresses["orchestrator"],
             "POSOLOGY_DATA_DIR": str(self.data_dir),
+            "POSOLOGY_TOKEN_FILE": str(self.data_dir / "token"),
             "POSOLOGY_LISTEN": self.addresses[service],
             "POSOLOGY_READY_FILE": str(self.ready_file(service)),
             "POSOLOGY_HTTP_LISTEN": self.http,
@@ -67,14 +69,36 @@ class Layout:
             "gatewayUrl": f"http://{self.http}",
             "consoleUrl": f"http://{self.addresses['console']}",
             "processes": {"supervisor": os.getpid(), **processes},
+            "writer": this_process(),
+            "settings": self.settings,
         }
-        write_atomically(self.data_dir / ENDPOINTS, json.dumps(endpoints, indent=2))
+        write_atomically(self.data_dir / ENDPOINTS, json.dumps(endpoints, indent=2), mode=0o600)
+
+    def forget_endpoints(self) -> None:
+        """Nothing listens there any more; whoever does next must not get our token."""
+        (self.data_dir / ENDPOINTS).unlink(missing_ok=True)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the caller adds, as digests: enough to tell whether another `up` wants something else."""
+        return {name: fingerprint(value) for name, value in self.environment.items()}
+
+    def crash_file(self, service: str) -> Path:
+        """How often a service ended by itself since the start, and with which code."""
+        return self.data_dir / "run" / f"{service}.crashed"
+
+
+def fingerprint(value: str) -> str:
+    """A short digest of a setting, which may be a secret; with a salt, so that it can't be looked up."""
+    return hashlib.scrypt(value.encode(), salt=b"posology.settings", n=2**10, r=8, p=1, dklen=16).hex()
 
 
 def lay_out(data_dir: Path, *, environment: Mapping[str, str]) -> Layout:
     """Usual ports where they are free, others where they are not."""
     for folder in ("run", "logs"):
         (data_dir / folder).mkdir(parents=True, exist_ok=True)
+    for old in (data_dir / "run").iterdir():
+        old.unlink()
     addresses = {name: f"127.0.0.1:{_free(port)}" for name, port in PORTS.items()}
     return Layout(data_dir, addresses, f"127.0.0.1:{_free(HTTP_PORT)}", environment)
 

@@ -1,5 +1,6 @@
 """up, down, status: an embedded installation from the outside."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,12 +14,16 @@ from pathlib import Path
 import psutil
 
 from posology.cli import embedded
-from posology.client.installation import ENDPOINTS
-from posology.core.errors import FailedPrecondition, Timeout
+from posology.client.installation import ENDPOINTS, read_endpoints
+from posology.core.errors import FailedPrecondition, InvalidInput, Timeout, Violation
 
 CONSOLE_LINK = "console-link"
 """Holds the secret of the next sign-in; the console writes it."""
 _READY_SECONDS = 120.0
+_ORPHAN_SECONDS = 90.0
+_CRASHES = 2
+"""A service may lose a race for a port once; what ends twice while `up` waits does not come up."""
+SUPERVISOR_LOG = "supervisor.log"
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,80 @@ class Health:
 def up(
     data_dir: Path, *, environment: Mapping[str, str], allowed: tuple[Path, ...], say: Callable[[str], None]
 ) -> None:
-    """Start every service in the background and return when all serve; does nothing if they already do."""
-    if supervisor_pid(data_dir) is None:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        settings = {**embedded.environments(embedded.beside()), **environment, **_allowed(allowed)}
-        with (data_dir / "supervisor.log").open("ab") as output:
-            subprocess.Popen(
-                [sys.executable, "-m", "posology.cli.supervisor", str(data_dir), json.dumps(settings)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
-    _await_ready(data_dir, say)
+    """Start every service in the background and return when all serve; does nothing if they already do.
+
+    FailedPrecondition if they run with other settings than these, or if one of them ends again and again, with what it
+    said last; what was started is then stopped. InvalidInput if the folder can't be used.
+    """
+    running = supervisor_pid(data_dir)
+    if running is not None:
+        _require_same(data_dir, environment, allowed)
+        _await_ready(data_dir, say)
+        return
+    _end_orphans(data_dir)
+    settings = {
+        **embedded.environments(embedded.beside()),
+        **environment,
+        **_allowed(allowed or (Path.cwd(),)),
+    }
+    supervisor = _start_supervisor(data_dir, settings)
+    try:
+        _await_ready(data_dir, say, supervisor)
+    except FailedPrecondition:
+        supervisor.terminate()
+        supervisor.wait()
+        raise
+
+
+def _start_supervisor(data_dir: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (data_dir / ENDPOINTS).unlink(missing_ok=True)
+        descriptor = os.open(data_dir / SUPERVISOR_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise InvalidInput.of(
+            [Violation("--data", f"{data_dir} can't hold an installation: {(error.strerror or str(error)).lower()}")]
+        ) from error
+    with os.fdopen(descriptor, "ab") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "posology.cli.supervisor", str(data_dir)],
+            stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    assert supervisor.stdin is not None
+    with contextlib.suppress(BrokenPipeError), supervisor.stdin as pipe:
+        pipe.write(json.dumps(settings).encode())
+    return supervisor
+
+
+def _require_same(data_dir: Path, environment: Mapping[str, str], allowed: tuple[Path, ...]) -> None:
+    """Settings reach processes when they start: asking for others of what runs must not be passed over in silence."""
+    running = read_endpoints(data_dir).get("settings", {})
+    other = [
+        name
+        for name, value in {**environment, **_allowed(allowed)}.items()
+        if running.get(name) != embedded.fingerprint(value)
+    ]
+    if other:
+        options = {"POSOLOGY_ALLOWED_SOURCE_FOLDERS": "--allow"}
+        names = ", ".join(options.get(name, f"--env {name}") for name in other)
+        raise FailedPrecondition(
+            f"an installation already runs in {data_dir}, with another {names}; run `posology down`, then this again"
+        )
+
+
+def _end_orphans(data_dir: Path) -> None:
+    """Services whose supervisor was killed: two sets must not work on the same databases."""
+    try:
+        processes = read_endpoints(data_dir).get("processes", {})
+    except InvalidInput:
+        return  # damaged: who ran is not known; the new supervisor writes it anew
+    for name, module in embedded.MODULES.items():
+        pid = processes.get(name, 0)
+        if isinstance(pid, int) and pid > 0 and _is_ours(pid, module):
+            process = psutil.Process(pid)
+            process.terminate()
+            with contextlib.suppress(psutil.Error):
+                process.wait(_ORPHAN_SECONDS)
 
 
 def _allowed(folders: tuple[Path, ...]) -> dict[str, str]:
@@ -52,7 +121,9 @@ def _allowed(folders: tuple[Path, ...]) -> dict[str, str]:
     return {"POSOLOGY_ALLOWED_SOURCE_FOLDERS": ":".join(str(f.resolve()) for f in folders)} if folders else {}
 
 
-def _await_ready(data_dir: Path, say: Callable[[str], None]) -> None:
+def _await_ready(
+    data_dir: Path, say: Callable[[str], None], supervisor: "subprocess.Popen[bytes] | None" = None
+) -> None:
     deadline, reported = time.monotonic() + _READY_SECONDS, set[str]()
     while time.monotonic() < deadline:
         services = status(data_dir)
@@ -62,12 +133,45 @@ def _await_ready(data_dir: Path, say: Callable[[str], None]) -> None:
                 say(f"{health.service} serves at {health.address}")
         if len(reported) == len(embedded.MODULES):
             return
+        _raise_if_crashing(data_dir, supervisor)
         time.sleep(0.1)
     late = [h for h in status(data_dir) if h.state != "serving"]
-    logs = ", ".join(str(h.log) for h in late) or str(data_dir / "supervisor.log")
+    logs = ", ".join(str(h.log) for h in late) or str(data_dir / SUPERVISOR_LOG)
     raise Timeout(
         f"{', '.join(h.service for h in late) or 'the services'} did not start in {_READY_SECONDS:.0f} s; see {logs}"
     )
+
+
+def _raise_if_crashing(data_dir: Path, supervisor: "subprocess.Popen[bytes] | None") -> None:
+    if supervisor is not None and supervisor.poll() is not None:
+        log = data_dir / SUPERVISOR_LOG
+        raise FailedPrecondition(f"the supervisor ended ({supervisor.returncode}): {last_words(log)}; see {log}")
+    for name in embedded.MODULES:
+        try:
+            crash = json.loads((data_dir / "run" / f"{name}.crashed").read_text())
+        except (OSError, ValueError):
+            continue
+        if crash["times"] >= _CRASHES:
+            log = data_dir / "logs" / f"{name}.log"
+            raise FailedPrecondition(f"{name} does not start (exit code {crash['code']}): {last_words(log)}; see {log}")
+
+
+def last_words(log: Path) -> str:
+    """What a process said last: the message of a JSON line, or the last line of a traceback."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 20_000))
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError as error:
+        return f"its log can't be read: {error.strerror}"
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return line[:500]
+        if isinstance(entry, dict) and str(entry.get("level", "")).upper() in ("ERROR", "CRITICAL", "FATAL"):
+            return str(entry.get("message", line))[:500]
+    return lines[-1][:500] if lines else "it said nothing"
 
 
 def down(data_dir: Path) -> None:
@@ -86,15 +190,15 @@ def down(data_dir: Path) -> None:
 
 def status(data_dir: Path) -> list[Health]:
     """How each service stands; empty if none was ever started here."""
-    path = data_dir / ENDPOINTS
-    if not path.exists():
+    written = read_endpoints(data_dir)
+    if not written.get("processes"):
         return []
-    written = json.loads(path.read_text())
     return [_health(data_dir, name, written) for name in embedded.MODULES]
 
 
 def _health(data_dir: Path, name: str, written: Mapping[str, Mapping[str, object]]) -> Health:
-    pid = int(str(written["processes"].get(name, 0)))
+    pid = written["processes"].get(name, 0)
+    pid = pid if isinstance(pid, int) else 0
     alive = _is_ours(pid, embedded.MODULES[name])
     ready = (data_dir / "run" / f"{name}.json").exists()
     state = ("serving" if ready else "starting") if alive else "stopped"
@@ -125,5 +229,5 @@ def _is_ours(pid: int, module: str) -> bool:
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and module in process.cmdline()
-    except psutil.NoSuchProcess:
+    except (psutil.Error, ValueError, OverflowError):
         return False

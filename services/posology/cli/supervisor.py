@@ -14,6 +14,7 @@ from pathlib import Path
 
 from posology.cli import embedded
 from posology.core import telemetry
+from posology.core.files import write_atomically
 from posology.core.rpc.auth import ensure_token
 
 log = logging.getLogger("posology.supervisor")
@@ -30,6 +31,7 @@ class Supervisor:
     layout: embedded.Layout
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    crashes: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Supervise until told to stop; then stop what runs, gateway first, so that no request is cut."""
@@ -50,7 +52,17 @@ class Supervisor:
             ran = asyncio.get_running_loop().time() - started
             pause = _FIRST_PAUSE if ran > _QUIET_SECONDS else min(pause * 2, _LONGEST_PAUSE)
             log.warning("%s ended with %s; started again in %.1f s", name, code, pause)
+            self._note_crash(name, code)
             await self._rest(pause)
+
+    def _note_crash(self, name: str, code: int) -> None:
+        """For `posology up`, which waits: that a service does not come up, and why, is known in seconds."""
+        self.crashes[name] = self.crashes.get(name, 0) + 1
+        text = json.dumps({"times": self.crashes[name], "code": code})
+        try:
+            write_atomically(self.layout.crash_file(name), text)
+        except OSError as error:
+            log.warning("%s: %s", self.layout.crash_file(name), error)
 
     async def _start(self, name: str) -> asyncio.subprocess.Process:
         self.layout.ready_file(name).unlink(missing_ok=True)
@@ -84,21 +96,34 @@ class Supervisor:
 async def supervise(data_dir: Path, environment: dict[str, str]) -> None:
     """Run an embedded installation in this process until SIGTERM or SIGINT."""
     telemetry.log_as_json("supervisor", level="INFO")
+    make_private(data_dir)
     ensure_token(data_dir / "token")
     supervisor = Supervisor(embedded.lay_out(data_dir, environment=environment))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, supervisor.stopping.set)
     pid_file = data_dir / embedded.PID_FILE
-    pid_file.write_text(str(os.getpid()))
+    write_atomically(pid_file, str(os.getpid()), mode=0o600)
     try:
         await supervisor.run()
     finally:
+        supervisor.layout.forget_endpoints()
         pid_file.unlink(missing_ok=True)
 
 
+def make_private(data_dir: Path) -> None:
+    """For this user only: the folder, the databases of earlier versions, and whatever our processes write."""
+    os.umask(0o077)
+    data_dir.chmod(0o700)
+    for path in (data_dir / "db").glob("*.sqlite*"):
+        path.chmod(0o600)
+
+
 def main() -> None:
-    """Entry point: the data directory, and the environment for every process as JSON."""
-    asyncio.run(supervise(Path(sys.argv[1]), json.loads(sys.argv[2])))
+    """Entry point: the data directory; on standard input the environment for every process, as JSON.
+
+    Not as an argument: settings hold secrets, and arguments are for every user of this machine to read.
+    """
+    asyncio.run(supervise(Path(sys.argv[1]), json.load(sys.stdin)))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
+from posology.client import remote
 from posology.client.installation import Installation
 from posology.client.names import Names
 from posology.client.specfile import RunFile
-from posology.core.artifacts import ArtifactStore
-from posology.core.errors import InvalidInput, Retryable
+from posology.client.stored import Stored, copy_out
+from posology.core.artifacts import ArtifactStore, Manifest
+from posology.core.errors import FailedPrecondition, InvalidInput, Retryable
 from posology.core.rpc import client as rpc
 from posology.core.rpc import tls
 from posology.v1alpha1 import (
@@ -73,9 +75,15 @@ class Client:
         await self._stack.aclose()
 
     def _channel(self, service: str) -> rpc.Channel:
+        try:
+            address = self.installation.address(service)
+        except FailedPrecondition as error:
+            if service == "orchestrator":
+                raise
+            return cast(rpc.Channel, Unaddressed(error))
         channel = rpc.channel(
-            self.installation.address(service),
-            token=self.installation.token,
+            address,
+            token=self.installation.token_for(service),
             service=service,
             files=tls.Files.of(self.installation.settings),
         )
@@ -209,6 +217,8 @@ class Client:
 
     async def push(self, folder: Path, *, kind: str = "base-model") -> catalog_pb2.Artifact:
         """Publish a folder as an artifact and register it; the same bytes are the same artifact."""
+        if self.installation.connected:
+            return await remote.push(self, folder, kind=kind)
         store = ArtifactStore(self.installation.settings.candidates_url)
         digest = await asyncio.to_thread(store.publish, folder, kind=kind, producer="push")
         manifest = await asyncio.to_thread(store.manifest, digest)
@@ -216,6 +226,39 @@ class Client:
         artifact = catalog_pb2.Artifact(digest=digest, kind=kind, size_bytes=size, producer="push")
         request = catalog_pb2.CreateArtifactRequest(parent=self.names.parent, artifact=artifact)
         return await self.catalog.CreateArtifact(request)
+
+    def stored(self) -> Stored:
+        """The artifacts' bytes, wherever they are: in this machine's stores, or behind the cluster's catalog."""
+        if self.installation.connected:
+            return Stored(remote.RemoteArtifacts(self))
+        return Stored.of(self.installation.settings)
+
+    async def pull(self, digest: str, folder: Path) -> Manifest:
+        """Copy an artifact's files into a new or empty folder, each checked; the folder appears whole or not at all."""
+        stored = self.stored()
+        return await asyncio.to_thread(copy_out, stored, digest, folder)
+
+    async def pin(self, digest: str, *, holder: str) -> catalog_pb2.Artifact:
+        """Keep an artifact, and all that it was made from, from garbage collection."""
+        request = catalog_pb2.PinArtifactRequest(name=self.names.artifact(digest), holder=holder)
+        return await self.catalog.PinArtifact(request)
+
+    async def unpin(self, digest: str, *, holder: str) -> catalog_pb2.Artifact:
+        """Let go of it."""
+        request = catalog_pb2.PinArtifactRequest(name=self.names.artifact(digest), holder=holder)
+        return await self.catalog.UnpinArtifact(request)
+
+    async def inspect(self, model: str) -> training_pb2.ModelInspection:
+        """The modules that can be tuned, of an `artifact:`, `hf:` or `file:` model."""
+        request = training_pb2.InspectModelRequest(
+            parent=self.names.parent, base_model=training_pb2.BaseModelSpec(uri=model)
+        )
+        return await self.training.InspectModel(request)
+
+    async def reviews(self) -> list[curation_pb2.Review]:
+        """Every review of the namespace, newest first (at most 1000)."""
+        request = curation_pb2.ListReviewsRequest(parent=self.names.parent, page_size=1000)
+        return list((await self.curation.ListReviews(request)).reviews)
 
     async def gc(
         self, *, older_than_seconds: int | None = None, dry_run: bool = True
@@ -305,6 +348,16 @@ class Client:
         request = serving_pb2.ListDeploymentsRequest(parent=self.names.parent, page_size=1000)
         return list((await self.serving.ListDeployments(request)).deployments)
 
+    async def promote(self, deployment: str) -> serving_pb2.Deployment:
+        """Give a canary the next step of the traffic, or all of it."""
+        request = serving_pb2.PromoteDeploymentRequest(name=self.names.deployment(deployment))
+        return await self.serving.PromoteDeployment(request)
+
+    async def roll_back(self, deployment: str) -> serving_pb2.Deployment:
+        """Take a deployment's traffic away; the one before it answers again."""
+        request = serving_pb2.RollBackDeploymentRequest(name=self.names.deployment(deployment))
+        return await self.serving.RollBackDeployment(request)
+
     async def undeploy(self, deployment: str) -> serving_pb2.Deployment:
         """Drain and remove a deployment."""
         request = serving_pb2.DeleteDeploymentRequest(name=self.names.deployment(deployment))
@@ -328,3 +381,20 @@ class Client:
 
 
 _OTHERS = ("curation", "training", "evaluation", "serving", "gateway")
+
+
+class Unaddressed:
+    """Stands for the channel to a service of which nobody said where it is; calling it raises why."""
+
+    def __init__(self, error: FailedPrecondition) -> None:
+        self._error = error
+
+    def unary_unary(self, *_: Any, **__: Any) -> Any:
+        """A call that raises."""
+
+        def call(*_: Any, **__: Any) -> Any:
+            raise self._error
+
+        return call
+
+    unary_stream = stream_unary = stream_stream = unary_unary

@@ -70,7 +70,7 @@ class Explanation:
 async def explain(client: "Client", answer: str, *, question: str = "", count: int = 5) -> Explanation:
     """Everything behind an answer; NotFound for an unknown one. `question` serves where no text is kept."""
     record = await client.answer(answer)
-    stored = Stored.of(client.installation.settings)
+    stored = client.stored()
     graph = await client.trace(record.model) if record.model else []
     trained_on = await asyncio.to_thread(training_set, stored, graph)
     text, origin = asked(record, question)

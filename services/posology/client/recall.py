@@ -111,7 +111,7 @@ class Recall:
 
 async def recall(client: "Client", what: str) -> Recall:
     """Everything that rests on a section id, a label's set id, a drug or a source file; NotFound if nothing does."""
-    stored = Stored.of(client.installation.settings)
+    stored = client.stored()
     artifacts = [artifact for kind in DATA_KINDS for artifact in await client.artifacts(kind)]
     looked = [await asyncio.to_thread(look, stored, artifact, what) for artifact in artifacts]
     matched_as = _matched_as(what, looked)

@@ -2,19 +2,45 @@
 
 import io
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import IO, Any, Protocol
 
+from posology.client.remote import RemoteArtifacts
 from posology.core.artifacts import ArtifactStore, Manifest
-from posology.core.errors import InvalidInput, NotFound
+from posology.core.errors import Exhausted, FailedPrecondition, InvalidInput, NotFound
 from posology.core.settings import ServiceSettings
+
+
+class Source(Protocol):
+    """A store as readers see it: the artifact store itself, or the catalog that reads it for us."""
+
+    url: str
+
+    def exists(self, digest: str) -> bool:
+        """Whether it has the artifact."""
+        ...
+
+    def manifest(self, digest: str) -> Manifest:
+        """The manifest, verified; NotFound without one."""
+        ...
+
+    def open(self, digest: str, path: str) -> IO[bytes]:
+        """One file, verified."""
+        ...
+
+    def verify(self, digest: str) -> None:
+        """Read every file; DataCorrupt names the first that is not as published."""
+        ...
 
 
 class Stored:
     """The released and the candidate artifacts of an installation. Blocking; every byte is checked on its way out."""
 
-    def __init__(self, *stores: ArtifactStore) -> None:
+    def __init__(self, *stores: Source) -> None:
         self.stores = stores
 
     @classmethod
@@ -22,7 +48,7 @@ class Stored:
         """The stores that an installation's settings name."""
         return cls(ArtifactStore(settings.candidates_url), ArtifactStore(settings.released_url))
 
-    def holding(self, digest: str) -> ArtifactStore | None:
+    def holding(self, digest: str) -> Source | None:
         """The first store that has the artifact."""
         return next((store for store in self.stores if store.exists(digest)), None)
 
@@ -39,6 +65,10 @@ class Stored:
         """One file, whole."""
         with self._require(digest).open(digest, path) as stored:
             return stored.read()
+
+    def open(self, digest: str, path: str) -> IO[bytes]:
+        """One file to read from, checked."""
+        return self._require(digest).open(digest, path)
 
     def json(self, digest: str, path: str) -> Any:
         """One JSON file."""
@@ -57,10 +87,10 @@ class Stored:
         """When each artifact of a kind was stored, and its digest; in no order."""
         yielded: set[str] = set()
         for store in self.stores:
-            for digest, stored in store.list():
-                if digest not in yielded and store.manifest(digest).kind == kind:
+            for digest, modified in _of_kind(store, kind):
+                if digest not in yielded:
                     yielded.add(digest)
-                    yield stored.modified, digest
+                    yield modified, digest
 
     def behind(self, digest: str) -> dict[str, Manifest]:
         """The artifact and everything that it was made from, by digest, nearest first; what is gone is left out."""
@@ -72,10 +102,43 @@ class Stored:
             layer = list(dict.fromkeys(parent for manifest in here.values() for parent in manifest.parents))
         return manifests
 
-    def _require(self, digest: str) -> ArtifactStore:
+    def _require(self, digest: str) -> Source:
         if not digest:
             raise InvalidInput("no artifact is named here")
         store = self.holding(digest)
         if store is None:
             raise NotFound(f"there is no artifact {digest} in {' or '.join(s.url for s in self.stores)}")
         return store
+
+
+def _of_kind(store: Source, kind: str) -> Iterator[tuple[str, datetime]]:
+    if isinstance(store, RemoteArtifacts):
+        yield from store.of_kind(kind)
+    elif isinstance(store, ArtifactStore):
+        for digest, stored in store.list():
+            if store.manifest(digest).kind == kind:
+                yield digest, stored.modified
+
+
+def copy_out(stored: Stored, digest: str, folder: Path) -> Manifest:
+    """Put an artifact's files into `folder`, which must be new or empty; it appears whole or not at all. Blocking.
+
+    FailedPrecondition if something lies there; Exhausted if the disk is full.
+    """
+    manifest = stored.manifest(digest)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FailedPrecondition(f"{folder} is not empty; name a new folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+            draft = Path(name) / "whole"
+            for file in manifest.files:
+                (draft / file.path).parent.mkdir(parents=True, exist_ok=True)
+                with stored.open(digest, file.path) as source, (draft / file.path).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+            if folder.exists():
+                folder.rmdir()
+            draft.replace(folder)
+    except OSError as error:
+        raise Exhausted(f"{folder} can't be written: {error.strerror}") from error
+    return manifest

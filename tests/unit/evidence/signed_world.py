@@ -62,9 +62,16 @@ class World:
         made = statement(VERDICT, {"model": self.model}, {**self.predicate, **changes})
         return self.publish({"verdict.dsse.json": canonical_json(self.signers[by].sign(made))}, kind="verdict")
 
+    @property
+    def store(self) -> ArtifactStore:
+        """Where candidates are."""
+        store = self.stored.stores[0]
+        assert isinstance(store, ArtifactStore)
+        return store
+
     def publish(self, files: Mapping[str, bytes | str], *, kind: str, parents: tuple[str, ...] = ()) -> str:
         """An artifact of these files."""
-        return _publish(self.stored.stores[0], self.root, files, kind=kind, parents=parents)
+        return _publish(self.store, self.root, files, kind=kind, parents=parents)
 
     def carried(self, index: int, change: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
         """The carried statements, one of them changed; its digest is made right again."""

@@ -120,7 +120,7 @@ def test_changed_training_data_is_found(world: World) -> None:
 
 def test_weights_that_are_gone_are_no_evidence(world: World) -> None:
     digest = world.seal()
-    world.stored.stores[0].delete(world.model)
+    world.store.delete(world.model)
     found = failed(checked(world, digest))
     assert "is not in" in found["artifact: model (the subject)"]
     assert "lineage: weights" in found

@@ -1,5 +1,6 @@
 """report, explain, recall, verify."""
 
+import asyncio
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from posology.client.explain import explain as explain_answer
 from posology.client.recall import Recall, withdraw_all
 from posology.client.recall import recall as recall_source
 from posology.client.stored import Stored
-from posology.core.errors import Cancelled, InvalidInput, Violation
+from posology.core.errors import Cancelled, FailedPrecondition, InvalidInput, Violation
 
 
 def register(app: typer.Typer) -> None:
@@ -93,12 +94,22 @@ def verify(
 
     at = state.of(context)
     settings = at.installation.settings
-    stored = Stored.of(settings)
     folder = keys or settings.keys_dir
     if "/verdicts/" in target:  # the one name that the bytes do not carry
         target = at.call(lambda client: client.verdict(target)).artifact
     keyring, chains = verification.TrustedKeys.load(folder), settings.data_dir / "db" if audit else None
-    verified = verification.verify(verification.find(target, stored), stored, keyring, audit=chains)
+
+    def checked(stored: Stored) -> verification.Verification:
+        return verification.verify(verification.find(target, stored), stored, keyring, audit=chains)
+
+    if at.installation.connected:
+        if audit:
+            raise FailedPrecondition(
+                "--audit reads the databases of an embedded installation; this one is on a cluster"
+            )
+        verified = at.call(lambda client: asyncio.to_thread(checked, client.stored()))
+    else:
+        verified = checked(Stored.of(settings))
     at.write.value(
         {**asdict(verified), "ok": verified.ok, "keys": str(folder)},
         "\n".join(evidence.verification_lines(verified, keys=folder, own=keys is None)),

@@ -1,6 +1,7 @@
 """up, down, status, connect, console."""
 
 import asyncio
+import contextlib
 import os
 from pathlib import Path
 from typing import Annotated
@@ -29,13 +30,14 @@ def up(
         typer.Option(help="Folder that file: URIs may name; repeat for more (default: the current folder)."),
     ] = None,
     env: Annotated[
-        list[str] | None, typer.Option(help="Setting for every service, NAME=VALUE; repeat for more.")
+        list[str] | None,
+        typer.Option(help="Setting for every service: NAME=VALUE, or NAME, which keeps a secret out of `ps`."),
     ] = None,
 ) -> None:
     """Start every service on this machine, in the background, and wait until all serve."""
     at = state.of(context)
     say = at.write.note
-    lifecycle.up(at.data_dir, environment=_pairs(env or []), allowed=tuple(allow or [Path.cwd()]), say=say)
+    lifecycle.up(at.data_dir, environment=_pairs(env or []), allowed=tuple(allow or ()), say=say)
     installation = at.installation
     text = (
         f"All services run in {at.data_dir}. OpenAI-compatible API: {installation.gateway_url}/v1\n"
@@ -86,8 +88,16 @@ def connect(
 async def _stay_connected(at: State, forwarded: Forwarded) -> None:
     own = os.environ.get("POSOLOGY_TOKEN")
     token = "" if own else await forwarded.token()
+    with contextlib.ExitStack() as stack:
+        await _forwarded_until_interrupted(at, forwarded, stack, token)
+
+
+async def _forwarded_until_interrupted(
+    at: State, forwarded: Forwarded, stack: contextlib.ExitStack, token: str
+) -> None:
     async with forwarded.open():
         forwarded.write(at.data_dir, token)
+        stack.callback(forwarded.forget, at.data_dir)
         forwarded.write_certificate(at.data_dir, await forwarded.certificate())
         endpoints = forwarded.endpoints()
         at.write.value(
@@ -98,7 +108,12 @@ async def _stay_connected(at: State, forwarded: Forwarded) -> None:
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = {}
     for text in texts:
-        if "=" not in text:
-            raise InvalidInput.of([Violation("--env", f"{text!r} is not NAME=VALUE")])
-    return dict(text.split("=", 1) for text in texts)
+        name, equals, value = text.partition("=")
+        if not equals and name not in os.environ:
+            raise InvalidInput.of(
+                [Violation("--env", f"{text!r} is neither NAME=VALUE nor a variable that is set here")]
+            )
+        pairs[name] = value if equals else os.environ[name]
+    return pairs

@@ -34,7 +34,7 @@ _MAKERS = (
 async def gather(client: Client, run: str) -> Report:
     """Everything about a run that its services and its artifacts say; NotFound for an unknown run."""
     shown = await client.show(run)
-    stored = Stored.of(client.installation.settings)
+    stored = client.stored()
     verdict = await client.verdict_of(shown)
     evaluation = await _evaluation(client, shown)
     summary = evaluation.get("suites", {})

@@ -29,7 +29,7 @@ async def one(request: Request) -> Response:
     """One set: card, coverage, drops, and the pairs that hold the words of `q`."""
     client: Client = request.app.state.client
     digest, query = request.path_params["digest"], request.query_params.get("q", "").strip()
-    stored = Stored.of(client.installation.settings)
+    stored = client.stored()
     read = await asyncio.to_thread(_read, stored, digest, query.lower())
     return pages.page(request, "data/set.html", digest=digest, query=query, **read)
 
