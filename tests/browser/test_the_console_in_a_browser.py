@@ -63,6 +63,10 @@ def test_a_review_is_done_with_one_key_an_item_and_taken_back_with_one(console: 
         page.keyboard.press("1")
         page.wait_for_timeout(150)
     expect(page.locator("#done")).to_contain_text("Nothing is left for you")
+    page.keyboard.press("u")
+    page.keyboard.press("1")
+    page.click("text=Confirm my ratings")
+    expect(page.locator("#done")).to_contain_text("The review is failed. The error rate is under 58.18%")
 
 
 def test_what_was_judged_while_the_network_was_away_is_sent_later(console: Console, page: Page) -> None:

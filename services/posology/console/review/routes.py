@@ -80,6 +80,14 @@ async def rate(request: Request) -> Response:
     return await next_item(request)
 
 
+async def confirm(request: Request) -> Response:
+    """Make this reviewer's ratings final."""
+    session, client = request.state.session, request.app.state.client
+    await own_form(request)
+    await client.confirm_review(request.path_params["review"], reviewer=session.reviewer)
+    return RedirectResponse(f"/review/{request.path_params['review']}", 303)
+
+
 async def _progress(client: Client, name: str) -> dict[str, Any]:
     review = await client.review(name)
     total = review.summary
@@ -124,4 +132,5 @@ ROUTES = [
     Route("/review/{review}", screen),
     Route("/review/{review}/next", next_item),
     Route("/review/{review}/ratings", rate, methods=["POST"]),
+    Route("/review/{review}/confirm", confirm, methods=["POST"]),
 ]

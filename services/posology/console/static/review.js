@@ -50,6 +50,8 @@ if (root) {
       at("pace").textContent = `${(middle / 1000).toFixed(1)} s an item`;
     }
     at("done").hidden = Boolean(answer.item);
+    at("done").className = `note ${answer.state === "PASSED" ? "good" : answer.state === "FAILED" ? "bad" : ""}`;
+    at("confirm").hidden = Boolean(answer.item) || answer.state !== "OPEN";
     if (!answer.item) {
       const bound = answer.bound === null ? "" : ` The error rate is under ${(answer.bound * 100).toFixed(2)}%; wanted: under ${(answer.limit * 100).toFixed(2)}%.`;
       at("done").textContent = `Nothing is left for you here. The review is ${answer.state.toLowerCase()}.${bound}`;
@@ -96,7 +98,7 @@ if (root) {
     keep([...unsent(), { item: current.id, judgement, comment: at("comment").value, adjudicate }]);
     send();
   };
-  const back = () => { if (past.length) { at("done").hidden = true; show(past.pop()); } };
+  const back = () => { if (past.length) { at("done").hidden = at("confirm").hidden = true; show(past.pop()); } };
   const comment = () => { at("comment-box").hidden = false; at("comment").focus(); };
 
   document.addEventListener("keydown", (event) => {
@@ -111,6 +113,7 @@ if (root) {
   });
   document.querySelectorAll("[data-judgement]").forEach((button) => button.addEventListener("click", () => judge(button.dataset.judgement)));
   at("back").addEventListener("click", back);
+  at("back-again").addEventListener("click", back);
   at("comment-button").addEventListener("click", comment);
   at("help-button").addEventListener("click", () => at("help").showModal());
   window.addEventListener("online", send);
