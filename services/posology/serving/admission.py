@@ -43,7 +43,7 @@ def admit(
 def _verified(
     envelope: Mapping[str, Any], keys: Sequence[signing.PublicKey], revoked: frozenset[str]
 ) -> Mapping[str, Any]:
-    signers = {found.get("keyid", "") for found in envelope.get("signatures", ())}
+    signers = {signature.get("keyid", "") for signature in envelope.get("signatures", ())}
     if signers & revoked:
         raise RevokedKey(
             f"the key {min(signers & revoked)} that signed this verdict was revoked; "
@@ -88,9 +88,9 @@ def _passes(verdict: Verdict) -> None:
 
 def _evaluated(verdict: Verdict, engine: Mapping[str, Any]) -> None:
     """The asked configuration equals the evaluated one; what it leaves open is taken from the verdict."""
-    asked = EngineConfig.from_dict({**verdict.engine.to_dict(), **engine}).completed(verdict.engine)
-    if found := verdict.engine.differences(asked):
+    requested = EngineConfig.from_dict({**verdict.engine.to_dict(), **engine}).completed(verdict.engine)
+    if differences := verdict.engine.differences(requested):
         raise OtherEngine(
-            f"{verdict.model} was evaluated with another engine configuration: {'; '.join(found)}; "
+            f"{verdict.model} was evaluated with another engine configuration: {'; '.join(differences)}; "
             "deploy what was evaluated, or evaluate again with this configuration"
         )

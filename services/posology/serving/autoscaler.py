@@ -54,11 +54,11 @@ class Autoscaler:
     async def look(self) -> None:
         """One round: ask every engine, decide, write down what changed."""
         watched = await self._watched()
-        said = dict(zip(watched, await asyncio.gather(*map(self._said, watched.values())), strict=True))
-        self.loads = {name: _sum(loads) for name, loads in said.items() if loads}
+        loads_of = dict(zip(watched, await asyncio.gather(*map(self._said, watched.values())), strict=True))
+        self.loads = {name: _sum(loads) for name, loads in loads_of.items() if loads}
         self._forget(watched)
         for name, one in watched.items():
-            scale = self._decide(one, said[name], at=time.monotonic())
+            scale = self._decide(one, loads_of[name], at=time.monotonic())
             if scale.wanted != one.deployment.wanted:
                 await self._change(one.deployment, scale)
 
@@ -72,8 +72,8 @@ class Autoscaler:
         }
 
     async def _said(self, one: _Watched) -> list[Load]:
-        found = await asyncio.gather(*(self._ask.of(r.url, one.deployment.token) for r in one.replicas))
-        return [load for load in found if load is not None]
+        answers = await asyncio.gather(*(self._ask.of(r.url, one.deployment.token) for r in one.replicas))
+        return [load for load in answers if load is not None]
 
     def _forget(self, watched: Mapping[str, _Watched]) -> None:
         for name in self._lately.keys() - watched.keys():
@@ -85,17 +85,17 @@ class Autoscaler:
         known = deployment.scale.full if deployment.scale else 0
         lately = self._lately.setdefault(name, Stabilization(deployment.wanted, at=at))
         self._full[name] = full(loads, self._full.get(name, known))
-        found = needed(loads, wanted=deployment.wanted, target=rule.target, full=self._full[name])
-        wanted = lately.settle(found, wanted=deployment.wanted, rule=rule, fewest=deployment.plan.replicas, at=at)
-        return Scale(wanted, _why(one, loads, wanted), self._full[name])
+        engines = needed(loads, wanted=deployment.wanted, target=rule.target, full=self._full[name])
+        settled = lately.settle(engines, wanted=deployment.wanted, rule=rule, fewest=deployment.plan.replicas, at=at)
+        return Scale(settled, _why(one, loads, settled), self._full[name])
 
-    async def _change(self, seen: Deployment, scale: Scale) -> None:
+    async def _change(self, before: Deployment, scale: Scale) -> None:
         async with self._db.begin() as tx:
-            found = await repository.get(tx, namespace=seen.namespace, deployment_id=seen.id)
-            if found.goal is not Goal.SERVE or found.wanted != seen.wanted:
+            present = await repository.get(tx, namespace=before.namespace, deployment_id=before.id)
+            if present.goal is not Goal.SERVE or present.wanted != before.wanted:
                 return  # somebody was faster; the next look sees it
-            await repository.save_scale(tx, found, scale)
-            await _record(tx, found, scale)
+            await repository.save_scale(tx, present, scale)
+            await _record(tx, present, scale)
         self._changes.ask()
 
 
@@ -110,11 +110,11 @@ def _sum(loads: Sequence[Load]) -> Load:
     return Load(sum(load.running for load in loads), sum(load.waiting for load in loads))
 
 
-def _why(one: _Watched, loads: Sequence[Load], wanted: int) -> str:
+def _why(one: _Watched, loads: Sequence[Load], engines: int) -> str:
     load = _sum(loads)
-    if wanted > one.deployment.wanted:
+    if engines > one.deployment.wanted:
         return f"{load.waiting} requests waited for {_engines(len(loads))}; the target is {one.rule.target} for each"
-    return f"for {one.rule.down_seconds} s {_engines(wanted)} would have been enough"
+    return f"for {one.rule.down_seconds} s {_engines(engines)} would have been enough"
 
 
 def _engines(number: int) -> str:

@@ -74,21 +74,21 @@ class Controller:
         """One round."""
         async with self._db.read() as tx:
             known = await repository.all_replicas(tx)
-        seen = await self._see(known)
+        sightings = await self._see(known)
         async with self._db.begin() as tx:
-            outcome, changed = await self._decide(tx, seen)
+            outcome, changed = await self._decide(tx, sightings)
         await self._act(outcome)
         if not self.looked.is_set():
-            await self._adopt(outcome, seen)
+            await self._adopt(outcome, sightings)
         self.looked.set()
         if changed:
             await self._changes.tell()
 
-    async def _adopt(self, outcome: Outcome, seen: Mapping[str, Seen]) -> None:
+    async def _adopt(self, outcome: Outcome, sightings: Mapping[str, Seen]) -> None:
         """Engines that an earlier process of this service started may look otherwise than they are to look now."""
         for deployment in (d for d in outcome.deployments if d.goal is Goal.SERVE):
             for replica in (r for r in outcome.replicas if r.deployment == deployment.name):
-                if replica.stop_at is None and replica.id in seen and seen[replica.id].alive:
+                if replica.stop_at is None and replica.id in sightings and sightings[replica.id].alive:
                     await self._start(launch_of(replica.id, deployment))
 
     async def stop_engines(self, *, within: float) -> None:
@@ -129,15 +129,15 @@ class Controller:
             alive = await self._launcher.alive(replica.id)
             return Seen(alive, await self._launcher.observe(replica.id))
 
-        found = await asyncio.gather(*(one(r) for r in replicas))
-        return {replica.id: seen for replica, seen in zip(replicas, found, strict=True)}
+        sightings = await asyncio.gather(*(one(r) for r in replicas))
+        return {replica.id: seen for replica, seen in zip(replicas, sightings, strict=True)}
 
-    async def _decide(self, tx: Transaction, seen: Mapping[str, Seen]) -> tuple[Outcome, bool]:
+    async def _decide(self, tx: Transaction, sightings: Mapping[str, Seen]) -> tuple[Outcome, bool]:
         """Reconcile what the database holds now with what was seen, and write what changed."""
         deployments, replicas = await repository.live(tx), await repository.all_replicas(tx)
         # A replica that appeared after the look has not been seen; leave it to the next one.
-        known = [r for r in replicas if r.id in seen]
-        outcome = reconcile(deployments, known, seen, now=await now(tx), rules=self._rules)
+        known = [r for r in replicas if r.id in sightings]
+        outcome = reconcile(deployments, known, sightings, now=await now(tx), rules=self._rules)
         changed = await self._write(tx, outcome, {d.name: d for d in deployments}, {r.id: r for r in replicas})
         return outcome, changed
 

@@ -27,22 +27,22 @@ class Deployments:
         self._withdrawals = withdrawals
         self._changes = changes
 
-    async def create(self, asked: DeploymentRequest, *, actor: str, validate_only: bool) -> Deployment:
+    async def create(self, request: DeploymentRequest, *, actor: str, validate_only: bool) -> Deployment:
         """Release and deploy, or refuse; a repeated request id returns what the first one made."""
         async with self._db.read() as tx:
-            known = await self._known(tx, asked)
+            known = await self._known(tx, request)
         if known is not None:
             return known
-        await self._withdrawals.check(asked.namespace, asked.model)
+        await self._withdrawals.check(request.namespace, request.model)
         if validate_only:
-            verdict = await asyncio.to_thread(self._releaser.check, asked)
-            return await self._draft(asked, Released(verdict, asked.verdict if ":" in asked.verdict[:7] else ""))
-        released = await asyncio.to_thread(self._releaser.release, asked)
-        draft = await self._draft(asked, released)
+            verdict = await asyncio.to_thread(self._releaser.check, request)
+            return await self._draft(request, Released(verdict, request.verdict if ":" in request.verdict[:7] else ""))
+        released = await asyncio.to_thread(self._releaser.release, request)
+        draft = await self._draft(request, released)
         async with self._db.begin() as tx:
-            if (known := await self._known(tx, asked)) is not None:
+            if (known := await self._known(tx, request)) is not None:
                 return known
-            await _add(tx, draft, asked)
+            await _add(tx, draft, request)
             await audit.append(tx, actor=actor, action="CreateDeployment", subject=draft.name, detail=_released(draft))
         self._changes.ask()
         return draft
@@ -50,22 +50,22 @@ class Deployments:
     async def get(self, namespace: str, deployment_id: str) -> tuple[Deployment, int]:
         """The deployment and how many of its engines answer."""
         async with self._db.read() as tx:
-            found = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
-            return found, (await repository.count_ready(tx, [found.name]))[found.name]
+            deployment = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
+            return deployment, (await repository.count_ready(tx, [deployment.name]))[deployment.name]
 
     async def list_page(self, namespace: str, *, size: int, token: str) -> tuple[list[tuple[Deployment, int]], str]:
         async with self._db.read() as tx:
-            found, following = await repository.list_page(tx, namespace=namespace, size=size, token=token)
-            ready = await repository.count_ready(tx, [d.name for d in found])
-        return [(d, ready[d.name]) for d in found], following
+            listed, following = await repository.list_page(tx, namespace=namespace, size=size, token=token)
+            ready = await repository.count_ready(tx, [d.name for d in listed])
+        return [(d, ready[d.name]) for d in listed], following
 
     async def delete(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
         """Drain and stop; doing it again changes nothing."""
         async with self._db.begin() as tx:
-            found = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
-            if found.goal is Goal.STOP:
-                return found
-            leaving = replace(found, goal=Goal.STOP, state=State.DRAINING, traffic=0, reason=f"deleted by {actor}")
+            deployment = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
+            if deployment.goal is Goal.STOP:
+                return deployment
+            leaving = replace(deployment, goal=Goal.STOP, state=State.DRAINING, traffic=0, reason=f"deleted by {actor}")
             await self._change(tx, leaving, actor=actor, action="DeleteDeployment")
         self._changes.ask()
         return leaving
@@ -73,10 +73,12 @@ class Deployments:
     async def promote(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
         """Give it all traffic of its model name; FailedPrecondition unless it answers."""
         async with self._db.begin() as tx:
-            found = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
-            if found.goal is not Goal.SERVE or found.state is not State.READY:
-                raise FailedPrecondition(f"{found.name} is {found.state} ({found.reason}); only READY can be promoted")
-            promoted = replace(found, promoted=True, asked_at=await now(tx))
+            deployment = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
+            if deployment.goal is not Goal.SERVE or deployment.state is not State.READY:
+                raise FailedPrecondition(
+                    f"{deployment.name} is {deployment.state} ({deployment.reason}); only READY can be promoted"
+                )
+            promoted = replace(deployment, promoted=True, asked_at=await now(tx))
             await self._change(tx, promoted, actor=actor, action="PromoteDeployment")
         self._changes.ask()
         return promoted
@@ -101,12 +103,12 @@ class Deployments:
         self._changes.ask()
         return back
 
-    async def _known(self, tx: Transaction, asked: DeploymentRequest) -> Deployment | None:
+    async def _known(self, tx: Transaction, request: DeploymentRequest) -> Deployment | None:
         """What this request made before; AlreadyExists when its name belongs to something else."""
-        known = await repository.of_request(tx, namespace=asked.namespace, request_id=asked.request_id)
+        known = await repository.of_request(tx, namespace=request.namespace, request_id=request.request_id)
         if known is not None:
             return known
-        taken = await repository.find(tx, namespace=asked.namespace, deployment_id=asked.id)
+        taken = await repository.find(tx, namespace=request.namespace, deployment_id=request.id)
         if taken is not None:
             raise AlreadyExists(
                 f"{taken.name} exists already ({taken.state}, {taken.model}); choose another id: "
@@ -114,20 +116,20 @@ class Deployments:
             )
         return None
 
-    async def _draft(self, asked: DeploymentRequest, released: Released) -> Deployment:
+    async def _draft(self, request: DeploymentRequest, released: Released) -> Deployment:
         async with self._db.read() as tx:
             moment = await now(tx)
-            before = [d for d in await repository.live(tx) if _same_name(d, asked) and d.traffic]
+            before = [d for d in await repository.live(tx) if _same_name(d, request) and d.traffic]
         return Deployment(
-            id=asked.id,
-            namespace=asked.namespace,
-            model=asked.model,
+            id=request.id,
+            namespace=request.namespace,
+            model=request.model,
             verdict=released.verdict_digest,
-            plan=asked.plan,
+            plan=request.plan,
             engine=released.verdict.engine.to_dict(),
             created_at=moment,
             asked_at=moment,
-            run=asked.run or released.verdict.run,
+            run=request.run or released.verdict.run,
             dataset=released.verdict.dataset,
             reason="admitted: the verdict is PASS and verifies",
             replaced=max(before, key=lambda d: d.traffic).id if before else "",
@@ -147,10 +149,10 @@ class Deployments:
         await audit.append(tx, actor=actor, action=action, subject=deployment.name, detail=detail or {})
 
 
-async def _add(tx: Transaction, draft: Deployment, asked: DeploymentRequest) -> None:
+async def _add(tx: Transaction, draft: Deployment, request: DeploymentRequest) -> None:
     """Conflict when another process added the same name in this very moment."""
     try:
-        await repository.add(tx, draft, request_id=asked.request_id)
+        await repository.add(tx, draft, request_id=request.request_id)
     except IntegrityError as error:
         if not is_duplicate(error):
             raise
@@ -159,15 +161,15 @@ async def _add(tx: Transaction, draft: Deployment, asked: DeploymentRequest) -> 
 
 async def _earlier(tx: Transaction, leaving: Deployment) -> Deployment:
     """What was served before: the one it replaced, or else the one asked for last before it."""
-    found = await repository.served_before(tx, leaving)
-    for deployment in found:
+    predecessors = await repository.served_before(tx, leaving)
+    for deployment in predecessors:
         if deployment.id == leaving.replaced:
             return deployment
-    if not found:
+    if not predecessors:
         raise FailedPrecondition(
             f'"{leaving.plan.model_name}" served nothing before {leaving.name}; there is no way back'
         )
-    return found[0]
+    return predecessors[0]
 
 
 def _again(earlier: Deployment) -> DeploymentRequest:
@@ -176,8 +178,8 @@ def _again(earlier: Deployment) -> DeploymentRequest:
     )
 
 
-def _same_name(deployment: Deployment, asked: DeploymentRequest) -> bool:
-    return (deployment.namespace, deployment.plan.model_name) == (asked.namespace, asked.plan.model_name)
+def _same_name(deployment: Deployment, request: DeploymentRequest) -> bool:
+    return (deployment.namespace, deployment.plan.model_name) == (request.namespace, request.plan.model_name)
 
 
 def _released(deployment: Deployment) -> dict[str, Any]:

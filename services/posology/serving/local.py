@@ -55,9 +55,9 @@ class LocalLauncher:
         await asyncio.to_thread(self._start, launch)
 
     async def observe(self, replica: str) -> Status | None:
-        found = await asyncio.to_thread(report.read, self._folder(replica))
-        if found is not None:
-            return found[0]
+        last_status = await asyncio.to_thread(report.read, self._folder(replica))
+        if last_status is not None:
+            return last_status[0]
         return Status(ReplicaState.FETCHING, "the agent starts") if await self.alive(replica) else None
 
     async def alive(self, replica: str) -> bool:
@@ -71,8 +71,10 @@ class LocalLauncher:
         self._signal(replica, signal.SIGKILL)
 
     async def forget(self, replica: str) -> None:
-        found = await asyncio.to_thread(report.read, self._folder(replica))
-        if found is None or found[0].state is not ReplicaState.FAILED:  # else its logs stay for whoever asks why
+        last_status = await asyncio.to_thread(report.read, self._folder(replica))
+        if (
+            last_status is None or last_status[0].state is not ReplicaState.FAILED
+        ):  # else its logs stay for whoever asks why
             await asyncio.to_thread(shutil.rmtree, self._folder(replica), ignore_errors=True)
 
     def _start(self, launch: Launch) -> None:
@@ -100,7 +102,7 @@ class LocalLauncher:
 
     def _environment(self, launch: Launch, folder: Path) -> Mapping[str, str]:
         place = self.place
-        told = {
+        variables = {
             "replica": launch.replica,
             "deployment": launch.deployment,
             "model": launch.model,
@@ -121,7 +123,7 @@ class LocalLauncher:
             "drain_seconds": str(place.drain_seconds),
             "log_level": place.log_level,
         }
-        return os.environ | {f"POSOLOGY_AGENT_{name.upper()}": value for name, value in told.items()}
+        return os.environ | {f"POSOLOGY_AGENT_{name.upper()}": value for name, value in variables.items()}
 
     def _locked(self, replica: str) -> bool:
         """Whether an agent holds the replica's lock; a child that ended is reaped on the way."""
@@ -146,8 +148,8 @@ class LocalLauncher:
             return int((self._folder(replica) / _PID).read_text())
         except FileNotFoundError:
             # The service died between start and note; the agent's own word follows within a second.
-            found = report.read(self._folder(replica))
-            return None if found is None else found[1]
+            last_status = report.read(self._folder(replica))
+            return None if last_status is None else last_status[1]
 
     def _folder(self, replica: str) -> Path:
         return self.place.root / replica

@@ -75,12 +75,12 @@ def _observe(replica: Replica, seen: Seen, now: datetime, rules: Rules) -> Repli
         return replica
     status = seen.status
     if seen.alive:
-        found = status or Status(ReplicaState.FETCHING, "the agent starts", replica.url)
-        restarts = 0 if found.state is ReplicaState.READY else max(replica.restarts, found.restarts)
+        reported = status or Status(ReplicaState.FETCHING, "the agent starts", replica.url)
+        restarts = 0 if reported.state is ReplicaState.READY else max(replica.restarts, reported.restarts)
         # A failure that may be tried again counts once the agent has ended; until then it is on its way out.
-        ending = found.state is ReplicaState.FAILED and not found.final
-        state = ReplicaState.STOPPED if ending else found.state
-        return replace(replica, state=state, reason=found.reason, url=found.url, restarts=restarts)
+        ending = reported.state is ReplicaState.FAILED and not reported.final
+        state = ReplicaState.STOPPED if ending else reported.state
+        return replace(replica, state=state, reason=reported.reason, url=reported.url, restarts=restarts)
     if status is not None and status.final:
         return replace(replica, state=ReplicaState.FAILED, reason=status.reason, url="")
     if status is not None and status.state is ReplicaState.STOPPED:
@@ -120,11 +120,11 @@ def _enough(deployment: Deployment, replicas: Sequence[Replica]) -> bool:
 
 def _reason(deployment: Deployment, replicas: Sequence[Replica]) -> str:
     """How many answer, what the first of the others does, and why load asked for so many."""
-    said = [f"{sum(r.answers for r in replicas)} of {max(deployment.wanted, len(replicas))} engines ready"]
-    said += [r.reason or r.state.lower() for r in replicas if not r.answers][:1]
+    parts = [f"{sum(r.answers for r in replicas)} of {max(deployment.wanted, len(replicas))} engines ready"]
+    parts += [r.reason or r.state.lower() for r in replicas if not r.answers][:1]
     if deployment.scale is not None and deployment.wanted > deployment.plan.replicas:
-        said.append(deployment.scale.reason)
-    return "; ".join(said)
+        parts.append(deployment.scale.reason)
+    return "; ".join(parts)
 
 
 def _hopeless(deployment: Deployment, replicas: Sequence[Replica], rules: Rules) -> str | None:
@@ -148,11 +148,11 @@ def _share(deployments: Sequence[Deployment], now: datetime, rules: Rules) -> li
 
 
 def _share_one(group: Sequence[Deployment], now: datetime, rules: Rules) -> list[Deployment]:
-    found = shares(group, now=now, step=rules.canary_step)
-    newest = max(found, key=lambda i: found[i].traffic, default="")
+    shares_of = shares(group, now=now, step=rules.canary_step)
+    newest = max(shares_of, key=lambda i: shares_of[i].traffic, default="")
     changed = []
     for deployment in group:
-        share = found.get(deployment.id)
+        share = shares_of.get(deployment.id)
         if share is None:
             changed.append(replace(deployment, traffic=0) if deployment.goal is Goal.STOP else deployment)
         elif share.superseded:
@@ -167,7 +167,7 @@ def _share_one(group: Sequence[Deployment], now: datetime, rules: Rules) -> list
 def _keep_up(
     deployment: Deployment,
     replicas: Sequence[Replica],
-    seen: Mapping[str, Seen],
+    sightings: Mapping[str, Seen],
     now: datetime,
     rules: Rules,
     outcome: Outcome,
@@ -184,7 +184,7 @@ def _keep_up(
         outcome.replicas.append(replica)
     for replica in replicas:
         if replica.id not in staying:
-            _retire(replica, seen, now, rules, outcome)
+            _retire(replica, sightings, now, rules, outcome)
 
 
 def _staying(deployment: Deployment, replicas: Sequence[Replica]) -> list[str]:
@@ -200,9 +200,9 @@ def _number(replica: str) -> int:
     return int(replica.rpartition(".")[2])
 
 
-def _retire(replica: Replica, seen: Mapping[str, Seen], now: datetime, rules: Rules, outcome: Outcome) -> None:
+def _retire(replica: Replica, sightings: Mapping[str, Seen], now: datetime, rules: Rules, outcome: Outcome) -> None:
     """Drain, then end: no engine is told to stop before routes have turned away from it."""
-    if not seen.get(replica.id, Seen(False, None)).alive:
+    if not sightings.get(replica.id, Seen(False, None)).alive:
         outcome.gone.append(replica.id)
         outcome.forget.append(replica.id)
         return
@@ -217,14 +217,14 @@ def _retire(replica: Replica, seen: Mapping[str, Seen], now: datetime, rules: Ru
 def _wind_down(
     deployment: Deployment,
     replicas: Sequence[Replica],
-    seen: Mapping[str, Seen],
+    sightings: Mapping[str, Seen],
     now: datetime,
     rules: Rules,
     outcome: Outcome,
 ) -> Deployment:
     """Its state once all its replicas were told to go."""
     for replica in replicas:
-        _retire(replica, seen, now, rules, outcome)
+        _retire(replica, sightings, now, rules, outcome)
     if deployment.state is State.FAILED:
         return deployment
     if not any(r.deployment == deployment.name for r in outcome.replicas):

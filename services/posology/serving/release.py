@@ -42,36 +42,36 @@ class Releaser:
         self._keys = keys
         self._revoked = revoked
 
-    def check(self, asked: DeploymentRequest) -> Verdict:
+    def check(self, request: DeploymentRequest) -> Verdict:
         """The verdict that lets these weights serve; changes nothing, and each refusal has its own error."""
-        return self._admit(asked, self._presented(asked))
+        return self._admit(request, self._presented(request))
 
-    def release(self, asked: DeploymentRequest) -> Released:
+    def release(self, request: DeploymentRequest) -> Released:
         """Check, then copy weights and verdict; doing it again changes nothing.
 
         The verdict goes first, so that whoever finds weights in `released/` finds their verdict too.
         """
-        presented = self._presented(asked)
-        verdict = self._admit(asked, presented)
-        digest = self._release_verdict(presented, asked.model)
+        presented = self._presented(request)
+        verdict = self._admit(request, presented)
+        digest = self._release_verdict(presented, request.model)
         try:
-            self._copy(asked.model)
+            self._copy(request.model)
         except DataCorrupt as error:
             raise AlteredWeights(f"these are not the weights that were evaluated: {error.message}") from error
         return Released(verdict, digest)
 
-    def _admit(self, asked: DeploymentRequest, presented: _Presented) -> Verdict:
+    def _admit(self, request: DeploymentRequest, presented: _Presented) -> Verdict:
         keys = [signing.PublicKey.load(path) for path in self._keys()]
         revoked = read_revoked(self._revoked)
-        verdict = admit(presented.envelope, model=asked.model, engine=asked.engine, keys=keys, revoked=revoked)
-        if not self._anywhere(asked.model):
-            raise NotFound(f"there are no weights {asked.model} in this installation; push or train them first")
+        verdict = admit(presented.envelope, model=request.model, engine=request.engine, keys=keys, revoked=revoked)
+        if not self._anywhere(request.model):
+            raise NotFound(f"there are no weights {request.model} in this installation; push or train them first")
         return verdict
 
-    def _presented(self, asked: DeploymentRequest) -> _Presented:
-        if asked.verdict.lstrip().startswith("{"):
-            return _Presented(parse_envelope(asked.verdict))
-        digest = asked.verdict or self._look_for_one(asked.model)
+    def _presented(self, request: DeploymentRequest) -> _Presented:
+        if request.verdict.lstrip().startswith("{"):
+            return _Presented(parse_envelope(request.verdict))
+        digest = request.verdict or self._look_for_one(request.model)
         for store in (self._candidates, self._released):
             if store.exists(digest):
                 with store.open(digest, VERDICT_FILE) as stored:

@@ -22,12 +22,12 @@ async def find(tx: Transaction, *, namespace: str, deployment_id: str) -> Deploy
 
 async def get(tx: Transaction, *, namespace: str, deployment_id: str) -> Deployment:
     """The deployment; NotFound says how to see those that exist."""
-    found = await find(tx, namespace=namespace, deployment_id=deployment_id)
-    if found is None:
+    deployment = await find(tx, namespace=namespace, deployment_id=deployment_id)
+    if deployment is None:
         raise NotFound(
             f'no deployment "{deployment_id}" in namespace "{namespace}"; list the deployments to see its name'
         )
-    return found
+    return deployment
 
 
 async def of_request(tx: Transaction, *, namespace: str, request_id: str) -> Deployment | None:
@@ -65,8 +65,8 @@ async def served_before(tx: Transaction, leaving: Deployment) -> list[Deployment
         .where(deployments.c.ready_at.is_not(None))
         .order_by(deployments.c.asked_at.desc())
     )
-    found = [_deployment(row) for row in (await tx.execute(query)).mappings()]
-    return [d for d in found if d.plan.model_name == leaving.plan.model_name]
+    served = [_deployment(row) for row in (await tx.execute(query)).mappings()]
+    return [d for d in served if d.plan.model_name == leaving.plan.model_name]
 
 
 async def add(tx: Transaction, deployment: Deployment, *, request_id: str) -> None:
@@ -97,8 +97,8 @@ async def count_by_state(tx: Transaction) -> dict[str, int]:
 
 async def count_ready(tx: Transaction, names: Sequence[str]) -> dict[str, int]:
     """How many engines of each deployment answer; those that are told to go don't count."""
-    found = [r for r in await all_replicas(tx) if r.answers and r.deployment in names]
-    return {name: sum(1 for r in found if r.deployment == name) for name in names}
+    answering = [r for r in await all_replicas(tx) if r.answers and r.deployment in names]
+    return {name: sum(1 for r in answering if r.deployment == name) for name in names}
 
 
 async def put_replica(tx: Transaction, replica: Replica) -> None:

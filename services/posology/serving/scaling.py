@@ -49,11 +49,11 @@ class Stabilization:
     def __init__(self, wanted: int, *, at: float) -> None:
         self._asked = [(at, wanted)]
 
-    def settle(self, found: int, *, wanted: int, rule: Autoscaling, fewest: int, at: float) -> int:
+    def settle(self, engines: int, *, wanted: int, rule: Autoscaling, fewest: int, at: float) -> int:
         """Up at once; down to the most that was asked for within the window."""
-        found = max(fewest, min(found, rule.most))
-        self._asked = [(when, asked) for when, asked in self._asked if at - when < rule.down_seconds] + [(at, found)]
-        return found if found >= wanted else min(wanted, max(asked for _, asked in self._asked))
+        engines = max(fewest, min(engines, rule.most))
+        self._asked = [(when, asked) for when, asked in self._asked if at - when < rule.down_seconds] + [(at, engines)]
+        return engines if engines >= wanted else min(wanted, max(asked for _, asked in self._asked))
 
 
 def _differ(waiting: int, room: int) -> bool:

@@ -51,7 +51,7 @@ def _read(subject: Iterable[Mapping[str, Any]], predicate: Mapping[str, Any]) ->
         outcome=predicate["outcome"],
         model=_model(subject),
         engine=EngineConfig.from_dict(dict(predicate["engine"])),
-        probes=tuple(Probe.from_dict(dict(found)) for found in predicate["probes"]),
+        probes=tuple(Probe.from_dict(dict(one)) for one in predicate["probes"]),
         dataset=predicate.get("dataset", ""),
         run=predicate.get("run", ""),
         gates=tuple(predicate.get("gates", ())),
@@ -60,21 +60,21 @@ def _read(subject: Iterable[Mapping[str, Any]], predicate: Mapping[str, Any]) ->
 
 def _model(subject: Iterable[Mapping[str, Any]]) -> str:
     """The weights are the subject called `model`; its digest is the artifact's."""
-    found = [entry["digest"]["sha256"] for entry in subject if entry["name"] == "model"]
-    if len(found) != 1:
+    models = [entry["digest"]["sha256"] for entry in subject if entry["name"] == "model"]
+    if len(models) != 1:
         raise ValueError("exactly one subject must be named model")
-    return f"sha256:{found[0]}"
+    return f"sha256:{models[0]}"
 
 
 def parse_envelope(text: str | bytes) -> dict[str, Any]:
     """A DSSE envelope from its JSON; InvalidInput otherwise."""
     try:
-        found = json.loads(text)
+        envelope = json.loads(text)
     except ValueError as error:
         raise InvalidInput(f"the verdict is no JSON: {error}") from error
-    if not isinstance(found, dict) or "payload" not in found:
+    if not isinstance(envelope, dict) or "payload" not in envelope:
         raise InvalidInput("the verdict is no DSSE envelope")
-    return found
+    return envelope
 
 
 def read_revoked(path: Path) -> frozenset[str]:

@@ -23,10 +23,10 @@ class Withdrawals:
         name = f"namespaces/{namespace}/artifacts/{model.removeprefix('sha256:')}"
         request = pb.TraceArtifactRequest(name=name, direction=pb.TraceArtifactRequest.ANCESTORS)
         try:
-            found = await self._catalog.TraceArtifact(request)
+            ancestors = await self._catalog.TraceArtifact(request)
         except NotFound:
             return  # weights that came from elsewhere with their verdict: nothing was withdrawn here
-        for artifact in found.artifacts:
+        for artifact in ancestors.artifacts:
             if artifact.quarantine_reason:
                 raise Withdrawn(_words(model, artifact))
 

@@ -41,11 +41,11 @@ def entries(file: Path) -> Iterator[Entry]:
 
 def _chain(file: Path, chains: dict[str, list[str]]) -> str:
     try:
-        found = list(entries(file))
+        chain = list(entries(file))
     except sqlite3.Error as error:
         raise Failed(f"{file} can't be read: {error}") from error
-    chains[file.stem] = [GENESIS, *(entry.digest for entry in found)]
-    head = verify_chain(found)
+    chains[file.stem] = [GENESIS, *(entry.digest for entry in chain)]
+    head = verify_chain(chain)
     return f"{head.seq} entries, unbroken; head {head.digest[:19]}"
 
 

@@ -31,8 +31,8 @@ def _engine(predicate: Mapping[str, Any], stored: Stored) -> str:
     bound = EngineConfig.from_dict(dict(predicate["engine"]))
     observed = stored.json(predicate["evaluation"]["artifact"], ENGINE)
     for which in ("tuned", "base"):
-        if found := bound.differences(EngineConfig.from_dict(observed[which])):
-            raise Failed(f"the {which} model was scored with another: {'; '.join(found)}")
+        if differences := bound.differences(EngineConfig.from_dict(observed[which])):
+            raise Failed(f"the {which} model was scored with another: {'; '.join(differences)}")
     if not bound.engine_version or not bound.max_model_len:
         raise Failed("it leaves open what an engine must be started with")
     return f"vLLM {bound.engine_version}, {bound.dtype}, {bound.max_model_len} tokens, {bound.digest[:19]}"
@@ -43,10 +43,10 @@ def _template(model: str, predicate: Mapping[str, Any], stored: Stored) -> str:
         for name in TEMPLATE_FILES:
             if stored.has(model, name):
                 (Path(folder) / name).write_bytes(stored.read(model, name))
-        found = chat_template_digest(Path(folder))
-    if found != predicate["engine"]["chat_template"]:
-        raise Failed(f"that of the weights is {found or 'missing'}, not {predicate['engine']['chat_template']}")
-    return f"that of the weights, {found[:19]}"
+        template = chat_template_digest(Path(folder))
+    if template != predicate["engine"]["chat_template"]:
+        raise Failed(f"that of the weights is {template or 'missing'}, not {predicate['engine']['chat_template']}")
+    return f"that of the weights, {template[:19]}"
 
 
 def _probes(predicate: Mapping[str, Any], stored: Stored) -> str:

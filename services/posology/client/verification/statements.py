@@ -21,9 +21,9 @@ def checks(predicate: Mapping[str, Any], behind: Behind, keys: TrustedKeys) -> I
 def _name(carried: Mapping[str, Any], index: int) -> str:
     """For the line's head only: nothing of it is believed."""
     try:
-        found = envelopes.payload(carried["envelope"])
-        task = found["predicate"].get("buildDefinition", {}).get("buildType", "").split("/")[-2:-1]
-        return "provenance of " + task[0] if task else "review of " + _digest(found["predicate"]["subject"])
+        statement = envelopes.payload(carried["envelope"])
+        task = statement["predicate"].get("buildDefinition", {}).get("buildType", "").split("/")[-2:-1]
+        return "provenance of " + task[0] if task else "review of " + _digest(statement["predicate"]["subject"])
     except (KeyError, TypeError, ValueError, AttributeError):
         return f"number {index + 1}"
 
@@ -36,20 +36,20 @@ def _statement(carried: Mapping[str, Any], behind: Behind, keys: TrustedKeys) ->
     if predicate_type not in (REVIEW, PROVENANCE):
         raise Failed(f"it is a {predicate_type}, which is neither a review nor a provenance")
     statement, signer = keys.verify(envelope, predicate_type)
-    said = _review(statement, behind) if predicate_type == REVIEW else _provenance(statement, behind)
-    return f"signed by {signer} ({keys.keys[signer].id[:16]}); {said}"
+    conclusion = _review(statement, behind) if predicate_type == REVIEW else _provenance(statement, behind)
+    return f"signed by {signer} ({keys.keys[signer].id[:16]}); {conclusion}"
 
 
 def _review(statement: Mapping[str, Any], behind: Behind) -> str:
-    found = statement["predicate"]
+    review = statement["predicate"]
     for digest in envelopes.subjects(statement).values():
         if digest not in behind:
             raise Failed(f"it is about {digest}, from which these weights were not made")
-    if found["result"] != "PASS":
-        raise Failed(f"the review did not pass: {found['errors']} errors in {found['rated']} items")
+    if review["result"] != "PASS":
+        raise Failed(f"the review did not pass: {review['errors']} errors in {review['rated']} items")
     return (
-        f"{found['errors']} errors in {found['rated']} items, under {found['upper_bound']:.2%}, "
-        f"by {', '.join(found['reviewer_kinds']) or 'nobody named'}"
+        f"{review['errors']} errors in {review['rated']} items, under {review['upper_bound']:.2%}, "
+        f"by {', '.join(review['reviewer_kinds']) or 'nobody named'}"
     )
 
 
@@ -66,8 +66,8 @@ def _provenance(statement: Mapping[str, Any], behind: Behind) -> str:
 
 
 def _definition(statement: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = statement["predicate"]["buildDefinition"]
-    return found
+    definition: Mapping[str, Any] = statement["predicate"]["buildDefinition"]
+    return definition
 
 
 def _digest(digest: str) -> str:

@@ -26,10 +26,10 @@ class TrustedKeys:
     @classmethod
     def load(cls, folder: Path) -> "TrustedKeys":
         """Every `.pub` file of a folder; InvalidInput if there is none."""
-        found = {path.stem: PublicKey.load(path) for path in sorted(folder.glob("*.pub"))}
-        if not found:
+        keys = {path.stem: PublicKey.load(path) for path in sorted(folder.glob("*.pub"))}
+        if not keys:
             raise InvalidInput(f"{folder} has no public keys (*.pub); name a folder that has them with --keys")
-        return cls(found, folder)
+        return cls(keys, folder)
 
     def verify(self, envelope: Mapping[str, Any], predicate_type: str) -> tuple[dict[str, Any], str]:
         """The statement and the name of its signer, if the service whose place it is to say this signed it.

@@ -66,10 +66,12 @@ def verify(found: Found, stored: Stored, keys: TrustedKeys, *, audit: Path | Non
     return Verification(found.origin, str(predicate.get("outcome", "")), model, str(predicate.get("run", "")), checks)
 
 
-def _rest(model: str, predicate: Mapping[str, Any], found: Found, stored: Stored, keys: TrustedKeys) -> Iterator[Check]:
+def _rest(
+    model: str, predicate: Mapping[str, Any], verdict: Found, stored: Stored, keys: TrustedKeys
+) -> Iterator[Check]:
     behind = stored.behind(model) if model else {}
     yield from statements.checks(predicate, behind, keys)
-    yield from content.checks(model, predicate, found.origin, stored, behind)
+    yield from content.checks(model, predicate, verdict.origin, stored, behind)
     yield from evidence.checks(model, predicate, stored)
 
 
@@ -81,9 +83,9 @@ def _names(statement: Mapping[str, Any]) -> set[str]:
 
 def _envelope(text: str, origin: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
+        envelope = json.loads(text)
     except ValueError as error:
         raise InvalidInput(f"{origin} is no JSON: {error}") from error
-    if not isinstance(found, dict) or "payload" not in found:
+    if not isinstance(envelope, dict) or "payload" not in envelope:
         raise InvalidInput(f"{origin} is no DSSE envelope; a verdict's is called {VERDICT_FILE}")
-    return found
+    return envelope

@@ -59,6 +59,6 @@ def _weights(released: ArtifactStore, model: str, cache: Path) -> Path:
 
 
 def _same_template(folder: Path, evaluated: EngineConfig, model: str) -> None:
-    found = chat_template_digest(folder)
-    if evaluated.chat_template and found != evaluated.chat_template:
-        raise OtherEngine(f"the chat template of {model} is {found}, but {evaluated.chat_template} was evaluated")
+    template = chat_template_digest(folder)
+    if evaluated.chat_template and template != evaluated.chat_template:
+        raise OtherEngine(f"the chat template of {model} is {template}, but {evaluated.chat_template} was evaluated")

@@ -62,8 +62,8 @@ class Sidecar:
         if config.engine_version and version != config.engine_version:
             raise OtherEngine(f"the engine is vLLM {version}, but {config.engine_version} was evaluated")
         if config.max_model_len and model["max_model_len"] != config.max_model_len:
-            found = model["max_model_len"]
-            raise OtherEngine(f"the engine's max_model_len is {found}, but {config.max_model_len} was evaluated")
+            length = model["max_model_len"]
+            raise OtherEngine(f"the engine's max_model_len is {length}, but {config.max_model_len} was evaluated")
         if (root := model.get("root", str(folder))) != str(folder):
             raise OtherEngine(f"the engine serves {root}, but {folder} was verified")
 
@@ -91,12 +91,12 @@ async def replay(url: str, evidence: Evidence, *, model_name: str) -> None:
     recorded = evidence.verdict.probes
     if not recorded:
         raise ProbesDiffer("the verdict holds no probes, so nothing shows that this engine serves what was evaluated")
-    longest = max(1, *(len(found.token_ids) for found in recorded))
-    replayed = await probe(url, [found.prompt for found in recorded], model=model_name, max_tokens=longest)
-    if found := mismatches(recorded, replayed):
+    longest = max(1, *(len(different.token_ids) for different in recorded))
+    replayed = await probe(url, [different.prompt for different in recorded], model=model_name, max_tokens=longest)
+    if different := mismatches(recorded, replayed):
         raise ProbesDiffer(
-            f"{len(found)} of {len(recorded)} probes answer otherwise than when they were evaluated; "
-            f"first: {found[0].prompt!r}: {found[0].reason}"
+            f"{len(different)} of {len(recorded)} probes answer otherwise than when they were evaluated; "
+            f"first: {different[0].prompt!r}: {different[0].reason}"
         )
 
 

@@ -43,12 +43,12 @@ class Proxy:
         )
 
     def app(self) -> Starlette:
-        asked = [Route(path, self._owned(self.forward), methods=["POST"]) for path in _ASKED]
+        requests = [Route(path, self._owned(self.forward), methods=["POST"]) for path in _ASKED]
         kubelet = [Route("/verified", self.verified), Route("/engine", self.engine)] if self._engine_url else []
         hook = [Route(self._drain_path, self.drained)] if self._drain_path else []
         return Starlette(
             routes=[
-                *asked,
+                *requests,
                 *kubelet,
                 *hook,
                 Route("/drain", self._owned(self.drain), methods=["POST"]),
@@ -150,11 +150,11 @@ class Proxy:
 
     def _owned(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         """`handle` for callers with the token; 401 for everybody else."""
-        wanted = f"Bearer {self._token}".encode()
+        expected = f"Bearer {self._token}".encode()
 
         async def owned(request: Request) -> Response:
-            given = request.headers.get("authorization", "").encode()
-            if not hmac.compare_digest(given, wanted):
+            authorization = request.headers.get("authorization", "").encode()
+            if not hmac.compare_digest(authorization, expected):
                 return JSONResponse({"error": "a bearer token of this deployment is needed"}, status_code=401)
             return await handle(request)
 

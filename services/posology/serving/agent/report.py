@@ -46,7 +46,7 @@ def from_json(value: dict[str, Any]) -> Status:
 def read(directory: Path) -> tuple[Status, int] | None:
     """The last status and process id that an agent left in `directory`; None when there is none."""
     try:
-        found = json.loads((directory / STATUS_FILE).read_text())
+        status = json.loads((directory / STATUS_FILE).read_text())
     except FileNotFoundError:
         return None
-    return from_json(found), int(found["pid"])
+    return from_json(status), int(status["pid"])
