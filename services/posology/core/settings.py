@@ -75,6 +75,18 @@ class StorageSettings(_Group):
     """Folder of signing keys, `<service>.key` and `<service>.pub`."""
 
 
+class ReleaseSettings(_Group):
+    """What a release needs: the installation's signed policy."""
+
+    release_policy_file: Path = Path()
+    """The signed release policy (DSSE envelope); by default `release-policy.dsse.json` in the data directory. Without
+    one nothing is released."""
+    release_policy_keys: tuple[Path, ...] = ()
+    """Public keys that may sign it; empty means `release-policy*.pub` in the keys folder."""
+    review_keys: tuple[Path, ...] = ()
+    """Public keys whose review statements count; empty means `curation*.pub` in the keys folder."""
+
+
 class AuthenticationSettings(_Group):
     """Who may call."""
 
@@ -154,7 +166,9 @@ class TlsSettings(_Group):
         return self
 
 
-class ServiceSettings(ServerSettings, StorageSettings, AuthenticationSettings, PeerSettings, TlsSettings):
+class ServiceSettings(
+    ServerSettings, StorageSettings, ReleaseSettings, AuthenticationSettings, PeerSettings, TlsSettings
+):
     """What every service reads; each variable is the upper-case field name after POSOLOGY_.
 
     A service derives its own class, names itself in `service` and adds its fields.
@@ -179,6 +193,7 @@ class ServiceSettings(ServerSettings, StorageSettings, AuthenticationSettings, P
             "staging_url": f"file://{root}/artifacts/staging",
             "token_file": root / "token",
             "keys_dir": root / "keys",
+            "release_policy_file": root / "release-policy.dsse.json",
         }
         return derived | {name: value for name, value in values.items() if value != ""} | {"data_dir": root}
 

@@ -49,7 +49,9 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         resources_of=lambda job: convert.resources_from_spec(job["spec"], resources),
     )
     jobs = build_jobs(settings, db, commands={KIND: command}, on_published=remember)
-    evaluations = Evaluations(db, jobs, artifacts, settings.allowed, convert.policy_from_spec)
+    evaluations = Evaluations(
+        db, jobs, artifacts, settings.allowed, convert.policy_from_spec, settings.release_policy_of
+    )
     verdicts = Verdicts(
         db,
         evaluations,
@@ -58,6 +60,7 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         policy_of=convert.policy_from_spec,
         to_json=convert.gate_to_json,
         from_json=convert.gate_from_json,
+        release_policy=settings.release_policy_of,
     )
 
     def add(grpc_server: grpc.aio.Server) -> None:

@@ -139,6 +139,9 @@ def verdict_to_proto(found: IssuedVerdict) -> pb.Verdict:
         artifact=found.artifact,
         create_time=to_timestamp(found.created),
         holdout_uses=found.holdout_uses,
+        tries=found.tries,
+        policy=found.policy,
+        policy_gaps=found.policy_gaps,
     )
 
 
@@ -158,6 +161,8 @@ def _gate_result(gate: GateResult) -> pb.GateResult:
         sufficient_n=gate.sufficient_n,
         explanation=gate.explanation,
         details=jobs_convert.struct(gate.details),
+        kind=gate.kind,
+        demands=gate.demands,
     )
 
 
@@ -185,4 +190,6 @@ def gate_from_json(found: Mapping[str, Any]) -> GateResult:
         minimum_detectable_effect=message.minimum_detectable_effect,
         sufficient_n=message.sufficient_n,
         details=jobs_convert.plain(message.details),
+        kind=message.kind,
+        demands=dict(message.demands),
     )

@@ -171,6 +171,10 @@ class GateResult:
     minimum_detectable_effect: float = 0.0
     sufficient_n: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = ""
+    """Name of the kind of gate; the registry sets it."""
+    demands: Mapping[str, float] = field(default_factory=dict)
+    """What was demanded, by JSON name; the registry sets it."""
 
 
 @dataclass(frozen=True)
@@ -225,3 +229,9 @@ class IssuedVerdict:
     artifact: str = ""
     created: datetime | None = None
     holdout_uses: int = 0
+    tries: tuple[str, ...] = ()
+    """Which use of each suite this is, and what it costs."""
+    policy: str = ""
+    """Name of the release policy that it was held against."""
+    policy_gaps: tuple[str, ...] = ()
+    """What that policy asks for and this verdict does not show."""

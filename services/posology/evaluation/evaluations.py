@@ -16,9 +16,12 @@ from posology.core.canonical import canonical_digest
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, PosologyError, Violation
 from posology.core.jobs.domain import Event, Job, NewJob
 from posology.core.jobs.service.jobs import JobPage, Jobs, Published
+from posology.core.release.document import NoPolicy
+from posology.core.release.domain import ReleasePolicy
 from posology.core.store import Database, Transaction, now
-from posology.evaluation import gates, items, sources, suites, tables
+from posology.evaluation import gates, items, origins, sources, submission, suites, tables, tries
 from posology.evaluation.domain import EvaluationRequest, Policy, Suite
+from posology.evaluation.origins import Origin
 
 KIND = "evaluation"
 PRODUCER = "posology.evaluation"
@@ -44,29 +47,60 @@ class Admitted:
         return hashlib.sha256(repr(named).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A published evaluation as a use of its suites: `numbers` by name of suite, from 1."""
+
+    policy: Policy
+    origin: Origin
+    numbers: Mapping[str, int]
+
+
 class Evaluations:
     """What the servicer delegates to."""
 
     def __init__(
-        self, db: Database, jobs: Jobs, artifacts: ArtifactStore, allowed: sources.Allowed, policy_of: PolicyOf
+        self,
+        db: Database,
+        jobs: Jobs,
+        artifacts: ArtifactStore,
+        allowed: sources.Allowed,
+        policy_of: PolicyOf,
+        release_policy: Callable[[], ReleasePolicy],
     ) -> None:
         self._db = db
         self._jobs = jobs
         self._artifacts = artifacts
         self._allowed = allowed
         self._policy_of = policy_of
+        self._release_policy = release_policy
 
-    async def admit(self, asked: EvaluationRequest) -> Admitted:
-        """Check gates, read and parse every suite; InvalidInput with everything that is wrong."""
-        stated = asked.spec["evaluation"]
-        wrong = [*_unbuilt(stated), *gates.violations(self._policy_of(asked.spec, {}))]
+    async def admit(self, request: EvaluationRequest) -> Admitted:
+        """Check gates, read and parse every suite; InvalidInput with everything that is wrong.
+
+        A request that only asks, and names what the weights would serve as, is held against the release policy too.
+        """
+        stated = request.spec["evaluation"]
+        wrong = [*_unbuilt(stated), *gates.violations(self._policy_of(request.spec, {}))]
         contents = await asyncio.to_thread(self._read, stated.get("suites", []), wrong)
         if wrong:
             raise InvalidInput.of(wrong)
         digests = {name: sources.digest(content) for name, content in contents.items()}
-        admitted = Admitted(asked, self._policy_of(asked.spec, digests), contents)
-        _parse_all(admitted)
+        admitted = Admitted(request, self._policy_of(request.spec, digests), contents)
+        parsed = _parse_all(admitted)
+        if request.validate_only and request.spec.get("modelName"):
+            self._check_release(admitted, parsed)
         return admitted
+
+    def _check_release(self, admitted: Admitted, parsed: Mapping[str, tuple[suites.Item, ...]]) -> None:
+        try:
+            release = self._release_policy()
+        except NoPolicy as error:
+            raise InvalidInput.of([Violation("spec.serving", error.message)]) from error
+        namespace, model_name = admitted.asked.name.split("/")[1], admitted.asked.spec["modelName"]
+        wrong = submission.violations(release, admitted.policy, parsed, namespace=namespace, model_name=model_name)
+        if wrong:
+            raise InvalidInput.of(wrong)
 
     async def create(self, admitted: Admitted) -> Job:
         """Start it once; a repeated request gives the first job, whatever became reusable since."""
@@ -100,6 +134,20 @@ class Evaluations:
         """Its events from the token on."""
         return self._jobs.watch(name, resume_token)
 
+    async def tried(self, job: Job) -> Tried:
+        """Which use of each suite this evaluation is; counted when it was published, and once only."""
+        finished_artifact(job)
+        return await self._tried(job)
+
+    async def _tried(self, job: Job) -> Tried:
+        policy = self._policy_of(job.spec["spec"], job.spec["digests"])
+        model, base, model_name = origins.spec_of(job.spec)
+        origin = await asyncio.to_thread(origins.origin, self._artifacts, model, base)
+        namespace = job.name.split("/")[1]
+        async with self._db.begin() as tx:
+            numbers = await tries.count(tx, job.name, policy, origin, namespace=namespace, model_name=model_name)
+        return Tried(policy, origin, numbers)
+
     async def item_lines(self, name: str) -> list[dict[str, Any]]:
         """Every stored item line of a finished evaluation; FailedPrecondition before."""
         job = await self.get(name)
@@ -108,6 +156,7 @@ class Evaluations:
     async def remember(self, published: Published) -> None:
         """After an evaluation was published: its base scores may be used by later ones. Bears repetition."""
         spec = published.job.spec
+        await self._tried(published.job)
         policy = self._policy_of(spec["spec"], spec["digests"])
         async with self._db.begin() as tx:
             for suite in policy.suites:
@@ -201,15 +250,17 @@ def _unbuilt(stated: Mapping[str, Any]) -> list[Violation]:
     return [Violation(f"spec.evaluation.{part}", said) for part, said in _UNBUILT.items() if part in stated]
 
 
-def _parse_all(admitted: Admitted) -> None:
+def _parse_all(admitted: Admitted) -> dict[str, tuple[suites.Item, ...]]:
     wrong: list[Violation] = []
+    parsed: dict[str, tuple[suites.Item, ...]] = {}
     for suite in admitted.policy.suites:
         try:
-            suites.parse(admitted.contents[suite.name], suite.kind, name=suite.name)
+            parsed[suite.name] = suites.parse(admitted.contents[suite.name], suite.kind, name=suite.name)
         except InvalidInput as error:
             wrong += error.violations or (Violation(suite.name, error.message),)
     if wrong:
         raise InvalidInput.of(wrong)
+    return parsed
 
 
 async def _remember(tx: Transaction, key: str, artifact: str) -> None:

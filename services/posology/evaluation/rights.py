@@ -13,6 +13,7 @@ RIGHTS = table(
         "CancelEvaluation": Rule("update", "jobs"),
         "ListEvaluationItems": Rule("get", "jobs"),
         "IssueVerdict": Rule("create", "verdicts", field="parent"),
+        "ListFailures": Rule("list", "verdicts", field="parent"),
         "GetVerdict": Rule("get", "verdicts"),
         "ListVerdicts": Rule("list", "verdicts", field="parent"),
     },

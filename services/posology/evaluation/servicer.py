@@ -69,6 +69,9 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
             await self._registrar.register(names.namespace_of_parent(request.parent), issued.artifact, manifest)
         return convert.verdict_to_proto(issued)
 
+    async def ListFailures(self, request: pb.ListFailuresRequest, _: Any) -> pb.ListFailuresResponse:
+        return pb.ListFailuresResponse(failures=await self._verdicts.standing(request.model))
+
     async def GetVerdict(self, request: pb.GetVerdictRequest, _: Any) -> pb.Verdict:
         return convert.verdict_to_proto(await self._verdicts.get(request.name))
 

@@ -8,6 +8,8 @@ from pydantic_settings import NoDecode
 
 from posology.core.jobs.settings import JobSettings
 from posology.core.locations import split_list
+from posology.core.release import document
+from posology.core.release.domain import ReleasePolicy
 from posology.evaluation.sources import Allowed
 
 
@@ -43,6 +45,12 @@ class Settings(JobSettings):
     def allowed(self) -> Allowed:
         """What suites may be read from."""
         return Allowed(self.allowed_source_folders, self.allowed_source_uris)
+
+    def release_policy_of(self) -> ReleasePolicy:
+        """The installation's policy, read anew; NoPolicy when there is none to be believed."""
+        return document.load(
+            self.release_policy_file, document.keys_in(self.keys_dir, self.release_policy_keys, document.KEY)
+        )
 
     def worker_environment(self) -> dict[str, str]:
         """What a worker reads of these settings; never a key."""

@@ -1,6 +1,6 @@
 """Evaluation's own tables, beside those of jobs and audit."""
 
-from sqlalchemy import Column, Index, MetaData, Table, Text
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
 
 from posology.core.store import Json, UtcDateTime
 
@@ -38,4 +38,37 @@ verdicts = Table(
     Column("created", UtcDateTime, nullable=False),
     Index("verdicts_model", "namespace", "model", "created", "name"),
     Index("verdicts_created", "namespace", "created", "name"),
+)
+
+
+suite_tries = Table(
+    "suite_tries",
+    metadata,
+    Column("evaluation", Text, primary_key=True),
+    Column("suite", Text, primary_key=True),  # digest of the suite's bytes
+    Column("root", Text, nullable=False),  # digest over the weight files of what gates compare with
+    Column("namespace", Text, nullable=False),
+    Column("model_name", Text, nullable=False),
+    Column("weights", Text, nullable=False),  # digest over the candidate's weight files
+    Column("number", Integer, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Index("suite_tries_number", "suite", "root", "namespace", "model_name", "number", unique=True),
+    Index("suite_tries_weights", "weights", "suite"),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("file", Text, primary_key=True),  # hex sha256 of a weight file
+    Column("verdict", Text, primary_key=True),
+    Column("created", UtcDateTime, nullable=False),
+    Index("failures_verdict", "verdict"),
+)
+
+made_weights = Table(
+    "made_weights",
+    metadata,
+    Column("file", Text, primary_key=True),  # hex sha256 of a weight file that a run made
+    Column("artifact", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
 )

@@ -4,7 +4,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,23 @@ from sqlalchemy import RowMapping, func, select
 
 from posology.core import audit, signing
 from posology.core.artifacts import ArtifactStore, Manifest
+from posology.core.attestations.verdict import FILE, PREDICATE_TYPE, Base, DerivedBase, Try, VerdictPredicate
 from posology.core.canonical import canonical_digest, canonical_json
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, Violation
 from posology.core.jobs.domain import Job
+from posology.core.release.carried import carried, payload
+from posology.core.release.check import findings as requirements_of
+from posology.core.release.check import gaps
+from posology.core.release.document import NoPolicy
+from posology.core.release.domain import ReleasePolicy, Requirements
+from posology.core.release.tries import MOST_HALVINGS, confidence_of, price
+from posology.core.release.weights import weight_files
+from posology.core.rpc.impersonation import NOBODY
 from posology.core.store import Database, Transaction, now, pages
-from posology.evaluation import gates, items, tables
+from posology.evaluation import failures, gates, items, origins, tables
 from posology.evaluation.domain import GateResult, IssuedVerdict, Outcome, Policy, VerdictRequest, overall
-from posology.evaluation.evaluations import Evaluations, PolicyOf, finished_artifact, read_items
-
-PREDICATE_TYPE = "https://posology.dev/verdict/v1alpha1"
-FILE = "verdict.dsse.json"
+from posology.evaluation.evaluations import Evaluations, PolicyOf, Tried, finished_artifact, read_items
+from posology.evaluation.origins import Origin
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class _Findings:
 
     job: Job
     policy: Policy
+    origin: Origin
     results: tuple[GateResult, ...]
     engine: Mapping[str, Any]
     probes: list[Any]
@@ -53,6 +61,7 @@ class Verdicts:
         policy_of: PolicyOf,
         to_json: Callable[[GateResult], dict[str, Any]],
         from_json: Callable[[Mapping[str, Any]], GateResult],
+        release_policy: Callable[[], ReleasePolicy],
     ) -> None:
         self._db = db
         self._evaluations = evaluations
@@ -61,32 +70,106 @@ class Verdicts:
         self._policy_of = policy_of
         self._to_json = to_json
         self._from_json = from_json
+        self._release_policy = release_policy
+        self._looked_at: set[str] = set()
 
-    async def issue(self, asked: VerdictRequest, *, actor: str) -> IssuedVerdict:
+    async def issue(self, request: VerdictRequest, *, actor: str) -> IssuedVerdict:
         """Decide and sign once per name; a repeated request gives the first verdict.
 
-        Every verdict is a use of its suites and is counted, whatever its outcome.
+        Every verdict is a use of its suites and is counted, whatever its outcome. How often they were tried decides
+        the confidence of each gate.
         """
-        if not asked.validate_only and (first := await self._first(asked)):
+        if not request.validate_only and (first := await self._first(request)):
             return first
-        statements = _statements(asked.statements)
-        job = await self._evaluations.get(asked.evaluation)
-        found = await asyncio.to_thread(self._findings, job)
-        if asked.validate_only:
-            return IssuedVerdict(asked.name, found.outcome, found.results, job.spec["spec"]["model"], job.name)
-        lineage = await asyncio.to_thread(self._lineage, asked.lineage)
+        statements = _statements(request.statements)
+        job = await self._evaluations.get(request.evaluation)
+        tried = await self._evaluations.tried(job)
+        requirements = self._requirements(job)
+        tries = _tries(tried.numbers, tried.policy, requirements)
+        findings = await asyncio.to_thread(self._findings, job, tried, tries)
+        if request.validate_only:
+            model = job.spec["spec"]["model"]
+            said = tuple(one.note for one in tries.values())
+            return IssuedVerdict(request.name, findings.outcome, findings.results, model, job.name, tries=said)
+        lineage = await asyncio.to_thread(self._lineage, request.lineage)
+        base = await self._base(findings)
         async with self._db.begin() as tx:
-            await _count_uses(tx, found.policy, asked.name, job.spec["spec"]["model"])
-            uses = await _uses(tx, found.policy)
-            head = await audit.head(tx)
-            heads = {**asked.audit_heads, "evaluation": head.digest}
-            predicate = self._predicate(asked, found, statements, lineage, heads, uses)
-            envelope = self._sign(found, predicate)
-            artifact = await asyncio.to_thread(self._publish, envelope, found)
-            await self._store(tx, asked, found, envelope, artifact)
-            detail = {"outcome": found.outcome.value, "artifact": artifact, "model": job.spec["spec"]["model"]}
-            await audit.append(tx, actor=actor, action="verdict.issued", subject=asked.name, detail=detail)
-        return await self.get(asked.name)
+            await _count_uses(tx, findings.policy, request.name, job.spec["spec"]["model"])
+            derived, own_passes = await self._derived(tx, findings.origin.derived)
+            draft = VerdictPredicate(
+                outcome=findings.outcome.value,
+                gates=tuple(self._to_json(result) for result in findings.results),
+                engine=findings.engine,
+                probes=tuple(findings.probes),
+                policy=job.spec["spec"]["evaluation"],
+                suites={suite.name: suite.digest for suite in findings.policy.suites},
+                suites_artifact=job.spec["suites"],
+                holdout_uses=await _uses(tx, findings.policy),
+                evaluation={"name": job.name, "artifact": job.artifact},
+                base_model=job.spec["spec"].get("baseModel", ""),
+                adapter=job.spec["spec"].get("adapter", ""),
+                dataset=(lineage.get("dataset") or [""])[0],
+                lineage=lineage,
+                run=request.run,
+                audit_heads={**request.audit_heads, "evaluation": (await audit.head(tx)).digest},
+                statements=(*statements, *own_passes),
+                namespace=request.namespace,
+                model_name=job.spec["spec"].get("modelName", ""),
+                submitter="" if actor in NOBODY else actor,
+                weight_files=findings.origin.weight_files,
+                base=base,
+                derived=derived,
+                tries=tries,
+            )
+            unanswered = await failures.standing(tx, draft.weight_files, answer=draft)
+            predicate = replace(draft, unanswered=unanswered)
+            envelope = self._sign(findings, predicate.to_json())
+            artifact = await asyncio.to_thread(self._publish, envelope, findings)
+            await self._store(tx, request, findings, envelope, artifact)
+            if findings.outcome is Outcome.FAIL:
+                await failures.record(tx, request.name, findings.origin.own_files)
+            detail = {"outcome": findings.outcome.value, "artifact": artifact, "model": job.spec["spec"]["model"]}
+            await audit.append(tx, actor=actor, action="verdict.issued", subject=request.name, detail=detail)
+        return await self.get(request.name)
+
+    async def standing(self, model: str) -> tuple[str, ...]:
+        """One sentence for each FAIL that stands against these weights, whatever they are called; NotFound."""
+        manifest = await asyncio.to_thread(self._artifacts.manifest, model)
+        async with self._db.read() as tx:
+            return await failures.standing(tx, weight_files(manifest))
+
+    def _requirements(self, job: Job) -> Requirements | None:
+        """What the release policy asks of the job's model name; None where there is none."""
+        try:
+            release = self._release_policy()
+        except NoPolicy:
+            return None
+        return release.requirements(job.name.split("/")[1], job.spec["spec"].get("modelName", ""))
+
+    async def _base(self, findings: "_Findings") -> Base:
+        """What the verdict signs of the base; who made it is known by what lies in the store, and lay there before."""
+        made = await asyncio.to_thread(lambda: list(origins.made_by_runs(self._artifacts, self._looked_at)))
+        t = tables.made_weights
+        async with self._db.begin() as tx:
+            for file, artifact in made:
+                if (await tx.execute(select(t.c.file).where(t.c.file == file))).scalar() is None:
+                    await tx.execute(t.insert().values(file=file, artifact=artifact, created=await now(tx)))
+            query = select(t.c.file).where(t.c.file.in_(findings.origin.base_files)).limit(1)
+            made_here = (await tx.execute(query)).scalar() is not None
+        return findings.origin.base(findings.job.spec["spec"].get("baseModel", ""), made_here=made_here)
+
+    async def _derived(
+        self, tx: Transaction, models: tuple[str, ...]
+    ) -> tuple[tuple[DerivedBase, ...], list[dict[str, Any]]]:
+        """Models between these weights and their root, and the newest PASS of each as a statement to carry along."""
+        c, derived, statements = tables.verdicts.c, [], []
+        for model in models:
+            query = select(tables.verdicts).where(c.model == model, c.outcome == Outcome.PASS.value)
+            row = (await tx.execute(query.order_by(c.created.desc()).limit(1))).mappings().first()
+            derived.append(DerivedBase(model, row["artifact"] if row else ""))
+            if row:
+                statements.append({"digest": canonical_digest(row["envelope"]), "envelope": row["envelope"]})
+        return tuple(derived), statements
 
     async def get(self, name: str) -> IssuedVerdict:
         """One verdict; NotFound."""
@@ -119,12 +202,13 @@ class Verdicts:
 
     # --- deciding --------------------------------------------------------------------------------------
 
-    def _findings(self, job: Job) -> _Findings:
-        digest = finished_artifact(job)
-        policy = self._policy_of(job.spec["spec"], job.spec["digests"])
+    def _findings(self, job: Job, tried: Tried, tries: Mapping[str, Try]) -> _Findings:
+        digest, policy = finished_artifact(job), tried.policy
+        confidence = {suite: one.confidence for suite, one in tries.items()}
         evidence = items.evidence(read_items(self._artifacts, digest), self._json(digest, items.PARITY), policy)
         engine = self._json(digest, items.ENGINE)["tuned"]
-        return _Findings(job, policy, gates.decide(policy, evidence), engine, self._json(digest, items.PROBES))
+        results = gates.decide(policy, evidence, confidence=confidence)
+        return _Findings(job, policy, tried.origin, results, engine, self._json(digest, items.PROBES))
 
     def _json(self, digest: str, path: str) -> Any:
         with self._artifacts.open(digest, path) as stored:
@@ -135,7 +219,7 @@ class Verdicts:
 
         Of several data sets (before and after a review) the one that training read comes first.
         """
-        found: dict[str, list[str]] = {}
+        by_kind: dict[str, list[str]] = {}
         learnt_from: set[str] = set()
         for index, digest in enumerate(digests):
             try:
@@ -144,78 +228,49 @@ class Verdicts:
                 raise InvalidInput.of(
                     [Violation(f"lineage[{index}]", f"there is no artifact {digest} in this installation")]
                 ) from None
-            found.setdefault(manifest.kind, []).append(digest)
+            by_kind.setdefault(manifest.kind, []).append(digest)
             if manifest.kind in ("adapter", "model"):
                 learnt_from.update(manifest.parents)
-        found.get("dataset", []).sort(key=lambda digest: digest not in learnt_from)
-        return found
+        by_kind.get("dataset", []).sort(key=lambda digest: digest not in learnt_from)
+        return by_kind
 
     # --- signing ---------------------------------------------------------------------------------------
 
-    def _predicate(
-        self,
-        asked: VerdictRequest,
-        found: _Findings,
-        statements: list[dict[str, Any]],
-        lineage: Mapping[str, list[str]],
-        heads: Mapping[str, str],
-        uses: Mapping[str, int],
-    ) -> dict[str, Any]:
-        spec = found.job.spec
-        return {
-            "outcome": found.outcome.value,
-            "gates": [self._to_json(result) for result in found.results],
-            "engine": dict(found.engine),
-            "probes": found.probes,
-            "policy": spec["spec"]["evaluation"],
-            "suites": {suite.name: suite.digest for suite in found.policy.suites},
-            "suitesArtifact": spec["suites"],
-            "holdoutUses": dict(uses),
-            "evaluation": {"name": found.job.name, "artifact": found.job.artifact},
-            "baseModel": spec["spec"].get("baseModel", ""),
-            "adapter": spec["spec"].get("adapter", ""),
-            "dataset": (lineage.get("dataset") or [""])[0],
-            "lineage": dict(lineage),
-            "run": asked.run,
-            "auditHeads": dict(heads),
-            "statements": statements,
-        }
-
-    def _sign(self, found: _Findings, predicate: Mapping[str, Any]) -> signing.Envelope:
-        subjects = {"model": found.job.spec["spec"]["model"]}
+    def _sign(self, findings: _Findings, predicate: Mapping[str, Any]) -> signing.Envelope:
+        subjects = {"model": findings.job.spec["spec"]["model"]}
         return self._signer.sign(signing.statement(PREDICATE_TYPE, subjects, predicate))
 
-    def _publish(self, envelope: signing.Envelope, found: _Findings) -> str:
+    def _publish(self, envelope: signing.Envelope, findings: _Findings) -> str:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / FILE).write_bytes(canonical_json(envelope))
-            parents = (found.job.spec["spec"]["model"], found.job.artifact)
+            parents = (findings.job.spec["spec"]["model"], findings.job.artifact)
             return self._artifacts.publish(
                 Path(folder), kind="verdict", parents=parents, producer="posology.evaluation"
             )
 
     # --- storing ---------------------------------------------------------------------------------------
 
-    async def _first(self, asked: VerdictRequest) -> IssuedVerdict | None:
+    async def _first(self, request: VerdictRequest) -> IssuedVerdict | None:
         async with self._db.read() as tx:
-            row = await _row(tx, asked.name)
+            row = await _row(tx, request.name)
             if row is None:
                 return None
-            if row["evaluation"] != asked.evaluation:
-                raise AlreadyExists(f"{asked.name} is about {row['evaluation']}; take another id")
+            if row["evaluation"] != request.evaluation:
+                raise AlreadyExists(f"{request.name} is about {row['evaluation']}; take another id")
             return await self._from_row(tx, row)
 
     async def _store(
-        self, tx: Transaction, asked: VerdictRequest, found: _Findings, envelope: signing.Envelope, artifact: str
+        self, tx: Transaction, request: VerdictRequest, findings: _Findings, envelope: signing.Envelope, artifact: str
     ) -> None:
         await tx.execute(
             tables.verdicts.insert().values(
-                name=asked.name,
-                namespace=asked.namespace,
-                request_id=asked.request_id,
-                evaluation=found.job.name,
-                model=found.job.spec["spec"]["model"],
-                outcome=found.outcome.value,
-                gates=[self._to_json(result) for result in found.results],
+                name=request.name,
+                namespace=request.namespace,
+                request_id=request.request_id,
+                evaluation=findings.job.name,
+                model=findings.job.spec["spec"]["model"],
+                outcome=findings.outcome.value,
+                gates=[self._to_json(result) for result in findings.results],
                 envelope=envelope,
                 artifact=artifact,
                 created=await now(tx),
@@ -224,8 +279,9 @@ class Verdicts:
 
     async def _from_row(self, tx: Transaction, row: RowMapping) -> IssuedVerdict:
         counted = select(tables.holdout_uses.c.suite).where(tables.holdout_uses.c.verdict == row["name"])
-        used = [found.suite for found in await tx.execute(counted)]
-        counts = [await _count(tx, suite, until=row["created"]) for suite in used]
+        counts = [await _count(tx, use.suite, until=row["created"]) for use in await tx.execute(counted)]
+        predicate = failures.predicate_of(row["envelope"])
+        policy, missing = self._held_against_policy(predicate)
         return IssuedVerdict(
             name=row["name"],
             outcome=Outcome(row["outcome"]),
@@ -236,23 +292,46 @@ class Verdicts:
             artifact=row["artifact"],
             created=row["created"],
             holdout_uses=max(counts, default=0),
+            tries=tuple(f"{suite}: {one.note}" for suite, one in predicate.tries.items()),
+            policy=policy,
+            policy_gaps=missing,
         )
 
+    def _held_against_policy(self, predicate: VerdictPredicate) -> tuple[str, tuple[str, ...]]:
+        """Name of the release policy, and what it asks for that is not shown. For people: serving checks signatures."""
+        try:
+            release = self._release_policy()
+        except NoPolicy as error:
+            return "", (error.message,)
+        reviews, bases = carried(predicate, lambda envelope, _: payload(envelope))
+        return release.name, tuple(gaps(requirements_of(release, predicate, reviews=reviews, bases=bases)))
 
-def _statements(given: tuple[str, ...]) -> list[dict[str, Any]]:
+
+def _tries(numbers: Mapping[str, int], policy: Policy, requirements: Requirements | None) -> dict[str, Try]:
+    """By name of suite. The rule is the release policy's; the confidence of a first try is the evaluation's own."""
+    budget = requirements.tries if requirements else 0
+    tries = {}
+    for suite, number in numbers.items():
+        spent = min(number, budget or MOST_HALVINGS)  # beyond, the policy refuses whatever comes out
+        confidence = confidence_of(spent, confidence=policy.confidence, tries=budget)
+        tries[suite] = Try(number, confidence, price(number, confidence=policy.confidence, tries=budget))
+    return tries
+
+
+def _statements(texts: tuple[str, ...]) -> list[dict[str, Any]]:
     """Envelopes that the verdict carries along; who signed them is for whoever reads the verdict to judge."""
-    found, wrong = [], []
-    for index, text in enumerate(given):
+    envelopes, wrong = [], []
+    for index, text in enumerate(texts):
         try:
             envelope = json.loads(text)
-            found.append({"digest": canonical_digest(envelope), "envelope": envelope})
+            envelopes.append({"digest": canonical_digest(envelope), "envelope": envelope})
             if not isinstance(envelope, dict) or "payload" not in envelope:
                 raise ValueError("it has no payload")
         except ValueError as error:
             wrong.append(Violation(f"statements[{index}]", f"is no DSSE envelope: {error}"))
     if wrong:
         raise InvalidInput.of(wrong)
-    return found
+    return envelopes
 
 
 async def _row(tx: Transaction, name: str) -> RowMapping | None:

@@ -4,9 +4,14 @@ Serving asks it before it releases and deploys; every agent asks it again before
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from posology.core import signing
+from posology.core.attestations import verdict as verdict_statement
+from posology.core.release.carried import carried
+from posology.core.release.check import findings, gaps
+from posology.core.release.domain import ReleasePolicy
 from posology.engine import EngineConfig
 from posology.serving.domain import (
     AlteredVerdict,
@@ -14,7 +19,9 @@ from posology.serving.domain import (
     MissingVerdict,
     NotReleased,
     OtherEngine,
+    OtherName,
     OtherWeights,
+    PolicyNotMet,
     RevokedKey,
     VerdictFailed,
     VerdictInvalid,
@@ -23,21 +30,58 @@ from posology.serving.domain import (
 from posology.serving.verdict import Verdict, read
 
 
+@dataclass(frozen=True)
+class Trust:
+    """Who is believed: keys of verdicts and of reviews, ids of revoked ones, and the installation's policy."""
+
+    keys: Sequence[signing.PublicKey]
+    policy: ReleasePolicy
+    review_keys: Sequence[signing.PublicKey] = ()
+    revoked: frozenset[str] = frozenset()
+
+
 def admit(
     envelope: Mapping[str, Any],
     *,
     model: str,
     engine: Mapping[str, Any] | None,
-    keys: Sequence[signing.PublicKey],
-    revoked: frozenset[str],
+    namespace: str,
+    model_name: str,
+    trust: Trust,
 ) -> Verdict:
-    """The verdict, if it lets `model` serve under `engine`; each way of failing is an error of its own."""
-    verdict = read(_verified(envelope, keys, revoked))
+    """The verdict, if it lets `model` serve as `model_name` under `engine`; each way of failing has its own error."""
+    verdict = read(_verified(envelope, trust.keys, trust.revoked))
     _speaks_of(verdict, model)
     _passes(verdict)
+    _serves_as(verdict, namespace, model_name)
+    _meets(verdict, trust)
     if engine is not None:
         _evaluated(verdict, engine)
-    return verdict
+    return replace(verdict, policy=trust.policy.name)
+
+
+def _serves_as(verdict: Verdict, namespace: str, model_name: str) -> None:
+    """Tries are counted by name: what was tried under one is not released under another."""
+    predicate = verdict.predicate
+    if (predicate.namespace, predicate.model_name) != (namespace, model_name):
+        evaluated = f"{predicate.model_name or 'no name'} in {predicate.namespace or 'no namespace'}"
+        raise OtherName(
+            f"these weights were evaluated to serve as {evaluated}, not as {model_name} in {namespace}; "
+            "deploy them by that name, or evaluate them for this one"
+        )
+
+
+def _meets(verdict: Verdict, trust: Trust) -> None:
+    def believe(statement: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+        keys = trust.keys if kind == verdict_statement.PREDICATE_TYPE else trust.review_keys
+        return signing.verify(statement, [key for key in keys if key.id not in trust.revoked], predicate_type=kind)
+
+    reviews, bases = carried(verdict.predicate, believe)
+    if missing := gaps(findings(trust.policy, verdict.predicate, reviews=reviews, bases=bases)):
+        raise PolicyNotMet(
+            f"the verdict on {verdict.model} is PASS, but does not show what the release policy {trust.policy.name} "
+            f"wants: {'; '.join(missing)}"
+        )
 
 
 def _verified(

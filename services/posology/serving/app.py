@@ -19,6 +19,7 @@ from posology.serving.changes import Changes
 from posology.serving.controller import Controller, rules_of
 from posology.serving.deployments import Deployments
 from posology.serving.engine_load import Loads
+from posology.serving.failures import Failures
 from posology.serving.kubernetes.launcher import KubernetesLauncher
 from posology.serving.kubernetes.manifest import Renderer
 from posology.serving.kubernetes.pods import EnginePods
@@ -30,7 +31,7 @@ from posology.serving.routing import Routing
 from posology.serving.servicer import ServingServicer
 from posology.serving.settings import ServingSettings
 from posology.serving.withdrawals import Withdrawals
-from posology.v1alpha1 import catalog_pb2_grpc
+from posology.v1alpha1 import catalog_pb2_grpc, evaluation_pb2_grpc
 from posology.v1alpha1.serving_pb2_grpc import add_ServingServicer_to_server
 
 SERVICE = "posology.v1alpha1.Serving"
@@ -87,6 +88,9 @@ def kubernetes_launcher(settings: ServingSettings, pods: EnginePods) -> Kubernet
         released_url=settings.released_url,
         keys=settings.trusted_keys,
         revoked=settings.revoked,
+        policy_file=settings.release_policy_file,
+        policy_keys=settings.policy_keys,
+        review_keys=settings.trusted_review_keys,
         log_level=settings.log_level,
     )
     return KubernetesLauncher(pods, renderer)
@@ -101,6 +105,9 @@ def local_launcher(settings: ServingSettings) -> LocalLauncher:
         weights_dir=settings.weights_dir,
         trusted=lambda: settings.trusted_keys,
         revoked_file=settings.revoked,
+        policy_file=settings.release_policy_file,
+        policy_keys=lambda: settings.policy_keys,
+        review_keys=lambda: settings.trusted_review_keys,
         engine_python=settings.engine_python,
         engine_url=settings.engine_url,
         engine_threads=settings.engine_threads,
@@ -122,15 +129,17 @@ async def compose(settings: ServingSettings, launcher: Launcher | None = None) -
         releaser = Releaser(
             ArtifactStore(settings.candidates_url, credentials_from=settings.candidates_credentials),
             ArtifactStore(settings.released_url, credentials_from=settings.released_credentials),
-            keys=lambda: settings.trusted_keys,
-            revoked=settings.revoked,
+            trust=settings.trust,
         )
         launcher = launcher or chosen_launcher(settings, stack)
         controller = Controller(db, launcher, changes, rules=rules_of(settings), tick=settings.tick_seconds)
         agents = await stack.enter_async_context(http_tls.client(Files.of(settings), name=settings.engine_tls_name))
         autoscaler = Autoscaler(db, changes, Loads(agents), every=settings.scale_seconds)
         catalog = catalog_pb2_grpc.CatalogStub(await stack.enter_async_context(connect(settings, "catalog")))
-        deployments = Deployments(db, releaser, Withdrawals(catalog), changes)
+        evaluation = evaluation_pb2_grpc.EvaluationStub(
+            await stack.enter_async_context(connect(settings, "evaluation"))
+        )
+        deployments = Deployments(db, releaser, Withdrawals(catalog), Failures(evaluation), changes)
         servicer = ServingServicer(deployments, Routing(db), controller, changes)
         yield Serving(settings, db, controller, autoscaler, changes, servicer)
 

@@ -80,6 +80,7 @@ def deployment_to_proto(deployment: Deployment, *, ready: int) -> pb.Deployment:
         create_time=to_timestamp(deployment.created_at),
         ready_time=to_timestamp(deployment.ready_at),
         wanted_replicas=deployment.wanted,
+        policy=deployment.policy,
     )
 
 
@@ -116,4 +117,5 @@ def _route(way: Way) -> pb.Route:
         dataset=deployment.dataset,
         max_model_len=deployment.max_model_len,
         create_time=to_timestamp(deployment.created_at),
+        policy=deployment.policy,
     )

@@ -10,10 +10,14 @@ from sqlalchemy.exc import IntegrityError
 
 from posology.core import audit
 from posology.core.errors import AlreadyExists, Conflict, FailedPrecondition
+from posology.core.rpc import context
+from posology.core.rpc.context import Kind
+from posology.core.rpc.impersonation import check_second_person
 from posology.core.store import Database, Transaction, is_duplicate, now
 from posology.serving import repository
 from posology.serving.changes import Changes
 from posology.serving.domain import Deployment, DeploymentRequest, Goal, State
+from posology.serving.failures import Failures
 from posology.serving.release import Released, Releaser
 from posology.serving.withdrawals import Withdrawals
 
@@ -21,10 +25,13 @@ from posology.serving.withdrawals import Withdrawals
 class Deployments:
     """Creates, reads and moves deployments; the controller makes them true."""
 
-    def __init__(self, db: Database, releaser: Releaser, withdrawals: Withdrawals, changes: Changes) -> None:
+    def __init__(
+        self, db: Database, releaser: Releaser, withdrawals: Withdrawals, failures: Failures, changes: Changes
+    ) -> None:
         self._db = db
         self._releaser = releaser
         self._withdrawals = withdrawals
+        self._failures = failures
         self._changes = changes
 
     async def create(self, request: DeploymentRequest, *, actor: str, validate_only: bool) -> Deployment:
@@ -34,8 +41,10 @@ class Deployments:
         if known is not None:
             return known
         await self._withdrawals.check(request.namespace, request.model)
+        verdict = await asyncio.to_thread(self._releaser.check, request)
+        await self._failures.check(request.namespace, request.model)
+        _by_second_person(verdict.predicate.submitter, request)
         if validate_only:
-            verdict = await asyncio.to_thread(self._releaser.check, request)
             return await self._draft(request, Released(verdict, request.verdict if ":" in request.verdict[:7] else ""))
         released = await asyncio.to_thread(self._releaser.release, request)
         draft = await self._draft(request, released)
@@ -71,7 +80,10 @@ class Deployments:
         return leaving
 
     async def promote(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
-        """Give it all traffic of its model name; FailedPrecondition unless it answers."""
+        """Give it all traffic of its model name; FailedPrecondition unless it answers, and may still be released."""
+        async with self._db.read() as tx:
+            ready = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
+        await self._check_again(ready)
         async with self._db.begin() as tx:
             deployment = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
             if deployment.goal is not Goal.SERVE or deployment.state is not State.READY:
@@ -92,8 +104,7 @@ class Deployments:
         async with self._db.read() as tx:
             leaving = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
             earlier = await _earlier(tx, leaving)
-        await self._withdrawals.check(earlier.namespace, earlier.model)
-        await asyncio.to_thread(self._releaser.check, _again(earlier))
+        await self._check_again(earlier)
         async with self._db.begin() as tx:
             earlier = await repository.get(tx, namespace=namespace, deployment_id=earlier.id)
             back = replace(earlier, goal=Goal.SERVE, promoted=True, asked_at=await now(tx))
@@ -102,6 +113,13 @@ class Deployments:
             await self._change(tx, back, actor=actor, action="RollBackDeployment", detail={"from": leaving.name})
         self._changes.ask()
         return back
+
+    async def _check_again(self, deployment: Deployment) -> None:
+        """What let it in must still let it in, and this caller must be one who may release it."""
+        await self._withdrawals.check(deployment.namespace, deployment.model)
+        verdict = await asyncio.to_thread(self._releaser.check, _again(deployment))
+        await self._failures.check(deployment.namespace, deployment.model)
+        _by_second_person(verdict.predicate.submitter, _again(deployment))
 
     async def _known(self, tx: Transaction, request: DeploymentRequest) -> Deployment | None:
         """What this request made before; AlreadyExists when its name belongs to something else."""
@@ -129,9 +147,10 @@ class Deployments:
             engine=released.verdict.engine.to_dict(),
             created_at=moment,
             asked_at=moment,
-            run=request.run or released.verdict.run,
-            dataset=released.verdict.dataset,
-            reason="admitted: the verdict is PASS and verifies",
+            run=request.run or released.verdict.predicate.run,
+            dataset=released.verdict.predicate.dataset,
+            reason=f"admitted: the verdict is PASS, verifies and meets the release policy {released.verdict.policy}",
+            policy=released.verdict.policy,
             replaced=max(before, key=lambda d: d.traffic).id if before else "",
             token=secrets.token_urlsafe(32),
         )
@@ -147,6 +166,13 @@ class Deployments:
     ) -> None:
         await repository.save(tx, deployment)
         await audit.append(tx, actor=actor, action=action, subject=deployment.name, detail=detail or {})
+
+
+def _by_second_person(submitter: str, request: DeploymentRequest) -> None:
+    """Where users are told apart, whoever had the weights evaluated releases them by no call of their own."""
+    caller = context.caller.get()
+    if caller.kind is Kind.USER:
+        check_second_person(submitter, f"release {request.model} as {request.plan.model_name}")
 
 
 async def _add(tx: Transaction, draft: Deployment, request: DeploymentRequest) -> None:
@@ -189,4 +215,5 @@ def _released(deployment: Deployment) -> dict[str, Any]:
         "modelName": deployment.plan.model_name,
         "engine": dict(deployment.engine),
         "run": deployment.run,
+        "policy": deployment.policy,
     }

@@ -117,6 +117,8 @@ class Deployment:
     """What its agents want from whoever asks them."""
     scale: Scale | None = None
     """Set by load alone; None = as planned."""
+    policy: str = ""
+    """Name of the release policy that let the weights in."""
 
     @property
     def name(self) -> str:
@@ -216,6 +218,18 @@ class Withdrawn(NotReleased):
 
 class OtherWeights(NotReleased):
     """The verdict speaks of other weights."""
+
+
+class OtherName(NotReleased):
+    """The verdict lets the weights serve under another name or in another namespace."""
+
+
+class PolicyNotMet(NotReleased):
+    """The verdict is PASS, but not of what the installation's release policy asks for."""
+
+
+class FailureStands(NotReleased):
+    """These weight files failed an evaluation, under this or another name, and nothing answers it yet."""
 
 
 class OtherEngine(NotReleased):

@@ -35,6 +35,9 @@ class Place:
     weights_dir: Path
     trusted: Callable[[], tuple[Path, ...]]
     revoked_file: Path
+    policy_file: Path
+    policy_keys: Callable[[], tuple[Path, ...]]
+    review_keys: Callable[[], tuple[Path, ...]]
     engine_python: str
     released_credentials: str = ""
     engine_url: str = ""
@@ -115,6 +118,9 @@ class LocalLauncher:
             "weights_dir": str(place.weights_dir),
             "keys": json.dumps([str(key) for key in place.trusted()]),
             "revoked_file": str(place.revoked_file),
+            "policy_file": str(place.policy_file),
+            "policy_keys": json.dumps([str(key) for key in place.policy_keys()]),
+            "review_keys": json.dumps([str(key) for key in place.review_keys()]),
             "directory": str(folder),
             "engine_python": place.engine_python,
             "engine_url": place.engine_url,

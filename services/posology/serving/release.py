@@ -1,18 +1,18 @@
 """Candidates -> released: the one place where weights cross, and only with a verdict that lets them."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posology.core import signing
 from posology.core.artifacts import ArtifactStore
+from posology.core.attestations.verdict import FILE as VERDICT_FILE
 from posology.core.canonical import canonical_json
 from posology.core.errors import DataCorrupt, NotFound
-from posology.serving.admission import admit
+from posology.serving.admission import Trust, admit
 from posology.serving.domain import ONLY_PASS, AlteredWeights, DeploymentRequest, MissingVerdict
-from posology.serving.verdict import VERDICT_FILE, Verdict, parse_envelope, read_revoked
+from posology.serving.verdict import Verdict, parse_envelope
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,10 @@ class _Presented:
 class Releaser:
     """Checks and copies; keys are read anew each time. Blocking: call it through `asyncio.to_thread`."""
 
-    def __init__(
-        self, candidates: ArtifactStore, released: ArtifactStore, *, keys: Callable[[], Sequence[Path]], revoked: Path
-    ) -> None:
+    def __init__(self, candidates: ArtifactStore, released: ArtifactStore, *, trust: Callable[[], Trust]) -> None:
         self._candidates = candidates
         self._released = released
-        self._keys = keys
-        self._revoked = revoked
+        self._trust = trust
 
     def check(self, request: DeploymentRequest) -> Verdict:
         """The verdict that lets these weights serve; changes nothing, and each refusal has its own error."""
@@ -61,9 +58,14 @@ class Releaser:
         return Released(verdict, digest)
 
     def _admit(self, request: DeploymentRequest, presented: _Presented) -> Verdict:
-        keys = [signing.PublicKey.load(path) for path in self._keys()]
-        revoked = read_revoked(self._revoked)
-        verdict = admit(presented.envelope, model=request.model, engine=request.engine, keys=keys, revoked=revoked)
+        verdict = admit(
+            presented.envelope,
+            model=request.model,
+            engine=request.engine,
+            namespace=request.namespace,
+            model_name=request.plan.model_name,
+            trust=self._trust(),
+        )
         if not self._anywhere(request.model):
             raise NotFound(f"there are no weights {request.model} in this installation; push or train them first")
         return verdict

@@ -128,6 +128,7 @@ def _row(deployment: Deployment) -> dict[str, Any]:
 def _deployment(row: RowMapping) -> Deployment:
     fields = {name: value for name, value in row.items() if name not in ("request_id", "autoscaling")}
     read = {"goal": Goal(row["goal"]), "state": State(row["state"]), "scale": row["scale"] and Scale(**row["scale"])}
+    read["policy"] = row["policy"] or ""
     return Deployment(**{**fields, **read, "plan": _plan(row)})
 
 

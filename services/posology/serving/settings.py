@@ -5,8 +5,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from posology.core.release import document
 from posology.core.settings import ServiceSettings
+from posology.core.signing import PublicKey
+from posology.serving.admission import Trust
 from posology.serving.kubernetes.pods import EnginePods
+from posology.serving.verdict import read_revoked
 
 
 class ServingSettings(ServiceSettings):
@@ -62,6 +66,24 @@ class ServingSettings(ServiceSettings):
     @property
     def trusted_keys(self) -> tuple[Path, ...]:
         return self.verdict_keys or tuple(sorted(self.keys_dir.glob("evaluation*.pub")))
+
+    @property
+    def policy_keys(self) -> tuple[Path, ...]:
+        return document.keys_in(self.keys_dir, self.release_policy_keys, document.KEY)
+
+    @property
+    def trusted_review_keys(self) -> tuple[Path, ...]:
+        return document.keys_in(self.keys_dir, self.review_keys, "curation")
+
+    def trust(self) -> Trust:
+        """Keys and policy, read anew; NoPolicy when there is no policy to be believed."""
+        revoked = read_revoked(self.revoked)
+        return Trust(
+            [PublicKey.load(path) for path in self.trusted_keys],
+            document.load(self.release_policy_file, self.policy_keys, revoked=revoked),
+            [PublicKey.load(path) for path in self.trusted_review_keys],
+            revoked,
+        )
 
     @property
     def revoked(self) -> Path:

@@ -31,6 +31,7 @@ deployments = Table(
     Column("request_id", String(128)),
     Column("autoscaling", Json()),
     Column("scale", Json()),
+    Column("policy", Text),
     Index("deployments_by_request", "namespace", "request_id", unique=True),
     Index("deployments_by_time", "namespace", "created_at", "id"),
     Index("deployments_by_state", "state"),

@@ -1,38 +1,38 @@
 """Reading a signed verdict: who signed it, what it says, and which engine it speaks of."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from posology.core.attestations.verdict import PREDICATE_TYPE, VerdictPredicate, model_of
 from posology.core.errors import InvalidInput
 from posology.engine import EngineConfig, Probe
-
-VERDICT_FILE = "verdict.dsse.json"
-"""The envelope's name inside a verdict artifact."""
-PREDICATE_TYPE = "https://posology.dev/verdict/v1alpha1"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The parts of a verdict that decide whether, and as what, weights may serve."""
+    """A verdict with the parts that an engine is started and probed with."""
 
-    outcome: str
-    """PASS, FAIL, INSUFFICIENT_EVIDENCE or INVALID."""
     model: str
     """Digest of the weights."""
+    predicate: VerdictPredicate
     engine: EngineConfig
     """As observed while the evaluation ran."""
     probes: tuple[Probe, ...]
-    dataset: str = ""
-    run: str = ""
-    gates: tuple[Mapping[str, Any], ...] = field(default=())
+    policy: str = ""
+    """Name of the release policy that let it in; empty before it did."""
+
+    @property
+    def outcome(self) -> str:
+        """PASS, FAIL, INSUFFICIENT_EVIDENCE or INVALID."""
+        return self.predicate.outcome
 
     @property
     def shortfalls(self) -> str:
         """The gates that did not pass, in one line."""
-        missed = (g for g in self.gates if g.get("outcome") != "PASS")
+        missed = (g for g in self.predicate.gates if g.get("outcome") != "PASS")
         return ", ".join(f"{g.get('suite')} {g.get('metric', '')}".strip() for g in missed)
 
 
@@ -41,29 +41,12 @@ def read(statement: Mapping[str, Any]) -> Verdict:
     if statement.get("predicateType") != PREDICATE_TYPE:
         raise InvalidInput(f"this statement is no verdict but {statement.get('predicateType')!r}")
     try:
-        return _read(statement["subject"], statement["predicate"])
+        predicate = VerdictPredicate.from_json(statement["predicate"])
+        engine = EngineConfig.from_dict(dict(statement["predicate"]["engine"]))
+        probes = tuple(Probe.from_dict(dict(one)) for one in statement["predicate"]["probes"])
+        return Verdict(model_of(statement["subject"]), predicate, engine, probes)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"this verdict lacks what serving needs: {error!r}; issue it again") from error
-
-
-def _read(subject: Iterable[Mapping[str, Any]], predicate: Mapping[str, Any]) -> Verdict:
-    return Verdict(
-        outcome=predicate["outcome"],
-        model=_model(subject),
-        engine=EngineConfig.from_dict(dict(predicate["engine"])),
-        probes=tuple(Probe.from_dict(dict(one)) for one in predicate["probes"]),
-        dataset=predicate.get("dataset", ""),
-        run=predicate.get("run", ""),
-        gates=tuple(predicate.get("gates", ())),
-    )
-
-
-def _model(subject: Iterable[Mapping[str, Any]]) -> str:
-    """The weights are the subject called `model`; its digest is the artifact's."""
-    models = [entry["digest"]["sha256"] for entry in subject if entry["name"] == "model"]
-    if len(models) != 1:
-        raise ValueError("exactly one subject must be named model")
-    return f"sha256:{models[0]}"
 
 
 def parse_envelope(text: str | bytes) -> dict[str, Any]:

@@ -509,12 +509,20 @@ class EvaluationJobSpec(_message.Message):
     BASE_MODEL_FIELD_NUMBER: _builtins.int
     ADAPTER_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    TUNED_FROM_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Digest of the candidate's weights; may be empty when only validating."""
     base_model: _builtins.str
     """Digest of the base model; may be empty when only validating."""
     adapter: _builtins.str
     """Digest of the adapter behind the candidate; empty after full tuning."""
+    model_name: _builtins.str
+    """Name under which the weights may be served if the verdict is PASS; uses of a suite are counted by it. When only
+    validating, the spec is also held against the release policy of this name.
+    """
+    tuned_from: _builtins.str
+    """Digest of the model that the adapter was trained over, where that is not `base_model`: gates compare with the root."""
     @_builtins.property
     def evaluation(self) -> Global___EvaluationSpec:
         """What must be proven, and how."""
@@ -526,10 +534,12 @@ class EvaluationJobSpec(_message.Message):
         base_model: _builtins.str = ...,
         adapter: _builtins.str = ...,
         evaluation: Global___EvaluationSpec | None = ...,
+        model_name: _builtins.str = ...,
+        tuned_from: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "base_model", b"base_model", "evaluation", b"evaluation", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "base_model", b"base_model", "evaluation", b"evaluation", "model", b"model", "model_name", b"model_name", "tuned_from", b"tuned_from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -783,6 +793,9 @@ class Verdict(_message.Message):
     ARTIFACT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     HOLDOUT_USES_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    POLICY_GAPS_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/verdicts/{id}`."""
     outcome: Global___Verdict.Outcome.ValueType
@@ -797,6 +810,8 @@ class Verdict(_message.Message):
     """Digest of the verdict as an artifact."""
     holdout_uses: _builtins.int
     """Uses of the holdout suites so far, this one included."""
+    policy: _builtins.str
+    """Name of that policy; empty when there is none, and nothing is released."""
     @_builtins.property
     def gates(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateResult]:
         """Every gate."""
@@ -804,6 +819,14 @@ class Verdict(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was issued."""
+
+    @_builtins.property
+    def tries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which use of each suite this is by this root and model name, and what it costs; one sentence each."""
+
+    @_builtins.property
+    def policy_gaps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the release policy of the installation asks for and this verdict does not show; empty when it releases."""
 
     def __init__(
         self,
@@ -817,10 +840,13 @@ class Verdict(_message.Message):
         artifact: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         holdout_uses: _builtins.int = ...,
+        tries: _abc.Iterable[_builtins.str] | None = ...,
+        policy_gaps: _abc.Iterable[_builtins.str] | None = ...,
+        policy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "envelope", b"envelope", "evaluation", b"evaluation", "gates", b"gates", "holdout_uses", b"holdout_uses", "model", b"model", "name", b"name", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "envelope", b"envelope", "evaluation", b"evaluation", "gates", b"gates", "holdout_uses", b"holdout_uses", "model", b"model", "name", b"name", "outcome", b"outcome", "policy", b"policy", "policy_gaps", b"policy_gaps", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -831,6 +857,26 @@ class GateResult(_message.Message):
     """One gate, worked out."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DemandsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     SUITE_FIELD_NUMBER: _builtins.int
     METRIC_FIELD_NUMBER: _builtins.int
@@ -846,6 +892,8 @@ class GateResult(_message.Message):
     SUFFICIENT_N_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DEMANDS_FIELD_NUMBER: _builtins.int
     suite: _builtins.str
     """Name of the suite."""
     metric: _builtins.str
@@ -872,9 +920,15 @@ class GateResult(_message.Message):
     """Items that would have sufficed for the estimate seen; 0 when none would."""
     explanation: _builtins.str
     """One sentence for people."""
+    kind: _builtins.str
+    """Kind of gate, for example `regression`."""
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
         """Further numbers (base, tuned, discordant pairs, McNemar p, clusters)."""
+
+    @_builtins.property
+    def demands(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """What was demanded, by the names that a spec uses, for example `maxDrop`."""
 
     def __init__(
         self,
@@ -893,10 +947,12 @@ class GateResult(_message.Message):
         sufficient_n: _builtins.int = ...,
         explanation: _builtins.str = ...,
         details: _struct_pb2.Struct | None = ...,
+        kind: _builtins.str = ...,
+        demands: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "details", b"details", "estimate", b"estimate", "explanation", b"explanation", "high", b"high", "low", b"low", "margin", b"margin", "method", b"method", "metric", b"metric", "minimum_detectable_effect", b"minimum_detectable_effect", "n", b"n", "outcome", b"outcome", "sufficient_n", b"sufficient_n", "suite", b"suite"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "demands", b"demands", "details", b"details", "estimate", b"estimate", "explanation", b"explanation", "high", b"high", "kind", b"kind", "low", b"low", "margin", b"margin", "method", b"method", "metric", b"metric", "minimum_detectable_effect", b"minimum_detectable_effect", "n", b"n", "outcome", b"outcome", "sufficient_n", b"sufficient_n", "suite", b"suite"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -977,6 +1033,56 @@ class IssueVerdictRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IssueVerdictRequest: _TypeAlias = IssueVerdictRequest  # noqa: Y015
+
+@_typing.final
+class ListFailuresRequest(_message.Message):
+    """Asks what stands against weights."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`namespaces/{ns}`."""
+    model: _builtins.str
+    """Digest of the weights."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFailuresRequest: _TypeAlias = ListFailuresRequest  # noqa: Y015
+
+@_typing.final
+class ListFailuresResponse(_message.Message):
+    """What stands against weights."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILURES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One sentence for each FAIL that no later PASS under the same or a stricter policy answers."""
+
+    def __init__(
+        self,
+        *,
+        failures: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFailuresResponse: _TypeAlias = ListFailuresResponse  # noqa: Y015
 
 @_typing.final
 class GetVerdictRequest(_message.Message):

@@ -71,6 +71,11 @@ class EvaluationStub:
                 request_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.IssueVerdictRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.Verdict.FromString,
                 _registered_method=True)
+        self.ListFailures = channel.unary_unary(
+                '/posology.v1alpha1.Evaluation/ListFailures',
+                request_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresResponse.FromString,
+                _registered_method=True)
         self.GetVerdict = channel.unary_unary(
                 '/posology.v1alpha1.Evaluation/GetVerdict',
                 request_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.GetVerdictRequest.SerializeToString,
@@ -136,6 +141,13 @@ class EvaluationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFailures(self, request, context):
+        """Read what was said against weights, whatever they are called, and is not answered yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetVerdict(self, request, context):
         """Read one verdict.
         """
@@ -187,6 +199,11 @@ def add_EvaluationServicer_to_server(servicer, server):
                     servicer.IssueVerdict,
                     request_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.IssueVerdictRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.Verdict.SerializeToString,
+            ),
+            'ListFailures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFailures,
+                    request_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresResponse.SerializeToString,
             ),
             'GetVerdict': grpc.unary_unary_rpc_method_handler(
                     servicer.GetVerdict,
@@ -389,6 +406,33 @@ class Evaluation:
             '/posology.v1alpha1.Evaluation/IssueVerdict',
             posology_dot_v1alpha1_dot_evaluation__pb2.IssueVerdictRequest.SerializeToString,
             posology_dot_v1alpha1_dot_evaluation__pb2.Verdict.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFailures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Evaluation/ListFailures',
+            posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,8 @@ class EvaluationStub:
     """Read the result of every item."""
     IssueVerdict: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.IssueVerdictRequest, _evaluation_pb2.Verdict]
     """Recompute every gate from the stored items and sign what comes out."""
+    ListFailures: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.ListFailuresRequest, _evaluation_pb2.ListFailuresResponse]
+    """Read what was said against weights, whatever they are called, and is not answered yet."""
     GetVerdict: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.GetVerdictRequest, _evaluation_pb2.Verdict]
     """Read one verdict."""
     ListVerdicts: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.ListVerdictsRequest, _evaluation_pb2.ListVerdictsResponse]
@@ -72,6 +74,8 @@ class EvaluationAsyncStub(EvaluationStub):
     """Read the result of every item."""
     IssueVerdict: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.IssueVerdictRequest, _evaluation_pb2.Verdict]  # type: ignore[assignment]
     """Recompute every gate from the stored items and sign what comes out."""
+    ListFailures: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.ListFailuresRequest, _evaluation_pb2.ListFailuresResponse]  # type: ignore[assignment]
+    """Read what was said against weights, whatever they are called, and is not answered yet."""
     GetVerdict: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.GetVerdictRequest, _evaluation_pb2.Verdict]  # type: ignore[assignment]
     """Read one verdict."""
     ListVerdicts: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.ListVerdictsRequest, _evaluation_pb2.ListVerdictsResponse]  # type: ignore[assignment]
@@ -135,6 +139,14 @@ class EvaluationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_evaluation_pb2.Verdict, _abc.Awaitable[_evaluation_pb2.Verdict]]:
         """Recompute every gate from the stored items and sign what comes out."""
+
+    @_abc_1.abstractmethod
+    def ListFailures(
+        self,
+        request: _evaluation_pb2.ListFailuresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.ListFailuresResponse, _abc.Awaitable[_evaluation_pb2.ListFailuresResponse]]:
+        """Read what was said against weights, whatever they are called, and is not answered yet."""
 
     @_abc_1.abstractmethod
     def GetVerdict(

@@ -221,6 +221,7 @@ class Deployment(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     READY_TIME_FIELD_NUMBER: _builtins.int
     WANTED_REPLICAS_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/deployments/{id}`."""
     model: _builtins.str
@@ -241,6 +242,8 @@ class Deployment(_message.Message):
     """Run that made it; empty for deployments by hand."""
     wanted_replicas: _builtins.int
     """Engines that should answer: `spec.replicas`, or what load asks for."""
+    policy: _builtins.str
+    """Name of the release policy that let them in."""
     @_builtins.property
     def spec(self) -> Global___ServingSpec:
         """Where to serve."""
@@ -274,10 +277,11 @@ class Deployment(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         ready_time: _timestamp_pb2.Timestamp | None = ...,
         wanted_replicas: _builtins.int = ...,
+        policy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "engine", b"engine", "ready_time", b"ready_time", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "engine", b"engine", "model", b"model", "model_name", b"model_name", "name", b"name", "ready_replicas", b"ready_replicas", "ready_time", b"ready_time", "reason", b"reason", "run", b"run", "spec", b"spec", "state", b"state", "traffic_percent", b"traffic_percent", "verdict", b"verdict", "wanted_replicas", b"wanted_replicas"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "engine", b"engine", "model", b"model", "model_name", b"model_name", "name", b"name", "policy", b"policy", "ready_replicas", b"ready_replicas", "ready_time", b"ready_time", "reason", b"reason", "run", b"run", "spec", b"spec", "state", b"state", "traffic_percent", b"traffic_percent", "verdict", b"verdict", "wanted_replicas", b"wanted_replicas"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -571,6 +575,7 @@ class Route(_message.Message):
     DATASET_FIELD_NUMBER: _builtins.int
     MAX_MODEL_LEN_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     """Name under which clients ask for it."""
     deployment: _builtins.str
@@ -589,6 +594,8 @@ class Route(_message.Message):
     """Digest of the data set behind the weights, from the verdict."""
     max_model_len: _builtins.int
     """Longest sequence in tokens."""
+    policy: _builtins.str
+    """Name of the release policy that let the weights in."""
     @_builtins.property
     def agents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Base URLs of the agents that answer."""
@@ -611,10 +618,11 @@ class Route(_message.Message):
         dataset: _builtins.str = ...,
         max_model_len: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        policy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "create_time", b"create_time", "dataset", b"dataset", "deployment", b"deployment", "max_model_len", b"max_model_len", "model", b"model", "model_name", b"model_name", "run", b"run", "token", b"token", "traffic_percent", b"traffic_percent", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "create_time", b"create_time", "dataset", b"dataset", "deployment", b"deployment", "max_model_len", b"max_model_len", "model", b"model", "model_name", b"model_name", "policy", b"policy", "run", b"run", "token", b"token", "traffic_percent", b"traffic_percent", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,7 +14,7 @@ DOOR_HEADER = "x-posology-door"
 """Which service that is."""
 INSTALLATION = "installation"
 """Subject of the installation's own token."""
-_NOBODY = frozenset({"", "anonymous", INSTALLATION})
+NOBODY = frozenset({"", "anonymous", INSTALLATION})
 """What stands where a run's submitter is not known."""
 
 
@@ -36,13 +36,13 @@ def on_behalf(identity: Identity, metadata: Mapping[str, str | bytes]) -> Identi
 def enter(identity: Identity) -> None:
     """Serve this call for `identity`; what it makes others do is done for the same user."""
     context.caller.set(identity)
-    if identity.subject not in _NOBODY:
+    if identity.subject not in NOBODY:
         context.acting_for.set(identity.subject)
 
 
 def act_for(submitter: str) -> None:
     """From here on this task works for the submitter of something; for nobody in particular if that is not known."""
-    context.acting_for.set("" if submitter in _NOBODY else submitter)
+    context.acting_for.set("" if submitter in NOBODY else submitter)
 
 
 def headers(door: str) -> Iterator[tuple[str, str]]:
@@ -55,7 +55,7 @@ def headers(door: str) -> Iterator[tuple[str, str]]:
 
 def named(identity: Identity) -> Identity:
     """The identity of a user, unless it has a name that means something else here."""
-    if identity.subject in _NOBODY:
+    if identity.subject in NOBODY:
         raise Unauthenticated(f"{identity.subject!r} is no name for a user")
     return identity
 
@@ -82,7 +82,7 @@ def check_second_person(submitter: str, doing: str) -> None:
         return
     if caller.kind is Kind.SERVICE or caller.door:
         raise PermissionDenied(f"only people {doing}: call with a token of your own, not with the installation's")
-    if submitter in _NOBODY:
+    if submitter in NOBODY:
         raise PermissionDenied(
             f"nobody can {doing}: who submitted it is not known, so it can't be somebody else; submit it again with a "
             f"token of your own, or with the annotation posology.dev/submitted-by"

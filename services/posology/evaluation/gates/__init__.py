@@ -6,7 +6,8 @@
 A new kind is a new file here and one line in `_KINDS` below.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 
 from posology.core.errors import InvalidInput, Violation
@@ -49,19 +50,44 @@ def violations(policy: Policy, *, at: str = "spec.evaluation") -> list[Violation
     return wrong
 
 
-def decide(policy: Policy, evidence: Evidence) -> tuple[GateResult, ...]:
-    """Every gate of the policy and the parity ladder, computed from items; nothing is skipped."""
+def decide(
+    policy: Policy, evidence: Evidence, *, confidence: Mapping[str, float] | None = None
+) -> tuple[GateResult, ...]:
+    """Every gate of the policy and the parity ladder, computed from items; nothing is skipped.
+
+    `confidence` is what decides the gates of a suite that was used before; the policy's where it names none. Each
+    result says its kind and what was demanded.
+    """
     check(policy)
-    demanded = [
-        result
-        for gate in policy.gates
-        for kind in _answering(policy, gate)
-        for result in kind.run(GateContext(gate, policy, evidence))
-    ]
-    always = [
-        result for kind in registered() if not kind.demands for result in kind.run(GateContext(None, policy, evidence))
-    ]
-    return (*demanded, *always)
+    return tuple(
+        replace(result, kind=kind.name, demands=demands(policy, kind, gate))
+        for kind, gate in contexts(policy)
+        for result in kind.run(GateContext(gate, _stricter(policy, gate, confidence or {}), evidence))
+    )
+
+
+def contexts(policy: Policy) -> list[tuple[Kind, Gate | None]]:
+    """Which kinds decide which gates; None where a kind belongs to every policy."""
+    stated = [(kind, gate) for gate in policy.gates for kind in _answering(policy, gate)]
+    return [*stated, *((kind, None) for kind in registered() if not kind.demands)]
+
+
+def _stricter(policy: Policy, gate: Gate | None, confidence: Mapping[str, float]) -> Policy:
+    if gate is None or gate.suite not in confidence:
+        return policy
+    return replace(policy, confidence=confidence[gate.suite])
+
+
+def demands(policy: Policy, kind: Kind, gate: Gate | None) -> dict[str, float]:
+    """By the names that a spec uses; of a kind that every policy includes, its limits."""
+    stated = vars(policy.parity) if gate is None else {name: getattr(gate, name) for name in kind.demands}
+    return {json_name(name): float(value) for name, value in stated.items() if isinstance(value, int | float)}
+
+
+def json_name(name: str) -> str:
+    """`max_drop` as a spec writes it: `maxDrop`."""
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
 
 
 def _answering(policy: Policy, gate: Gate) -> list[Kind]:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from posology.core import signing
 from posology.core.artifacts import ArtifactStore, cache_eviction
+from posology.core.attestations.verdict import FILE as VERDICT_FILE
 from posology.core.errors import DataCorrupt, NotFound
+from posology.core.release import document
 from posology.engine import EngineConfig, chat_template_digest
-from posology.serving.admission import admit
+from posology.serving.admission import Trust, admit
 from posology.serving.agent.settings import AgentSettings
 from posology.serving.domain import ONLY_PASS, AlteredWeights, MissingVerdict, OtherEngine
-from posology.serving.verdict import VERDICT_FILE, Verdict, parse_envelope, read_revoked
+from posology.serving.verdict import Verdict, parse_envelope, read_revoked
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,19 @@ class Evidence:
 def gather(settings: AgentSettings) -> Evidence:
     """Verify everything that can be verified without the engine. Blocking; the error says what is wrong."""
     released = ArtifactStore(settings.released_url, credentials_from=settings.released_credentials)
+    revoked = read_revoked(settings.revoked_file) if settings.revoked_file else frozenset()
     verdict = admit(
         _envelope(released, settings.verdict),
         model=settings.model,
         engine=settings.engine,
-        keys=public_keys(settings.keys),
-        revoked=read_revoked(settings.revoked_file) if settings.revoked_file else frozenset(),
+        namespace=settings.deployment.split("/")[1],
+        model_name=settings.model_name,
+        trust=Trust(
+            public_keys(settings.keys),
+            document.load(settings.policy_file, settings.policy_keys, revoked=revoked),
+            public_keys(settings.review_keys),
+            revoked,
+        ),
     )
     folder = _weights(released, settings.model, settings.weights_dir)
     _same_template(folder, verdict.engine, settings.model)

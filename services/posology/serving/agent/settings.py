@@ -37,6 +37,12 @@ class AgentSettings(BaseSettings):
     """Public keys whose verdicts count."""
     revoked_file: Path | None = None
     """Ids of revoked keys, one a line."""
+    policy_file: Path = Path("release-policy.dsse.json")
+    """The signed release policy; without one nothing is served."""
+    policy_keys: tuple[Path, ...] = ()
+    """Public keys that may sign it."""
+    review_keys: tuple[Path, ...] = ()
+    """Public keys whose review statements count."""
     directory: Path
     """Where the agent leaves `status.json` and the engine its log."""
 

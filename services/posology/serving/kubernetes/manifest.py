@@ -59,12 +59,24 @@ class Renderer:
     """What is the same for every replica; `keys` are the public keys as they lie in this service."""
 
     def __init__(
-        self, pods: EnginePods, *, released_url: str, keys: Sequence[Path], revoked: Path, log_level: str = "INFO"
+        self,
+        pods: EnginePods,
+        *,
+        released_url: str,
+        keys: Sequence[Path],
+        revoked: Path,
+        policy_file: Path = Path("release-policy.dsse.json"),
+        policy_keys: Sequence[Path] = (),
+        review_keys: Sequence[Path] = (),
+        log_level: str = "INFO",
     ) -> None:
         self._pods = pods
         self._released_url = released_url
         self._keys = tuple(keys)
         self._revoked = revoked
+        self._policy_file = policy_file
+        self._policy_keys = tuple(policy_keys)
+        self._review_keys = tuple(review_keys)
         self._log_level = log_level
 
     # --- objects ---------------------------------------------------------------------------------------
@@ -205,6 +217,9 @@ class Renderer:
             "weights_dir": _WEIGHTS,
             "keys": json.dumps([str(key) for key in self._keys]),
             "revoked_file": str(self._revoked),
+            "policy_file": str(self._policy_file),
+            "policy_keys": json.dumps([str(key) for key in self._policy_keys]),
+            "review_keys": json.dumps([str(key) for key in self._review_keys]),
             "directory": _STATE,
             "listen": f"0.0.0.0:{AGENT_PORT}",
             "engine_url": f"http://127.0.0.1:{ENGINE_PORT}",

@@ -1,0 +1,51 @@
+"""Trying again has a price: the k-th use of a suite is decided at a smaller error than the first.
+
+Halving (alpha / 2^(k-1)) keeps the chance that any of all tries passes by luck under 2 alpha; a budget of K tries at
+alpha / K each keeps it under alpha, and there is no try K + 1.
+"""
+
+from statistics import NormalDist
+
+_POWER = 0.8
+MOST_HALVINGS = 40
+"""Beyond this many halvings a float can't tell the confidence from certainty."""
+FRESH_IS_CHEAPER = 2.0
+"""Old items that a later try needs over those that a first one needs: above this, as many fresh ones are fewer."""
+
+
+def confidence_of(number: int, *, confidence: float, tries: int = 0) -> float:
+    """One-sided confidence that decides try `number` (from 1) where a first one is decided at `confidence`.
+
+    `tries` is the budget, 0 = halving. Beyond a budget it is 1: no finite number of items shows anything.
+    """
+    alpha = 1 - confidence
+    if tries:
+        return 1 - alpha / tries if number <= tries else 1.0
+    return 1 - alpha * 0.5 ** (number - 1)
+
+
+def items_ratio(spent: float, *, confidence: float) -> float:
+    """How many times the items of a first try (at `confidence`) one at `spent` needs for the same power (80%)."""
+    if spent >= 1:
+        return float("inf")
+    normal = NormalDist()
+    power = normal.inv_cdf(_POWER)
+    return ((normal.inv_cdf(spent) + power) / (normal.inv_cdf(confidence) + power)) ** 2
+
+
+def price(number: int, *, confidence: float, tries: int = 0) -> str:
+    """Which try this is and what it costs, in one sentence."""
+    spent = confidence_of(number, confidence=confidence, tries=tries)
+    if spent >= 1:
+        return (
+            f"try {number} of {tries} that the policy allows: this suite can show nothing any more; bring fresh items"
+        )
+    budget = f" of {tries}" if tries else ""
+    if spent == confidence:
+        return f"try {number}{budget}, decided at {spent:.3%} confidence"
+    ratio = items_ratio(spent, confidence=confidence)
+    advice = "; a fresh suite is the cheaper way" if not tries and ratio > FRESH_IS_CHEAPER else ""
+    return (
+        f"try {number}{budget}, decided at {spent:.3%} confidence: it takes {ratio:.2f} times the items of a first try "
+        f"at {confidence:.1%} to show the same{advice}"
+    )

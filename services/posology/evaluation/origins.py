@@ -1,0 +1,115 @@
+"""Where weights come from, by the manifests in the store: their weight files, their root, and who made the base."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from posology.core.artifacts import ArtifactStore, Manifest
+from posology.core.attestations.verdict import Base
+from posology.core.canonical import canonical_digest
+from posology.core.errors import NotFound
+from posology.core.release.weights import weight_files
+
+WEIGHTS = ("base-model", "model")
+"""Kinds of artifact that are whole models."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the manifests say of a candidate and of what its gates compare with."""
+
+    weight_files: tuple[str, ...]
+    base_files: tuple[str, ...]
+    derived: tuple[str, ...] = ()
+    """Digests of the models between the candidate and its root."""
+    lineage: str = "UNKNOWN"
+    """`ROOT`, `OTHER` or `UNKNOWN`; see `Base`."""
+
+    @property
+    def own_files(self) -> tuple[str, ...]:
+        """What a FAIL follows: the files that the base does not have; all, where it has all of them."""
+        own = tuple(file for file in self.weight_files if file not in self.base_files)
+        return own or self.weight_files
+
+    @property
+    def root(self) -> str:
+        """By what uses of a suite are counted."""
+        return canonical_digest(list(self.base_files))
+
+    @property
+    def weights(self) -> str:
+        """One digest for the candidate's weight files, whatever stands beside them."""
+        return canonical_digest(list(self.weight_files))
+
+    def base(self, artifact: str, *, made_here: bool) -> Base:
+        """What the verdict signs of the base."""
+        return Base(artifact, self.base_files, made_here, self.lineage)
+
+
+def origin(artifacts: ArtifactStore, model: str, base: str) -> Origin:
+    """Blocking. A manifest behind the weights that is gone makes their lineage OTHER: nothing shows their root."""
+    candidate, compared = artifacts.manifest(model), artifacts.manifest(base)
+    behind, missing = _behind(artifacts, candidate)
+    models = {digest: manifest for digest, manifest in behind.items() if manifest.kind in WEIGHTS}
+    roots = {digest for digest, manifest in models.items() if not _has_models_behind(manifest, behind)}
+    files = weight_files(compared)
+    lineage = "UNKNOWN"
+    if candidate.parents:
+        from_base = [digest for digest in roots if weight_files(models[digest]) == files]
+        lineage = "ROOT" if roots and len(from_base) == len(roots) and not missing else "OTHER"
+    derived = tuple(sorted(digest for digest in models if digest not in roots))
+    return Origin(weight_files(candidate), files, derived, lineage)
+
+
+def made_by_runs(artifacts: ArtifactStore, known: set[str]) -> Iterator[tuple[str, str]]:
+    """Weight file and artifact of every model that was made from another, without the files that it took over;
+    `known` digests are skipped, and those that were looked at are added to it. Blocking."""
+    for digest, _ in artifacts.list():
+        if digest in known:
+            continue
+        try:
+            manifest = artifacts.manifest(digest)
+        except NotFound:
+            continue  # collected in this moment
+        known.add(digest)
+        if manifest.kind not in WEIGHTS or not manifest.parents:
+            continue
+        behind, _ = _behind(artifacts, manifest)
+        taken = {f for one in behind.values() if one.kind in WEIGHTS for f in weight_files(one)}
+        yield from ((file, digest) for file in weight_files(manifest) if file not in taken)
+
+
+def _behind(artifacts: ArtifactStore, start: Manifest) -> tuple[dict[str, Manifest], bool]:
+    """Every manifest that an artifact was made from, by digest, and whether one of them is gone."""
+    behind: dict[str, Manifest] = {}
+    layer, missing = list(start.parents), False
+    while layer:
+        digest = layer.pop()
+        if digest in behind:
+            continue
+        try:
+            behind[digest] = artifacts.manifest(digest)
+        except NotFound:
+            missing = True
+            continue
+        layer.extend(behind[digest].parents)
+    return behind, missing
+
+
+def _has_models_behind(manifest: Manifest, behind: Mapping[str, Manifest]) -> bool:
+    layer, looked = list(manifest.parents), set[str]()
+    while layer:
+        digest = layer.pop()
+        if digest in looked or digest not in behind:
+            continue
+        looked.add(digest)
+        if behind[digest].kind in WEIGHTS:
+            return True
+        layer.extend(behind[digest].parents)
+    return False
+
+
+def spec_of(job_spec: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Candidate, base and model name of an evaluation's spec."""
+    spec = job_spec["spec"]
+    return spec["model"], spec["baseModel"], spec.get("modelName", "")
