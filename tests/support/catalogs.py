@@ -3,10 +3,21 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+import grpc.aio
 
 from posology.catalog import app
 from posology.catalog.settings import Settings
 from posology.core.rpc import server
+from posology.v1alpha1 import evaluation_pb2, evaluation_pb2_grpc
+
+
+class NothingStands(evaluation_pb2_grpc.EvaluationServicer):
+    """An evaluation that knows of no FAIL; it answers nothing else."""
+
+    async def ListFailures(self, request: evaluation_pb2.ListFailuresRequest, _: Any) -> Any:
+        return evaluation_pb2.ListFailuresResponse()
 
 
 @asynccontextmanager
@@ -15,5 +26,10 @@ async def serving_catalog(data_dir: Path) -> AsyncIterator[str]:
     settings = Settings(data_dir=data_dir, metrics_port=-1)
     async with AsyncExitStack() as stack:
         built = await app.build(settings, stack)
-        runner = server.Server(name="catalog", settings=settings, add=built.add, service_names=built.service_names)
+
+        def add(grpc_server: grpc.aio.Server) -> None:
+            built.add(grpc_server)
+            evaluation_pb2_grpc.add_EvaluationServicer_to_server(NothingStands(), grpc_server)  # type: ignore[abstract]
+
+        runner = server.Server(name="catalog", settings=settings, add=add, service_names=built.service_names)
         yield await stack.enter_async_context(server.running(runner))

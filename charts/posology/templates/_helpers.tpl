@@ -182,6 +182,7 @@ capabilities: {drop: [ALL]}
 - {name: POSOLOGY_{{ upper . }}_URL, value: {{ include "posology.storage" (dict "root" $root "kind" .) | quote }}}
 {{- end }}
 - {name: POSOLOGY_KEYS_DIR, value: /etc/posology/keys}
+- {name: POSOLOGY_RELEASE_POLICY_FILE, value: /etc/posology/keys/release-policy.dsse.json}
 - {name: POSOLOGY_ALLOWED_SOURCE_URIS, value: {{ join "," $v.sources.uris | quote }}}
 - {name: POSOLOGY_ALLOWED_MODEL_URIS, value: {{ join "," $v.sources.models | quote }}}
 {{- if include "posology.sourcesClaim" $root }}

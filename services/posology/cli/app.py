@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from posology.cli import output
-from posology.cli.commands import artifacts, evidence, keys, lifecycle, review, runs, serving
+from posology.cli.commands import artifacts, evidence, keys, lifecycle, policy, review, runs, serving
 from posology.cli.state import State
 from posology.core.errors import (
     AlreadyExists,
@@ -49,7 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for module in (lifecycle, runs, review, artifacts, keys, serving, evidence):
+for module in (lifecycle, runs, review, artifacts, keys, policy, serving, evidence):
     module.register(app)
 
 

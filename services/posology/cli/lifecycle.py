@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from posology.cli import embedded
+from posology.cli import embedded, release_policy
 from posology.client.installation import ENDPOINTS, read_endpoints
 from posology.core.errors import FailedPrecondition, InvalidInput, Timeout, Violation
 
@@ -38,16 +38,24 @@ class Health:
 
 
 def up(
-    data_dir: Path, *, environment: Mapping[str, str], allowed: tuple[Path, ...], say: Callable[[str], None]
+    data_dir: Path,
+    *,
+    environment: Mapping[str, str],
+    allowed: tuple[Path, ...],
+    say: Callable[[str], None],
+    policy: Path | None = None,
 ) -> None:
     """Start every service in the background and return when all serve; does nothing if they already do.
 
     FailedPrecondition if they run with other settings than these, or if one of them ends again and again, with what it
-    said last; what was started is then stopped. InvalidInput if the folder can't be used.
+    said last; what was started is then stopped. InvalidInput if the folder can't be used. Signs the release policy
+    first: `policy`, or `development` unless another was signed here before.
     """
     running = supervisor_pid(data_dir)
     if running is not None:
         _require_same(data_dir, environment, allowed)
+        if policy is not None:
+            _sign_policy(data_dir, policy, say)
         _await_ready(data_dir, say)
         return
     _end_orphans(data_dir)
@@ -56,6 +64,8 @@ def up(
         **environment,
         **_allowed(allowed or (Path.cwd(),)),
     }
+    _make_folder(data_dir)
+    _sign_policy(data_dir, policy, say)
     supervisor = _start_supervisor(data_dir, settings)
     try:
         _await_ready(data_dir, say, supervisor)
@@ -65,15 +75,29 @@ def up(
         raise
 
 
-def _start_supervisor(data_dir: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _sign_policy(data_dir: Path, policy: Path | None, say: Callable[[str], None]) -> None:
+    name = release_policy.ensure(data_dir, policy)
+    say(f"What is released here is held against the release policy {name}.")
+
+
+def _make_folder(data_dir: Path) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unusable(data_dir, error) from error
+
+
+def _unusable(data_dir: Path, error: OSError) -> InvalidInput:
+    reason = (error.strerror or str(error)).lower()
+    return InvalidInput.of([Violation("--data", f"{data_dir} can't hold an installation: {reason}")])
+
+
+def _start_supervisor(data_dir: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    try:
         (data_dir / ENDPOINTS).unlink(missing_ok=True)
         descriptor = os.open(data_dir / SUPERVISOR_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
-        raise InvalidInput.of(
-            [Violation("--data", f"{data_dir} can't hold an installation: {(error.strerror or str(error)).lower()}")]
-        ) from error
+        raise _unusable(data_dir, error) from error
     with os.fdopen(descriptor, "ab") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "posology.cli.supervisor", str(data_dir)],

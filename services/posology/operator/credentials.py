@@ -7,15 +7,20 @@ it is. With a host, there is a password for the PostgreSQL that comes along, too
 
 import asyncio
 import base64
+import json
+import os
 import secrets
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from posology.core.canonical import canonical_json
 from posology.core.errors import AlreadyExists, PosologyError
+from posology.core.files import write_atomically
 from posology.core.kube import ClusterConfig, Kube, Resource
-from posology.core.signing import Signer
+from posology.core.release.document import FILE, KEY, development, parse, sign, verified
+from posology.core.signing import PublicKey, Signer
 
 SECRETS = Resource("v1", "secrets")
 CONFIG_MAPS = Resource("v1", "configmaps")
@@ -37,11 +42,32 @@ async def make(kube: Kube, prefix: str, database: str = "") -> None:
         await _once(kube, namespace, f"{prefix}-key-{service}", _new_key(service))
         secret = await kube.read(SECRETS, namespace, f"{prefix}-key-{service}")
         public[f"{service}.pub"] = base64.b64decode(secret["data"][f"{service}.pub"]).decode()
+    public |= await _release_policy(kube, prefix, os.environ)
     body = {"metadata": {"name": f"{prefix}-public-keys"}, "data": public}
     try:
         await kube.create(CONFIG_MAPS, namespace, body)
     except AlreadyExists:
         await kube.merge(CONFIG_MAPS, namespace, f"{prefix}-public-keys", {"data": public})
+
+
+async def _release_policy(kube: Kube, prefix: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The signed release policy beside the public keys, as engines find it: the one that the chart's values bring with
+    the key that signed it, or, for trying things out, the development policy, signed here."""
+    if envelope := environment.get("POSOLOGY_RELEASE_POLICY_ENVELOPE"):
+        key = environment.get("POSOLOGY_RELEASE_POLICY_PUBLIC_KEY", "")
+        verified(json.loads(envelope), [PublicKey.from_pem(key)])  # a policy that nobody believes is said now
+        return {FILE: envelope, f"{KEY}.pub": key}
+    if environment.get("POSOLOGY_RELEASE_POLICY_DEVELOPMENT") != "true":
+        return {}
+    namespace = kube.access.namespace
+    await _once(kube, namespace, f"{prefix}-key-{KEY}", _new_key(KEY))
+    secret = await kube.read(SECRETS, namespace, f"{prefix}-key-{KEY}")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, value in secret["data"].items():
+            write_atomically(Path(folder) / name, base64.b64decode(value), mode=0o600)
+        signer = Signer.load_or_create(Path(folder) / f"{KEY}.key")
+        name, spec = parse(development(), origin="the development policy")
+        return {FILE: canonical_json(sign(name, spec, signer)).decode(), f"{KEY}.pub": signer.public_key.pem}
 
 
 def _new_key(service: str) -> dict[str, bytes]:

@@ -36,7 +36,8 @@ def _questions(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> 
     curation.CopyFrom(spec.curation)
     suites = [suite.uri for suite in spec.evaluation.suites]
     dataset = curation_pb2.DatasetSpec(curation=curation, suite_uris=suites)
-    evaluation = evaluation_pb2.EvaluationJobSpec(evaluation=spec.evaluation)
+    model_name = (spec.serving.model_name or request.run_id) if spec.HasField("serving") else ""
+    evaluation = evaluation_pb2.EvaluationJobSpec(evaluation=spec.evaluation, model_name=model_name)
     yield (
         "curation",
         clients.curation.CreateDataset(

@@ -29,7 +29,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
     services = await stack.enter_async_context(clients.connected(settings))
     reconciler = Reconciler(
         db,
-        stages.drivers(services),
+        stages.drivers(services, users_are_known=settings.authentication != "token"),
         CatalogHolds(services),
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,
@@ -44,7 +44,8 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
 
     def add(grpc_server: grpc.aio.Server) -> None:
         orchestrator_pb2_grpc.add_OrchestratorServicer_to_server(
-            OrchestratorServicer(db, services, reconciler), grpc_server
+            OrchestratorServicer(db, services, reconciler, users_are_known=settings.authentication != "token"),
+            grpc_server,
         )
         beside.add(grpc_server)
 

@@ -14,6 +14,7 @@ from posology.orchestrator.admission import admit
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Run
 from posology.orchestrator.reconciler import Reconciler
+from posology.orchestrator.stages.deploy import needs_approval
 from posology.v1alpha1 import orchestrator_pb2 as pb
 from posology.v1alpha1 import orchestrator_pb2_grpc
 
@@ -24,10 +25,13 @@ _LOOK_SECONDS = 0.3
 class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
     """Runs over gRPC."""
 
-    def __init__(self, db: Database, clients: Clients, reconciler: Reconciler) -> None:
+    def __init__(
+        self, db: Database, clients: Clients, reconciler: Reconciler, *, users_are_known: bool = False
+    ) -> None:
         self._db = db
         self._clients = clients
         self._reconciler = reconciler
+        self._users_are_known = users_are_known
 
     async def CreateRun(self, request: pb.CreateRunRequest, _: Any) -> pb.FineTuneRun:
         """Admit a run; the spec is stored with every default."""
@@ -85,7 +89,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
         async with self._db.begin() as tx:
             run = await repository.get(tx, *_run_id(request.name))
             if run.approvals.get(request.stage) != request.approved:
-                _check_decidable(run, request.stage)
+                _check_decidable(run, request.stage, users_are_known=self._users_are_known)
                 check_second_person(run.creator, f"approve {run.name}")
                 await repository.decide(tx, run, request.stage, request.approved)
                 await _record_decision(tx, run, request)
@@ -97,8 +101,8 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
             return await repository.get(tx, *_run_id(name))
 
 
-def _check_decidable(run: Run, stage: str) -> None:
-    if stage != "deploy" or "serving" not in run.spec or run.spec["serving"]["rollout"] != "MANUAL":
+def _check_decidable(run: Run, stage: str, *, users_are_known: bool) -> None:
+    if stage != "deploy" or "serving" not in run.spec or not needs_approval(run, users_are_known=users_are_known):
         raise InvalidInput.of(
             [
                 Violation(

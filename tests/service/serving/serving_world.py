@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from support import vllm_protocol
+from support import release, vllm_protocol
 from support.catalogs import serving_catalog
 
 from posology.core.artifacts import ArtifactStore
+from posology.core.attestations.verdict import FILE as VERDICT_FILE
+from posology.core.attestations.verdict import PREDICATE_TYPE
 from posology.core.rpc import client
 from posology.core.rpc.auth import ensure_token
 from posology.core.signing import Signer, statement
 from posology.engine import EngineConfig, Probe, chat_template_digest
-from posology.serving.verdict import PREDICATE_TYPE, VERDICT_FILE
 from posology.v1alpha1 import serving_pb2 as pb
 from posology.v1alpha1.serving_pb2_grpc import ServingStub
 
@@ -40,6 +41,7 @@ class Installation:
         self.signer = Signer.load_or_create(self.root / "keys" / "evaluation.key")
         self.candidates = ArtifactStore(f"file://{self.root}/artifacts/candidates")
         self.released = ArtifactStore(f"file://{self.root}/artifacts/released")
+        release.install(self.root)
         self.engine_python = self.root / "stand-in"
         self.engine_python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{vllm_protocol.__file__}" "$@"\n')
         self.engine_python.chmod(0o700)
@@ -58,7 +60,7 @@ class Installation:
         observed = self.engine.observed(
             chat_template=chat_template_digest(folder), engine_version=vllm_protocol.VERSION, max_model_len=512
         )
-        predicate = {"outcome": "PASS", "engine": observed.to_dict(), "probes": [probe.to_dict()], **said}
+        predicate = {**release.proven(), "engine": observed.to_dict(), "probes": [probe.to_dict()], **said}
         return statement(PREDICATE_TYPE, {"model": model}, predicate)
 
     def verdict(self, model: str, *, signer: Signer | None = None, seed: str = "one", **said: Any) -> str:
@@ -170,7 +172,7 @@ async def _start(installation: Installation, settings: dict[str, str]) -> tuple[
 async def serving(installation: Installation, **settings: str) -> AsyncIterator[Service]:
     """A running service beside a catalog, stopped with its engines at the end."""
     async with serving_catalog(installation.root) as catalog:
-        settings |= {"catalog_address": catalog}
+        settings |= {"catalog_address": catalog, "evaluation_address": catalog}
         process, channel = await _start(installation, settings)
         service = Service(installation, settings, process, channel, ServingStub(channel))
         try:

@@ -22,7 +22,8 @@ def said(installation: Installation, name: str) -> str:
 
 async def served(service: Service, model: str, name: str) -> str:
     """Deploy, and what its engine answers."""
-    await service.create(model, name=name, spec=pb.ServingSpec(model_name=name))
+    verdict = service.installation.verdict(model, modelName=name)
+    await service.create(model, verdict=verdict, name=name, spec=pb.ServingSpec(model_name=name))
     await service.until("READY", name=name)
     [route] = [r for r in (await service.routes()).routes if r.model_name == name]
     answer: str = (await ask(route)).json()["choices"][0]["message"]["content"]

@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import release
 
+from posology.core.attestations.verdict import PREDICATE_TYPE
 from posology.core.errors import InvalidInput, PosologyError
 from posology.core.signing import Signer, statement
 from posology.engine import EngineConfig
 from posology.serving import domain
-from posology.serving.admission import admit
-from posology.serving.verdict import PREDICATE_TYPE, read_revoked
+from posology.serving.admission import Trust, admit
+from posology.serving.verdict import read_revoked
 
 MODEL = "sha256:" + "a" * 64
 ENGINE = EngineConfig(dtype="bfloat16", max_model_len=512, chat_template="sha256:t", engine_version="0.32.0")
@@ -22,14 +24,15 @@ def signer(tmp_path: Path) -> Signer:
 
 
 def signed(signer: Signer, *, model: str = MODEL, **predicate: Any) -> dict[str, Any]:
-    said = {"outcome": "PASS", "engine": ENGINE.to_dict(), "probes": [], **predicate}
+    said = {**release.proven(), "engine": ENGINE.to_dict(), "probes": [], **predicate}
     return signer.sign(statement(PREDICATE_TYPE, {"model": model}, said))
 
 
 def admitted(
     envelope: dict[str, Any], signer: Signer, *, engine: Any = None, revoked: frozenset[str] = frozenset()
 ) -> Any:
-    return admit(envelope, model=MODEL, engine=engine, keys=[signer.public_key], revoked=revoked)
+    trust = Trust([signer.public_key], release.policy(), revoked=revoked)
+    return admit(envelope, model=MODEL, engine=engine, namespace="default", model_name="labels", trust=trust)
 
 
 def test_a_pass_is_admitted(signer: Signer) -> None:

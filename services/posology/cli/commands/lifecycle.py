@@ -33,11 +33,16 @@ def up(
         list[str] | None,
         typer.Option(help="Setting for every service: NAME=VALUE, or NAME, which keeps a secret out of `ps`."),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Release policy to sign (YAML); default: the one signed before, else `development`."),
+    ] = None,
 ) -> None:
     """Start every service on this machine, in the background, and wait until all serve."""
     at = state.of(context)
     say = at.write.note
-    lifecycle.up(at.data_dir, environment=_pairs(env or []), allowed=tuple(allow or ()), say=say)
+    allowed = tuple(allow or ())
+    lifecycle.up(at.data_dir, environment=_pairs(env or []), allowed=allowed, say=say, policy=policy)
     installation = at.installation
     text = (
         f"All services run in {at.data_dir}. OpenAI-compatible API: {installation.gateway_url}/v1\n"

@@ -43,7 +43,7 @@ def deploy(
         if not model.startswith("sha256:"):
             run = await client.show(model)
             digest = next((s.artifact for s in run.stages if s.stage == "merge"), "")
-            label = name or run.name.rsplit("/", 1)[1]
+            label = name or run.spec.serving.model_name or run.name.rsplit("/", 1)[1]
             if not digest:
                 raise FailedPrecondition(f"{run.name} has no weights yet: {run.message}")
         if not label:

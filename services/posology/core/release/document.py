@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,8 @@ def _review(spec: Mapping[str, Any]) -> RequiredReview:
 def keys_in(folder: Path, named: Sequence[Path], role: str) -> tuple[Path, ...]:
     """The public keys that settings name, or those of a role in the keys folder."""
     return tuple(named) or tuple(sorted(folder.glob(f"{role}*.pub")))
+
+
+def development() -> str:
+    """The YAML of the policy `development`, which ships with the package; examples/policy.yaml is the same file."""
+    return files("posology.core.release").joinpath("development.yaml").read_text(encoding="utf-8")

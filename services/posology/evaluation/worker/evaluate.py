@@ -85,7 +85,7 @@ class _Run:
         if folder is None or not (folder / "adapter_config.json").exists():
             return None
         record = parity_inputs.training_record(folder)
-        base = self.ctx.input(str(record.get("base") or self.job.base))
+        base = self.ctx.input(str(record.get("base") or self.job.tuned_from))
         return parity_inputs.Trained(folder, base, str(record.get("method", "LORA")))
 
     @contextlib.asynccontextmanager

@@ -21,6 +21,9 @@ class Task:
 
     model: str
     base: str
+    """What gates compare with."""
+    tuned_from: str
+    """What the adapter was trained over."""
     adapter: str
     suites_artifact: str
     policy: Policy
@@ -50,6 +53,7 @@ def read(ctx: JobContext) -> Task:
     return Task(
         model=spec["model"],
         base=spec["baseModel"],
+        tuned_from=spec.get("tunedFrom") or spec["baseModel"],
         adapter=spec.get("adapter", ""),
         suites_artifact=job["suites"],
         policy=policy,

@@ -30,6 +30,7 @@ _KINDS: Mapping[str, Callable[[Clients], Driver]] = {
 }
 
 
-def drivers(clients: Clients) -> dict[str, Driver]:
+def drivers(clients: Clients, *, users_are_known: bool = False) -> dict[str, Driver]:
     """The driver of every stage in the graph."""
-    return {name: kind(clients) for name, kind in _KINDS.items()}
+    made = {name: kind(clients) for name, kind in _KINDS.items()}
+    return made | {"deploy": Deploy(clients, users_are_known=users_are_known)}

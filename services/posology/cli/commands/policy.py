@@ -1,0 +1,77 @@
+"""policy sign, show: what weights must have proven to be released here."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from posology.cli import release_policy, state
+from posology.core.errors import InvalidInput
+from posology.core.release import document
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="The release policy: what weights must have proven.", no_args_is_help=True)
+    group.command()(sign)
+    group.command()(show)
+    app.add_typer(group, name="policy")
+
+
+def sign(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The policy (YAML, kind ReleasePolicy).")],
+    key: Annotated[
+        Path | None, typer.Option(help="Private key, made on first use (default: the installation's own).")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Where the signed policy goes (default: the installation, which obeys at once).")
+    ] = None,
+) -> None:
+    """Sign a policy."""
+    at = state.of(context)
+    target = to or at.data_dir / document.FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{file} can't be read: {error}") from error
+    signing_key = key or at.data_dir / "keys" / f"{document.KEY}.key"
+    name = release_policy.sign(text, origin=str(file), key=signing_key, to=target)
+    public = signing_key.with_suffix(".pub")
+    at.write.value(
+        {"name": name, "file": str(target), "publicKey": str(public)}, f"{name} is signed in {target} (key {public})."
+    )
+
+
+def show(context: typer.Context) -> None:
+    """Say which policy counts here, and what it asks for."""
+    at = state.of(context)
+    settings = at.installation.settings
+    policy = document.load(
+        settings.release_policy_file,
+        document.keys_in(settings.keys_dir, settings.release_policy_keys, document.KEY),
+    )
+    lines = [f"{policy.name} ({policy.digest[:19]}): {settings.release_policy_file}"]
+    sections = [("everything else", policy.default)] if policy.default else []
+    sections = [
+        *(
+            (f"{o.model_name or 'any model'} in {o.namespace or 'any namespace'}", o.requirements)
+            for o in policy.overrides
+        ),
+        *sections,
+    ]
+    for where, requirements in sections:
+        lines.append(f"{where}:")
+        gates = [(s.name or s.digest[:19], g) for s in requirements.suites for g in s.gates]
+        gates += [("", gate) for gate in requirements.gates]
+        for suite, gate in gates:
+            demands = ", ".join(f"{name} {value:g}" for name, value in sorted(gate.demands.items()))
+            lines.append(f"  {gate.kind} {suite} ({demands}; at least {gate.min_items} items)")
+        lines += [f"  review of the {r.of.lower()}: under {r.max_error_rate:.1%} errors" for r in requirements.reviews]
+        roots = [root.name or sorted(root.weight_files)[0][:12] for root in requirements.roots]
+        lines.append(
+            f"  roots: {', '.join([*roots, *(['any base that no run made'] if requirements.any_base else [])])}"
+        )
+    at.write.value(
+        {"name": policy.name, "digest": policy.digest, "file": str(settings.release_policy_file)}, "\n".join(lines)
+    )
