@@ -31,11 +31,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from service.serving.asking import free_port  # noqa: E402
 from service.serving.serving_world import PROMPT, Installation, Service, serving  # noqa: E402
+from support import release  # noqa: E402
 
+from posology.core.attestations.verdict import PREDICATE_TYPE  # noqa: E402
 from posology.core.rpc import client  # noqa: E402
 from posology.core.signing import statement  # noqa: E402
 from posology.engine import Engine, EngineConfig, EngineHost  # noqa: E402
-from posology.serving.verdict import PREDICATE_TYPE  # noqa: E402
 from posology.v1alpha1 import gateway_pb2  # noqa: E402
 from posology.v1alpha1.gateway_pb2_grpc import GatewayStub  # noqa: E402
 
@@ -53,7 +54,7 @@ async def released(installation: Installation, vllm: Path | None) -> tuple[str, 
     host = EngineHost(python=str(installation.engine_python))
     async with Engine.start(vllm, EngineConfig(), host=host) as engine:
         probes = [found.to_dict() for found in await engine.probe([PROMPT], max_tokens=8)]
-        predicate = {"outcome": "PASS", "engine": engine.config.to_dict(), "probes": probes}
+        predicate = {**release.proven(), "engine": engine.config.to_dict(), "probes": probes}
     return model, json.dumps(installation.signer.sign(statement(PREDICATE_TYPE, {"model": model}, predicate)))
 
 

@@ -43,7 +43,13 @@ def install(root: Path, **requirements: Any) -> None:
 
 def gate(kind: str = "accuracy", suite: str = "mcq", **fields: Any) -> dict[str, Any]:
     """A gate of a verdict that holds."""
-    demands = {"accuracy": {"atLeast": 0.6}, "parity": {"maxKl": 0.01}}.get(kind, {})
+    demands = {
+        "accuracy": {"atLeast": 0.6},
+        "gain": {"minGain": 0.25},
+        "regression": {"maxDrop": 0.1},
+        "refusal": {"maxDrop": 0.1},
+        "parity": {"maxKl": 0.01, "minAgreement": 0.95},
+    }[kind]
     return {
         "suite": suite,
         "metric": kind,
@@ -58,16 +64,16 @@ def gate(kind: str = "accuracy", suite: str = "mcq", **fields: Any) -> dict[str,
 
 
 def proven(model_name: str = "labels", namespace: str = "default", **fields: Any) -> dict[str, Any]:
-    """The JSON of a predicate that meets the policy."""
+    """The JSON of a predicate that meets this policy, and the default of the development policy."""
     return {
         "outcome": "PASS",
         "namespace": namespace,
         "modelName": model_name,
         "weightFiles": [TUNED],
         "base": {"artifact": "sha256:" + "e" * 64, "weightFiles": [ROOT], "madeHere": False, "lineage": "ROOT"},
-        "policy": {"suites": [{"name": "mcq"}]},
-        "suites": {"mcq": SUITE},
-        "tries": {"mcq": {"number": 1, "confidence": 0.95, "note": "try 1"}},
-        "gates": [gate(), gate("parity", "parity")],
+        "policy": {"suites": [{"name": "mcq"}, {"name": "safety", "kind": "REFUSAL"}]},
+        "suites": {"mcq": SUITE, "safety": SUITE},
+        "tries": {name: {"number": 1, "confidence": 0.95, "note": "try 1"} for name in ("mcq", "safety")},
+        "gates": [gate(), gate("gain"), gate("regression"), gate("refusal", "safety"), gate("parity", "parity")],
         **fields,
     }

@@ -73,7 +73,7 @@ async def test_a_deployment_that_is_deleted_leaves_nothing_behind(release: Open)
 
 async def test_the_cluster_s_hindrance_is_the_deployment_s_reason(release: Open) -> None:
     model = release.world.installation.weights("greedy")
-    release.world.installation.verdict(model, seed="greedy")
+    release.world.installation.verdict(model, seed="greedy", modelName="greedy")
     await release.create("greedy", model, gpus=64)
     said = await release.until_reason("greedy", "nvidia.com/gpu")
     assert "waits for a node with enough nvidia.com/gpu (asks for 64)" in said, json.dumps(said)

@@ -36,7 +36,7 @@ async def test_new_weights_take_over_and_cut_nothing(release: Open) -> None:
     async with release.deployed("taken-over") as model:
         installation = release.world.installation
         new = installation.weights("newer")
-        installation.verdict(new, seed="newer")
+        installation.verdict(new, seed="newer", modelName=model)
         async with release.streaming(model, clients=CLIENTS) as answers:
             await release.create("newer", new, model_name=model)
             await release.until("STOPPED", "taken-over")

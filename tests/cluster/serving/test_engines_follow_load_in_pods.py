@@ -16,7 +16,7 @@ async def test_a_pod_comes_with_the_queue_and_goes_after_it_and_nothing_is_cut(r
     await release.again()
     installation = release.world.installation
     model = installation.weights("busy")
-    installation.verdict(model, seed="busy")
+    installation.verdict(model, seed="busy", modelName="busy")
     await release.service.create(model, name="busy", spec=SPEC)
     await release.until("READY", "busy")
     await eventually(lambda: release.answers("busy"))

@@ -40,7 +40,9 @@ async def test_weights_without_a_verdict_are_refused_by_every_door(release: Open
 async def test_a_verdict_of_a_foreign_key_is_refused(release: Open, tmp_path: Path) -> None:
     installation = release.world.installation
     model = installation.weights("foreign")
-    verdict = installation.verdict(model, seed="foreign", signer=Signer.load_or_create(tmp_path / "foreign.key"))
+    verdict = installation.verdict(
+        model, seed="foreign", modelName="foreign", signer=Signer.load_or_create(tmp_path / "foreign.key")
+    )
     with pytest.raises(errors.PermissionDenied, match="not signed by a key that serving trusts"):
         await release.create("foreign", model, verdict=verdict)
 
@@ -48,7 +50,7 @@ async def test_a_verdict_of_a_foreign_key_is_refused(release: Open, tmp_path: Pa
 async def test_weights_that_were_altered_before_their_release_are_refused(release: Open) -> None:
     installation = release.world.installation
     model = installation.weights("tampered")
-    installation.verdict(model, seed="tampered")
+    installation.verdict(model, seed="tampered", modelName="tampered")
     _alter(release, "candidates", model)
     with pytest.raises(errors.DataCorrupt, match="these are not the weights that were evaluated"):
         await release.create("tampered", model)

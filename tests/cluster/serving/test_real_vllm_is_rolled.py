@@ -11,8 +11,8 @@ from cluster.serving.world import DEPLOYMENTS, Open, eventually
 from pipeline.serving.test_real_vllm_serves_what_was_evaluated import _python, evaluate
 from support.servers import REPOSITORY
 
+from posology.core.attestations.verdict import PREDICATE_TYPE
 from posology.core.signing import statement
-from posology.serving.verdict import PREDICATE_TYPE
 
 pytestmark = [
     pytest.mark.cluster,
@@ -31,7 +31,7 @@ async def test_vllm_is_rolled_under_eight_streaming_clients_and_cuts_nothing(rel
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([_python("worker"), script, folder], env=environment, check=True)
     weights = installation.candidates.publish(folder, kind="model", producer="tests")
-    observed = await evaluate(folder)
+    observed = {**await evaluate(folder), "modelName": NAME}
     verdict = json.dumps(installation.signer.sign(statement(PREDICATE_TYPE, {"model": weights}, observed)))
     resources = {"requests": {"cpu": "10m", "memory": "1Gi"}, "limits": {"memory": "6Gi"}}
     await world.install(image=vllm(world.nodes), python="python3", resources=resources, startSeconds=600)

@@ -28,12 +28,13 @@ async def test_a_pod_finds_the_weights_of_the_one_before_and_mends_what_was_alte
     await _with_a_claim(release)
     installation = release.world.installation
     model = installation.weights("claimed")
-    installation.verdict(model, seed="claimed")
+    installation.verdict(model, seed="claimed", modelName="claimed")
     await release.create("claimed", model)
     await release.until("READY", "claimed")
     assert await release.world.python("engine", _WRITE, container="engine") == "Read-only file system"
     assert await release.world.python("engine", _WRITE, container="agent") == "altered"
     await release.delete("claimed")
+    installation.verdict(model, seed="claimed", modelName="kept-again")
     await release.create("kept-again", model)
     await release.until("READY", "kept-again")  # its probes answer as the evaluated weights did
     said = await _log(release)

@@ -95,7 +95,7 @@ class World:
     def values(self, **engines: Any) -> Object:
         control, tag = self.images.control.rsplit(":", 1)
         small = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
-        stopped = {name: {"replicas": 0} for name in ("curation", "training", "evaluation", "operator")}
+        stopped = {name: {"replicas": 0} for name in ("curation", "training", "operator")}
         return {
             "images": {"control": control, "tag": tag},
             "postgresql": {"image": self.images.postgresql},
@@ -104,6 +104,7 @@ class World:
                 "secret": "storage",
                 **{name: f"{url}#env:{name.upper()}" for name, url in self.buckets.items()},
             },
+            "releasePolicy": {"development": True},
             "services": stopped | {"serving": {"env": _SERVING}},
             "engines": {
                 "image": self.images.engine,
@@ -307,7 +308,7 @@ class Open:
     async def deployed(self, name: str) -> AsyncIterator[str]:
         """Weights of their own, ready under a model name of their own, which is yielded; deleted afterwards."""
         model = self.world.installation.weights(name)
-        self.world.installation.verdict(model, seed=name)
+        self.world.installation.verdict(model, seed=name, modelName=name)
         await self.create(name, model)
         await self.until("READY", name)
         await eventually(lambda: self.answers(name))

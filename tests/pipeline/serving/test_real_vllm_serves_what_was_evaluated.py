@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from service.serving.asking import Client, free_port, in_front, until_served
 from service.serving.serving_world import Installation, serving
+from support import release
 
 from posology.core import errors
+from posology.core.attestations.verdict import PREDICATE_TYPE
 from posology.core.signing import statement
 from posology.engine import Engine, EngineConfig, EngineHost
-from posology.serving.verdict import PREDICATE_TYPE
 from posology.v1alpha1 import engine_pb2
 from posology.v1alpha1 import serving_pb2 as pb
 
@@ -46,7 +47,7 @@ async def evaluate(folder: Path) -> dict[str, Any]:
     host = EngineHost(python=_python("engine-cpu"))
     async with Engine.start(folder, EngineConfig(max_model_len=256), host=host, name="labels") as engine:
         probes = await engine.probe(PROMPTS, max_tokens=16)
-        return {"outcome": "PASS", "engine": engine.config.to_dict(), "probes": [p.to_dict() for p in probes]}
+        return {**release.proven(), "engine": engine.config.to_dict(), "probes": [p.to_dict() for p in probes]}
 
 
 async def test_a_released_model_answers_over_the_gateway_and_drains(tmp_path: Path, model: Path) -> None:

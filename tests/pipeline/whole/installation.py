@@ -48,7 +48,15 @@ class Whole:
     def up(self) -> None:
         """Start everything."""
         self.posology(
-            "up", "--allow", str(REPOSITORY / "examples"), "--allow", str(self.root), "--env", "POSOLOGY_KEEP_TEXT=true"
+            "up",
+            "--allow",
+            str(REPOSITORY / "examples"),
+            "--allow",
+            str(self.root),
+            "--env",
+            "POSOLOGY_KEEP_TEXT=true",
+            "--policy",
+            str(Path(__file__).with_name("policy.yaml")),
         )
 
     def submit(self, name: str, spec: Path = SPEC) -> None:

@@ -8,9 +8,10 @@ import pytest
 from support import release
 
 from posology.core.attestations import review as review_statement
-from posology.core.attestations.verdict import PREDICATE_TYPE
+from posology.core.attestations.verdict import PREDICATE_TYPE, VerdictPredicate
 from posology.core.canonical import canonical_digest
 from posology.core.release import document
+from posology.core.release.check import findings, gaps
 from posology.core.signing import Signer, statement
 from posology.engine import EngineConfig
 from posology.serving import domain
@@ -254,6 +255,8 @@ def test_the_policy_of_the_examples_is_the_one_that_ships() -> None:
     policy = document.policy_of(name, spec)
     assert policy.name == "development"
     assert policy.requirements("default", "demo") != policy.requirements("default", "something else")
+    assert not gaps(findings(policy, VerdictPredicate.from_json(release.proven())))
+    assert gaps(findings(policy, VerdictPredicate.from_json(release.proven("demo"))))
 
 
 @pytest.mark.parametrize(
