@@ -47,17 +47,9 @@ class Whole:
 
     def up(self) -> None:
         """Start everything."""
-        self.posology(
-            "up",
-            "--allow",
-            str(REPOSITORY / "examples"),
-            "--allow",
-            str(self.root),
-            "--env",
-            "POSOLOGY_KEEP_TEXT=true",
-            "--policy",
-            str(Path(__file__).with_name("policy.yaml")),
-        )
+        folders = ("--allow", str(REPOSITORY / "examples"), "--allow", str(self.root))
+        policy = ("--policy", str(Path(__file__).with_name("policy.yaml")))
+        self.posology("up", *folders, "--env", "POSOLOGY_KEEP_TEXT=true", *policy)
 
     def submit(self, name: str, spec: Path = SPEC) -> None:
         """Submit a run of the micro spec."""
