@@ -177,7 +177,11 @@ async def test_everything_that_is_wrong_with_a_spec_is_said_before_anything_star
 
 @pytest.mark.parametrize(
     ("uri", "reason"),
-    [("file:///etc/passwd", "outside the folders"), ("https://x/y", "only file: and s3:"), ("s3://bucket/key", "prefix")],
+    [
+        ("file:///etc/passwd", "outside the folders"),
+        ("https://x/y", "only file: and s3:"),
+        ("s3://bucket/key", "prefix"),
+    ],
 )
 async def test_suites_are_read_from_allowed_places_only(service: Service, uri: str, reason: str) -> None:
     suites = [{"name": "mcq", "uri": uri}]
