@@ -180,7 +180,7 @@ async def test_everything_that_is_wrong_with_a_spec_is_said_before_anything_star
     [
         ("file:///etc/passwd", "outside the folders"),
         ("https://x/y", "only file: and s3:"),
-        ("s3://bucket/key", "prefix"),
+        ("s3://bkt/key", "prefix"),
     ],
 )
 async def test_suites_are_read_from_allowed_places_only(service: Service, uri: str, reason: str) -> None:
