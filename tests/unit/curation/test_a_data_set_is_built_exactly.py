@@ -43,6 +43,8 @@ def corpus(drugs: int = 10) -> Corpus:
             "34068-7": f"The recommended dose of {name} is {n + 3} mg. The maximum dose of {name} is {n + 60} mg.",
             "43682-4": f"The half-life of {name} is {n + 2} hours. The bioavailability of {name} is {n + 30}%.",
             "34070-3": f"The drug {name} is contraindicated in patients with a clearance below {n + 9} mL/min.",
+            "44425-7": f"Store {name} at {n + 2}°C to {n + 12}°C.",
+            "34088-5": f"No antidote to {name} is known. Treatment after {n + 5} grams is supportive.",
         }
         sections += [
             Section(f"s-{name}-{code}", name, f"set{n}", code, "Title", text, f"{name}.xml", name)

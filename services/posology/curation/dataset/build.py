@@ -76,7 +76,8 @@ def _accept(
         considered += len(batch)
         found = [(pair, sift(pair, Context(texts.get(pair.section, "")), chosen)) for pair in batch]
         drops.extend(drop for _, drop in found if drop)
-        screened = through(screens, [pair for pair, drop in found if drop is None])
+        within = _without_too_many_fillers([pair for pair, drop in found if drop is None], accepted, recipe, drops)
+        screened = through(screens, within)
         drops.extend(screened.drops)
         room = recipe.pairs - len(accepted)
         accepted.extend(screened.kept[:room])
@@ -87,6 +88,33 @@ def _accept(
         if len(accepted) == recipe.pairs:
             break
     return accepted, considered
+
+
+_FILLERS = frozenset({"gap", "check"})
+FILLER_SHARE = 0.1  # of all pairs: gaps to fill and statements to check teach the least
+
+
+def is_filler(pair: Pair) -> bool:
+    """Whether the pair fills up a set rather than asks for a fact."""
+    return pair.question_type.removeprefix("open-book/") in _FILLERS
+
+
+def _without_too_many_fillers(
+    batch: Sequence[Pair], accepted: Sequence[Pair], recipe: Recipe, drops: list[Drop]
+) -> list[Pair]:
+    """At most a tenth of the set are fillers, unless nothing else was asked for."""
+    if recipe.teacher.question_types and set(recipe.teacher.question_types) <= _FILLERS:
+        return list(batch)
+    room = int(FILLER_SHARE * recipe.pairs) - sum(is_filler(pair) for pair in accepted)
+    kept: list[Pair] = []
+    for pair in batch:
+        room -= is_filler(pair)
+        if is_filler(pair) and room < 0:
+            detail = f"at most {FILLER_SHARE:.0%} of a set are gaps and statements to check"
+            drops.append(Drop("surplus", "filler", detail, pair=pair))
+        else:
+            kept.append(pair)
+    return kept
 
 
 def _share_of_each(wanted: int, sections: int) -> int:

@@ -8,13 +8,24 @@ from posology.curation.teachers import Answer, Draft, Task, Teacher
 
 
 def in_turns(sections: Iterable[Section], *, seed: int) -> list[Section]:
-    """Sections with the families taking turns; families and their sections in an order drawn by the seed."""
+    """Sections with the families taking turns, the core sections of each first; ties in an order drawn by the seed."""
     families: dict[str, list[Section]] = {}
     for section in sections:
         families.setdefault(section.family, []).append(section)
     order = sorted(families, key=lambda name: draw(seed, "family", name))
-    queues = [sorted(families[name], key=lambda s: draw(seed, "section", s.id)) for name in order]
+    queues = [sorted(families[name], key=lambda s: (_core(s.code), draw(seed, "section", s.id))) for name in order]
     return [section for turn in zip_longest(*queues) for section in turn if section]
+
+
+# What a pharmacist looks up first: indication, dose, contraindications, boxed warning, interactions, then the groups.
+_CORE = (
+    "34067-9", "34068-7", "34070-3", "34066-1", "34073-7", "88828-9", "88829-7", "42228-7", "34084-4", "90374-0",
+    "77290-5", "34080-2", "34081-0", "34082-8", "34088-5", "44425-7", "43679-0",
+)  # fmt: skip
+
+
+def _core(code: str) -> int:
+    return _CORE.index(code) if code in _CORE else len(_CORE)
 
 
 def tasks(sections: Sequence[Section], *, seed: int) -> list[Task]:

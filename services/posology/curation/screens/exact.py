@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import xxhash
 
-from posology.curation.domain import Drop, Pair
+from posology.curation.domain import CONTRADICTION, Drop, Pair
 from posology.curation.text.normal import normal
+from posology.curation.text.quantities import fingerprint
 
 
 def key(text: str) -> bytes:
@@ -17,21 +18,27 @@ class Exact:
     """Remembers the prompts and answers that were accepted; lives as long as one data set is made."""
 
     def __init__(self) -> None:
-        self._answers: dict[bytes, tuple[str, bytes]] = {}
+        self._answers: dict[bytes, list[tuple[str, str]]] = {}
 
     def check(self, pair: Pair) -> Drop | None:
-        """A drop when the prompt was accepted before: as a copy, or as a second answer to the same question."""
-        found = self._answers.get(_prompt(pair))
-        if found is None:
-            return None
-        first, answer = found
-        if answer == key(pair.answer):
-            return Drop("duplicate", "exact_copy", f"same question and answer as {first}", pair=pair)
-        return Drop("duplicate", "same_question", f"same question as {first}, another answer", pair=pair)
+        """A drop when the prompt was accepted with the same facts; None when it is new, or answered otherwise."""
+        for first, answer in self._answers.get(_prompt(pair), ()):
+            if key(answer) == key(pair.answer):
+                return Drop("duplicate", "exact_copy", f"same question and answer as {first}", pair=pair)
+            if fingerprint(answer) == fingerprint(pair.answer):
+                return Drop("duplicate", "same_question", f"same question and facts as {first}", pair=pair)
+        return None
+
+    def judged(self, pair: Pair) -> Pair | Drop:
+        """A drop, or the pair: tagged when the same question was accepted with other facts, for experts to settle."""
+        drop = self.check(pair)
+        if drop:
+            return drop
+        return pair.tagged(CONTRADICTION) if self._answers.get(_prompt(pair)) else pair
 
     def accept(self, pair: Pair) -> None:
         """Remember an accepted pair."""
-        self._answers.setdefault(_prompt(pair), (pair.id, key(pair.answer)))
+        self._answers.setdefault(_prompt(pair), []).append((pair.id, pair.answer))
 
     def accept_all(self, pairs: Iterable[Pair]) -> None:
         """Remember several."""

@@ -37,12 +37,12 @@ class ExactScreen:
         kept: list[Pair] = []
         drops: list[Drop] = []
         for pair in batch:
-            drop = self._exact.check(pair)
-            if drop:
-                drops.append(drop)
+            judged = self._exact.judged(pair)
+            if isinstance(judged, Drop):
+                drops.append(judged)
             else:
-                self._exact.accept(pair)
-                kept.append(pair)
+                self._exact.accept(judged)
+                kept.append(judged)
         return Screened(tuple(kept), tuple(drops))
 
 
@@ -76,6 +76,6 @@ def quality(pair: Pair) -> tuple[bool, int, int]:
     return bool(pair.evidence), len(quantities(pair.answer)), min(len(pair.answer.split()), 160)
 
 
-def said(pair: Pair) -> str:
+def compared(pair: Pair) -> str:
     """What two pairs are compared by: the question without its excerpt, and the answer."""
     return f"{bare_question(pair.question)} {pair.answer}"

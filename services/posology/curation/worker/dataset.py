@@ -105,17 +105,20 @@ def _screens(recipe: Recipe, corpus: Corpus, suites: Suites) -> list[Screen]:
 
         screens.append(MinHashScreen(thresholds.minhash, drugs=drugs))
     if thresholds.semantic:
-        screens.extend(_semantic(thresholds.semantic, drugs, suites.questions))
+        labels = {s.id: s.set_id or s.source for s in corpus.sections}
+        screens.extend(_semantic(thresholds.semantic, drugs, suites.questions, labels))
     return screens
 
 
-def _semantic(threshold: float, drugs: frozenset[str], questions: Sequence[str]) -> list[Screen]:
+def _semantic(
+    threshold: float, drugs: frozenset[str], questions: Sequence[str], labels: dict[str, str]
+) -> list[Screen]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from posology.curation.worker.embedding import Embedder
 
     embed = Embedder()
     against: list[Screen] = [SuiteSemanticScreen(threshold, embed, questions, drugs)] if questions else []
-    return [*against, SemanticScreen(threshold, embed, drugs)]
+    return [*against, SemanticScreen(threshold, embed, drugs, labels)]
 
 
 def _write(job: JobContext, recipe: Recipe, corpus: Corpus, built: Built, teacher: str, suites: Suites) -> None:

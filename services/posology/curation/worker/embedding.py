@@ -23,8 +23,12 @@ class Embedder:
         """One row per text, of length 1, float32."""
         if not texts:
             return np.zeros((0, DIMENSIONS), np.float32)
+        order = sorted(range(len(texts)), key=lambda at: len(texts[at]))  # batches of like length waste no padding
         with torch.inference_mode():
-            encoded = self._model.encode(list(texts), batch_size=64, convert_to_tensor=True, show_progress_bar=False)
-        vectors = encoded.float().cpu().numpy()
+            encoded = self._model.encode(
+                [texts[at] for at in order], batch_size=64, convert_to_tensor=True, show_progress_bar=False
+            )
+        vectors = np.empty((len(texts), DIMENSIONS), np.float32)
+        vectors[order] = encoded.float().cpu().numpy()
         unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return unit

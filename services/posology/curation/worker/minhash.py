@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import rensa
 
 from posology.curation.domain import Drop, Pair
-from posology.curation.screens.screening import Screened, said
+from posology.curation.screens.screening import Screened, compared
 from posology.curation.text.normal import tokens
 from posology.curation.text.quantities import fingerprint
 from posology.curation.text.questions import bare_question, is_open_book
@@ -73,4 +73,4 @@ def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 def same_facts(one: Pair, other: Pair, *, drugs: frozenset[str]) -> bool:
     """ "10 mg" and "100 mg" in sixty equal words are a Jaccard of .9 and two different doses: never a copy."""
     alike = one.family == other.family and is_open_book(one.question) == is_open_book(other.question)
-    return alike and fingerprint(said(one), drugs=drugs) == fingerprint(said(other), drugs=drugs)
+    return alike and fingerprint(compared(one), drugs=drugs) == fingerprint(compared(other), drugs=drugs)

@@ -1,4 +1,7 @@
-"""Filters decide pair by pair; one file each, registered by name. A new filter is a new file and one line below."""
+"""Filters decide pair by pair; one file each, registered by name with what switches it on.
+
+A new filter is a new file and one line in the list at the end.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,33 +19,50 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FilterResult:
     """Keep, or drop with the detail that a person reads."""
 
     kept: bool
     detail: str = ""
 
 
-keep = Verdict(True)
+keep = FilterResult(True)
 
 
-def drop(detail: str) -> Verdict:
+def drop(detail: str) -> FilterResult:
     """Drop the pair; `detail` says what was found and what is wanted."""
-    return Verdict(False, detail)
+    return FilterResult(False, detail)
 
 
-Check = Callable[..., Verdict]
+Check = Callable[..., FilterResult]
+Options = Callable[[FilterRecipe], dict[str, Any] | None]  # the options of a recipe; None: this filter is off
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A filter, when it runs, and where in the order: cheap ones first."""
+
+    check: Check
+    options: Options
+    order: int
+
+
 FILTERS: dict[str, Check] = {}
+_REGISTERED: dict[str, Registered] = {}
 
 
-def filter(name: str) -> Callable[[Check], Check]:
-    """Register a check under the name that drops and the data card show."""
+def register(name: str, *, when: Options = lambda _: {}, order: int = 50) -> Callable[[Check], Check]:
+    """Register a check under the name that drops and the data card show.
 
-    def register(check: Check) -> Check:
+    `when` gives its options for a recipe, or None when the recipe switches it off.
+    """
+
+    def add(check: Check) -> Check:
         FILTERS[name] = check
+        _REGISTERED[name] = Registered(check, when, order)
         return check
 
-    return register
+    return add
 
 
 @dataclass(frozen=True)
@@ -54,20 +74,18 @@ class Step:
 
 
 def steps(recipe: FilterRecipe) -> tuple[Step, ...]:
-    """The filters that a recipe asks for, cheap ones first; form and grounding are always on."""
-    chosen = [Step("form", {}), Step("min_words", {"least": recipe.min_words})]
-    chosen += [Step("refusals", {})] if recipe.drop_refusals else []
-    chosen += [Step("vague", {})] if recipe.drop_vague else []
-    chosen += [Step("clinical_terms", {})] if recipe.require_clinical_terms else []
-    return (*chosen, Step("grounding", {}))
+    """The filters that a recipe asks for, cheap ones first."""
+    chosen = sorted(_REGISTERED.items(), key=lambda one: (one[1].order, one[0]))
+    bound = [(name, entry.options(recipe)) for name, entry in chosen]
+    return tuple(Step(name, options) for name, options in bound if options is not None)
 
 
 def sift(pair: Pair, context: Context, chosen: Sequence[Step]) -> Drop | None:
     """The first filter that drops the pair, or None when all keep it."""
     for step in chosen:
-        verdict = FILTERS[step.name](pair, context, **step.options)
-        if not verdict.kept:
-            return Drop("filter", step.name, verdict.detail, pair=pair)
+        result = FILTERS[step.name](pair, context, **step.options)
+        if not result.kept:
+            return Drop("filter", step.name, result.detail, pair=pair)
     return None
 
 

@@ -1,14 +1,14 @@
 """Pairs that are no proper question and answer."""
 
 from posology.curation.domain import Pair
-from posology.curation.screens.filters import Context, Verdict, drop, filter, keep
+from posology.curation.screens.filters import Context, FilterResult, drop, keep, register
 
 _LONGEST = 32_000  # characters; beyond it no sequence length of ours could hold the pair
 _PLACEHOLDERS = ("{drug}", "<drug>", "[insert", "lorem ipsum", "TODO")
 
 
-@filter("form")
-def form(pair: Pair, context: Context) -> Verdict:
+@register("form", order=0)
+def form(pair: Pair, context: Context) -> FilterResult:
     """Drop pairs with an empty side, an answer that is its question, leftovers of templates, or lost characters."""
     question, answer = pair.question.strip(), pair.answer.strip()
     if not question or not answer:
