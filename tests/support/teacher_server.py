@@ -31,9 +31,15 @@ def completion(content: str, **message: Any) -> Reply:
     return 200, {}, {"choices": [choice | {"message": {"role": "assistant", "content": content} | message}]}
 
 
+def task_of(body: dict[str, Any]) -> str:
+    """What a teacher is asked for, whatever was said before and after: the turn that names the drug."""
+    turns = [turn["content"] for turn in body["messages"] if turn["content"].startswith("Drug: ")]
+    return str((turns or [body["messages"][-1]["content"]])[-1])
+
+
 def good(number: int, body: dict[str, Any]) -> Reply:
     """Pairs made from the section's own sentences, as a good teacher would."""
-    asked = body["messages"][-1]["content"]
+    asked = task_of(body)
     drug = re.search(r"Drug: (.*)", asked)
     sentences = re.findall(r"[A-Z][^.\n]+\.", asked.split("\n\n", 1)[1].rsplit("\n\n", 1)[0])
     name = drug.group(1) if drug else ""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied, PosologyError, Violation
 from posology.curation.recipe import PreferenceRecipe, Recipe, TeacherRecipe, Weak
 from posology.curation.sources import FORMATS
-from posology.curation.sources.location import Found, Limits, find, read_digest
+from posology.curation.sources.location import Found, Limits, find, lines, read_digest
+from posology.curation.teachers.behaviour import read_examples
 from posology.curation.teachers.extractive import QUESTION_TYPES
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
@@ -17,7 +18,7 @@ def check_dataset(recipe: Recipe, limits: Limits) -> str:
 
     Raises InvalidInput with every violation at once; PermissionDenied when all that is wrong is where a source lies.
     """
-    problems = [*_wrong_values(recipe), *_teacher(recipe.teacher)]
+    problems = [*_wrong_values(recipe), *_teacher(recipe.teacher), *_budget(recipe.teacher)]
     digest = hashlib.sha256()
     denied = False
     for field, uri, endings in _uris(recipe):
@@ -27,6 +28,8 @@ def check_dataset(recipe: Recipe, limits: Limits) -> str:
         except (InvalidInput, PermissionDenied, FailedPrecondition) as error:
             denied |= isinstance(error, PermissionDenied)
             problems.append(Violation(field, error.message))
+    if recipe.behaviour and not problems:
+        read_examples(lines(recipe.behaviour, limits), allow_few=recipe.few_examples or not recipe.teacher.endpoint)
     if problems:
         raise _refusal(problems, denied)
     return digest.hexdigest()
@@ -59,6 +62,15 @@ def _teacher(teacher: TeacherRecipe) -> Iterator[Violation]:
     if unknown:
         reason = f"the embedded teacher has no {', '.join(unknown)}; it knows {', '.join(QUESTION_TYPES)}"
         yield Violation("spec.curation.teacher.questionTypes", reason)
+
+
+def _budget(teacher: TeacherRecipe) -> Iterator[Violation]:
+    budget = teacher.budget
+    if budget and budget.max_cost and not (budget.prompt_price and budget.completion_price):
+        reason = "needs promptPrice and completionPrice, or nothing can be counted against it"
+        yield Violation("spec.curation.teacher.budget.maxCost", reason)
+    if teacher.judge and not teacher.endpoint:
+        yield Violation("spec.curation.teacher.judgeModel", "needs a teacher with an endpoint")
 
 
 def _uris(recipe: Recipe) -> Iterator[tuple[str, str, tuple[str, ...]]]:

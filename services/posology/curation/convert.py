@@ -55,6 +55,7 @@ def recipe_of(spec: pb.DatasetSpec) -> r.Recipe:
         seed=curation.seed,
         general=r.GeneralRecipe(curation.general.uri, curation.general.share) if curation.HasField("general") else None,
         behaviour=curation.behaviour.examples if curation.HasField("behaviour") else "",
+        few_examples=curation.behaviour.allow_few,
         suites=tuple(spec.suite_uris),
     )
 
@@ -72,6 +73,14 @@ def teacher_of(teacher: pb.Teacher) -> r.TeacherRecipe:
         question_types=tuple(filled.question_types),
         timeout=float(filled.timeout_seconds),
         failure_budget=filled.failure_budget,
+        audiences=tuple(filled.audiences),
+        judge=filled.judge_model,
+        budget=r.Budget(
+            max_tokens=filled.budget.max_tokens,
+            max_cost=filled.budget.max_cost,
+            prompt_price=filled.budget.prompt_price,
+            completion_price=filled.budget.completion_price,
+        ),
     )
 
 

@@ -22,6 +22,16 @@ class Style(StrEnum):
 
 
 @dataclass(frozen=True)
+class Budget:
+    """The most that a job may use, 0 = no limit; prices in the account's currency per million tokens, 0 = unknown."""
+
+    max_tokens: int = 0
+    max_cost: float = 0.0
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
+
+
+@dataclass(frozen=True)
 class TeacherRecipe:
     """Who writes questions and answers; without an endpoint it is the embedded extractive teacher."""
 
@@ -32,6 +42,9 @@ class TeacherRecipe:
     question_types: tuple[str, ...]  # empty = all
     timeout: float  # seconds a call may take
     failure_budget: float  # share of items, 0 to 1
+    audiences: tuple[str, ...] = ()  # who the pairs are written for; empty = nobody in particular
+    judge: str = ""  # model at the same endpoint that judges every pair; "" = none
+    budget: Budget | None = None  # most tokens and cost; None = no limit
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,7 @@ class Recipe:
     seed: int
     general: GeneralRecipe | None = None
     behaviour: str = ""  # uri of few-shot examples for the teacher
+    few_examples: bool = False  # fewer than 20 of them are accepted
     suites: tuple[str, ...] = ()  # uris of suite files that the data set must not contain
 
 

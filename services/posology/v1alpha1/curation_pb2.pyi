@@ -129,16 +129,20 @@ class Behaviour(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXAMPLES_FIELD_NUMBER: _builtins.int
+    ALLOW_FEW_FIELD_NUMBER: _builtins.int
     examples: _builtins.str
-    """JSON lines of {prompt, completion}; 20 or more are advised."""
+    """JSON lines of {prompt, completion}, 20 or more; fewer, and records that are no good example, are refused."""
+    allow_few: _builtins.bool
+    """Accept fewer than 20 examples."""
     def __init__(
         self,
         *,
         examples: _builtins.str = ...,
+        allow_few: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_few", b"allow_few", "examples", b"examples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,6 +261,9 @@ class Teacher(_message.Message):
     QUESTION_TYPES_FIELD_NUMBER: _builtins.int
     TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
     FAILURE_BUDGET_FIELD_NUMBER: _builtins.int
+    AUDIENCES_FIELD_NUMBER: _builtins.int
+    JUDGE_MODEL_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
     endpoint: _builtins.str
     """Base URL of an OpenAI-compatible API; empty = the embedded extractive teacher (deterministic, no model)."""
     model: _builtins.str
@@ -269,9 +276,19 @@ class Teacher(_message.Message):
     """Seconds until a call times out; default 60."""
     failure_budget: _builtins.float
     """Share of calls that may fail before the job gives up, 0 to 1; default 0.1."""
+    judge_model: _builtins.str
+    """Model at the same endpoint that judges every pair against its section; better another one than the teacher."""
     @_builtins.property
     def question_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Question types to ask for; empty = all that the teacher knows."""
+
+    @_builtins.property
+    def audiences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Readers to write for in turn, for example `patient`, `nurse`, `pharmacist`; empty = nobody in particular."""
+
+    @_builtins.property
+    def budget(self) -> Global___TeacherBudget:
+        """The most that its calls may use; absent = no limit."""
 
     def __init__(
         self,
@@ -283,10 +300,13 @@ class Teacher(_message.Message):
         question_types: _abc.Iterable[_builtins.str] | None = ...,
         timeout_seconds: _builtins.int | None = ...,
         failure_budget: _builtins.float | None = ...,
+        audiences: _abc.Iterable[_builtins.str] | None = ...,
+        judge_model: _builtins.str = ...,
+        budget: Global___TeacherBudget | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "failure_budget", b"failure_budget", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "budget", b"budget", "failure_budget", b"failure_budget", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "failure_budget", b"failure_budget", "model", b"model", "question_types", b"question_types", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "audiences", b"audiences", "budget", b"budget", "credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "failure_budget", b"failure_budget", "judge_model", b"judge_model", "model", b"model", "question_types", b"question_types", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__failure_budget: _TypeAlias = _typing.Literal["failure_budget"]  # noqa: Y015
     _WhichOneofArgType__failure_budget: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget"]  # noqa: Y015
@@ -302,6 +322,40 @@ class Teacher(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__timeout_seconds) -> _WhichOneofReturnType__timeout_seconds | None: ...
 
 Global___Teacher: _TypeAlias = Teacher  # noqa: Y015
+
+@_typing.final
+class TeacherBudget(_message.Message):
+    """Limits on what a teacher's calls use; what was answered before a limit is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_COST_FIELD_NUMBER: _builtins.int
+    PROMPT_PRICE_FIELD_NUMBER: _builtins.int
+    COMPLETION_PRICE_FIELD_NUMBER: _builtins.int
+    max_tokens: _builtins.int
+    """Most tokens, prompts and answers together; 0 = no limit."""
+    max_cost: _builtins.float
+    """Most cost, in the currency of the prices; 0 = no limit."""
+    prompt_price: _builtins.float
+    """Price of a million prompt tokens; 0 = unknown."""
+    completion_price: _builtins.float
+    """Price of a million answer tokens; 0 = unknown."""
+    def __init__(
+        self,
+        *,
+        max_tokens: _builtins.int = ...,
+        max_cost: _builtins.float = ...,
+        prompt_price: _builtins.float = ...,
+        completion_price: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_price", b"completion_price", "max_cost", b"max_cost", "max_tokens", b"max_tokens", "prompt_price", b"prompt_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeacherBudget: _TypeAlias = TeacherBudget  # noqa: Y015
 
 @_typing.final
 class Filters(_message.Message):

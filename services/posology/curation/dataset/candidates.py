@@ -52,6 +52,7 @@ def candidates(
     for answer in teacher.teach(todo):
         if answer.failure:
             drops.append(_failed(answer))
+        drops.extend(_rejected(draft, reason, answer.task.section) for draft, reason in answer.rejected)
         section = answer.task.section
         first = [draft for draft in answer.drafts if not draft.filler][:at_once]
         yield from (_pair(draft, section) for draft in first)
@@ -67,6 +68,11 @@ def _pair(draft: Draft, section: Section) -> Pair:
     return make_pair(
         draft.prompt, draft.answer, question_type=draft.question_type, section=section, evidence=draft.evidence
     )
+
+
+def _rejected(draft: Draft, reason: str, section: Section) -> Drop:
+    kind, _, detail = reason.partition(": ")
+    return Drop("teacher", f"unsupported_{kind}", detail, pair=_pair(draft, section))
 
 
 def _failed(answer: Answer) -> Drop:

@@ -38,6 +38,7 @@ class Answer:
     drafts: tuple[Draft, ...] = ()
     failure: str = ""
     detail: str = ""
+    rejected: tuple[tuple[Draft, str], ...] = ()  # drafts that were checked and found wrong, as "reason: detail"
 
 
 class Teacher(Protocol):

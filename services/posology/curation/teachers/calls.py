@@ -1,22 +1,77 @@
-"""Calls of a chat completions API: timeouts, retries with backoff, Retry-After, and errors that say what to do."""
+"""Calls of a chat completions API: adaptive concurrency, retries with jitter, Retry-After, output bound by a schema."""
 
+import random
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from posology.core.errors import Cancelled, InvalidInput, PermissionDenied, Unavailable
 from posology.core.retries import Backoff, retry_after
+from posology.curation.sources.characters import visible
 from posology.curation.text.refusal import refuses
 
 _TRIES = 5
 _BACKOFF = Backoff(first=0.5, longest=60.0)  # the server's Retry-After may ask for up to the longest, too
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_TOO_MUCH = frozenset({429, 503, 529})
+# What servers understand of bound output, strictest first; one that refuses a form is not asked for it again.
+_FORMS = ("json_schema", "json_object", "text")
 
 
 class Refused(Exception):
     """The model declined, or a content filter did; asking again would not help."""
+
+
+class Rejected(Exception):
+    """The API refuses this one request (too long, not allowed); others may pass."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The text of an answer, the tokens that it cost, and whether it was cut off at the model's limit."""
+
+    content: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cut: bool = False
+
+
+class Throttle:
+    """How many calls may be in flight: one more after each round of good answers, half after "too many requests"."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(min(most, 4))
+        self._running = 0
+        self._not_before = 0.0
+        self._changed = threading.Condition()
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be in flight now."""
+        return max(1, int(self._limit))
+
+    def enter(self, stopping: threading.Event) -> None:
+        """Wait for a turn; Cancelled when the job is stopped meanwhile."""
+        with self._changed:
+            while self._running >= self.limit or time.monotonic() < self._not_before:
+                if stopping.is_set():
+                    raise Cancelled("stopped while waiting for the teacher")
+                self._changed.wait(min(0.2, max(0.01, self._not_before - time.monotonic())))
+            self._running += 1
+
+    def leave(self, *, overloaded: bool, pause: float = 0.0) -> None:
+        """End a call; an overloaded server is left alone by all for `pause` seconds."""
+        with self._changed:
+            self._running -= 1
+            self._limit = max(1.0, self._limit / 2) if overloaded else min(self._most, self._limit + 1 / self._limit)
+            if overloaded:
+                self._not_before = max(self._not_before, time.monotonic() + pause)
+            self._changed.notify_all()
 
 
 class Calls:
@@ -29,6 +84,7 @@ class Calls:
         *,
         timeout: float,
         stopping: threading.Event,
+        in_flight: int = 8,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -36,6 +92,10 @@ class Calls:
         self._url = endpoint.rstrip("/") + "/chat/completions"
         self._timeout = timeout
         self._stopping = stopping
+        self._throttle = Throttle(in_flight)
+        self._form = 0
+        self._answered = False
+        self._jitter = random.Random()
 
     def __enter__(self) -> "Calls":
         return self
@@ -43,59 +103,113 @@ class Calls:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def complete(self, model: str, messages: Sequence[Mapping[str, str]]) -> str:
-        """The text of one completion. Unavailable after the last try, Refused when the model declines."""
-        body = {
-            "model": model,
-            "messages": list(messages),
-            "temperature": 0,
-            "response_format": {"type": "json_object"},
-        }
+    def complete(
+        self, model: str, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None
+    ) -> Completion:
+        """One completion, bound by `schema` as far as the server can.
+
+        Unavailable after the last try, Refused when the model declines, Rejected when the API refuses this request;
+        PermissionDenied for a wrong key and InvalidInput for a wrong address or model, which no other call survives.
+        """
         why = ""
-        for attempt in range(_TRIES):
-            pause = _BACKOFF.pause(attempt + 1)
+        tries = 0
+        while tries < _TRIES:
+            form = self._form
+            body = {"model": model, "messages": list(messages), "temperature": 0} | _format(_FORMS[form], schema)
+            self._throttle.enter(self._stopping)
+            overloaded, pause = False, self._pause(tries)
             try:
                 response = self._client.post(self._url, json=body)
+                overloaded = response.status_code in _TOO_MUCH
+                if overloaded:
+                    asks = retry_after(response.headers.get("retry-after", ""), otherwise=0.0)
+                    pause = asks + self._jitter.uniform(0, 0.1) * asks if asks else pause
             except httpx.TimeoutException:
-                why = f"no answer within {self._timeout:g} s"
+                why, response = f"no answer within {self._timeout:g} s", None
             except httpx.TransportError as error:
-                why = f"{type(error).__name__}: {error}"
-            else:
-                if response.status_code not in _AGAIN:
-                    return self._content(response)
-                why = f"HTTP {response.status_code}"
-                pause = retry_after(response.headers.get("retry-after", ""), otherwise=pause)
-            if attempt + 1 < _TRIES:
-                self._wait(pause)
+                why, response = type(error).__name__, None
+            finally:
+                self._throttle.leave(overloaded=overloaded, pause=min(pause, _BACKOFF.longest))
+            if response is not None and response.status_code not in _AGAIN:
+                if response.status_code in (400, 422) and self._weaker_form(form, response):
+                    continue  # the form was refused, not the request: that is no try of it
+                return self._read(response)
+            why = f"HTTP {response.status_code}" if response is not None else why
+            tries += 1
+            if tries < _TRIES and self._stopping.wait(min(pause, _BACKOFF.longest)):
+                raise Cancelled("stopped while waiting for the teacher")
         raise Unavailable(f"{self._url}: {why}, after {_TRIES} tries")
 
-    def _wait(self, seconds: float) -> None:
-        if self._stopping.wait(min(seconds, _BACKOFF.longest)):
-            raise Cancelled("stopped while waiting for the teacher")
+    def _pause(self, failures: int) -> float:
+        return _BACKOFF.pause(failures + 1) * self._jitter.uniform(0.75, 1.25)
 
-    def _content(self, response: httpx.Response) -> str:
-        if response.status_code in (401, 403):
-            raise PermissionDenied(
-                f"{self._url} refuses the key (HTTP {response.status_code}); check credentialsSecret"
-            )
-        if response.status_code >= 400:
-            said = response.text[:300]
-            raise InvalidInput(f"{self._url} refuses the request (HTTP {response.status_code}): {said}")
-        return _text(_first_choice(response))
+    def _weaker_form(self, form: int, response: httpx.Response) -> bool:
+        """Whether the server does not know this form of bound output; a weaker one is used from now on."""
+        text = response.text[:2000].casefold()
+        about_form = any(
+            word in text for word in ("response_format", "json_schema", "json_object", "schema", "structured")
+        )
+        if form + 1 < len(_FORMS) and (about_form or not self._answered):
+            self._form = max(self._form, form + 1)
+            return True
+        return self._form > form
+
+    def _read(self, response: httpx.Response) -> Completion:
+        status = response.status_code
+        if status in (401, 403):
+            raise PermissionDenied(f"{self._url} refuses the key (HTTP {status}); check the endpoint's secret")
+        if status == 404 and not self._answered:
+            raise InvalidInput(f"{self._url} has no such address or model (HTTP 404); check endpoint and model")
+        if status >= 300:
+            raise Rejected(f"HTTP {status}{_reason(response)}")
+        self._answered = True
+        return _completion(response)
 
 
-def _first_choice(response: httpx.Response) -> Mapping[str, Any]:
-    """The first choice, or {} for a body that is no completion: that is nonsense, to be judged as such."""
-    try:
-        choice = response.json()["choices"][0]
-    except (ValueError, KeyError, IndexError, TypeError):
+def _format(form: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    if form == "text":
         return {}
-    return choice if isinstance(choice, dict) else {}
+    if form == "json_object" or schema is None:
+        return {"response_format": {"type": "json_object"}}
+    wrapped = {"name": "answer", "strict": True, "schema": schema}
+    return {"response_format": {"type": "json_schema", "json_schema": wrapped}}
+
+
+def _reason(response: httpx.Response) -> str:
+    """The API's own error message, where it is of OpenAI's form; never a page of whatever else answered there."""
+    try:
+        message = response.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f": {visible(' '.join(message.split()))[:200]}" if isinstance(message, str) else ""
+
+
+def _completion(response: httpx.Response) -> Completion:
+    """The first choice; a body that is no completion has no content: that is nonsense, to be judged as such."""
+    try:
+        body = response.json()
+        choice = body["choices"][0]
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return Completion("")
+    if not isinstance(choice, dict):
+        return Completion("")
+    usage = body.get("usage") if isinstance(body.get("usage"), dict) else {}
+    cut = choice.get("finish_reason") == "length"
+    return Completion(_text(choice), _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cut)
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int:
+    value = usage.get(name)
+    return value if isinstance(value, int) and 0 <= value < 10**9 else 0
 
 
 def _text(choice: Mapping[str, Any]) -> str:
-    message = choice.get("message") or {}
-    content = str(message.get("content") or "")
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    content = str(content)
     if message.get("refusal"):
         raise Refused(str(message["refusal"])[:200])
     if choice.get("finish_reason") == "content_filter":

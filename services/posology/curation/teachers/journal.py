@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from posology.curation.teachers.usage import Usage
+
 
 @dataclass(frozen=True)
 class Record:
@@ -16,6 +18,8 @@ class Record:
     content: str = ""
     failure: str = ""
     detail: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 class Journal:
@@ -38,15 +42,15 @@ class Journal:
         raw = path.read_bytes() if path.exists() else b""
         for line in raw.splitlines(keepends=True):
             try:
-                found = json.loads(line)
+                entry = json.loads(line)
             except ValueError:
                 break
             if not line.endswith(b"\n"):
                 break
             whole += len(line)
-            record = Record(**found["record"])
+            record = Record(**entry["record"])
             if not record.failure:
-                records[found["key"]] = record
+                records[entry["key"]] = record
         if whole < len(raw):
             os.truncate(path, whole)
         return cls(records, path.open("a", encoding="utf-8"))
@@ -71,6 +75,12 @@ class Journal:
             self._stream.write(line + "\n")
             self._stream.flush()
             os.fsync(self._stream.fileno())
+
+    def usage(self) -> Usage:
+        """The tokens of all items that were ever answered."""
+        with self._lock:
+            records = list(self._records.values())
+        return Usage(sum(r.prompt_tokens for r in records), sum(r.completion_tokens for r in records), len(records))
 
     def counts(self) -> tuple[int, Counter[str]]:
         """Items done, and failures by reason; an item counts once."""

@@ -1,35 +1,47 @@
-"""A teacher behind any OpenAI-compatible API: several calls in flight, answers in order, resumed item by item.
+"""A teacher behind any OpenAI-compatible API: several calls in flight, answers in order, resumed call by call.
 
-Every answer is written to a journal as it arrives, so that a killed job asks, and pays, for nothing twice.
+Every answer is written to a journal as it arrives, so that a killed job asks, and pays, for nothing twice. No draft is
+believed: each of its claims is held against the section (`claims`), and another model may judge it besides.
 """
 
+import hashlib
 import itertools
+import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from posology.core.errors import FailedPrecondition, Unavailable
-from posology.curation.teachers import Answer, Task
-from posology.curation.teachers.calls import Calls, Refused
+from posology.curation.domain import Section
+from posology.curation.recipe import Budget
+from posology.curation.teachers import Answer, Draft, Task
+from posology.curation.teachers.calls import Calls, Refused, Rejected
+from posology.curation.teachers.chunks import chunks
+from posology.curation.teachers.claims import unsupported
 from posology.curation.teachers.journal import Journal, Record
-from posology.curation.teachers.reading import Nonsense, drafts_of
-from posology.curation.teachers.wording import messages
+from posology.curation.teachers.reading import SCHEMA, Nonsense, drafts_of, json_of
+from posology.curation.teachers.usage import Usage
+from posology.curation.teachers.wording import VERDICTS, Messages, Wishes, correction, judged, messages
 
 _NONSENSE_TRIES = 2  # a model that returns no JSON twice will not do so the third time
 _JUDGE_AFTER = 20  # items, before the failure budget may end the job
+_VERSION = 2  # of prompts and checks; part of the journal's key and of the data card
 
 
 @dataclass
 class OpenAITeacher:
     """Asks `model` at `endpoint` for pairs about sections.
 
-    `timeout` in seconds per call; `budget` is the share of items that may fail; `stopping` cuts pauses between tries
-    short; `compose` puts a section into words, (section, count, question types, examples) -> messages.
+    `timeout` in seconds per call; `budget` is the share of calls that may fail; `spending` limits tokens and cost;
+    `stopping` cuts pauses between tries short; `judge` is a model at the same endpoint that judges every pair ("" =
+    none); `compose` puts a chunk of a section into words, (section, text, count, wishes) -> messages; `check` holds
+    drafts against their section, which weak answers on purpose would not pass.
     """
 
     endpoint: str
@@ -39,23 +51,42 @@ class OpenAITeacher:
     timeout: float = 60.0
     budget: float = 0.1
     per_section: int = 4
-    question_types: tuple[str, ...] = ()
-    examples: tuple[tuple[str, str], ...] = ()
+    wishes: Wishes = field(default_factory=Wishes)
+    spending: Budget = field(default_factory=Budget)
+    judge: str = ""
     in_flight: int = 8
+    check: bool = True
     stopping: threading.Event = field(default_factory=threading.Event)
-    compose: Callable[..., list[dict[str, str]]] = messages
+    compose: Callable[[Section, str, int, Wishes], Messages] = messages
     transport: httpx.BaseTransport | None = None
+    usage: Usage = field(default_factory=Usage, init=False)
+    sections: int = field(default=0, init=False)
 
     @property
     def name(self) -> str:
-        return f"openai/1 {self.model}"
+        judge = f", judged by {self.judge}" if self.judge else ""
+        return f"openai/{_VERSION} {self.model}{judge}"
+
+    def progress(self) -> str:
+        """What is used so far, and an estimate for all sections."""
+        return self.usage.said(self.spending, sections=self.sections)
 
     def teach(self, tasks: Sequence[Task]) -> Iterator[Answer]:
         """Answers in the order of `tasks`; those in the journal are not asked for again."""
+        self.sections = len(tasks)
+        drugs = frozenset(word for task in tasks for word in task.section.drug.casefold().split() if len(word) > 4)
         journal = Journal.load(self.journal)
-        calls = Calls(self.endpoint, self.key, timeout=self.timeout, stopping=self.stopping, transport=self.transport)
+        calls = Calls(
+            self.endpoint,
+            self.key,
+            timeout=self.timeout,
+            stopping=self.stopping,
+            in_flight=self.in_flight,
+            transport=self.transport,
+        )
         with calls, journal, ThreadPoolExecutor(self.in_flight) as pool:
-            for answer in self._in_order(pool, tasks, lambda task: self._answer(task, calls, journal)):
+            for answer in self._in_order(pool, tasks, lambda task: self._answer(task, calls, journal, drugs)):
+                self.usage = journal.usage()
                 yield answer
                 self._judge(journal)
             self._judge(journal, finished=True)
@@ -75,35 +106,95 @@ class OpenAITeacher:
             for future in waiting:
                 future.cancel()
 
-    def _answer(self, task: Task, calls: Calls, journal: Journal) -> Answer:
-        key = self._key(task)
+    def _answer(self, task: Task, calls: Calls, journal: Journal, drugs: frozenset[str]) -> Answer:
+        """All chunks of a section; what one chunk fails on does not lose what the others gave."""
+        kept: list[Draft] = []
+        rejected: list[tuple[Draft, str]] = []
+        failure = detail = ""
+        for text in chunks(task.section.text):
+            record = self._recorded(self.compose(task.section, text, self.per_section, self.wishes), calls, journal)
+            if record.failure:
+                failure, detail = record.failure, record.detail
+                continue
+            for draft in dict.fromkeys(drafts_of(record.content)):
+                reason = unsupported(draft, task.section, drugs=drugs) if self.check else ""
+                if reason:
+                    rejected.append((draft, reason))
+                else:
+                    kept.append(draft)
+        if self.judge and kept:
+            kept, doubted = self._judged(task.section, kept, calls, journal)
+            rejected.extend(doubted)
+        return Answer(task, tuple(kept), failure=failure, detail=detail, rejected=tuple(rejected))
+
+    def _recorded(self, ask: Messages, calls: Calls, journal: Journal) -> Record:
+        key = self._key(self.model, ask)
         record = journal.get(key)
         if record is None:
-            record = self._ask(task, calls)
+            if limit := journal.usage().exceeds(self.spending):
+                return Record(failure="budget", detail=f"{limit}; raise the teacher's budget to go on")
+            record = self._ask(ask, calls)
             journal.add(key, record)
-        if record.failure:
-            return Answer(task, failure=record.failure, detail=record.detail)
-        return Answer(task, drafts_of(record.content)[: self.per_section])
+        return record
 
-    def _ask(self, task: Task, calls: Calls) -> Record:
-        """One section's raw answer, checked to be readable; what cannot be mended by asking again is a failure."""
-        asked = self.compose(task.section, self.per_section, self.question_types, self.examples)
+    def _ask(self, ask: Messages, calls: Calls) -> Record:
+        """One chunk's raw answer, checked to be readable. What was wrong is said once; then it is a failure."""
         why = ""
+        spent = [0, 0]
+        conversation = ask
         for _ in range(_NONSENSE_TRIES):
             try:
-                content = calls.complete(self.model, asked)
-                drafts_of(content)
-                return Record(content=content)
+                completion = calls.complete(self.model, conversation, schema=SCHEMA)
+                spent[0] += completion.prompt_tokens or sum(len(turn["content"]) for turn in conversation) // 4
+                spent[1] += completion.completion_tokens or len(completion.content) // 4
+                if completion.cut:
+                    raise Nonsense("it was cut off at the longest answer allowed: write fewer and shorter pairs")
+                drafts_of(completion.content)
+                return Record(completion.content, prompt_tokens=spent[0], completion_tokens=spent[1])
             except Refused as refusal:
-                return Record(failure="refused", detail=str(refusal))
+                return Record("", "refused", str(refusal), *spent)
+            except Rejected as refusal:
+                return Record("", "rejected", str(refusal), *spent)
             except Nonsense as nonsense:
                 why = str(nonsense)
+                conversation = ask + correction(completion.content, why)
             except Unavailable as error:
-                return Record(failure="unreachable", detail=error.message)
-        return Record(failure="nonsense", detail=why)
+                return Record("", "unreachable", error.message, *spent)
+        return Record("", "nonsense", why, *spent)
 
-    def _key(self, task: Task) -> str:
-        return f"{self.model}:{self.per_section}:{','.join(self.question_types)}:{task.section.id}"
+    def _judged(
+        self, section: Section, drafts: list[Draft], calls: Calls, journal: Journal
+    ) -> tuple[list[Draft], list[tuple[Draft, str]]]:
+        """Every draft before the judge, all of a section in one call; one that is not judged is not kept."""
+        ask = judged(section, section.text, [(draft.prompt[-1].content, draft.answer) for draft in drafts])
+        key = self._key(self.judge, ask)
+        record = journal.get(key)
+        if record is None:
+            try:
+                completion = calls.complete(self.judge, ask, schema=VERDICTS)
+                record = Record(
+                    completion.content,
+                    prompt_tokens=completion.prompt_tokens,
+                    completion_tokens=completion.completion_tokens,
+                )
+                verdicts_of(record.content)
+            except (Refused, Rejected, Nonsense, Unavailable) as error:
+                record = Record("", "judge", str(error))
+            journal.add(key, record)
+        verdicts = {} if record.failure else verdicts_of(record.content)
+        unjudged = (False, record.detail or "the judge said nothing of it")
+        kept = [draft for number, draft in enumerate(drafts, 1) if verdicts.get(number, unjudged)[0]]
+        doubted = [
+            (draft, f"judge: {verdicts.get(number, unjudged)[1]}")
+            for number, draft in enumerate(drafts, 1)
+            if not verdicts.get(number, unjudged)[0]
+        ]
+        return kept, doubted
+
+    def _key(self, model: str, ask: Messages) -> str:
+        """Everything that decides an answer: the model, and every word that it is told."""
+        written = json.dumps([_VERSION, model, ask], ensure_ascii=False)
+        return hashlib.sha256(written.encode("utf-8", "replace")).hexdigest()[:32]
 
     def _judge(self, journal: Journal, *, finished: bool = False) -> None:
         """Give up once failures exceed the budget; items count once, whatever number of calls they took."""
@@ -117,3 +208,17 @@ class OpenAITeacher:
                 f"{self.budget:.0%} may fail. Last reason: {journal.last_failure}. Mend the endpoint, or raise "
                 "spec.curation.teacher.failureBudget; what was answered is kept."
             )
+
+
+def verdicts_of(content: str) -> dict[int, tuple[bool, str]]:
+    """Number -> (kept, reason) of a judge's answer; Nonsense when it holds none."""
+    value: Any = json_of(content)
+    listed = value.get("verdicts") if isinstance(value, dict) else value
+    if not isinstance(listed, list):
+        raise Nonsense('the JSON has no list under "verdicts"')
+    verdicts: dict[int, tuple[bool, str]] = {}
+    for entry in listed:
+        if isinstance(entry, dict) and isinstance(entry.get("number"), int):
+            kept = entry.get("supported") is True and entry.get("answers") is True
+            verdicts[entry["number"]] = (kept, str(entry.get("reason") or "not supported")[:200])
+    return verdicts

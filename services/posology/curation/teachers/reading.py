@@ -6,33 +6,53 @@ from typing import Any
 from posology.curation.teachers import Draft
 from posology.curation.text.questions import asked
 
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["pairs"],
+    "properties": {
+        "pairs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["question", "answer", "question_type", "evidence"],
+                "properties": {
+                    name: {"type": "string"} for name in ("question", "answer", "question_type", "evidence")
+                },
+            },
+        }
+    },
+}
+"""What an answer looks like; `strict` structured output knows no minimum lengths, so emptiness is judged here."""
+
 
 class Nonsense(Exception):
-    """The answer holds no usable pair; the message says what it holds."""
+    """The answer holds no usable pair; the message says what it holds, in words that a model can act on."""
 
 
 def drafts_of(content: str) -> tuple[Draft, ...]:
     """The pairs of an answer: {"pairs": [...]}, or a bare list; entries without question and answer are left out."""
-    found = _json(content)
-    listed = found.get("pairs") if isinstance(found, dict) else found
+    value = json_of(content)
+    listed = value.get("pairs") if isinstance(value, dict) else value
     if isinstance(listed, dict):
         listed = [listed]
     if not isinstance(listed, list):
-        raise Nonsense("the JSON has no list of pairs")
+        raise Nonsense('the JSON has no list under "pairs"')
     drafts = tuple(_draft(entry) for entry in listed if _is_pair(entry))
     if listed and not drafts:
-        raise Nonsense("no entry has both a question and an answer")
+        raise Nonsense('no entry of "pairs" has both a "question" and an "answer" that is text')
     return drafts
 
 
-def _json(content: str) -> Any:
+def json_of(content: str) -> Any:
     """The first JSON value in the text; `raw_decode` stops where it ends, so chatter after it does no harm."""
     start = min((at for at in (content.find("{"), content.find("[")) if at >= 0), default=-1)
     if start < 0:
         raise Nonsense(f"no JSON in the answer: {content[:120]!r}")
     try:
         return json.JSONDecoder().raw_decode(content[start:])[0]
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise Nonsense(f"broken JSON in the answer: {error}") from None
 
 
@@ -43,9 +63,10 @@ def _is_pair(entry: Any) -> bool:
 
 
 def _draft(entry: dict[str, Any]) -> Draft:
+    evidence = entry.get("evidence")
     return Draft(
         prompt=asked(entry["question"].strip()),
         answer=entry["answer"].strip(),
         question_type=str(entry.get("question_type") or "explain").strip().casefold(),
-        evidence=str(entry.get("evidence") or "").strip(),
+        evidence=evidence.strip() if isinstance(evidence, str) else "",
     )

@@ -13,16 +13,18 @@ from posology.curation.dataset.card import card, drops_by_reason, parameters
 from posology.curation.dataset.corpus import gather
 from posology.curation.dataset.general import read_general
 from posology.curation.domain import Corpus, Pair
-from posology.curation.recipe import Recipe
+from posology.curation.recipe import Budget, Recipe
 from posology.curation.screens.decontaminate import Suites, questions_of
+from posology.curation.screens.filters.min_words import floor
 from posology.curation.screens.screening import ExactScreen, Screen, SuiteScreen
 from posology.curation.screens.semantic import SemanticScreen, SuiteSemanticScreen
 from posology.curation.settings import SourceSettings
-from posology.curation.sources.jsonl import pairs_of
 from posology.curation.sources.location import Limits, lines
 from posology.curation.teachers import Teacher
+from posology.curation.teachers.behaviour import read_examples
 from posology.curation.teachers.extractive import ExtractiveTeacher
 from posology.curation.teachers.openai import OpenAITeacher
+from posology.curation.teachers.wording import QUESTION_TYPES, Wishes
 from posology.curation.text.quantities import COMMON_DRUGS
 from posology.curation.worker.files import write_json, write_lines
 
@@ -32,10 +34,13 @@ def make_dataset(job: JobContext) -> Result:
     recipe = convert.recipe_of(convert.dataset_spec(job.spec))
     limits = settings.load(SourceSettings).limits
 
+    teacher: Teacher | None = None
+
     def progress(done: float, total: float, message: str) -> None:
         if job.stopping.is_set():
             raise Stopped
-        job.progress(done, total, message)
+        spent = f"; {teacher.progress()}" if isinstance(teacher, OpenAITeacher) else ""
+        job.progress(done, total, f"{message}{spent}")
         job.checkpoint(every=30)  # the journal of the teacher's answers, which cost money
 
     corpus = gather(recipe.sources, limits, progress=progress)
@@ -48,8 +53,9 @@ def make_dataset(job: JobContext) -> Result:
         built = build(recipe, corpus, teacher, screens, general, progress=progress)
     except Cancelled:  # a teacher's pause was cut short; what it answered is in its journal
         raise Stopped from None
-    _write(job, recipe, corpus, built, teacher.name, suites)
-    return Result("dataset", (), parameters(recipe, teacher=teacher.name), _summary(built, corpus))
+    used = _usage(teacher, recipe)
+    _write(job, recipe, corpus, built, teacher.name, suites, used)
+    return Result("dataset", (), parameters(recipe, teacher=teacher.name), _summary(built, corpus) | used)
 
 
 def _suites(recipe: Recipe, limits: Limits) -> Suites:
@@ -77,21 +83,19 @@ def _teacher(job: JobContext, recipe: Recipe, limits: Limits) -> Teacher:
         key=job.secret(chosen.secret) if chosen.secret else "",
         timeout=chosen.timeout,
         budget=chosen.failure_budget,
-        question_types=chosen.question_types,
-        examples=_examples(recipe, limits),
+        wishes=_wishes(recipe, limits),
+        spending=chosen.budget or Budget(),
+        judge=chosen.judge,
         stopping=job.stopping,
     )
 
 
-def _examples(recipe: Recipe, limits: Limits) -> tuple[tuple[str, str], ...]:
-    """The first three examples of behaviour go into every prompt; more would cost more than they teach."""
-    if not recipe.behaviour:
-        return ()
-    import json
-
-    records = [json.loads(line) for line in lines(recipe.behaviour, limits) if line.strip()]
-    pairs = [pair for record in records for pair in pairs_of(record, source="behaviour")]
-    return tuple((pair.question, pair.answer) for pair in pairs[:3])
+def _wishes(recipe: Recipe, limits: Limits) -> Wishes:
+    records = lines(recipe.behaviour, limits) if recipe.behaviour else ()
+    examples = read_examples(records, allow_few=recipe.few_examples) if recipe.behaviour else ()
+    kinds = recipe.teacher.question_types or tuple(QUESTION_TYPES)
+    fewest = {kind: min(recipe.filters.min_words, floor(kind, recipe.filters.min_words)) for kind in kinds}
+    return Wishes(recipe.teacher.question_types, recipe.teacher.audiences, fewest, examples)
 
 
 def _screens(recipe: Recipe, corpus: Corpus, suites: Suites) -> list[Screen]:
@@ -121,13 +125,25 @@ def _semantic(
     return [*against, SemanticScreen(threshold, embed, drugs, labels)]
 
 
-def _write(job: JobContext, recipe: Recipe, corpus: Corpus, built: Built, teacher: str, suites: Suites) -> None:
+def _write(
+    job: JobContext, recipe: Recipe, corpus: Corpus, built: Built, teacher: str, suites: Suites, used: dict[str, Any]
+) -> None:
     out = job.output
     write_lines(out / "train.jsonl", (pair.as_json() for pair in built.train))
     write_lines(out / "validation.jsonl", (pair.as_json() for pair in built.validation))
     write_lines(out / "sections.jsonl", (s.as_json() for s in sorted(corpus.sections, key=lambda s: s.id)))
     write_lines(out / "drops.jsonl", (drop.as_json() for drop in built.drops))
-    write_json(out / "card.json", card(recipe, corpus, built, teacher=teacher, suite_questions=len(suites.questions)))
+    made = card(recipe, corpus, built, teacher=teacher, suite_questions=len(suites.questions))
+    write_json(out / "card.json", made | used)
+
+
+def _usage(teacher: Teacher, recipe: Recipe) -> dict[str, Any]:
+    """What an API was paid for; nothing for the embedded teacher."""
+    if not isinstance(teacher, OpenAITeacher):
+        return {}
+    usage, budget = teacher.usage, recipe.teacher.budget or Budget()
+    tokens = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+    return {"teacher_usage": tokens | {"calls": usage.items, "cost": round(usage.cost(budget), 6)}}
 
 
 def _summary(built: Built, corpus: Corpus) -> dict[str, Any]:
