@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from posology.client import yaml_text
 from posology.core import schema
 from posology.core.errors import InvalidInput, Violation
 from posology.v1alpha1 import orchestrator_pb2
@@ -15,6 +14,9 @@ from posology.v1alpha1 import orchestrator_pb2
 API_VERSION = "posology.dev/v1alpha1"
 KIND = "FineTuneRun"
 _PARAMETER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+NAME_RULE = "lower-case letters, digits and -, first a letter, last no -, at most 63 characters"
+_METADATA = ("name", "namespace", "labels", "annotations")
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _PATHS = ("uri", "examples", "queries")
 """Fields that may hold a path relative to the file: `./labels`."""
@@ -28,6 +30,15 @@ class RunFile:
     namespace: str
     spec: orchestrator_pb2.FineTuneRunSpec
     labels: Mapping[str, str] = field(default_factory=dict)
+    document: yaml_text.Document | None = None
+    """Where in the file each value stands; None for a run that came from no file."""
+    origin: str = ""
+    written: Mapping[str, str] = field(default_factory=dict)
+    """Absolute locations -> as they stand in the file."""
+
+    def at_lines(self, error: InvalidInput) -> InvalidInput:
+        """What a service has against this run, with the lines of its file."""
+        return error if self.document is None else at_lines(error, self.document, self.origin, self.written)
 
     def request(
         self, *, name: str = "", namespace: str = "", request_id: str = ""
@@ -48,14 +59,46 @@ def load_run(path: Path, *, parameters: Mapping[str, str] | None = None) -> RunF
     `${name}` stands for a parameter; paths that start with `./` or `../` are taken from the file's folder. InvalidInput
     lists everything that is wrong, each with its path in the file.
     """
+    origin = str(path)
+    document = yaml_text.read(_fill(_text_of(path), parameters or {}), origin)
+    written: dict[str, str] = {}
     try:
-        text = path.read_text()
-        document = yaml.safe_load(_fill(text, parameters or {}))
+        run = parse_run(_located(document.value, path.resolve().parent, written))
+    except InvalidInput as error:
+        raise at_lines(error, document, origin, written) from None
+    return replace(run, document=document, origin=origin, written=written)
+
+
+def at_lines(
+    error: InvalidInput, document: yaml_text.Document, origin: str, written: Mapping[str, str]
+) -> InvalidInput:
+    """The error with file and line before each path, and locations as the user wrote them."""
+    if not error.violations:
+        return InvalidInput(_as_written(error.message, written))
+    placed = yaml_text.located(error.violations, document, origin)
+    return InvalidInput.of([replace(v, description=_as_written(v.description, written)) for v in placed])
+
+
+def _as_written(text: str, written: Mapping[str, str]) -> str:
+    for absolute, typed in sorted(written.items(), key=lambda pair: -len(pair[0])):
+        text = text.replace(absolute, typed).replace(absolute.removeprefix("file:"), typed)
+    return text
+
+
+def _text_of(path: Path) -> str:
+    """InvalidInput for what is no file, too large, or no text."""
+    try:
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a folder; name the run's file in it")
+        with path.open("rb") as file:
+            content = file.read(yaml_text.LARGEST + 1)
+        return content.decode("utf-8-sig")
     except OSError as error:
-        raise InvalidInput(f"{path} can't be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"{path} is not YAML: {error}") from error
-    return parse_run(_located(document, path.resolve().parent))
+        raise InvalidInput(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is no text in UTF-8; a run's file is YAML") from error
+    except ValueError as error:  # a NUL in the name
+        raise InvalidInput(f"{str(path)!r} is no name of a file") from error
 
 
 def parse_run(document: object) -> RunFile:
@@ -85,14 +128,34 @@ def _wrong_frame(document: Mapping[str, Any]) -> list[Violation]:
             wrong.append(Violation(key, f"must be {required}, not {document.get(key)!r}"))
     metadata = document.get("metadata")
     if not isinstance(metadata, Mapping) or not isinstance(metadata.get("name"), str):
-        wrong.append(Violation("metadata.name", "must name the run"))
+        wrong.append(Violation("metadata.name", f"must name the run: {NAME_RULE}"))
+        return wrong
+    if misfit := name_misfit(metadata["name"]):
+        wrong.append(Violation("metadata.name", misfit))
+    wrong += [
+        Violation(f"metadata.{key}", f"unknown field; allowed are {', '.join(_METADATA)}")
+        for key in metadata
+        if key not in _METADATA
+    ]
+    namespace, labels = metadata.get("namespace", ""), metadata.get("labels", {})
+    if not isinstance(namespace, str):
+        wrong.append(Violation("metadata.namespace", f"must be a text, not {namespace!r}"))
+    if not isinstance(labels, Mapping) or not all(isinstance(v, str) for v in labels.values()):
+        wrong.append(Violation("metadata.labels", "must be a mapping of texts to texts; put numbers in quotes"))
     return wrong
+
+
+def name_misfit(name: str) -> str:
+    """Why this can't be the name of a run or a deployment, in words; empty if it can."""
+    return "" if _NAME.fullmatch(name) else f"{name!r} is not a name: {NAME_RULE}"
 
 
 def _fill(text: str, parameters: Mapping[str, str]) -> str:
     parameters_of_file = dict.fromkeys(_PARAMETER.findall(text))
     missing = [name for name in parameters_of_file if name not in parameters]
     unknown = [name for name in parameters if name not in parameters_of_file]
+    if lines := [name for name, value in parameters.items() if not value.isprintable()]:
+        raise InvalidInput.of([Violation(f"--set {name}", "must be one line of plain text") for name in lines])
     if missing or unknown:
         raise InvalidInput.of(
             [Violation(name, f"is a parameter of this file; give it with --set {name}=...") for name in missing]
@@ -104,18 +167,21 @@ def _fill(text: str, parameters: Mapping[str, str]) -> str:
     return _PARAMETER.sub(lambda match: parameters[match[1]], text)
 
 
-def _located(value: Any, folder: Path, key: str = "") -> Any:
+def _located(value: Any, folder: Path, written: dict[str, str], key: str = "") -> Any:
     if isinstance(value, Mapping):
-        return {k: _located(v, folder, str(k)) for k, v in value.items()}
+        return {k: _located(v, folder, written, str(k)) for k, v in value.items()}
     if isinstance(value, list):
-        return [_located(item, folder, key) for item in value]
+        return [_located(item, folder, written, key) for item in value]
     if isinstance(value, str) and key in _PATHS:
-        return _absolute(value, folder)
+        absolute = _absolute(value, folder)
+        if absolute != value:
+            written[absolute] = value
+        return absolute
     return value
 
 
 def _absolute(value: str, folder: Path) -> str:
     path = value.removeprefix("file:")
-    if path.startswith(("./", "../")):
+    if "\0" not in path and path.startswith(("./", "../")):
         return f"file:{(folder / path).resolve()}"
     return f"file:{path}" if path.startswith("/") and not path.startswith("//") else value

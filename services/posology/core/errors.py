@@ -12,6 +12,11 @@ class Violation:
 
     field: str
     description: str
+    place: str = ""
+    """`file:line`, where the field stands in a file of the user's."""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.field}: {self.description}" if self.place else f"{self.field}: {self.description}"
 
 
 class PosologyError(Exception):
@@ -38,7 +43,7 @@ class InvalidInput(PosologyError):
     def of(cls, violations: Iterable[Violation]) -> "InvalidInput":
         """All violations at once, so that a user mends a spec in one go."""
         found = tuple(violations)
-        return cls("; ".join(f"{v.field}: {v.description}" for v in found), violations=found)
+        return cls("; ".join(str(v) for v in found), violations=found)
 
 
 class NotFound(PosologyError):
