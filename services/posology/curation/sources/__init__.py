@@ -93,4 +93,4 @@ def _without_hidden(parsed: Parsed, name: str) -> Parsed:
     return Parsed(label=label, sections=tuple(sections), pairs=tuple(pairs), drops=tuple(drops))
 
 
-from posology.curation.sources import jsonl, openfda, spl, text  # noqa: E402, F401  each registers itself
+from posology.curation.sources import docx, html, jsonl, openfda, pdf, spl, text  # noqa: E402, F401  each registers itself

@@ -10,9 +10,11 @@ from posology.curation.sources.tables import as_lines, local, rows_of
 
 __all__ = ["local", "plain", "render", "table_rows"]
 
-_BLOCKS = frozenset(
-    {"paragraph", "item", "list", "table", "caption", "title", "footnote", "p", "div", "li", "ul", "ol"}
-)
+_BLOCKS_TEXT = """
+    paragraph item list table caption title footnote
+    p div li ul ol h1 h2 h3 h4 h5 h6 section article main header blockquote pre dl dt dd figure figcaption hr
+"""  # of SPL, and of HTML
+_BLOCKS = frozenset(_BLOCKS_TEXT.split())
 _SKIPPED = frozenset({"rendermultimedia", "footnoteref", "excerpt", "observationmedia", "script", "style"})
 _JOINED = "\x1f"  # what follows belongs to the same line; XML cannot hold this character
 _BULLETS = "•·▪◦●○■–—-"
