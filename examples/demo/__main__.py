@@ -21,6 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from examples.demo.against_itself import attack
 from examples.demo.ask import ask, clinical_questions
 from examples.demo.follow import complete, stage
 from examples.demo.summary import show, summarise
@@ -84,7 +85,10 @@ async def released(client: Client) -> dict[str, Any]:
 
 
 async def refused(client: Client) -> dict[str, Any]:
-    """The last act: the same data without general data. Its gate says FAIL, and no door deploys it."""
+    """The last act: the same data without general data. Its gate says FAIL, and no door deploys it.
+
+    Evaluated against itself it gets a genuine PASS, and that does not deploy it either.
+    """
     run = await complete(client, EXAMPLES / "demo-no-general.yaml", console, base=str(NANO))
     found = await summarise(client, run)
     if run.phase != FineTuneRun.FAILED:
@@ -93,6 +97,8 @@ async def refused(client: Client) -> dict[str, Any]:
         await client.deploy(stage(run, "merge").artifact, name="demo-no-general")
     except PosologyError as error:
         found["deployment"] = f"refused: {error}"
+        file = EXAMPLES / "demo-no-general.yaml"
+        found["againstItself"] = await attack(client, run, file, base=str(NANO))
         return found
     raise SystemExit("weights without a PASS were deployed: this must never happen")
 
@@ -103,6 +109,9 @@ def tell(found: dict[str, Any]) -> None:
     show(console, "demo", found)
     show(console, "without general data", found["second"])
     console.print(f"Deploying it was {escape(found['second']['deployment'])}\n")
+    itself = found["second"]["againstItself"]
+    console.print(f"Evaluated against itself, its verdict is {itself['verdict']}, and")
+    console.print(f"deploying it was {escape(itself['deployment'])}\n")
     for answer in found["answers"]:
         console.print(f"[bold]{escape(answer['prompt'])}[/]")
         console.print(f"-> {escape(answer['answer'])}   (expected: {escape(answer['expected'])})\n")
