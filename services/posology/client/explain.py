@@ -11,14 +11,14 @@ from posology.client import envelopes
 from posology.client.nearest import Corpus, words
 from posology.client.stored import Stored
 from posology.core import schema
+from posology.core.attestations.review import PREDICATE_TYPE as REVIEW_PREDICATE
+from posology.core.attestations.verdict import FILE as VERDICT_FILE
 from posology.core.errors import NotFound
 from posology.v1alpha1 import catalog_pb2, gateway_pb2, serving_pb2
 
 if TYPE_CHECKING:
     from posology.client.client import Client
 
-VERDICT_FILE = "verdict.dsse.json"
-REVIEW_PREDICATE = "https://posology.dev/attestation/review/v1"
 CAUTION = "nearest in wording, not proof of cause"
 _GENERAL = "general"
 _MARKER = "\nQuestion: "

@@ -59,6 +59,7 @@ def provenance_headers(answer: Answer) -> dict[str, str]:
         "x-posology-verdict": answer.provenance.verdict_digest,
         "x-posology-run": answer.provenance.run,
         "x-posology-dataset": answer.provenance.dataset,
+        "x-posology-policy": answer.provenance.policy,
     }
     return {name: value for name, value in headers.items() if value}
 

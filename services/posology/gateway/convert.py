@@ -95,7 +95,7 @@ def snapshot_from_proto(table: serving_pb2.RouteTable) -> Snapshot:
 def _backend(route: serving_pb2.Route) -> Backend:
     return Backend(
         deployment=route.deployment,
-        provenance=Provenance(route.model, route.verdict, route.run, route.dataset),
+        provenance=Provenance(route.model, route.verdict, route.run, route.dataset, route.policy),
         max_model_length=route.max_model_len,
         weight=route.traffic_percent,
         endpoints=_endpoints(route.agents, route.token),

@@ -15,6 +15,8 @@ class Provenance:
     verdict_digest: str
     run: str = ""
     dataset: str = ""
+    policy: str = ""
+    """Name of the release policy that let the weights in."""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from sqlalchemy import insert, select
 
 from posology.core import audit
 from posology.core.artifacts import Manifest
+from posology.core.attestations.provenance import PREDICATE_TYPE, ProvenancePredicate
 from posology.core.jobs.domain import Job
 from posology.core.jobs.service.publisher import Published
 from posology.core.signing import Signer, statement
 from posology.core.store import Database, Transaction, now
 from posology.training.tables import statements
 
-PREDICATE = "https://slsa.dev/provenance/v1"
 BUILDER = "https://posology.dev/training"
 
 
@@ -50,27 +50,20 @@ class Provenance:
 def described(job: Job, digest: str, manifest: Manifest) -> dict[str, Any]:
     """The SLSA provenance of an artifact: what was asked for, what went in, who built it and when."""
     kind = next((task for task in ("sft", "dpo", "merge") if task in job.spec), job.kind)
-    return statement(
-        PREDICATE,
-        {manifest.kind: digest},
-        {
-            "buildDefinition": {
-                "buildType": f"{BUILDER}/{kind}/v1",
-                "externalParameters": dict(job.spec),
-                "internalParameters": {"parameters": dict(manifest.parameters)},
-                "resolvedDependencies": [
-                    {"digest": {"sha256": parent.removeprefix("sha256:")}} for parent in manifest.parents
-                ],
-            },
-            "runDetails": {
-                "builder": {"id": BUILDER, "version": {"producer": manifest.producer}},
-                "metadata": {
-                    "invocationId": f"{job.name}/attempts/{job.attempt}",
-                    **({"startedOn": job.started_at.isoformat()} if job.started_at else {}),
-                },
+    predicate = ProvenancePredicate(
+        build_type=f"{BUILDER}/{kind}/v1",
+        external_parameters=dict(job.spec),
+        internal_parameters={"parameters": dict(manifest.parameters)},
+        inputs=manifest.parents,
+        run_details={
+            "builder": {"id": BUILDER, "version": {"producer": manifest.producer}},
+            "metadata": {
+                "invocationId": f"{job.name}/attempts/{job.attempt}",
+                **({"startedOn": job.started_at.isoformat()} if job.started_at else {}),
             },
         },
     )
+    return statement(PREDICATE_TYPE, {manifest.kind: digest}, predicate.to_json())
 
 
 async def _envelope(tx: Transaction, job: str) -> Mapping[str, Any] | None:

@@ -13,10 +13,10 @@ from support.training_world import PARENT, World
 from support.training_world import world as open_world
 
 from posology.core import audit
+from posology.core.attestations.provenance import PREDICATE_TYPE as PREDICATE
 from posology.core.errors import PosologyError
 from posology.core.signing import PublicKey, verify
 from posology.core.store import Database
-from posology.training.provenance import PREDICATE
 from posology.v1alpha1 import catalog_pb2, job_pb2
 from posology.v1alpha1 import training_pb2 as pb
 

@@ -100,7 +100,9 @@ def verify(
     keyring, chains = verification.TrustedKeys.load(folder), settings.data_dir / "db" if audit else None
 
     def checked(stored: Stored) -> verification.Verification:
-        return verification.verify(verification.find(target, stored), stored, keyring, audit=chains)
+        return verification.verify(
+            verification.find(target, stored), stored, keyring, audit=chains, policy=settings.release_policy_file
+        )
 
     if at.installation.connected:
         if audit:

@@ -11,7 +11,7 @@ class Check:
     """One thing that was checked; `said` is what was found, or why it failed."""
 
     subject: str
-    """`signature`, `statement`, `artifact`, `lineage`, `engine`, `gates`, `outcome` or `audit`."""
+    """`signature`, `statement`, `artifact`, `lineage`, `engine`, `gates`, `outcome`, `policy` or `audit`."""
     name: str
     ok: bool
     said: str

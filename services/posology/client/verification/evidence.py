@@ -7,13 +7,12 @@ from typing import Any
 
 from posology.client.stored import Stored
 from posology.client.verification.domain import Check, Failed, check
+from posology.core.attestations.verdict import overall
 from posology.engine import EngineConfig
 from posology.engine.config import chat_template_digest
 
 ITEMS, PARITY, ENGINE, PROBES = "items.jsonl", "parity.json", "engine.json", "probes.json"
 TEMPLATE_FILES = ("chat_template.jinja", "tokenizer_config.json")
-ORDER = ("INVALID", "FAIL", "INSUFFICIENT_EVIDENCE")
-"""The worst outcome of any gate is the verdict's."""
 
 
 def checks(model: str, predicate: Mapping[str, Any], stored: Stored) -> Iterator[Check]:
@@ -61,9 +60,10 @@ def _gates(predicate: Mapping[str, Any], stored: Stored) -> str:
 
     artifact = predicate["evaluation"]["artifact"]
     policy = convert.policy_from_spec({"evaluation": predicate["policy"]}, predicate["suites"])
+    confidence = {suite: one["confidence"] for suite, one in predicate.get("tries", {}).items()}
     lines = list(stored.rows(artifact, ITEMS))
     evidence = items.evidence(lines, stored.json(artifact, PARITY), policy)
-    again = [convert.gate_to_json(result) for result in gates.decide(policy, evidence)]
+    again = [convert.gate_to_json(result) for result in gates.decide(policy, evidence, confidence=confidence)]
     signed = predicate["gates"]
     if len(again) != len(signed):
         raise Failed(f"the stored items give {len(again)} results, {len(signed)} were signed")
@@ -84,7 +84,7 @@ def _same(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
 
 def _outcome(predicate: Mapping[str, Any]) -> str:
     outcomes = [gate["outcome"] for gate in predicate["gates"]]
-    follows = next((worst for worst in ORDER if worst in outcomes), "PASS" if outcomes else ORDER[-1])
+    follows = overall(outcomes)
     if predicate["outcome"] != follows:
         raise Failed(f"the verdict says {predicate['outcome']}, its gates say {follows}")
     return f"{follows}: {outcomes.count('PASS')} of {len(outcomes)} hold"

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from posology.core import signing
+from posology.core.attestations import provenance, review, verdict
 from posology.core.errors import InvalidInput
+from posology.core.release import document
 from posology.core.signing import PublicKey
 
-VERDICT = "https://posology.dev/verdict/v1alpha1"
-REVIEW = "https://posology.dev/attestation/review/v1"
-PROVENANCE = "https://slsa.dev/provenance/v1"
-SIGNERS = {VERDICT: "evaluation", REVIEW: "curation", PROVENANCE: "training"}
+VERDICT = verdict.PREDICATE_TYPE
+REVIEW = review.PREDICATE_TYPE
+PROVENANCE = provenance.PREDICATE_TYPE
+POLICY = document.PREDICATE_TYPE
+SIGNERS = {VERDICT: "evaluation", REVIEW: "curation", PROVENANCE: "training", POLICY: document.KEY}
 """Who may say what: a genuine signature by another service is none."""
 
 

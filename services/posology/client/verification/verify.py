@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from posology.client import envelopes
-from posology.client.explain import VERDICT_FILE
 from posology.client.stored import Stored
-from posology.client.verification import content, evidence, statements
+from posology.client.verification import content, evidence, requirements, statements
 from posology.client.verification.audits import audits
 from posology.client.verification.domain import Check, Verification, check
 from posology.client.verification.trusted_keys import VERDICT, TrustedKeys
+from posology.core.attestations.verdict import FILE as VERDICT_FILE
 from posology.core.errors import InvalidInput, NotFound
 
 
@@ -44,8 +44,11 @@ def find(target: str, stored: Stored) -> Found:
     )
 
 
-def verify(found: Found, stored: Stored, keys: TrustedKeys, *, audit: Path | None = None) -> Verification:
-    """Check signatures, bytes, lineage, engine, gates and outcome; with `audit`, the chains in that folder too.
+def verify(
+    found: Found, stored: Stored, keys: TrustedKeys, *, audit: Path | None = None, policy: Path | None = None
+) -> Verification:
+    """Check signatures, bytes, lineage, engine, gates and outcome; with `audit`, the chains in that folder too, and
+    with `policy`, a signed release policy, each of its requirements.
 
     Blocking: it reads every byte behind the weights.
     """
@@ -62,7 +65,8 @@ def verify(found: Found, stored: Stored, keys: TrustedKeys, *, audit: Path | Non
         return Verification(found.origin, "", "", "", (first, *chains))
     predicate = statement["predicate"]
     model = envelopes.subjects(statement).get("model", "")
-    checks = (first, *_rest(model, predicate, found, stored, keys), *chains)
+    required = requirements.checks(predicate, policy, keys) if policy else ()
+    checks = (first, *_rest(model, predicate, found, stored, keys), *required, *chains)
     return Verification(found.origin, str(predicate.get("outcome", "")), model, str(predicate.get("run", "")), checks)
 
 

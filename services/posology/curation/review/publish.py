@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from posology.core.artifacts import ArtifactStore
+from posology.core.attestations.review import PREDICATE_TYPE, ReviewPredicate
 from posology.core.signing import Signer, statement
 from posology.curation.review import domain
 from posology.curation.review.domain import Item, Rating, Review
 from posology.curation.review.summary import Summary, passed
 
-PREDICATE = "https://posology.dev/attestation/review/v1"
 _DATA = {"dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"), "preferences": ("preferences.jsonl",)}
 
 
@@ -52,17 +52,16 @@ def sign(
     signer: Signer, review: Review, ratings: Mapping[str, Sequence[Rating]], summary: Summary, *, artifact: str
 ) -> str:
     """The DSSE envelope (JSON) of what was observed; its subject is the reviewed artifact, or what failed."""
-    predicate = {
-        "result": "PASS" if passed(review, summary) else "FAIL",
-        "subject": review.subject,
-        "artifact": artifact,
-        "frame": {"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
-        "policy": vars(review.policy),
-        **_numbers(summary),
-        "reviewers": reviewers(ratings),
-    }
+    predicate = ReviewPredicate(
+        result="PASS" if passed(review, summary) else "FAIL",
+        subject=review.subject,
+        artifact=artifact,
+        frame={"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
+        policy=vars(review.policy),
+        numbers={**_numbers(summary), "reviewers": reviewers(ratings)},
+    )
     subjects = {"reviewed": artifact} if artifact else {"failed": review.subject}
-    return json.dumps(signer.sign(statement(PREDICATE, subjects, predicate)), sort_keys=True)
+    return json.dumps(signer.sign(statement(PREDICATE_TYPE, subjects, predicate.to_json())), sort_keys=True)
 
 
 def reviewers(ratings: Mapping[str, Sequence[Rating]]) -> list[dict[str, Any]]:
