@@ -40,9 +40,9 @@ class ProvenancePredicate:
         """The inverse; KeyError for what is no provenance."""
         definition = predicate["buildDefinition"]
         return cls(
-            definition["buildType"],
-            definition["externalParameters"],
-            definition["internalParameters"],
+            definition.get("buildType", ""),
+            definition.get("externalParameters", {}),
+            definition.get("internalParameters", {}),
             tuple("sha256:" + one["digest"]["sha256"] for one in definition["resolvedDependencies"]),
             predicate.get("runDetails", {}),
         )

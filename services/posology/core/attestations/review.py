@@ -15,7 +15,7 @@ class ReviewPredicate:
     """PASS or FAIL."""
     subject: str
     """Digest of what was reviewed."""
-    artifact: str
+    artifact: str = ""
     """Digest of what the review published; empty after a FAIL."""
     frame: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
@@ -53,5 +53,6 @@ class ReviewPredicate:
     @classmethod
     def from_json(cls, predicate: Mapping[str, Any]) -> "ReviewPredicate":
         """The inverse; KeyError for what is no review."""
-        own = {name: predicate[name] for name in ("result", "subject", "artifact", "frame", "policy")}
+        own = {name: predicate[name] for name in ("result", "subject")}
+        own |= {name: predicate[name] for name in ("artifact", "frame", "policy") if name in predicate}
         return cls(**own, numbers={name: value for name, value in predicate.items() if name not in own})
