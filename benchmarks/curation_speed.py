@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 from label_split import labels_of
@@ -28,7 +28,7 @@ BATCH = 1024
 def main(data: Path, wanted: int) -> None:
     """Print the seconds of each stage and what was dropped."""
     sections = [section for _, found in labels_of(data, sealed=False) for section in found]
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     embedded = 0
     embedder = Embedder()
 

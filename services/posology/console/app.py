@@ -88,8 +88,8 @@ def build(settings: ConsoleSettings, installation: Installation | None = None) -
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        found = installation or Installation.discover(settings.data_dir)
-        async with Client(found, namespace=settings.console_namespace) as client:
+        behind = installation or Installation.discover(settings.data_dir)
+        async with Client(behind, namespace=settings.console_namespace) as client:
             app.state.client = client
             yield
 

@@ -167,8 +167,8 @@ class TlsSettings(_Group):
 
 
 class ServiceSettings(
-    ServerSettings, StorageSettings, ReleaseSettings, AuthenticationSettings, PeerSettings, TlsSettings
-):
+    TlsSettings, PeerSettings, AuthenticationSettings, ReleaseSettings, StorageSettings, ServerSettings
+):  # pydantic takes the fields of the last base first
     """What every service reads; each variable is the upper-case field name after POSOLOGY_.
 
     A service derives its own class, names itself in `service` and adds its fields.

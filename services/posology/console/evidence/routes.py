@@ -21,8 +21,8 @@ from posology.v1alpha1.evaluation_pb2 import ListVerdictsRequest, Verdict
 async def overview(request: Request) -> Response:
     """Verdicts, newest first, and one box to search by answer, label or drug."""
     client: Client = request.app.state.client
-    asked = ListVerdictsRequest(parent=client.names.parent, page_size=50)
-    verdicts = (await client.evaluation.ListVerdicts(asked)).verdicts
+    newest = ListVerdictsRequest(parent=client.names.parent, page_size=50)
+    verdicts = (await client.evaluation.ListVerdicts(newest)).verdicts
     runs = {stage.resource: run.name for run in await client.runs() for stage in run.stages if stage.stage == "verdict"}
     return pages.page(request, "evidence/overview.html", verdicts=verdicts, outcomes=Verdict.Outcome, runs=runs)
 
@@ -77,8 +77,7 @@ async def artifact(request: Request) -> Response:
     """One artifact with its parents and what was made from it: the graph, a step at a time."""
     client: Client = request.app.state.client
     digest = request.path_params["digest"]
-    asked = catalog_pb2.GetArtifactRequest(name=client.names.artifact(digest))
-    one = await client.catalog.GetArtifact(asked)
+    one = await client.catalog.GetArtifact(catalog_pb2.GetArtifactRequest(name=client.names.artifact(digest)))
     up, down = await asyncio.gather(client.trace(digest), client.trace(digest, down=True))
     known: dict[str, Any] = {each.digest: each for each in (*up, *down)}
     parents = [known[parent] for parent in one.parents if parent in known]

@@ -30,8 +30,8 @@ async def listing(request: Request) -> Response:
     client: Client = request.app.state.client
     phase, name = request.query_params.get("phase", ""), request.query_params.get("name", "")
     token = request.query_params.get("page", "")
-    asked = ListRunsRequest(parent=client.names.parent, page_size=_PAGE, page_token=token)
-    page = await client.orchestrator.ListRuns(asked)
+    one_page = ListRunsRequest(parent=client.names.parent, page_size=_PAGE, page_token=token)
+    page = await client.orchestrator.ListRuns(one_page)
     runs = [run for run in page.runs if phase in ("", show.phase(run)) and name.lower() in run.name.lower()]
     phases = [value for value, _ in FineTuneRun.Phase.items() if value != "PHASE_UNSPECIFIED"]
     return pages.page(
