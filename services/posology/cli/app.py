@@ -4,26 +4,36 @@ Exit codes: 0 done; 1 the run or verdict failed; 2 the input is wrong; 3 try aga
 4 refused (not released, not allowed, wrong state); 5 not found; 130 interrupted.
 """
 
+import errno
+import itertools
+import os
 import sys
+import tempfile
+import traceback
+from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import httpx
 import typer
+from typer._click import exceptions  # what typer raises of its own; its public names leave these out
 
 from posology.cli import output
-from posology.cli.commands import artifacts, evidence, keys, lifecycle, policy, review, runs, serving
+from posology.cli.commands import artifacts, completion, evidence, keys, lifecycle, policy, review, runs, serving
 from posology.cli.state import State
 from posology.core.errors import (
     AlreadyExists,
     DataCorrupt,
     Exhausted,
     FailedPrecondition,
+    Internal,
     InvalidInput,
     NotFound,
     PermissionDenied,
     PosologyError,
     Retryable,
     Unauthenticated,
+    Unavailable,
 )
 
 EXIT_CODES: tuple[tuple[type[PosologyError], int], ...] = (
@@ -49,8 +59,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for module in (lifecycle, runs, review, artifacts, keys, policy, serving, evidence):
+for module in (lifecycle, runs, review, artifacts, keys, policy, serving, evidence, completion):
     module.register(app)
+
+
+def _say_version(value: bool) -> None:
+    if value:
+        typer.echo(f"posology {metadata.version('posology')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -61,22 +77,97 @@ def root(
     ] = None,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of runs and artifacts.")] = "default",
     output_format: Annotated[
-        output.Format, typer.Option("--output", "-o", help="How answers are written.")
+        output.Format, typer.Option("--output", "-o", help="How answers and errors are written; may stand anywhere.")
     ] = output.Format.TEXT,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
     """Options that every command shares."""
     context.obj = State(data, namespace, output.Writer(output_format))
 
 
 def main() -> None:
-    """Entry point: run a command; an error is one paragraph on stderr and an exit code."""
+    """Entry point: run a command; an error is one paragraph (or one JSON object) on stderr, and an exit code."""
+    arguments = hoisted(sys.argv[1:])
+    as_json = wants_json(arguments)
     try:
-        app()
-    except PosologyError as error:
-        output.complain(error)
-        sys.exit(exit_code(error))
-    except KeyboardInterrupt:
+        code = app(args=arguments, prog_name="posology", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except (KeyboardInterrupt, EOFError):
         sys.exit(130)
+    except typer.Abort as error:  # Ctrl-C at a question, or nobody there to answer it
+        sys.exit(130 if isinstance(error.__cause__, KeyboardInterrupt) else 1)
+    except BrokenPipeError:  # `posology runs | head`: whoever read has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except exceptions.UsageError as error:
+        if not as_json:
+            error.show()
+            sys.exit(2)
+        _end_with(InvalidInput(error.format_message()), as_json=True)
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        _end_with(explained(error), as_json=as_json)
+
+
+def _end_with(error: PosologyError, *, as_json: bool) -> NoReturn:
+    code = exit_code(error)
+    output.complain(error, as_json=as_json, code=code)
+    sys.exit(code)
+
+
+def explained(error: Exception) -> PosologyError:
+    """Any failure as one that a user may see; a defect of ours leaves its trace in a file and names it."""
+    if isinstance(error, PosologyError):
+        return error
+    if isinstance(error, httpx.HTTPError):
+        return Unavailable(f"the gateway did not answer: {str(error) or type(error).__name__}; see posology status")
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        text = f"{name}{(error.strerror or str(error)).lower()}"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return Exhausted(f"{text}; make room and repeat the command") if full else InvalidInput(text)
+    return Internal(f"this is a defect of posology ({type(error).__name__}: {error}); its trace is in {_kept()}")
+
+
+def _kept() -> str:
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="posology-", suffix=".trace", delete=False) as file:
+            file.write(traceback.format_exc())
+    except OSError as error:
+        return f"no file ({error.strerror})"
+    return file.name
+
+
+_SHARED = {"--output": 1, "-o": 1, "--data": 1, "--namespace": 1, "-n": 1}
+
+
+def hoisted(arguments: list[str]) -> list[str]:
+    """The options that every command shares may stand anywhere: move them before the command."""
+    shared, rest = list[str](), list[str]()
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--":
+            return [*shared, *rest, word, *waiting]
+        if word in _SHARED:
+            shared += [word, *waiting[:1]]
+            del waiting[:1]
+        elif word.partition("=")[0] in ("--output", "--data", "--namespace"):
+            shared.append(word)
+        else:
+            rest.append(word)
+    return [*shared, *rest]
+
+
+def wants_json(arguments: list[str]) -> bool:
+    """Whether errors are to be JSON, also errors in the arguments themselves."""
+    pairs = itertools.pairwise([*arguments, ""])
+    return any((a in ("--output", "-o") and b == "json") or a in ("--output=json", "-ojson") for a, b in pairs)
 
 
 def exit_code(error: PosologyError) -> int:

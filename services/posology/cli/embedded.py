@@ -71,6 +71,7 @@ class Layout:
             "processes": {"supervisor": os.getpid(), **processes},
             "writer": this_process(),
             "settings": self.settings,
+            "allowed": [one for one in self.environment.get("POSOLOGY_ALLOWED_SOURCE_FOLDERS", "").split(":") if one],
         }
         write_atomically(self.data_dir / ENDPOINTS, json.dumps(endpoints, indent=2), mode=0o600)
 

@@ -62,7 +62,7 @@ def up(
     settings = {
         **embedded.environments(embedded.beside()),
         **environment,
-        **_allowed(allowed or (Path.cwd(),)),
+        **_allowed((Path.cwd(), *allowed)),
     }
     _make_folder(data_dir)
     _sign_policy(data_dir, policy, say)
@@ -112,16 +112,15 @@ def _start_supervisor(data_dir: Path, settings: Mapping[str, str]) -> "subproces
 def _require_same(data_dir: Path, environment: Mapping[str, str], allowed: tuple[Path, ...]) -> None:
     """Settings reach processes when they start: asking for others of what runs must not be passed over in silence."""
     running = read_endpoints(data_dir).get("settings", {})
-    other = [
-        name
-        for name, value in {**environment, **_allowed(allowed)}.items()
-        if running.get(name) != embedded.fingerprint(value)
+    other = [f"--env {name}" for name, value in environment.items() if running.get(name) != embedded.fingerprint(value)]
+    folders = [Path(folder) for folder in read_endpoints(data_dir).get("allowed", ())]
+    other += [
+        f"--allow {folder}" for folder in allowed if not any(folder.resolve().is_relative_to(one) for one in folders)
     ]
     if other:
-        options = {"POSOLOGY_ALLOWED_SOURCE_FOLDERS": "--allow"}
-        names = ", ".join(options.get(name, f"--env {name}") for name in other)
+        names = ", ".join(other)
         raise FailedPrecondition(
-            f"an installation already runs in {data_dir}, with another {names}; run `posology down`, then this again"
+            f"an installation already runs in {data_dir}, without {names}; run `posology down`, then this again"
         )
 
 

@@ -1,8 +1,11 @@
 """How answers are written: text for people, JSON for programs; never both on one stream."""
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
@@ -35,48 +38,102 @@ class Writer:
         if self.json:
             self._dump(value)
         else:
-            self.console.print(text)
+            self.console.print(visible(text))
 
     def rows(self, values: Sequence[Any], columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Many answers: a JSON list, or a table."""
+        """Many answers: a JSON list, or a table. In a pipe each is one line, however long it is."""
         if self.json:
             self._dump(list(values))
             return
-        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-        for row in rows:
-            table.add_row(*(escape(str(cell)) for cell in row))
-        # Pipes have no width: a program that reads columns must not see them cut.
-        Console(highlight=False, width=None if self.console.is_terminal else 200).print(table)
+        cells = [[" ".join(visible(str(cell)).split()) for cell in row] for row in rows]
+        if not self.console.is_terminal:
+            for line in _aligned([list(columns), *cells]):
+                self.console.print(line, markup=False)
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in cells:
+            table.add_row(*(escape(cell) for cell in row))
+        Console(highlight=False).print(table)
 
     def event(self, value: Any, text: str) -> None:
         """One line of a stream: JSON lines, or text lines."""
         if self.json:
-            self.console.file.write(json.dumps(_plain(value)) + "\n")
+            self.console.file.write(json.dumps(plain(value)) + "\n")
             self.console.file.flush()
         else:
-            self.console.print(text)
+            self.console.print(visible(text))
 
     def note(self, text: str) -> None:
         """Something beside the answer; on stderr, so that pipes stay clean."""
-        _errors.print(text)
+        _errors.print(visible(text))
 
     def _dump(self, value: Any) -> None:
-        self.console.file.write(json.dumps(_plain(value), indent=2) + "\n")
+        self.console.file.write(json.dumps(plain(value), indent=2) + "\n")
 
 
-def complain(error: PosologyError) -> None:
-    """One paragraph: what is wrong and what to do; every violation on a line of its own."""
+def visible(text: str) -> str:
+    """Somebody else's text for a terminal: what would move the cursor, turn the line round or not show is written out.
+
+    Line ends and tabs stay; control characters, bidi marks and zero-width characters become their escapes.
+    """
+    return "".join(character if _shows(character) else _escaped(character) for character in text)
+
+
+def _shows(character: str) -> bool:
+    return character in "\n\t" or character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def complain(error: PosologyError, *, as_json: bool = False, code: int = 1) -> None:
+    """One paragraph: what is wrong and what to do; every violation on a line of its own. As JSON, one object."""
+    if as_json:
+        wrong = [
+            {"field": v.field, "description": v.description, **({"place": v.place} if v.place else {})}
+            for v in error.violations
+        ]
+        body = {"code": error.grpc_status.name, "exitCode": code, "message": error.message, "violations": wrong}
+        _errors.file.write(json.dumps({"error": body}) + "\n")
+        return
     if error.violations:
         _errors.print("[bold red]error:[/] the input is wrong:")
         for violation in error.violations:
-            _errors.print(f"  [bold]{escape(violation.field)}[/]: {escape(violation.description)}")
+            place = f"{escape(visible(violation.place))}: " if violation.place else ""
+            field, description = escape(visible(violation.field)), escape(visible(violation.description))
+            _errors.print(f"  {place}[bold]{field}[/]: {description}")
     else:
-        _errors.print(f"[bold red]error:[/] {escape(error.message)}")
+        _errors.print(f"[bold red]error:[/] {escape(visible(error.message))}")
 
 
-def _plain(value: Any) -> Any:
+def count(number: int, noun: str) -> str:
+    """`1 warning`, `2 warnings`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def plain(value: Any) -> Any:
+    """As JSON, with the keys of protobuf's mapping: `matchedAs` for a field `matched_as`."""
     if isinstance(value, Message):
         return schema.to_mapping(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {_camel(field.name): plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

@@ -47,12 +47,12 @@ def test_an_answer_is_explained_up_to_its_label_sentence(finished: Finished) -> 
     answer = finished.whole.json("ask", question, "--max-tokens", "4")
     found = finished.whole.json("explain", answer["answer"])
     assert found["verdict"]["outcome"] == "PASS"
-    assert found["made_from"][0]["kind"] == "model"
-    assert {"adapter", "dataset", "base-model"} <= {artifact["kind"] for artifact in found["made_from"]}
+    assert found["madeFrom"][0]["kind"] == "model"
+    assert {"adapter", "dataset", "base-model"} <= {artifact["kind"] for artifact in found["madeFrom"]}
     assert found["dataset"] == stage(finished.run, "review-data").artifact
     assert found["reviews"][0]["reviewerKinds"] == [STAND_IN]
     assert found["question"] == question
-    assert found["question_from"] == "from the gateway's record"
+    assert found["questionFrom"] == "from the gateway's record"
     assert found["sentences"][0]["drug"] == pair["drug"]
     assert found["sentences"][0]["source"].endswith(".xml")
     assert found["caution"] == "nearest in wording, not proof of cause"
@@ -61,13 +61,13 @@ def test_an_answer_is_explained_up_to_its_label_sentence(finished: Finished) -> 
 def test_a_label_is_recalled_down_to_who_serves_it(finished: Finished) -> None:
     pair = pair_of(finished)
     found = finished.whole.json("recall", pair["drug"])
-    assert found["matched_as"] == "drug"
+    assert found["matchedAs"] == "drug"
     digests = {data["digest"] for data in found["data"]}
     assert stage(finished.run, "review-data").artifact in digests
     assert stage(finished.run, "merge").artifact in {made["digest"] for made in found["made"]}
     assert "PASS" in {verdict["outcome"] for verdict in found["verdicts"]}
-    assert any(deployment["model_name"] == "micro" for deployment in found["deployments"])
-    assert finished.whole.json("recall", pair["section"])["matched_as"] == "section"
+    assert any(deployment["modelName"] == "micro" for deployment in found["deployments"])
+    assert finished.whole.json("recall", pair["section"])["matchedAs"] == "section"
     assert "nobodys-drug" in finished.whole.posology("recall", "nobodys-drug", wanted=5).stderr
 
 

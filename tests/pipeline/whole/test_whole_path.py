@@ -44,7 +44,7 @@ def test_the_served_model_answers_with_its_provenance(finished: Finished) -> Non
 
 def test_asking_on_the_command_line_names_the_answer(finished: Finished) -> None:
     found = finished.whole.json("ask", "What is it?", "--max-tokens", "4")
-    assert found["model-digest"] == stage(finished.run, "merge").artifact
+    assert found["modelDigest"] == stage(finished.run, "merge").artifact
 
 
 def test_weights_without_a_verdict_are_refused(finished: Finished) -> None:

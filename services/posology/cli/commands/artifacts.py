@@ -1,18 +1,24 @@
-"""push, gc."""
+"""artifacts, push, pull, inspect, pin, unpin, withdraw, gc."""
 
+import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from posology.cli import state
-from posology.core.errors import InvalidInput, Violation
+from posology.cli import output, show, state
+from posology.client import Client
+from posology.core.artifacts import Manifest
+from posology.core.errors import FailedPrecondition, InvalidInput, Violation
+from posology.v1alpha1 import catalog_pb2
+from posology.v1alpha1.evaluation_pb2 import Verdict
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(push)
-    app.command()(gc)
+    for command in (artifacts, push, pull, inspect, pin, unpin, withdraw, gc):
+        app.command()(command)
 
 
 def push(
@@ -28,6 +34,97 @@ def push(
     at.write.value(made, made.digest)
 
 
+Digest = Annotated[str, typer.Argument(help="The artifact's digest (sha256:...).")]
+Holder = Annotated[str, typer.Option(help="In whose name (default: your login name).")]
+
+
+def artifacts(
+    context: typer.Context,
+    kind: Annotated[str, typer.Option(help="Only this kind, such as model or dataset.")] = "",
+) -> None:
+    """List artifacts, newest first."""
+    at = state.of(context)
+    listed = at.call(lambda client: client.artifacts(kind))
+    rows = [
+        (a.digest, a.kind, f"{a.size_bytes / 2**20:,.1f} MiB", show.age(a.create_time), ", ".join(a.pins), _state(a))
+        for a in listed
+    ]
+    at.write.rows(listed, ("DIGEST", "KIND", "SIZE", "AGE", "HELD BY", ""), rows)
+
+
+def _state(artifact: catalog_pb2.Artifact) -> str:
+    return f"withdrawn: {artifact.quarantine_reason}" if artifact.quarantine_reason else ""
+
+
+def pull(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help="A run (its merged weights), or an artifact's digest.")],
+    to: Annotated[Path, typer.Option(help="Folder that is made, or is empty.")],
+) -> None:
+    """Copy an artifact's files into a folder, each checked. What is withdrawn is refused; that is no release."""
+    at = state.of(context)
+
+    async def work(client: Client) -> tuple[str, Manifest, bool]:
+        digest = what
+        if not what.startswith("sha256:"):
+            run = await client.show(what)
+            digest = next((s.artifact for s in run.stages if s.stage == "merge"), "")
+            if not digest:
+                raise FailedPrecondition(f"{run.name} has no weights yet: {run.message}")
+        bad = next((one for one in await client.trace(digest) if one.quarantine_reason), None)
+        if bad is not None:
+            raise FailedPrecondition(f"{digest} rests on {bad.digest}, which was withdrawn: {bad.quarantine_reason}")
+        passed = any(v.outcome == Verdict.PASS for v in await client.verdicts(model=digest))
+        return digest, await client.pull(digest, to), passed
+
+    digest, manifest, passed = at.call(work)
+    if manifest.kind == "model" and not passed:
+        at.write.note(f"[yellow]warning:[/] {digest} has no PASS: it is not released, and must not be served")
+    text = f"{to}: {output.count(len(manifest.files), 'file')}, {manifest.size / 2**20:,.1f} MiB of {digest}"
+    at.write.value({"folder": to, "digest": digest, "kind": manifest.kind, "released": passed}, text)
+
+
+def inspect(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="artifact:sha256:..., file:/path, or a folder.")],
+) -> None:
+    """Say what a base model is: architecture, parameters, and the modules that can be tuned."""
+    at = state.of(context)
+    uri = f"file:{Path(model).resolve()}" if Path(model).is_dir() else model
+    inspection = at.call(lambda client: client.inspect(uri))
+    lines = [
+        f"{inspection.architecture}, {inspection.parameters:,} parameters, {inspection.max_length:,} tokens at most, "
+        f"{'with' if inspection.has_chat_template else 'without'} a chat template",
+        *(f"  {group.name:<24}{group.count}" for group in inspection.modules),
+    ]
+    at.write.value(inspection, "\n".join(escape(line) for line in lines))
+
+
+def pin(context: typer.Context, digest: Digest, holder: Holder = "") -> None:
+    """Keep an artifact, and all that it was made from, from garbage collection."""
+    at = state.of(context)
+    pinned = at.call(lambda client: client.pin(digest, holder=holder or getpass.getuser()))
+    at.write.value(pinned, f"{pinned.digest} is held by {', '.join(pinned.pins)}.")
+
+
+def unpin(context: typer.Context, digest: Digest, holder: Holder = "") -> None:
+    """Let go of an artifact."""
+    at = state.of(context)
+    left = at.call(lambda client: client.unpin(digest, holder=holder or getpass.getuser()))
+    at.write.value(left, f"{left.digest} is held by {', '.join(left.pins) or 'nobody'}.")
+
+
+def withdraw(
+    context: typer.Context,
+    digest: Digest,
+    reason: Annotated[str, typer.Option(help="Why, for the record and for whoever is refused.")],
+) -> None:
+    """Withdraw an artifact: nothing may be built on it or served from it any more. `recall` finds what to withdraw."""
+    at = state.of(context)
+    withdrawn = at.call(lambda client: client.quarantine(digest, reason=reason))
+    at.write.value(withdrawn, f"{withdrawn.digest} ({withdrawn.kind}) is withdrawn: {escape(reason)}")
+
+
 def gc(
     context: typer.Context,
     older_than: Annotated[int, typer.Option(help="Only artifacts older than this many seconds.")] = 24 * 3600,
@@ -37,5 +134,5 @@ def gc(
     at = state.of(context)
     collected = at.call(lambda client: client.gc(older_than_seconds=older_than, dry_run=not delete))
     verb = "were deleted" if delete else "would be deleted (posology gc --delete)"
-    text = f"{len(collected.digests)} artifacts, {collected.freed_bytes / 2**20:,.1f} MiB {verb}."
+    text = f"{output.count(len(collected.digests), 'artifact')}, {collected.freed_bytes / 2**20:,.1f} MiB {verb}."
     at.write.value(collected, "\n".join([*collected.digests, text]))

@@ -1,18 +1,18 @@
 """report, explain, recall, verify."""
 
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from posology.cli import evidence, state
+from posology.cli import evidence, output, state
 from posology.client.explain import explain as explain_answer
 from posology.client.recall import Recall, withdraw_all
 from posology.client.recall import recall as recall_source
 from posology.client.stored import Stored
 from posology.core.errors import Cancelled, FailedPrecondition, InvalidInput, Violation
+from posology.core.files import write_atomically
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +31,10 @@ def report(
 
     at = state.of(context)
     content = at.call(lambda client: page.gather(client, run))
-    to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_text(page.render(content), encoding="utf-8")
-    at.write.value({"path": str(to), **asdict(content)}, f"{to}: {content.run} {content.headline}")
+    if to.is_dir():
+        raise InvalidInput.of([Violation("--to", f"{to} is a folder; name the file, such as {to}/report.html")])
+    write_atomically(to, page.render(content))
+    at.write.value({"path": str(to), **output.plain(content)}, f"{to}: {content.run} {content.headline}")
 
 
 def explain(
@@ -45,7 +46,7 @@ def explain(
     """Say what stands behind an answer: deployment, weights, verdict, adapters, data, reviews, and near label text."""
     at = state.of(context)
     explanation = at.call(lambda client: explain_answer(client, answer, question=question, count=sentences))
-    at.write.value(asdict(explanation), "\n".join(evidence.explanation_lines(explanation)))
+    at.write.value(explanation, "\n".join(evidence.explanation_lines(explanation)))
 
 
 def recall(
@@ -63,7 +64,7 @@ def recall(
         raise InvalidInput.of([Violation("--stop-serving", "goes with --quarantine, which says why")])
     recalled = at.call(lambda client: recall_source(client, what))
     if not withdraw:
-        at.write.value(asdict(recalled), "\n".join(evidence.recall_lines(recalled)))
+        at.write.value(recalled, "\n".join(evidence.recall_lines(recalled)))
         return
     if not yes:
         at.write.note("\n".join(evidence.recall_lines(recalled)))
@@ -71,7 +72,7 @@ def recall(
             raise Cancelled("nothing was withdrawn")
     done = at.call(lambda client: withdraw_all(client, recalled, reason=withdraw, stop_serving=stop_serving))
     lines = evidence.withdrawn_lines(done, () if stop_serving else recalled.serving)
-    at.write.value({**asdict(recalled), **asdict(done)}, "\n".join(lines))
+    at.write.value({**output.plain(recalled), **output.plain(done)}, "\n".join(lines))
 
 
 def _question(recalled: Recall, *, stop_serving: bool) -> str:
@@ -113,7 +114,7 @@ def verify(
     else:
         verified = checked(Stored.of(settings))
     at.write.value(
-        {**asdict(verified), "ok": verified.ok, "keys": str(folder)},
+        {**output.plain(verified), "ok": verified.ok, "keys": str(folder)},
         "\n".join(evidence.verification_lines(verified, keys=folder, own=keys is None)),
     )
     if not verified.ok:

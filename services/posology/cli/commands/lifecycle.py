@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from posology.cli import lifecycle, state
+from posology.cli import cluster_health, lifecycle, state
 from posology.cli.cluster import Forwarded
 from posology.cli.state import State
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
@@ -27,7 +27,7 @@ def up(
     context: typer.Context,
     allow: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder that file: URIs may name; repeat for more (default: the current folder)."),
+        typer.Option(help="Folder that file: URIs may name, beside the current one; repeat for more."),
     ] = None,
     env: Annotated[
         list[str] | None,
@@ -61,12 +61,25 @@ def down(context: typer.Context) -> None:
 def status(context: typer.Context) -> None:
     """Say how each service stands."""
     at = state.of(context)
+    if at.installation.connected:
+        _status_of_cluster(at)
+        return
     services = lifecycle.status(at.data_dir)
     values = [{**vars(health), "log": str(health.log)} for health in services]
     rows = [(h.service, h.state, h.address, h.pid or "", h.log) for h in services]
     at.write.rows(values, ("SERVICE", "STATE", "ADDRESS", "PID", "LOG"), rows)
     if not all(health.state == "serving" for health in services) or not services:
         at.write.note("Not everything serves; `posology up` starts what is missing.")
+        raise typer.Exit(3)
+
+
+def _status_of_cluster(at: State) -> None:
+    """Each service by its own answer: processes of another machine are not to be seen from here."""
+    states = asyncio.run(cluster_health.ask_all(at.installation))
+    rows = [(one.service, one.state, one.address, one.reason) for one in states]
+    at.write.rows(states, ("SERVICE", "STATE", "ADDRESS", "REASON"), rows)
+    if not all(one.state == "serving" for one in states):
+        at.write.note("Not everything answers; see kubectl get pods, and whether `posology connect` still runs.")
         raise typer.Exit(3)
 
 

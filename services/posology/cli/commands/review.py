@@ -101,7 +101,7 @@ def summary_lines(review: curation_pb2.Review) -> list[str]:
         f"{total.rated} of {total.planned} items are rated, {total.errors} with an error ({total.error_rate:.2%}).",
     ]
     if total.HasField("upper_bound"):
-        lines.append(f"The error rate is under {total.upper_bound:.2%}; limit: under {limit}.")
+        lines.append(f"The error rate is under {total.upper_bound:.2%}; wanted: under {limit}.")
     elif total.allowed_errors >= 0:
         lines.append(f"With {total.planned} items, up to {total.allowed_errors} errors show that it is under {limit}.")
     else:

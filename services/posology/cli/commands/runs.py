@@ -1,25 +1,32 @@
 """validate, plan, submit, runs, show, watch, cancel, approve, logs."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 import yaml
+from google.protobuf import json_format
 from rich.markup import escape
 
 from posology.cli import show as shown
 from posology.cli import state
+from posology.cli.commands import completion
 from posology.client import Client, RunFile, load_run
+from posology.client.client import ENDED
+from posology.client.specfile import name_misfit
 from posology.core import schema
 from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, Unavailable, Violation
 from posology.v1alpha1 import job_pb2
 from posology.v1alpha1 import orchestrator_pb2 as pb
 
+T = TypeVar("T")
 File = Annotated[Path, typer.Argument(help="The run's file (YAML).")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Parameter of the file, NAME=VALUE; repeat for more.")]
-Name = Annotated[str, typer.Argument(help="The run's name.")]
+Name = Annotated[str, typer.Argument(help="The run's name.", autocompletion=completion.runs)]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +46,7 @@ def validate(
     at = state.of(context)
     run = _load(at, file, parameters)
     try:
-        checked = at.call(lambda client: client.validate(run))
+        checked = _placed(run, lambda: at.call(lambda client: client.validate(run)))
         stages = ", ".join(stage.stage for stage in checked.stages)
         text = f"{file} is valid; its stages are {stages}."
         spec = checked.spec
@@ -55,7 +62,7 @@ def plan(context: typer.Context, file: File, parameters: Set = None) -> None:
     """Say what a run would take: parameters, memory, steps, time, warnings and advice. No GPU, no weights."""
     at = state.of(context)
     run = _load(at, file, parameters)
-    planned = at.call(lambda client: client.plan(run))
+    planned = _placed(run, lambda: at.call(lambda client: client.plan(run)))
     lines = [
         f"{planned.trainable_parameters:,} of {planned.parameters:,} parameters are trained.",
         f"SFT takes {planned.sft_steps:,} steps" + (f", DPO {planned.dpo_steps:,}." if planned.dpo_steps else "."),
@@ -77,7 +84,9 @@ def submit(
     """Submit a run."""
     at = state.of(context)
     run = _load(at, file, parameters)
-    made = at.call(lambda client: client.submit(run, name=name))
+    if name and (misfit := name_misfit(name)):
+        raise InvalidInput.of([Violation("--name", misfit)])
+    made = _placed(run, lambda: at.call(lambda client: client.submit(run, name=name)))
     short = made.name.rsplit("/", 1)[1]
     if not wait:
         at.write.value(made, f"{made.name} is admitted; follow it with: posology watch {short}")
@@ -119,7 +128,16 @@ def cancel(
 ) -> None:
     """Stop a run and what it started; a deployment stays."""
     at = state.of(context)
-    cancelled = at.call(lambda client: client.cancel(run, reason=reason))
+
+    async def work(client: Client) -> pb.FineTuneRun:
+        before = await client.show(run)
+        if before.phase in ENDED:
+            raise FailedPrecondition(
+                f"{before.name} has ended: it is {shown.phase(before)}; there is nothing to cancel"
+            )
+        return await client.cancel(run, reason=reason)
+
+    cancelled = at.call(work)
     at.write.value(cancelled, f"{cancelled.name} is being cancelled.")
 
 
@@ -139,7 +157,12 @@ def approve(
 def logs(
     context: typer.Context,
     run: Name,
-    stage: Annotated[str, typer.Argument(help="Stage, for example sft (default: the newest that has a log).")] = "",
+    stage: Annotated[
+        str,
+        typer.Argument(
+            help="Stage, for example sft (default: the newest that has a log).", autocompletion=completion.stages
+        ),
+    ] = "",
 ) -> None:
     """Print what the workers of a stage said and measured, from the start, until the stage ends."""
     at = state.of(context)
@@ -163,6 +186,22 @@ def _load(at: state.State, file: Path, parameters: list[str] | None) -> RunFile:
     values = dict(p.split("=", 1) for p in parameters or [])
     run = load_run(file, parameters={name: _from_here(value) for name, value in values.items()})
     return replace(run, namespace=at.namespace) if at.namespace != "default" else run
+
+
+def _placed(run: RunFile, work: Callable[[], T]) -> T:
+    """Do it; what a service has against the run is said with the lines of its file, and what `up` can do about it."""
+    try:
+        return work()
+    except InvalidInput as error:
+        raise run.at_lines(_with_option(error)) from None
+
+
+def _with_option(error: InvalidInput) -> InvalidInput:
+    """Of an embedded installation, folders are allowed by an option, and not by the variable behind it."""
+    old, new = "add its folder to POSOLOGY_ALLOWED_SOURCE_FOLDERS", "run posology down, then posology up --allow FOLDER"
+    if not error.violations:
+        return InvalidInput(error.message.replace(old, new))
+    return InvalidInput.of([replace(v, description=v.description.replace(old, new)) for v in error.violations])
 
 
 def _from_here(value: str) -> str:
@@ -225,12 +264,15 @@ def _resource(run: pb.FineTuneRun, stage: str) -> str:
 
 def _event_text(event: job_pb2.JobEvent) -> str:
     kind: Any = event.WhichOneof("event")
+    at = f"[dim]{event.time.ToDatetime(UTC).astimezone():%H:%M:%S}[/] " if event.HasField("time") else ""
     if kind == "log":
-        return escape(event.log.message)
+        named = json_format.MessageToDict(event.log.fields)
+        beside = "  " + ", ".join(f"{name} {value}" for name, value in sorted(named.items())) if named else ""
+        return f"{at}{escape(event.log.message)}[dim]{escape(beside)}[/]"
     if kind == "metric":
         values = ", ".join(f"{name} {value:.4g}" for name, value in sorted(event.metric.values.items()))
-        return f"[dim]step {event.metric.step}:[/] {values}"
+        return f"{at}[dim]step {event.metric.step}:[/] {values}"
     if kind == "status":
         name = job_pb2.JobStatus.State.Name(event.status.state)
-        return f"{shown.coloured(name)} {escape(event.status.error.message)}".rstrip()
+        return f"{at}{shown.coloured(name)} {escape(event.status.error.message)}".rstrip()
     return ""

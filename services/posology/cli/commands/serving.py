@@ -9,8 +9,18 @@ import httpx
 import typer
 
 from posology.cli import state
+from posology.cli.commands import completion
+from posology.cli.output import visible
 from posology.client import Client
-from posology.core.errors import FailedPrecondition, InvalidInput, Unavailable
+from posology.core.errors import (
+    FailedPrecondition,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    PosologyError,
+    Unauthenticated,
+    Unavailable,
+)
 from posology.v1alpha1 import serving_pb2
 from posology.v1alpha1.serving_pb2 import Deployment, ServingSpec
 
@@ -22,6 +32,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(deploy)
     app.command()(deployments)
+    app.command()(promote)
+    app.command()(rollback)
+    app.command()(undeploy)
     app.command()(ask)
 
 
@@ -75,6 +88,37 @@ def _row(deployment: Deployment) -> tuple[str, ...]:
     return name, deployment.model_name, state, engines, f"{deployment.traffic_percent}%", deployment.reason
 
 
+DeploymentName = Annotated[
+    str,
+    typer.Argument(
+        help="The deployment's name, as `posology deployments` lists it.", autocompletion=completion.deployments
+    ),
+]
+
+
+def promote(context: typer.Context, deployment: DeploymentName) -> None:
+    """Give a canary the next step of the traffic, or all of it."""
+    at = state.of(context)
+    _say(at, at.call(lambda client: client.promote(deployment)))
+
+
+def rollback(context: typer.Context, deployment: DeploymentName) -> None:
+    """Take the traffic from a deployment and give it back to the one before it."""
+    at = state.of(context)
+    _say(at, at.call(lambda client: client.roll_back(deployment)))
+
+
+def undeploy(context: typer.Context, deployment: DeploymentName) -> None:
+    """Drain and remove a deployment; requests that are being answered end first."""
+    at = state.of(context)
+    _say(at, at.call(lambda client: client.undeploy(deployment)))
+
+
+def _say(at: state.State, deployment: Deployment) -> None:
+    text = f"{deployment.name}: {Deployment.State.Name(deployment.state)}, {deployment.traffic_percent}% of the traffic"
+    at.write.value(deployment, f"{text}. {deployment.reason}".rstrip())
+
+
 def ask(
     context: typer.Context,
     question: Annotated[str, typer.Argument(help="The question.")],
@@ -87,6 +131,8 @@ def ask(
     """Ask a served model; the answer streams, its provenance follows on stderr."""
     at = state.of(context)
     url = at.installation.require_gateway()
+    if not key:
+        _renew_if_revoked(at, url)
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key or _own_key(at)}"}, timeout=120) as http:
         body = {
             "model": model or _only_model(http),
@@ -100,14 +146,21 @@ def ask(
             for piece in _pieces(response):
                 pieces.append(piece)
                 if not at.write.json:
-                    at.write.console.print(piece, end="", markup=False)
+                    at.write.console.print(visible(piece), end="", markup=False)
             provenance = {
-                k.removeprefix("x-posology-"): v for k, v in response.headers.items() if k.startswith("x-posology-")
+                _camel(k.removeprefix("x-posology-")): v
+                for k, v in response.headers.items()
+                if k.startswith("x-posology-")
             }
     # "answer" is the name of the record, as in the header.
     at.write.value({"text": "".join(pieces), **provenance}, "")
-    if answer := provenance.get("answer") or provenance.get("answer-id"):
+    if answer := provenance.get("answer") or provenance.get("answerId"):
         at.write.note(f"[dim]answer {answer}; posology explain {answer}[/]")
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("-")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 def _pieces(response: httpx.Response) -> Iterator[str]:
@@ -139,7 +192,17 @@ def _check(response: httpx.Response) -> None:
         error = response.text
     if response.status_code in (429, 502, 503, 504):
         raise Unavailable(f"the gateway says: {error}")
-    raise InvalidInput(f"the gateway says ({response.status_code}): {error}")
+    kinds: dict[int, type[PosologyError]] = {401: Unauthenticated, 403: PermissionDenied, 404: NotFound}
+    kind = Unavailable if response.status_code >= 500 else kinds.get(response.status_code, InvalidInput)
+    raise kind(f"the gateway says ({response.status_code}): {error}")
+
+
+def _renew_if_revoked(at: state.State, url: str) -> None:
+    """The command line's own key may have been revoked, or belong to an installation that is gone: make another."""
+    if (at.data_dir / KEY_FILE).exists():
+        headers = {"authorization": f"Bearer {_own_key(at)}"}
+        if httpx.get(f"{url}/v1/models", headers=headers, timeout=30).status_code == 401:
+            (at.data_dir / KEY_FILE).unlink(missing_ok=True)
 
 
 def _own_key(at: state.State) -> str:
