@@ -14,8 +14,8 @@ from posology.core.store import Transaction, now, pages
 
 async def register(tx: Transaction, artifact: Artifact) -> tuple[Artifact, bool]:
     """Enter an artifact and its edges; the first entry of a digest stays. True if it is new."""
-    if found := await _find(tx, artifact.namespace, artifact.digest):
-        return found, False
+    if existing := await _find(tx, artifact.namespace, artifact.digest):
+        return existing, False
     stored = replace(artifact, created=await now(tx))
     row = {k: v for k, v in vars(stored).items() if k not in ("parents", "pins")}
     await tx.execute(insert(artifacts).values(**row))
@@ -29,10 +29,10 @@ async def register(tx: Transaction, artifact: Artifact) -> tuple[Artifact, bool]
 
 async def get(tx: Transaction, namespace: str, digest: str) -> Artifact:
     """One artifact; NotFound names it."""
-    found = await _find(tx, namespace, digest)
-    if found is None:
+    artifact = await _find(tx, namespace, digest)
+    if artifact is None:
         raise NotFound(f"there is no artifact {digest} in namespace {namespace}")
-    return found
+    return artifact
 
 
 async def list_page(tx: Transaction, namespace: str, *, kind: str, size: int, token: str) -> tuple[list[Artifact], str]:
@@ -48,15 +48,15 @@ async def list_page(tx: Transaction, namespace: str, *, kind: str, size: int, to
 async def trace(tx: Transaction, start: Artifact, *, up: bool) -> list[Artifact]:
     """The artifact, then what stands behind it (up) or was made from it (down), nearest first."""
     here, there = (edges.c.child, edges.c.parent) if up else (edges.c.parent, edges.c.child)
-    found, seen, layer = [start], {start.digest}, [start.digest]
+    walked, known, layer = [start], {start.digest}, [start.digest]
     while layer:
         query = select(there).where(edges.c.namespace == start.namespace, here.in_(layer)).order_by(there)
-        layer = [d for d in dict.fromkeys((await tx.execute(query)).scalars()) if d not in seen]
-        seen.update(layer)
+        layer = [d for d in dict.fromkeys((await tx.execute(query)).scalars()) if d not in known]
+        known.update(layer)
         for digest in layer:
             # A parent may be unknown here: pushed elsewhere, or collected. Its digest is still evidence.
-            found.append(await _find(tx, start.namespace, digest) or _unknown(start.namespace, digest))
-    return found
+            walked.append(await _find(tx, start.namespace, digest) or _unknown(start.namespace, digest))
+    return walked
 
 
 async def pin(tx: Transaction, artifact: Artifact, holder: str) -> None:

@@ -46,18 +46,18 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         """A page of artifacts, newest first."""
         namespace = names.namespace_of_parent(request.parent)
         async with self._db.read() as tx:
-            found, token = await index.list_page(
+            artifacts, token = await index.list_page(
                 tx, namespace, kind=request.kind, size=request.page_size, token=request.page_token
             )
-        return pb.ListArtifactsResponse(artifacts=[convert.to_proto(a) for a in found], next_page_token=token)
+        return pb.ListArtifactsResponse(artifacts=[convert.to_proto(a) for a in artifacts], next_page_token=token)
 
     async def TraceArtifact(self, request: pb.TraceArtifactRequest, _: Any) -> pb.TraceArtifactResponse:
         """Walk the graph up or down."""
         up = request.direction == pb.TraceArtifactRequest.ANCESTORS
         async with self._db.read() as tx:
             start = await index.get(tx, *convert.split_name(request.name))
-            found = await index.trace(tx, start, up=up)
-        return pb.TraceArtifactResponse(artifacts=[convert.to_proto(a) for a in found])
+            walked = await index.trace(tx, start, up=up)
+        return pb.TraceArtifactResponse(artifacts=[convert.to_proto(a) for a in walked])
 
     async def PinArtifact(self, request: pb.PinArtifactRequest, _: Any) -> pb.Artifact:
         """Hold an artifact and all that it was made from; a run gets nothing that rests on what was withdrawn."""

@@ -13,7 +13,7 @@ from posology.core.jobs.worker import ranks
 def ended(folder: Path, codes: dict[int, int], *, told: bool = False) -> int:
     for rank, code in codes.items():
         (folder / str(rank)).write_text(str(code))
-    return ranks._code(1, folder, told=told)
+    return ranks._code(1, folder, stopped=told)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def collect(store: Readable, backend: Backend, keep: set[str], older_than: timed
     # Blobs are listed first: one that a publisher adds after this moment can't be on the list.
     blobs = [blob for blob in backend.list("blobs") if blob.modified < before]
     visible = list(store.list())
-    gone = [found for found in visible if found[0] not in keep and found[1].modified < before]
+    gone = [entry for entry in visible if entry[0] not in keep and entry[1].modified < before]
     names = tuple(digest for digest, _ in gone)
     needed = set(_needed(store, {digest for digest, _ in visible}.difference(names)))
     unneeded = [blob for blob in blobs if _name(blob) not in needed]

@@ -20,12 +20,12 @@ def resolve(reference: str) -> dict[str, Any]:
     scheme, _, name = reference.partition(":")
     text = {"env": _from_environment, "file": _from_file}.get(scheme, _unknown)(name)
     try:
-        found = json.loads(text)
+        options = json.loads(text)
     except json.JSONDecodeError as error:
         raise InvalidInput(f"the storage credentials at {reference} are not JSON") from error
-    if not isinstance(found, dict):
+    if not isinstance(options, dict):
         raise InvalidInput(f"the storage credentials at {reference} are not a JSON object")
-    return found
+    return options
 
 
 _PLAIN = ("endpoint_url", "use_ssl", "config_kwargs", "s3_additional_kwargs", "requester_pays")

@@ -117,9 +117,9 @@ class LocalBackend:
                 raise InvalidInput(f"{path} is reached by a symbolic link; it could lead out of {self.root}")
 
     def _stored(self, path: Path) -> Stored:
-        found = path.lstat()
+        status = path.lstat()
         key = path.relative_to(self.root).as_posix()
-        return Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        return Stored(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 class _LocalSink:

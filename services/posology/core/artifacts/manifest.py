@@ -82,14 +82,14 @@ class Manifest:
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(found.size for found in self.files)
+        return sum(file.size for file in self.files)
 
     def file(self, path: str) -> File:
         """The file at `path`; InvalidInput names what there is."""
-        for found in self.files:
-            if found.path == path:
-                return found
-        shown = ", ".join(found.path for found in self.files[:8])
+        for file in self.files:
+            if file.path == path:
+                return file
+        shown = ", ".join(file.path for file in self.files[:8])
         raise InvalidInput(f"{self.digest} has no file {path!r}; it has {shown}")
 
     def to_bytes(self) -> bytes:
@@ -98,7 +98,7 @@ class Manifest:
             {
                 "format": FORMAT,
                 "kind": self.kind,
-                "files": [vars(found) for found in self.files],
+                "files": [vars(file) for file in self.files],
                 "parents": self.parents,
                 "producer": self.producer,
                 "parameters": self.parameters,
@@ -113,7 +113,7 @@ class Manifest:
         body = json.loads(stored)
         if body.pop("format") != FORMAT:
             raise InvalidInput(f"{digest} has a manifest of a newer format; use a newer posology")
-        files = tuple(File(**found) for found in body.pop("files"))
+        files = tuple(File(**file) for file in body.pop("files"))
         return cls(files=files, **body)
 
 
@@ -143,11 +143,11 @@ def _problems(manifest: Manifest) -> Iterable[Violation]:
         yield Violation("kind", f"is {manifest.kind!r}; one of {', '.join(KINDS)}")
     if not manifest.files:
         yield Violation("files", "is empty; an artifact has at least one file")
-    seen: set[str] = set()
-    for found in manifest.files:
-        if found.path.casefold() in seen:
-            yield Violation("files", f"has {found.path} twice (letter case does not tell files apart)")
-        seen.add(found.path.casefold())
+    paths: set[str] = set()
+    for file in manifest.files:
+        if file.path.casefold() in paths:
+            yield Violation("files", f"has {file.path} twice (letter case does not tell files apart)")
+        paths.add(file.path.casefold())
     for parent in manifest.parents:
         if not _DIGEST.fullmatch(parent):
             yield Violation("parents", f"has {parent!r}, which is no digest")

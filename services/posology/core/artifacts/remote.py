@@ -45,19 +45,19 @@ class RemoteBackend:
         """See Backend."""
         with failures_of(f"looking at {self.url}/{key}"):
             try:
-                found = self._files.info(self._path(key))
+                info = self._files.info(self._path(key))
             except FileNotFoundError:
                 return None
-        return self._stored(found) if found["type"] == "file" else None
+        return self._stored(info) if info["type"] == "file" else None
 
     def list(self, prefix: str) -> Iterator[Stored]:
         """See Backend."""
         with failures_of(f"listing {self.url}/{prefix}"):
             try:
-                found = self._files.find(self._path(prefix), detail=True)
+                listed = self._files.find(self._path(prefix), detail=True)
             except FileNotFoundError:
                 return
-        yield from (self._stored(info) for info in found.values() if info["type"] == "file")
+        yield from (self._stored(info) for info in listed.values() if info["type"] == "file")
 
     def delete(self, key: str) -> None:
         """See Backend."""
@@ -137,8 +137,8 @@ class _RemoteSink:
 
 
 def _modified(info: Mapping[str, Any]) -> datetime:
-    found = info.get("LastModified") or info.get("mtime") or info.get("created")
-    if isinstance(found, datetime):
-        return found.astimezone(UTC)
+    modified = info.get("LastModified") or info.get("mtime") or info.get("created")
+    if isinstance(modified, datetime):
+        return modified.astimezone(UTC)
     # A store that tells no time: everything looks new, so gc deletes nothing there.
     return datetime.now(UTC)

@@ -41,8 +41,8 @@ class Staging:
         files = describe(directory)
         if self._is_here(directory, prefix):
             return files
-        for found in files:
-            self._put(directory / found.path, f"{prefix}/{found.path}")
+        for file in files:
+            self._put(directory / file.path, f"{prefix}/{file.path}")
         return files
 
     def open(self, prefix: str, path: str) -> IO[bytes]:

@@ -70,14 +70,14 @@ def verify_chain(entries: Iterable[Entry], *, after: Head | None = None, anchors
     earlier, from verdicts say: each must still be there, so neither a cut tail nor a rewritten chain passes.
     """
     start = head = after or Head(0, GENESIS)
-    wanted = {anchor.seq: anchor.digest for anchor in anchors if anchor.seq > start.seq}
+    anchored = {anchor.seq: anchor.digest for anchor in anchors if anchor.seq > start.seq}
     for entry in entries:
         _check(entry, head)
         head = Head(entry.seq, entry.digest)
-        if wanted.pop(head.seq, head.digest) != head.digest:
+        if anchored.pop(head.seq, head.digest) != head.digest:
             raise _broken(entry, "is not the entry that was anchored; the chain was rewritten")
-    if wanted:
-        missing = f"entry {max(wanted)} was anchored; the tail was cut"
+    if anchored:
+        missing = f"entry {max(anchored)} was anchored; the tail was cut"
         raise DataCorrupt(f"the audit chain ends at entry {head.seq}, but {missing}")
     return head
 

@@ -52,33 +52,33 @@ def shown_state(state: State) -> "job_pb2.JobStatus.State.ValueType":
     return job_pb2.JobStatus.State.Value("RUNNING" if state is State.CANCELLING else state.value)
 
 
-def shown_queue_state(found: QueueState | None) -> "job_pb2.QueueState.ValueType":
-    return job_pb2.QueueState.Value(found.value if found else "QUEUE_STATE_UNSPECIFIED")
+def shown_queue_state(state: QueueState | None) -> "job_pb2.QueueState.ValueType":
+    return job_pb2.QueueState.Value(state.value if state else "QUEUE_STATE_UNSPECIFIED")
 
 
-def progress(found: Progress) -> job_pb2.Progress:
-    return job_pb2.Progress(done=found.done, total=found.total, message=found.message, eta_seconds=found.eta or 0.0)
+def progress(step: Progress) -> job_pb2.Progress:
+    return job_pb2.Progress(done=step.done, total=step.total, message=step.message, eta_seconds=step.eta or 0.0)
 
 
-def job_error(found: Failure) -> job_pb2.JobError:
+def job_error(failure: Failure) -> job_pb2.JobError:
     return job_pb2.JobError(
-        type=found.error,
-        message=found.message,
-        retryable=not found.final,
-        violations=[job_pb2.FieldViolation(field=v.field, description=v.description) for v in found.violations],
+        type=failure.error,
+        message=failure.message,
+        retryable=not failure.final,
+        violations=[job_pb2.FieldViolation(field=v.field, description=v.description) for v in failure.violations],
     )
 
 
-def struct(found: Mapping[str, Any]) -> struct_pb2.Struct:
+def struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
     message = struct_pb2.Struct()
-    message.update(dict(found))
+    message.update(dict(values))
     return message
 
 
 def plain(message: struct_pb2.Struct) -> dict[str, Any]:
     """A Struct as JSON values. Its numbers are doubles: those without a fraction come back as int."""
-    found: dict[str, Any] = _whole(json_format.MessageToDict(message))
-    return found
+    values: dict[str, Any] = _whole(json_format.MessageToDict(message))
+    return values
 
 
 def _whole(value: Any) -> Any:
@@ -151,11 +151,11 @@ def product_from_proto(message: worker_pb2.WorkerResult) -> Product:
     )
 
 
-def product_to_proto(found: Product) -> worker_pb2.WorkerResult:
+def product_to_proto(product: Product) -> worker_pb2.WorkerResult:
     return worker_pb2.WorkerResult(
-        kind=found.kind,
-        parents=found.parents,
-        parameters=struct(found.parameters),
-        summary=struct(found.summary),
-        files=[worker_pb2.StagedFile(path=f.path, sha256=f.sha256, size=f.size) for f in found.files],
+        kind=product.kind,
+        parents=product.parents,
+        parameters=struct(product.parameters),
+        summary=struct(product.summary),
+        files=[worker_pb2.StagedFile(path=f.path, sha256=f.sha256, size=f.size) for f in product.files],
     )

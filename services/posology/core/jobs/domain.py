@@ -70,8 +70,8 @@ class Failure:
     @property
     def final(self) -> bool:
         """Whether trying again cannot help. `Internal` (a defect, or an unknown exception) is tried again."""
-        found = error_classes().get(self.error, errors.Internal)
-        return not found.retryable and not issubclass(found, errors.Internal)
+        error_class = error_classes().get(self.error, errors.Internal)
+        return not error_class.retryable and not issubclass(error_class, errors.Internal)
 
     def exception(self) -> errors.PosologyError:
         return error_classes().get(self.error, errors.Internal)(self.message, violations=self.violations)
@@ -79,13 +79,13 @@ class Failure:
     @classmethod
     def of(cls, error: errors.PosologyError) -> "Failure":
         """Named by the class of `core.errors` that it is or derives from: others exist in one process only."""
-        known = next(found for found in type(error).__mro__ if found.__module__ == errors.__name__)
+        known = next(base for base in type(error).__mro__ if base.__module__ == errors.__name__)
         return cls(known.__name__, error.message, error.violations)
 
 
 def error_classes() -> dict[str, type[errors.PosologyError]]:
     """Every class of the error tree by its name."""
-    return {found.__name__: found for found in _tree(errors.PosologyError)}
+    return {error_class.__name__: error_class for error_class in _tree(errors.PosologyError)}
 
 
 def _tree(root: type[errors.PosologyError]) -> Iterator[type[errors.PosologyError]]:

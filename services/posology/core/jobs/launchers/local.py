@@ -144,8 +144,8 @@ class LocalLauncher:
 
     def _runs(self, handle: Handle) -> bool:
         """Whether the very process of the handle runs, not another one that got its number."""
-        found = processes.started(handle["pid"])
-        return found is not None and (found, processes.boot()) == (handle["started"], handle["boot"])
+        started = processes.started(handle["pid"])
+        return started is not None and (started, processes.boot()) == (handle["started"], handle["boot"])
 
     def _end_members(self, handle: Handle) -> bool:
         """Kill whatever the attempt started (an engine, say) and left behind; whether there was any."""
@@ -155,13 +155,13 @@ class LocalLauncher:
             processes.send(member.pid, signal.SIGKILL)
         return bool(members)
 
-    def _choose(self, wanted: int | None) -> tuple[int, ...]:
+    def _choose(self, count: int | None) -> tuple[int, ...]:
         """The CPUs that the fewest workers have; empty for all of them."""
         available = sorted(os.sched_getaffinity(0))
-        if wanted is None or wanted >= len(available):
+        if count is None or count >= len(available):
             return ()
         taken = [cpu for cpus in self._cpus.values() for cpu in cpus]
-        return tuple(sorted(available, key=taken.count)[:wanted])
+        return tuple(sorted(available, key=taken.count)[:count])
 
     def _clean(self, folder: Path) -> None:
         """Everything but the logs and the exit codes; with spec.json goes the token."""

@@ -137,10 +137,10 @@ class Jobs:
         query = query.where(c.state.in_(states)) if states else query
         scope = f"jobs/{namespace}/{','.join(kinds)}/{','.join(states)}"
         async with self._db.read() as tx:
-            found = await pages.fetch(
+            page = await pages.fetch(
                 tx, query, order=(c.created_at, c.name), size=page_size, token=page_token, scope=scope, descending=True
             )
-        return JobPage(tuple(job_from_row(row) for row in found.rows), found.next_token)
+        return JobPage(tuple(job_from_row(row) for row in page.rows), page.next_token)
 
     async def cancel(self, name: str, *, tx: Transaction | None = None) -> Job:
         """Stop a job; one that is over stays as it is. A running worker gets time to end first."""
@@ -168,11 +168,11 @@ class Jobs:
         try:
             while True:
                 changed.clear()
-                job, found = await self._look(name, after)
-                for event in found:
+                job, events = await self._look(name, after)
+                for event in events:
                     yield event
                     after = event.sequence
-                if found:
+                if events:
                     continue
                 if job.state.final or await _drained(changed):
                     return

@@ -99,8 +99,8 @@ class Publisher:
         try:
             digest = await asyncio.to_thread(self._publish, job, job.product)
         except (errors.DataCorrupt, errors.NotFound) as error:
-            said = f"the files of attempt {job.attempt} are not what it reported: {error.message}"
-            return await self._fail(job, Failure("Unavailable", said))
+            message = f"the files of attempt {job.attempt} are not what it reported: {error.message}"
+            return await self._fail(job, Failure("Unavailable", message))
         except errors.PosologyError as error:
             if error.retryable:
                 raise
@@ -115,9 +115,9 @@ class Publisher:
             except errors.InvalidInput as error:
                 return await self._fail(job, Failure.of(error))
         async with self._db.begin() as tx:
-            found = await repository.locked(tx, job.name)
-            if _same(found, job):  # else it was cancelled meanwhile
-                await repository.move(tx, found, State.SUCCEEDED, "done", artifact=digest, error=None)
+            locked = await repository.locked(tx, job.name)
+            if _same(locked, job):  # else it was cancelled meanwhile
+                await repository.move(tx, locked, State.SUCCEEDED, "done", artifact=digest, error=None)
 
     def _publish(self, job: Job, product: Product) -> str:
         return self._artifacts.publish_staged(
@@ -134,25 +134,25 @@ class Publisher:
         command = self._commands.get(job.kind)
         retry = command.retry if command else RetryPolicy()
         async with self._db.begin() as tx:
-            found = await repository.locked(tx, job.name)
-            if _same(found, job):
-                await repository.settle(tx, found, after(found, Outcome.FAILED, failure, retry=retry))
+            locked = await repository.locked(tx, job.name)
+            if _same(locked, job):
+                await repository.settle(tx, locked, after(locked, Outcome.FAILED, failure, retry=retry))
 
     async def _postpone(self, job: Job, error: Exception) -> None:
         tries = self._tries[job.name] = self._tries.get(job.name, 0) + 1
         pause = _BACKOFF.pause(tries + 1)
-        said = error.message if isinstance(error, errors.PosologyError) else type(error).__name__
-        reason = f"made, but not published yet: {said}; tried again until it works"
+        message = error.message if isinstance(error, errors.PosologyError) else type(error).__name__
+        reason = f"made, but not published yet: {message}; tried again until it works"
         async with self._db.begin() as tx:
-            found = await repository.locked(tx, job.name)
-            if not _same(found, job):
+            locked = await repository.locked(tx, job.name)
+            if not _same(locked, job):
                 return
             wake_at = await now(tx) + timedelta(seconds=pause)
-            if found.reason == reason:
-                await repository.change(tx, found, wake_at=wake_at)
+            if locked.reason == reason:
+                await repository.change(tx, locked, wake_at=wake_at)
             else:
-                await repository.move(tx, found, State.PUBLISHING, reason, wake_at=wake_at)
+                await repository.move(tx, locked, State.PUBLISHING, reason, wake_at=wake_at)
 
 
-def _same(found: Job, job: Job) -> bool:
-    return found.state is State.PUBLISHING and found.attempt == job.attempt
+def _same(locked: Job, job: Job) -> bool:
+    return locked.state is State.PUBLISHING and locked.attempt == job.attempt

@@ -80,15 +80,15 @@ class Reconciler:
     async def once(self) -> None:
         """One look at everything."""
         async with self._db.read() as tx:
-            found = await repository.overview(tx)
-        self._listen(found.time)
-        self._idle = not found.open
-        for attempt in found.alive:
+            overview = await repository.overview(tx)
+        self._listen(overview.time)
+        self._idle = not overview.open
+        for attempt in overview.alive:
             await self._guarded(self._tend(attempt))
-        self._publisher.begin(found.to_publish)
-        while found.due and not self._draining and await self._start_one():
+        self._publisher.begin(overview.to_publish)
+        while overview.due and not self._draining and await self._start_one():
             pass
-        for name in found.to_clean:
+        for name in overview.to_clean:
             await self._guarded(self._clean(name))
         await self._show()
 
@@ -125,18 +125,18 @@ class Reconciler:
         handle = attempt.handle or await self._recover(attempt)
         if handle is None:
             return
-        seen = await self._launcher.observe(handle)
-        if not seen.alive:
-            await self._gone(attempt, *_ended(seen), exit_code=seen.exit_code)
+        observation = await self._launcher.observe(handle)
+        if not observation.alive:
+            await self._gone(attempt, *_ended(observation), exit_code=observation.exit_code)
             return
-        if seen.queued and attempt.attached_at:
-            return await self._preempted(attempt, handle, seen)
+        if observation.queued and attempt.attached_at:
+            return await self._preempted(attempt, handle, observation)
         async with self._db.read() as tx:
             job, time = await repository.get(tx, attempt.job), await now(tx)
             attempt = await repository.attempt(tx, job.name, attempt.attempt) or attempt  # it may have ended meanwhile
-        if _is_news(job, attempt, seen, time):
-            await self._tell(attempt, seen)
-        since = time if seen.patient else self._since or time
+        if _is_news(job, attempt, observation, time):
+            await self._tell(attempt, observation)
+        since = time if observation.patient else self._since or time
         action = decide(job, attempt, time=time, since=since, timing=self._timing)
         if action is Action.STOP:
             await self._stop(attempt, handle)
@@ -146,26 +146,26 @@ class Reconciler:
             await self._launcher.kill(handle)
             self._changes.tell(attempt.job)
 
-    async def _preempted(self, attempt: Attempt, handle: Handle, seen: Observation) -> None:
+    async def _preempted(self, attempt: Attempt, handle: Handle, observation: Observation) -> None:
         """It ran, and is in its queue again: what runs next is another attempt, with a token of its own."""
         await self._launcher.kill(handle)
         await self._gone(attempt, Outcome.STOPPED, None)
         async with self._db.begin() as tx:
             job = await repository.locked(tx, attempt.job)
             if job.state is State.PENDING and job.attempt == attempt.attempt:
-                reason = f"attempt {attempt.attempt} {seen.where}; the next one goes on from its checkpoint"
+                reason = f"attempt {attempt.attempt} {observation.where}; the next one goes on from its checkpoint"
                 await repository.move(tx, job, State.PENDING, reason, queue_state=QueueState.PREEMPTED)
 
-    async def _tell(self, attempt: Attempt, seen: Observation) -> None:
+    async def _tell(self, attempt: Attempt, observation: Observation) -> None:
         """Say on the job where its worker is or what it waits for; waiting for capacity takes no time."""
         async with self._db.begin() as tx:
             job = await repository.locked(tx, attempt.job)
-            if seen.patient:
+            if observation.patient:
                 await repository.mark(tx, attempt.job, attempt.attempt, heartbeat_at=await now(tx))
-            if not _is_said(job, attempt, seen) and await repository.is_current(tx, job, attempt.attempt):
-                old = {"progress": None} if seen.patient else {}  # of the attempt before; nothing goes on now
+            if not _is_said(job, attempt, observation) and await repository.is_current(tx, job, attempt.attempt):
+                old = {"progress": None} if observation.patient else {}  # of the attempt before; nothing goes on now
                 await repository.move(
-                    tx, job, State.RUNNING, _reason(attempt, seen), queue_state=_queue(job, seen), **old
+                    tx, job, State.RUNNING, _reason(attempt, observation), queue_state=_queue(job, observation), **old
                 )
         self._changes.tell(attempt.job)
 
@@ -246,8 +246,8 @@ class Reconciler:
             return await self._unlaunched(job, Failure.of(error))
         except Exception as error:
             log.exception("a defect kept a worker from starting", extra={"job": job.name})
-            said = f"the worker was not started because of a defect ({type(error).__name__}); the log has it"
-            return await self._unlaunched(job, Failure("Internal", said))
+            message = f"the worker was not started because of a defect ({type(error).__name__}); the log has it"
+            return await self._unlaunched(job, Failure("Internal", message))
         async with self._db.begin() as tx:
             await repository.mark(tx, job.name, job.attempt, handle=dict(handle))
 
@@ -270,9 +270,9 @@ class Reconciler:
 
     async def _unlaunched(self, job: Job, failure: Failure) -> None:
         async with self._db.begin() as tx:
-            found = await repository.locked(tx, job.name)
-            if await repository.is_current(tx, found, job.attempt):
-                await repository.end(tx, found, job.attempt, Outcome.FAILED, failure=failure, retry=self._retry(job))
+            locked = await repository.locked(tx, job.name)
+            if await repository.is_current(tx, locked, job.attempt):
+                await repository.end(tx, locked, job.attempt, Outcome.FAILED, failure=failure, retry=self._retry(job))
             await repository.mark(tx, job.name, job.attempt, gone_at=await now(tx))
 
     # --- the rest --------------------------------------------------------------------------------------
@@ -297,30 +297,30 @@ class Reconciler:
         telemetry.show_queue(self._service, "jobs", length=waiting, oldest_seconds=age.total_seconds())
 
 
-def _ended(seen: Observation) -> tuple[Outcome, Failure | None]:
+def _ended(observation: Observation) -> tuple[Outcome, Failure | None]:
     """What the end of a worker means that had not reported one: first what its launcher knows of it."""
-    if seen.failure is not None:
-        return Outcome.CRASHED, seen.failure
-    return (Outcome.STOPPED, None) if seen.stopped else ending(seen.exit_code)
+    if observation.failure is not None:
+        return Outcome.CRASHED, observation.failure
+    return (Outcome.STOPPED, None) if observation.stopped else ending(observation.exit_code)
 
 
-def _is_news(job: Job, attempt: Attempt, seen: Observation, time: datetime) -> bool:
+def _is_news(job: Job, attempt: Attempt, observation: Observation, time: datetime) -> bool:
     """Whether there is something to write down about a worker that waits or runs."""
     waited = time - attempt.heartbeat_at > timedelta(seconds=_PATIENCE_SECONDS)
-    return (seen.patient and attempt.outcome is None and waited) or not _is_said(job, attempt, seen)
+    return (observation.patient and attempt.outcome is None and waited) or not _is_said(job, attempt, observation)
 
 
-def _is_said(job: Job, attempt: Attempt, seen: Observation) -> bool:
-    if not seen.where or job.state is not State.RUNNING:
+def _is_said(job: Job, attempt: Attempt, observation: Observation) -> bool:
+    if not observation.where or job.state is not State.RUNNING:
         return True
-    return job.reason == _reason(attempt, seen) and job.queue_state is _queue(job, seen)
+    return job.reason == _reason(attempt, observation) and job.queue_state is _queue(job, observation)
 
 
-def _queue(job: Job, seen: Observation) -> QueueState | None:
+def _queue(job: Job, observation: Observation) -> QueueState | None:
     """Who was preempted, and waits again, is more than queued."""
-    again = seen.queue is QueueState.QUEUED and job.queue_state is QueueState.PREEMPTED
-    return QueueState.PREEMPTED if again else seen.queue
+    again = observation.queue is QueueState.QUEUED and job.queue_state is QueueState.PREEMPTED
+    return QueueState.PREEMPTED if again else observation.queue
 
 
-def _reason(attempt: Attempt, seen: Observation) -> str:
-    return f"attempt {attempt.attempt} {seen.where}"
+def _reason(attempt: Attempt, observation: Observation) -> str:
+    return f"attempt {attempt.attempt} {observation.where}"

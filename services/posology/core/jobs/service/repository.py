@@ -37,17 +37,17 @@ ACTOR = "posology.jobs"
 
 async def create(tx: Transaction, new: NewJob) -> Job:
     """The job for `new`: a repeated request id, or the same name with the same spec, gives the first one."""
-    found = await _same(tx, new)
-    if found is not None:
-        return found
+    existing = await _same(tx, new)
+    if existing is not None:
+        return existing
     try:
         async with tx.begin_nested():
             await _insert(tx, new)
     except IntegrityError as error:  # another replica was first
-        found = await _same(tx, new) if is_duplicate(error) else None
-        if found is None:
+        existing = await _same(tx, new) if is_duplicate(error) else None
+        if existing is None:
             raise
-        return found
+        return existing
     job = await note(tx, await locked(tx, new.name), EventKind.STATE, _state(State.PENDING, "created"))
     await audit.append(
         tx, actor=job.creator, action="job.created", subject=job.name, detail={"spec": canonical_digest(new.spec)}
@@ -125,15 +125,15 @@ async def note(tx: Transaction, job: Job, kind: EventKind, data: dict[str, Any])
     return await notes(tx, job, [(kind, data)])
 
 
-async def notes(tx: Transaction, job: Job, found: Sequence[tuple[EventKind, dict[str, Any]]]) -> Job:
+async def notes(tx: Transaction, job: Job, entries: Sequence[tuple[EventKind, dict[str, Any]]]) -> Job:
     """Append events to a locked job, in order; of progress only the newest is kept."""
-    found = _coalesced(found)
-    if not found:
+    entries = _coalesced(entries)
+    if not entries:
         return job
     time = await now(tx)
     rows = [
         {"job": job.name, "sequence": number, "time": time, "attempt": job.attempt, "kind": kind, "data": data}
-        for number, (kind, data) in enumerate(found, start=job.sequence + 1)
+        for number, (kind, data) in enumerate(entries, start=job.sequence + 1)
     ]
     changes: dict[str, Any] = {"sequence": job.sequence + len(rows)}
     progress = [row["sequence"] for row in rows if row["kind"] is EventKind.PROGRESS]
@@ -145,9 +145,9 @@ async def notes(tx: Transaction, job: Job, found: Sequence[tuple[EventKind, dict
     return replace(job, sequence=changes["sequence"])
 
 
-def _coalesced(found: Sequence[tuple[EventKind, dict[str, Any]]]) -> list[tuple[EventKind, dict[str, Any]]]:
-    last = max((i for i, (kind, _) in enumerate(found) if kind is EventKind.PROGRESS), default=-1)
-    return [item for i, item in enumerate(found) if item[0] is not EventKind.PROGRESS or i == last]
+def _coalesced(entries: Sequence[tuple[EventKind, dict[str, Any]]]) -> list[tuple[EventKind, dict[str, Any]]]:
+    last = max((i for i, (kind, _) in enumerate(entries) if kind is EventKind.PROGRESS), default=-1)
+    return [item for i, item in enumerate(entries) if item[0] is not EventKind.PROGRESS or i == last]
 
 
 async def _forget_progress(tx: Transaction, job: Job) -> None:
@@ -252,8 +252,8 @@ async def is_current(tx: Transaction, job: Job, number: int) -> bool:
     """The fence: whether attempt `number` may still report anything for this locked job."""
     if job.attempt != number or job.state not in {State.RUNNING, State.CANCELLING}:
         return False
-    found = await attempt(tx, job.name, number)
-    return found is not None and found.outcome is None
+    last = await attempt(tx, job.name, number)
+    return last is not None and last.outcome is None
 
 
 async def end(

@@ -114,15 +114,15 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         """Store what arrives, batch by batch, and queue the answers; ends the queue at the end."""
         arrived: asyncio.Queue[worker_pb2.WorkerEvent | None] = asyncio.Queue(maxsize=4 * _MOST)
         reading = asyncio.ensure_future(_read(requests, arrived))
-        told = ""
+        order = ""
         try:
             while batch := await _batch(arrived):
                 answer = await self._inbox.store(hello.job, hello.attempt, batch)
                 if not all(event.HasField("heartbeat") for event in batch):
                     self._changes.tell(hello.job)
-                for command in _commands(answer, told):
+                for command in _commands(answer, order):
                     commands.put_nowait(command)
-                told = answer.stop
+                order = answer.stop
             await reading
         finally:
             reading.cancel()
@@ -163,11 +163,11 @@ async def _queued(commands: Commands) -> AsyncIterator[worker_pb2.WorkerCommand]
         yield command
 
 
-def _commands(answer: Answer, told: str = "") -> Iterator[worker_pb2.WorkerCommand]:
+def _commands(answer: Answer, order: str = "") -> Iterator[worker_pb2.WorkerCommand]:
     """A wish to stop is sent once."""
     if not answer.superseded:
         yield worker_pb2.WorkerCommand(acknowledged=answer.acknowledged)
-    if answer.stop and answer.stop != told:
+    if answer.stop and answer.stop != order:
         yield _stop(answer.stop, answer.superseded)
 
 

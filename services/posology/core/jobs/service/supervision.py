@@ -67,14 +67,14 @@ def ending(exit_code: int | None) -> tuple[Outcome, Failure | None]:
     if exit_code in {STOPPED_CODE, UNDELIVERED_CODE}:
         return Outcome.STOPPED, None
     if exit_code == PEER_LOST_CODE:
-        said = "a process of this training was lost, and the others ended with it; their logs have the details"
+        message = "a process of this training was lost, and the others ended with it; their logs have the details"
     elif exit_code is None:
-        said = "the worker ended without a result"
+        message = "the worker ended without a result"
     elif exit_code < 0:
-        said = f"the worker was killed by signal {-exit_code}" + (_MEMORY if exit_code == -9 else "")
+        message = f"the worker was killed by signal {-exit_code}" + (_MEMORY if exit_code == -9 else "")
     else:
-        said = f"the worker ended with exit code {exit_code} and no result; its log has the details"
-    return Outcome.CRASHED, Failure("Unavailable", said)
+        message = f"the worker ended with exit code {exit_code} and no result; its log has the details"
+    return Outcome.CRASHED, Failure("Unavailable", message)
 
 
 _MEMORY = "; if the machine ran out of memory, set a memory limit or give the job less to do at once"

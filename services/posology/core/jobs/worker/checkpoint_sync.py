@@ -80,18 +80,18 @@ class CheckpointSync:
     # --- details ---------------------------------------------------------------------------------------
 
     def _describe(self) -> dict[str, _Saved]:
-        found: dict[str, _Saved] = {}
+        saves: dict[str, _Saved] = {}
         for path in sorted(path for path in self._workdir.rglob("*") if path.is_file() and not path.is_symlink()):
             name, stat = path.relative_to(self._workdir).as_posix(), path.stat()
             known = self._known.get(name)
             if known is None or (known.size, known.modified) != (stat.st_size, stat.st_mtime_ns):
                 known = _Saved(name, _sha256(path, stat.st_size), stat.st_size, stat.st_mtime_ns)
-            found[name] = known
-        return found
+            saves[name] = known
+        return saves
 
-    def _put(self, found: _Saved) -> None:
-        with (self._workdir / found.path).open("rb") as file, self._own.writing(_blob(found.sha256)) as sink:
-            for chunk in _chunks(file, found.size):
+    def _put(self, save: _Saved) -> None:
+        with (self._workdir / save.path).open("rb") as file, self._own.writing(_blob(save.sha256)) as sink:
+            for chunk in _chunks(file, save.size):
                 sink.write(chunk)
             sink.commit()
 

@@ -51,8 +51,8 @@ class Undelivered(Exception):
 class Link:
     """The stream of one attempt. Safe to call from any thread."""
 
-    def __init__(self, given: Assignment, stopping: threading.Event) -> None:
-        self.given = given
+    def __init__(self, assignment: Assignment, stopping: threading.Event) -> None:
+        self.given = assignment
         self._stopping = stopping
         self._buffer: deque[worker_pb2.WorkerEvent] = deque()
         self._lock = threading.Lock()
@@ -73,9 +73,9 @@ class Link:
         self._thread.start()
         self._wait_for(0, self.given.patience)
 
-    def progress(self, found: Progress) -> None:
+    def progress(self, step: Progress) -> None:
         """Report progress; of unsent ones only the newest is kept."""
-        self._send(worker_pb2.WorkerEvent(progress=convert.progress(found)))
+        self._send(worker_pb2.WorkerEvent(progress=convert.progress(step)))
 
     def metric(self, step: int, values: Mapping[str, float]) -> None:
         self._send(worker_pb2.WorkerEvent(metric=job_pb2.Metric(step=step, values=values)))
@@ -97,9 +97,9 @@ class Link:
         product = Product(kind, tuple(parents), parameters, summary, files)
         self._last(worker_pb2.WorkerEvent(result=convert.product_to_proto(product)))
 
-    def failure(self, found: Failure, *, wait: float | None = None) -> None:
+    def failure(self, failure: Failure, *, wait: float | None = None) -> None:
         """Report a failure and wait until it is stored, at most `wait` seconds."""
-        self._last(worker_pb2.WorkerEvent(failure=convert.job_error(found)), wait=wait)
+        self._last(worker_pb2.WorkerEvent(failure=convert.job_error(failure)), wait=wait)
 
     def stopped(self, step: int) -> None:
         """Report a checkpoint; a service that is away learns of it from the exit code."""
@@ -159,7 +159,7 @@ class Link:
 
     async def _stay_connected(self) -> None:
         self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
-        failures, told = 0, False
+        failures, logged = 0, False
         while not self._closed and not self._refused:
             welcomed = asyncio.Event()
             try:
@@ -167,9 +167,9 @@ class Link:
             except _REFUSALS as error:
                 self._refuse(error.message)
             except errors.PosologyError as error:
-                if welcomed.is_set() or not told:
+                if welcomed.is_set() or not logged:
                     log.info("the service is away; going on without", extra={"reason": error.message})
-                told = True
+                logged = True
             except Exception as error:  # whatever broke the stream, the handler goes on
                 log.warning("the stream broke", exc_info=error)
             failures = 1 if welcomed.is_set() else failures + 1
@@ -178,8 +178,8 @@ class Link:
 
     async def _one_stream(self, welcomed: asyncio.Event) -> None:
         """Say hello, send, obey, until the stream ends; `welcomed` once the service took this attempt."""
-        given = self.given
-        files = Files(given.ca_file, given.cert_file, given.key_file)
+        assignment = self.given
+        files = Files(assignment.ca_file, assignment.cert_file, assignment.key_file)
         async with channel(self._address(), service="job", files=files) as opened:
             call = worker_pb2_grpc.WorkerStub(opened).Attach(self._outgoing(welcomed))
             async for command in call:
@@ -197,8 +197,10 @@ class Link:
 
     async def _outgoing(self, welcomed: asyncio.Event) -> AsyncIterator[worker_pb2.WorkerEvent]:
         assert self._news is not None  # set before the first stream
-        given = self.given
-        hello = worker_pb2.Hello(job=given.job, attempt=given.attempt, token=given.token, pid=os.getpid())
+        assignment = self.given
+        hello = worker_pb2.Hello(
+            job=assignment.job, attempt=assignment.attempt, token=assignment.token, pid=os.getpid()
+        )
         hello.process = self._process
         yield worker_pb2.WorkerEvent(hello=hello)
         await welcomed.wait()  # the acknowledgement says what is stored already
@@ -209,7 +211,7 @@ class Link:
                 yield event
                 sent = event.sequence
             try:
-                await asyncio.wait_for(self._news.wait(), given.heartbeat)
+                await asyncio.wait_for(self._news.wait(), assignment.heartbeat)
             except TimeoutError:
                 yield worker_pb2.WorkerEvent(heartbeat=worker_pb2.Heartbeat())
 

@@ -67,8 +67,8 @@ def _total(pid: int, size: Callable[[psutil.Process], int]) -> int:
 
 
 def too_much(used: int, limit: int, expected: str = "") -> Failure:
-    said = f"the worker used {_gib(used)} of memory, more than its limit of {_gib(limit)}"
-    return Failure("Exhausted", f"{said}; {memory_advice(expected)}")
+    message = f"the worker used {_gib(used)} of memory, more than its limit of {_gib(limit)}"
+    return Failure("Exhausted", f"{message}; {memory_advice(expected)}")
 
 
 def _gib(size: int) -> str:

@@ -15,7 +15,7 @@ log = logging.getLogger("posology.worker")
 class NullReporter:
     """What a handler tells goes nowhere: rank 0 tells the same."""
 
-    def progress(self, found: Progress) -> None:
+    def progress(self, step: Progress) -> None:
         """Not sent."""
 
     def metric(self, step: int, values: Mapping[str, float]) -> None:
@@ -25,11 +25,13 @@ class NullReporter:
         """Not sent; this process's own log has it."""
 
 
-def prepare(given: Assignment) -> None:
+def prepare(assignment: Assignment) -> None:
     """A workdir: on the machine of rank 0 its own, elsewhere a copy of what the attempt before handed on."""
-    given.workdir.mkdir(parents=True, exist_ok=True)
-    if given.checkpoints and ranks.is_first_of_another_machine():
-        CheckpointSync(given.workdir, url=given.staging, prefix=given.checkpoints, attempt=given.attempt).take_over()
+    assignment.workdir.mkdir(parents=True, exist_ok=True)
+    if assignment.checkpoints and ranks.is_first_of_another_machine():
+        CheckpointSync(
+            assignment.workdir, url=assignment.staging, prefix=assignment.checkpoints, attempt=assignment.attempt
+        ).take_over()
 
 
 def follow(run: Callable[[], object], failure_of: Callable[[Exception], Failure], stopped: type[Exception]) -> int:

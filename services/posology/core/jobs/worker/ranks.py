@@ -83,10 +83,10 @@ def spread(module: str, *, processes: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, **_threads(processes), _FOLDER: folder, _ROOT: str(os.getpid())}
         command = [sys.executable, "-m", "torch.distributed.run", *_options(processes, nodes), "-m", module]
-        with _passing_signals_on() as told:
-            told.child = child = subprocess.Popen(command, env=environment)
-            ended = _wait(child, told)
-        code = _code(ended, Path(folder), told=told.stop.is_set())
+        with _passing_signals_on() as stop:
+            stop.child = child = subprocess.Popen(command, env=environment)
+            ended = _wait(child, stop)
+        code = _code(ended, Path(folder), stopped=stop.stop.is_set())
     sys.exit(code)
 
 
@@ -105,14 +105,14 @@ def _threads(processes: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(max(1, cpus // processes))}
 
 
-def _wait(child: "subprocess.Popen[bytes]", told: "_Told") -> int:
+def _wait(child: "subprocess.Popen[bytes]", stop: "_Told") -> int:
     """Its exit code. A wish to stop is passed on again and again: a process that has just begun may have missed it."""
     while True:
         try:
             return child.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
-            if told.stop.is_set():
-                told.pass_on()
+            if stop.stop.is_set():
+                stop.pass_on()
 
 
 class _Told:
@@ -132,10 +132,10 @@ class _Told:
 @contextmanager
 def _passing_signals_on() -> Iterator[_Told]:
     """SIGTERM goes to every rank, and not to torchrun."""
-    told = _Told()
+    stop = _Told()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told.pass_on)
-    yield told
+        signal.signal(number, stop.pass_on)
+    yield stop
 
 
 def _ranks_below(pid: int) -> Iterator[psutil.Process]:
@@ -145,7 +145,7 @@ def _ranks_below(pid: int) -> Iterator[psutil.Process]:
         return
 
 
-def _code(ended: int, folder: Path, *, told: bool) -> int:
+def _code(ended: int, folder: Path, *, stopped: bool) -> int:
     """The exit code of all: that of rank 0, unless it only knows that another one is gone."""
     if ended == 0:
         return 0
@@ -155,7 +155,7 @@ def _code(ended: int, folder: Path, *, told: bool) -> int:
     telling = [code for code in codes.values() if code not in {0, STOPPED_CODE, PEER_LOST_CODE}]
     if telling:
         return telling[0]
-    return STOPPED_CODE if told or STOPPED_CODE in codes.values() else PEER_LOST_CODE
+    return STOPPED_CODE if stopped or STOPPED_CODE in codes.values() else PEER_LOST_CODE
 
 
 # --- the processes --------------------------------------------------------------------------------------------

@@ -95,14 +95,19 @@ class JobContext:
 
     def __init__(
         self,
-        given: Assignment,
+        assignment: Assignment,
         link: Link | NullReporter,
         stopping: threading.Event,
         checkpoints: CheckpointSync | None = None,
     ) -> None:
-        self.job, self.kind, self.attempt, self.spec = given.job, given.kind, given.attempt, given.spec
-        self.workdir, self.output, self.stopping = given.workdir, given.output, stopping
-        self._given = given
+        self.job, self.kind, self.attempt, self.spec = (
+            assignment.job,
+            assignment.kind,
+            assignment.attempt,
+            assignment.spec,
+        )
+        self.workdir, self.output, self.stopping = assignment.workdir, assignment.output, stopping
+        self._given = assignment
         self._link = link
         self._pace = EtaEstimator()
         self._checkpoints = checkpoints
@@ -155,26 +160,26 @@ def main(handlers: Mapping[str, Handler]) -> NoReturn:
     Exit codes: 0 reported a result, 1 reported a failure, 3 another attempt took over, 75 had something to
     report and nobody took it, 76 lost another process of its job, 143 stopped.
     """
-    given = assignment.read()
-    _log_as_json(given)
-    code = _work(given, handlers) if ranks.rank() == 0 else _follow(given, handlers)
+    own = assignment.read()
+    _log_as_json(own)
+    code = _work(own, handlers) if ranks.rank() == 0 else _follow(own, handlers)
     log.info("worker ends", extra={"exit_code": code})
-    if given.exit_file and ranks.rank() == 0:
-        given.exit_file.write_text(str(code))
+    if own.exit_file and ranks.rank() == 0:
+        own.exit_file.write_text(str(code))
     ranks.note_exit(code)
     _cut_after(_END_SECONDS, code)
     sys.exit(code)
 
 
-def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
+def _work(assignment: Assignment, handlers: Mapping[str, Handler]) -> int:
     stopping = threading.Event()
     _listen_for_signals(stopping)
-    link = Link(given, stopping)
+    link = Link(assignment, stopping)
     try:
         link.attach()  # nothing is touched before the service says that this attempt is the current one
         exceeded = partial(_out_of_memory, link)
-        with MemoryWatch(given.memory, exceeded=exceeded, expected=given.expected, root=ranks.root()):
-            return _report(link, lambda: _run(given, handlers, link, stopping), stopping)
+        with MemoryWatch(assignment.memory, exceeded=exceeded, expected=assignment.expected, root=ranks.root()):
+            return _report(link, lambda: _run(assignment, handlers, link, stopping), stopping)
     except Superseded as error:
         log.warning("another attempt took over", extra={"reason": str(error)})
         return SUPERSEDED
@@ -185,13 +190,13 @@ def _work(given: Assignment, handlers: Mapping[str, Handler]) -> int:
         link.close()
 
 
-def _follow(given: Assignment, handlers: Mapping[str, Handler]) -> int:
+def _follow(assignment: Assignment, handlers: Mapping[str, Handler]) -> int:
     """As one of several processes, but not the first: the same work, without a word to the service."""
     stopping = threading.Event()
     _listen_for_signals(stopping)
-    nonzero_rank.prepare(given)
-    context = JobContext(given, nonzero_rank.NullReporter(), stopping)
-    return nonzero_rank.follow(lambda: handlers[given.kind](context), failure_of, Stopped)
+    nonzero_rank.prepare(assignment)
+    context = JobContext(assignment, nonzero_rank.NullReporter(), stopping)
+    return nonzero_rank.follow(lambda: handlers[assignment.kind](context), failure_of, Stopped)
 
 
 def _listen_for_signals(stopping: threading.Event) -> None:
@@ -206,15 +211,17 @@ def _listen_for_signals(stopping: threading.Event) -> None:
     os.register_at_fork(after_in_child=forget)
 
 
-def _run(given: Assignment, handlers: Mapping[str, Handler], link: Link, stopping: threading.Event) -> Result:
+def _run(assignment: Assignment, handlers: Mapping[str, Handler], link: Link, stopping: threading.Event) -> Result:
     if stopping.is_set():
         raise Stopped
-    handler = handlers.get(given.kind)
+    handler = handlers.get(assignment.kind)
     if handler is None:
-        raise errors.InvalidInput(f"this worker does no {given.kind!r} jobs; it does {', '.join(sorted(handlers))}")
-    given.workdir.mkdir(parents=True, exist_ok=True)
-    staging.make_empty(given.output)
-    context = JobContext(given, link, stopping, _take_over(given))
+        raise errors.InvalidInput(
+            f"this worker does no {assignment.kind!r} jobs; it does {', '.join(sorted(handlers))}"
+        )
+    assignment.workdir.mkdir(parents=True, exist_ok=True)
+    staging.make_empty(assignment.output)
+    context = JobContext(assignment, link, stopping, _take_over(assignment))
     try:
         return handler(context)
     except Stopped:
@@ -222,15 +229,17 @@ def _run(given: Assignment, handlers: Mapping[str, Handler], link: Link, stoppin
         raise
 
 
-def _take_over(given: Assignment) -> CheckpointSync | None:
+def _take_over(assignment: Assignment) -> CheckpointSync | None:
     """Fill the workdir with what the attempt before handed on, where that is needed."""
-    if not given.checkpoints:
+    if not assignment.checkpoints:
         return None
-    found = CheckpointSync(given.workdir, url=given.staging, prefix=given.checkpoints, attempt=given.attempt)
-    earlier = found.take_over()
+    sync = CheckpointSync(
+        assignment.workdir, url=assignment.staging, prefix=assignment.checkpoints, attempt=assignment.attempt
+    )
+    earlier = sync.take_over()
     if earlier:
         log.info("goes on from a checkpoint", extra={"of_attempt": earlier})
-    return found
+    return sync
 
 
 def _report(link: Link, run: Callable[[], Result], stopping: threading.Event) -> int:
@@ -260,16 +269,16 @@ def _report(link: Link, run: Callable[[], Result], stopping: threading.Event) ->
 def hand_over(link: Link, stopping: threading.Event) -> tuple[StagedFile, ...]:
     """Put the output where the service looks for it. A store that is away, or credentials for it that ran out while the
     service was, are worth as long a wait as the service itself."""
-    given, until, told = link.given, time.monotonic() + link.given.patience, False
+    own, until, logged = link.given, time.monotonic() + link.given.patience, False
     while True:
         try:
-            return staging.stage(given.output, url=given.staging, prefix=given.prefix)
+            return staging.stage(own.output, url=own.staging, prefix=own.prefix)
         except errors.Unavailable as error:
             if time.monotonic() > until:
                 raise
-            if not told:
+            if not logged:
                 link.log("the output waits for its store", {"reason": error.message})
-            told = True
+            logged = True
             if stopping.wait(_STORE_SECONDS):
                 raise Stopped from error
 
@@ -301,8 +310,8 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, MemoryError):
         return Failure("Exhausted", "the worker ran out of memory; give it more or ask for less at once")
     first = (str(error).strip().splitlines() or [""])[0][:500]
-    said = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return Failure("Internal", f"the worker failed with {said}; its log has the details")
+    message = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return Failure("Internal", f"the worker failed with {message}; its log has the details")
 
 
 def _out_of_memory(link: Link, failure: Failure) -> None:
@@ -325,12 +334,12 @@ def _cut_after(seconds: float, code: int) -> None:
     timer.start()
 
 
-def _log_as_json(given: Assignment) -> None:
+def _log_as_json(assignment: Assignment) -> None:
     from posology.core import telemetry
     from posology.core.rpc import context
 
-    context.run_id.set(given.run)
-    context.trace_id.set(given.trace)
+    context.run_id.set(assignment.run)
+    context.trace_id.set(assignment.trace)
     telemetry.log_as_json("worker", level=os.environ.get("POSOLOGY_LOG_LEVEL", "INFO"))
 
 

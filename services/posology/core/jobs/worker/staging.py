@@ -14,11 +14,11 @@ from posology.core.jobs.domain import StagedFile
 def make_empty(folder: Path) -> None:
     """An empty folder, whatever was there; it may be a mount, which stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    for found in folder.iterdir():
-        if found.is_dir() and not found.is_symlink():
-            shutil.rmtree(found)
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
         else:
-            found.unlink()
+            entry.unlink()
 
 
 def fetch(digest: str, *, stores: Sequence[str], into: Path) -> Path:
@@ -32,8 +32,8 @@ def fetch(digest: str, *, stores: Sequence[str], into: Path) -> Path:
 
 def stage(output: Path, *, url: str, prefix: str) -> tuple[StagedFile, ...]:
     """Put every file of `output` under `prefix` of the staging area `url`; what was put, with digests."""
-    found = Staging(url).upload(output, prefix)
-    return tuple(StagedFile(file.path, file.sha256, file.size) for file in found)
+    uploaded = Staging(url).upload(output, prefix)
+    return tuple(StagedFile(file.path, file.sha256, file.size) for file in uploaded)
 
 
 def secret(reference: str, *, folder: Path | None, kept: str = "") -> str:
