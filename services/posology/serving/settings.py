@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from posology.core.release import document
+from posology.core.revocation import read_revoked
 from posology.core.settings import ServiceSettings
 from posology.core.signing import PublicKey
 from posology.serving.admission import Trust
 from posology.serving.kubernetes.pods import EnginePods
-from posology.serving.verdict import read_revoked
 
 
 class ServingSettings(ServiceSettings):
@@ -77,7 +77,7 @@ class ServingSettings(ServiceSettings):
 
     def trust(self) -> Trust:
         """Keys and policy, read anew; NoPolicy when there is no policy to be believed."""
-        revoked = read_revoked(self.revoked)
+        revoked = read_revoked(self.revoked, required=self.revoked_file != Path())
         return Trust(
             [PublicKey.load(path) for path in self.trusted_keys],
             document.load(self.release_policy_file, self.policy_keys, revoked=revoked),

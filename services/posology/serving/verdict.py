@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from posology.core.attestations.verdict import PREDICATE_TYPE, VerdictPredicate, model_of
@@ -58,11 +57,3 @@ def parse_envelope(text: str | bytes) -> dict[str, Any]:
     if not isinstance(envelope, dict) or "payload" not in envelope:
         raise InvalidInput("the verdict is no DSSE envelope")
     return envelope
-
-
-def read_revoked(path: Path) -> frozenset[str]:
-    """Key ids whose verdicts no longer load: one a line, `#` starts a comment; no file, none revoked."""
-    if not path.exists():
-        return frozenset()
-    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
-    return frozenset(line for line in lines if line)

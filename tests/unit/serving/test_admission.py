@@ -12,7 +12,6 @@ from posology.core.signing import Signer, statement
 from posology.engine import EngineConfig
 from posology.serving import domain
 from posology.serving.admission import Trust, admit
-from posology.serving.verdict import read_revoked
 
 MODEL = "sha256:" + "a" * 64
 ENGINE = EngineConfig(dtype="bfloat16", max_model_len=512, chat_template="sha256:t", engine_version="0.32.0")
@@ -97,9 +96,3 @@ def test_another_engine_configuration_is_refused_by_name(signer: Signer, change:
 
 def test_what_a_caller_leaves_open_is_taken_from_the_verdict(signer: Signer) -> None:
     assert admitted(signed(signer), signer, engine={"dtype": "bfloat16", "max_model_len": 0})
-
-
-def test_revoked_keys_are_read_one_a_line(tmp_path: Path) -> None:
-    (tmp_path / "revoked").write_text("# stolen laptop\nabc  # 2026\n\ndef\n")
-    assert read_revoked(tmp_path / "revoked") == {"abc", "def"}
-    assert read_revoked(tmp_path / "none") == frozenset()

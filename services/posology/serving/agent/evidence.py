@@ -9,11 +9,12 @@ from posology.core.artifacts import ArtifactStore, cache_eviction
 from posology.core.attestations.verdict import FILE as VERDICT_FILE
 from posology.core.errors import DataCorrupt, NotFound
 from posology.core.release import document
+from posology.core.revocation import read_revoked
 from posology.engine import EngineConfig, chat_template_digest
 from posology.serving.admission import Trust, admit
 from posology.serving.agent.settings import AgentSettings
 from posology.serving.domain import ONLY_PASS, AlteredWeights, MissingVerdict, OtherEngine
-from posology.serving.verdict import Verdict, parse_envelope, read_revoked
+from posology.serving.verdict import Verdict, parse_envelope
 
 
 @dataclass(frozen=True)
