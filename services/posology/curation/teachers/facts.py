@@ -227,6 +227,7 @@ def answered(place: Place, statement: str) -> str:
 def clean_heading(title: str) -> str:
     """A heading without its number: "5.1 Hepatotoxicity" -> "Hepatotoxicity"; "" for what is none."""
     bare = re.sub(r"^\W*\d{0,2}(?:\.\d{1,2})*\W*", "", " ".join(title.split())).strip(" .:")
+    bare = re.sub(r"^(?:[A-Z]{4,}[ /&,]+(?:AND |OF |OR |FOR )*){2,}(?=[A-Z][a-z])", "", bare)
     bare = re.sub(r"\s*[\[(]\s*(?:see\b.*|\d[\d., ]*)[\])]$", "", bare)
     words = bare.split()
     sound = 1 <= len(words) <= 14 and len(bare) > 3 and not re.search(r"[.;|?]|\bTable\b|https?:|\d{4,}|[\[\]]", bare)

@@ -149,7 +149,7 @@ PATTERNS = (
         codes="34068-7",
         beside="starting initial",
         dose=True,
-        sole=r"\b(?:starting|initial)\b[^.]{0,80}\bdos(?:e|age)\b[^.]{0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
+        sole=r"\b(?:starting|initial)\b[^.]{0,80}\bdos(?:e|age)\b(?:[^.]|\.(?=\d)){0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
     ),
     _pattern(
         "recommended-dose",
@@ -161,7 +161,7 @@ PATTERNS = (
         "Which {mods}dose of {drug} does the label recommend{quals}{lead}?",
         codes="34068-7",
         dose=True,
-        sole=r"\b(?:[Rr]ecommended|[Uu]sual)\b[^.]{0,80}\bdos(?:e|age)\b[^.]{0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
+        sole=r"\b(?:[Rr]ecommended|[Uu]sual)\b[^.]{0,80}\bdos(?:e|age)\b(?:[^.]|\.(?=\d)){0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
     ),
     _pattern(
         "maximum-dose",
@@ -176,7 +176,7 @@ PATTERNS = (
         codes="34068-7",
         beside="maximum exceed recommended",
         dose=True,
-        sole=r"\b(?:[Mm]aximum|exceed)\b[^.]{0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
+        sole=r"\b(?:[Mm]aximum|exceed)\b(?:[^.]|\.(?=\d)){0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
     ),
     _pattern(
         "half-life",
@@ -189,7 +189,7 @@ PATTERNS = (
         "Which {halfmods}half-life does {drug} have{quals}{lead}?",
         codes=_KINETICS,
         beside="half life mean average ranges averages",
-        sole=r"half-life\b[^.]*\d",
+        sole=r"half-life\b(?:[^.]|\.(?=\d))*\d",
         refuse=_OTHER_THING,
     ),
     _pattern(
@@ -200,7 +200,7 @@ PATTERNS = (
         "Which {mods}bioavailability does {drug} have{quals}{lead}?",
         codes=_KINETICS,
         beside="bioavailability",
-        sole=r"bioavailability\b[^.]*\d",
+        sole=r"bioavailability\b(?:[^.]|\.(?=\d))*\d",
         refuse=_OTHER_THING,
     ),
     _pattern(

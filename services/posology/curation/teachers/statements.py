@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from posology.curation.teachers.facts import Fact, Place, answered, clean_heading, covered, leans_back, names_it, reader
+from posology.curation.teachers.facts import (
+    Fact,
+    Place,
+    aliases,
+    answered,
+    clean_heading,
+    covered,
+    leans_back,
+    names_it,
+    reader,
+)
 from posology.curation.text.repair import (
     Passage,
     heading_and_rest,
@@ -149,6 +159,7 @@ def boxed_warning(place: Place) -> Iterator[Fact]:
             question = f"With which statement does the boxed warning of {place.name} begin{where}?"
             yield _said(place, "boxed-warning", question, opening.text)
     heading = re.split(r"(?<=[A-Z)]) (?=WARNINGS?\s?:)", heading)[0]
+    heading = re.split(rf"\s[•▪●]|(?<! WITH)(?<! OF)(?<! TO)(?<! FOR)(?<! AND) (?={_any_name(place)}\b)", heading)[0]
     named = re.sub(r"^(WARNINGS?)\s+:", r"\1:", " ".join(heading.split())).strip(" .*")
     broken = re.search(r"[A-Z]{3,} [B-Z] [A-Z]{3,}|\d\.\d|[.;:] [A-Z]?[a-z]", named) or named.count("(") != named.count(
         ")"
@@ -157,6 +168,10 @@ def boxed_warning(place: Place) -> Iterator[Fact]:
         question = f"What does the heading of the boxed warning of {place.name} warn of?"
         answer = f"The boxed warning of {place.name} is headed “{named}”."
         yield Fact("boxed-warning", (question,), answer, evidence=named)
+
+
+def _any_name(place: Place) -> str:
+    return "(?:" + "|".join(re.escape(name.upper()) for name in aliases(place.section)) + ")"
 
 
 def _shouted(text: str) -> bool:
@@ -256,7 +271,8 @@ def overdose(place: Place) -> Iterator[Fact]:
         for s in place.statements
         if re.search(r"\b(?:supportive|symptomatic|no (?:known |specific )?antidote|specific antidote)\b", s.text)
     ]
-    care = [s for s in care if not s.doubtful and not leans_back(s.text)]
+    spoken = re.compile(r"overdos|ingestion|intoxication|over-?exposure|acute toxicity", re.IGNORECASE)
+    care = [s for s in care if not s.doubtful and not leans_back(s.text) and spoken.search(s.text)]
     if care and joined(s.text for s in care) and sum(s.words for s in care) <= 80:
         question = (
             f"What general care does the label of {place.name} advise after an overdose, and is there an antidote?"

@@ -130,6 +130,8 @@ def edits(sentence: str, *, context: str, drug: str, kind: str = "") -> list[Edi
         return []
     if re.search(r"\([^)]*\d[^)]*\b(?:total|daily|every|hours|day)\b[^)]*\)", sentence):
         slots = slots - {"frequency"}  # the bracket says the same in other words
+    if len(re.findall(r"\b(?:morning|evening|lunch|dinner|breakfast|bedtime|daily|a day|hours)\b", sentence)) > 1:
+        slots = slots - {"frequency"}  # the times of day would no longer agree with it
     if _REASONS.search(sentence):
         slots = slots - {"direction", "negation"}  # the opposite of a reasoned statement is absurd
     found: list[Edit] = []

@@ -19,6 +19,10 @@ _MARK = "\x02"  # stands for a bare reference, "( 5.1 )": the sign of the highli
 _BARE = re.compile(
     r"\s*\(\s*\d{1,2}(?:\.\d{1,2})?(?:\s*[,;]\s*(?:and\s+)?\d{1,2}(?:\.\d{1,2})?)*\s*\)(?!\s*(?:mg|mL|%|°))"
 )
+# A reference with no stop behind it, and then a capital: what stood between two items or sentences got lost.
+_SEE_THEN_CAPITAL = re.compile(
+    r"(?<=[a-z0-9)%])\s*[\[(]\s*(?:see(?: also)?|refer to)\b[^\])]*?(?:\([^)]*\)[^\])]*?)*[\])]\s+(?=[A-Z][a-z])"
+)
 _BULLET_SIGN = re.compile(r"\s*[•▪●◦■‣►⦁]\s*|(?<=[.:;)])\s+[·o]\s+(?=[A-Z])")
 _BULLET_LINE = re.compile(r"^\s*(?:[-*]\s+|\d{1,2}[.)]\s+(?=[A-Z]))")
 _NUMBERED = re.compile(r"^\d{1,2}(?:\.\d{1,2})+\.?\s+(?=[A-Z])|^\d{1,2}\.?\s+(?=[A-Z]{4})")
@@ -367,7 +371,7 @@ def plain_text(text: str) -> str:
 
 
 def _plain_line(line: str) -> str:
-    marked = _BARE.sub(_MARK, line)
+    marked = _BARE.sub(_MARK, _SEE_THEN_CAPITAL.sub(". ", line))
     plain = _FULL_INFORMATION.sub("", without_references(marked))
     plain = re.sub(r"\s*[\[(]\s*(?:Tables?|Figures?)\s*\d[^)\]]*[\])]", "", plain)
     plain = re.sub(rf"\.\s*({_MARK}?)\s*\.(?!\.)", r".\1", plain)
@@ -566,6 +570,7 @@ def _once_each(items: Sequence[str]) -> list[str]:
 def _bad_item(item: str) -> bool:
     return (
         not item
+        or bool(re.fullmatch(r"\d+[.)]?", item))
         or bool(_RESIDUE.search(_without_abbreviations(item)) or _TABLE_RUN.search(item))
         or not _balanced(item)
         or item.rstrip().endswith(":")
@@ -602,6 +607,7 @@ def is_sentence(text: str) -> bool:
         and not _RESIDUE.search(plain)
         and not _TABLE_RUN.search(text)
         and not _GLUED.search(text)
+        and not re.search(r"^[B-HJ-Z] [a-z]|\b[A-Z] -[a-z]", text)
         and (bool(_VERBS.search(text)) or words[0].casefold().strip(",") in _IMPERATIVE)
         and sum(w.isupper() and w.isalpha() and len(w) > 4 for w in words) <= max(2, len(words) / 6)
     )
@@ -653,7 +659,10 @@ def split_heading(sentence: str, names: Sequence[str]) -> tuple[str, str]:
             continue
         small_next = nxt[:1].islower() or nxt[:1].isdigit() or nxt in {"("}
         named = word.casefold() in first and (small_next or nxt.startswith("("))
-        while start > 1 and words[start - 1] in {"Each", "The", "If", "When", "Avoid", "For", "In", "Do"}:
+        while start > 1 and (
+            words[start - 1] in {"Each", "The", "If", "When", "Avoid", "For", "In", "Do"}
+            or (words[start - 1][0].isupper() and words[start - 1].casefold() in _IMPERATIVE)
+        ):
             start -= 1
         if named or (
             word in _STARTERS and (word not in _IN_HEADINGS or small_next) and (word not in {"A", "An"} or small_next)

@@ -1,0 +1,191 @@
+"""The audit's classes of fault, each on both sides: asked rightly, or not asked. Every input is our own."""
+
+import pytest
+
+from posology.curation.domain import Section
+from posology.curation.teachers import Draft, Task
+from posology.curation.teachers.extractive import ExtractiveTeacher
+
+
+def section(code: str, text: str, *, title: str = "", drug: str = "examplol") -> Section:
+    return Section(f"s-{code}-{title}", drug, "set", code, title, text, "a.xml", drug, ("VELTORAN",))
+
+
+def facts(code: str, text: str, *others: Section, title: str = "", drug: str = "examplol") -> dict[str, Draft]:
+    """The drafts of one section that are no fillers, by their question."""
+    one = section(code, text, title=title, drug=drug)
+    (answer,) = ExtractiveTeacher().teach([Task(one, others)])
+    return {d.prompt[-1].content: d for d in answer.drafts if not d.filler}
+
+
+def kinds(code: str, text: str, *others: Section) -> set[str]:
+    return {d.question_type for d in facts(code, text, *others).values()}
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "never"),
+    [
+        ("43682-4", "In patients with Child-Pugh class A cirrhosis, exposure to examplol rose.", "pediatric"),
+        ("34084-4", "Examplol raises blood lactate in some patients.", "lactation"),
+        ("34088-5", "Signs include nausea, renal insufficiency and coma. Treatment is supportive.", "renal"),
+    ],
+)
+def test_another_section_never_answers_for_a_group(code: str, text: str, never: str) -> None:
+    assert never not in kinds(code, text)
+
+
+def test_a_groups_own_section_answers_whole() -> None:
+    (draft,) = facts("34081-0", "Safety of examplol in children has not been established.").values()
+    assert draft.question_type == "pediatric"
+    assert "pediatric patients" in draft.prompt[0].content
+
+
+def test_a_negated_storage_condition_keeps_its_negation() -> None:
+    drafts = facts("44425-7", "Do not store examplol above 30 °C.").values()
+    assert all("Do not store" in d.answer for d in drafts)
+
+
+def test_a_list_is_joined_to_its_stem() -> None:
+    text = "VELTORAN is contraindicated in patients with any of the following:\n- active bleeding\n- severe asthma"
+    (draft,) = facts("34070-3", text).values()
+    assert draft.answer.startswith("VELTORAN (examplol) is contraindicated")
+    assert "- active bleeding\n- severe asthma" in draft.answer
+
+
+def test_a_flat_list_whose_items_cannot_be_told_apart_is_not_asked() -> None:
+    text = "VELTORAN is contraindicated in: Severe bradycardia Heart block Sick sinus syndrome Cardiogenic shock."
+    assert not facts("34070-3", text)
+
+
+def test_what_must_not_be_combined_is_never_the_drug_itself() -> None:
+    drafts = facts("34073-7", "Avoid concomitant use of strong CYP3A inhibitors with VELTORAN.")
+    assert "VELTORAN (examplol)" in next(iter(drafts.values())).answer
+    assert not any(d.answer == "The answer is Veltoran." for d in drafts.values())
+
+
+def test_a_metabolites_half_life_is_not_the_drugs() -> None:
+    assert "half-life" not in kinds("43682-4", "The half-life of the active metabolite of examplol is 20 hours.")
+    assert "half-life" in kinds("43682-4", "The half-life of examplol is 7 hours.")
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("Examplol is an antibody-drug conjugate.", "antibody-drug conjugate"),
+        ("Examplol is an opioid agonist/antagonist.", "agonist/antagonist"),
+    ],
+)
+def test_a_class_is_never_cut(text: str, whole: str) -> None:
+    assert all(whole in d.answer for d in facts("34089-3", text).values())
+
+
+def test_several_strengths_are_all_named() -> None:
+    drafts = facts("43678-2", "Examplol tablets: 10 mg, 20 mg or 40 mg.")
+    assert all("10 mg, 20 mg or 40 mg" in d.answer for d in drafts.values())
+
+
+def test_treatment_is_not_a_sign_and_a_reason_to_stop_is_not_the_commonest() -> None:
+    assert "overdose-signs" not in kinds("34088-5", "Treatment of overdosage consists of general supportive measures.")
+    stopped = "The most common adverse reactions leading to discontinuation of examplol were rash and fatigue."
+    assert "common-reactions" not in kinds("34084-4", stopped)
+    common = "The most common adverse reactions (≥20%) with examplol were rash and fatigue."
+    assert any("(≥20%)" in question for question in facts("34084-4", common))
+
+
+def test_a_reference_between_two_sentences_does_not_glue_them() -> None:
+    text = "Monitor patients for bleeding. ( 5.1 ) Higher mortality was seen with examplol. ( 5.2 )"
+    assert not any("( 5.1 )" in d.answer for d in facts("43685-7", text).values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Patient Population Recommended Dosage Adults 600 mg Children 300 mg Renal Impairment 150 mg of examplol.",
+        "The dose of examplol is as follows. See Table 3 for the recommended dose of 5 mg in children.",
+        "Examplol is given.. It works.",
+    ],
+)
+def test_flattened_tables_and_residue_are_not_asked(text: str) -> None:
+    assert not facts("34068-7", text)
+
+
+def test_a_boxed_warnings_heading_is_split_from_its_first_sentence() -> None:
+    drafts = facts("34066-1", "WARNING: SEVERE BLEEDING VELTORAN can cause fatal bleeding.")
+    answers = [d.answer for d in drafts.values()]
+    assert "VELTORAN (examplol) can cause fatal bleeding." in answers
+    assert "The boxed warning of examplol is headed “WARNING: SEVERE BLEEDING”." in answers
+
+
+@pytest.mark.parametrize(
+    ("text", "in_question", "in_answer"),
+    [
+        (
+            "In patients with severe renal impairment, the recommended dose of examplol is 5 mg once daily.",
+            "severe renal impairment",
+            "5 mg once daily",
+        ),
+        ("The recommended dose of examplol is 50 mg every 12 hours.", "recommend", "50 mg every 12 hours"),
+        (
+            "The recommended dose of examplol for hypertension is 10 mg orally.",
+            "for hypertension",
+            "10 mg orally",
+        ),
+        ("The usual adult dose of examplol is 7 mg.", "in adults", "7 mg"),
+    ],
+)
+def test_condition_population_and_frequency_stand_in_question_or_answer(
+    text: str, in_question: str, in_answer: str
+) -> None:
+    doses = {q: d for q, d in facts("34068-7", text).items() if d.question_type == "recommended-dose"}
+    ((question, draft),) = doses.items()
+    assert in_question in question
+    assert in_answer in draft.answer
+
+
+def test_two_doses_without_a_condition_are_not_asked_for_as_one() -> None:
+    text = (
+        "The recommended starting dose of examplol is 4.2 mg before chemotherapy. "
+        "The recommended starting dose of examplol is 2.1 mg for anorexia."
+    )
+    assert "starting-dose" not in kinds("34068-7", text)
+
+
+def test_a_dose_under_a_heading_is_asked_for_with_it() -> None:
+    text = "2.1 Pediatric Hypertension The recommended dose of VELTORAN is 5 mg once daily."
+    questions = [q for q, d in facts("34068-7", text).items() if d.question_type == "recommended-dose"]
+    assert all("Pediatric Hypertension" in question for question in questions)
+
+
+@pytest.mark.parametrize("drug", ["", "a1b2c3d4-0000-0000-0000-000000000000", "label.xml"])
+def test_a_label_without_a_name_is_not_asked_about(drug: str) -> None:
+    assert not facts("34070-3", "It is contraindicated in asthma and it must not be used.", drug=drug)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("34067-9", "VELTORAN is indicated for the treatment of gout in adults."),
+        ("34070-3", "Known hypersensitivity is a condition in which it should not be used."),
+        ("44425-7", "Store at 20°C to 25°C. Protect from light."),
+        ("34081-0", "Safety in children has not been established."),
+    ],
+)
+def test_question_and_answer_name_the_same_drug(code: str, text: str) -> None:
+    drafts = facts(code, text)
+    assert drafts
+    assert all("examplol" in question and "examplol" in d.answer for question, d in drafts.items())
+
+
+def test_a_field_that_holds_another_sections_text_is_not_asked() -> None:
+    assert not facts("34079-4", "It is not known whether examplol passes into human milk, so caution is advised.")
+
+
+def test_rows_of_a_dosing_table_are_asked_with_caption_and_headers() -> None:
+    text = (
+        "| Table 1: Dosage in Renal Impairment |\n| Creatinine clearance | Recommended dose |\n"
+        "| 30 to 59 mL/min | 10 mg daily |\n| Below 30 mL/min | 5 mg daily |"
+    )
+    answers = {q: d.answer for q, d in facts("34068-7", text).items()}
+    (low,) = [answer for question, answer in answers.items() if "Below 30 mL/min" in question]
+    assert "5 mg daily" in low
+    assert all("Dosage in Renal Impairment" in question for question in answers)
