@@ -208,6 +208,18 @@ class Client:
             return await self.curation.AdjudicateReviewItem(request)
         return await self.curation.SubmitReviewItem(request)
 
+    async def export_items(self, review: str, *, reviewer: str) -> str:
+        """A reviewer's items as CSV, to be filled in."""
+        request = curation_pb2.ExportReviewItemsRequest(name=self.names.review(review), reviewer=reviewer)
+        return (await self.curation.ExportReviewItems(request)).csv
+
+    async def import_ratings(self, review: str, text: str, *, reviewer: str, kind: str = "") -> int:
+        """Store the ratings of a filled-in CSV; how many there were."""
+        request = curation_pb2.ImportReviewRatingsRequest(
+            name=self.names.review(review), reviewer=reviewer, reviewer_kind=kind, csv=text
+        )
+        return (await self.curation.ImportReviewRatings(request)).ratings
+
     async def confirm_review(self, review: str, *, reviewer: str) -> curation_pb2.Review:
         """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review."""
         request = curation_pb2.ConfirmReviewRequest(name=self.names.review(review), reviewer=reviewer)

@@ -21,6 +21,8 @@ RIGHTS = table(
         "NextReviewItem": Rule("review", "reviews"),
         "SubmitReviewItem": Rule("review", "reviews"),
         "AdjudicateReviewItem": Rule("review", "reviews"),
+        "ExportReviewItems": Rule("review", "reviews"),
+        "ImportReviewRatings": Rule("review", "reviews"),
         "ConfirmReview": Rule("review", "reviews"),
         "CancelReview": Rule("update", "reviews"),
     },

@@ -16,7 +16,7 @@ from posology.core.schema import apply_defaults
 from posology.core.times import from_timestamp
 from posology.curation import convert
 from posology.curation.admission import check_dataset, check_preferences
-from posology.curation.review.domain import Review, ReviewState
+from posology.curation.review.domain import UNSTATED, Review, ReviewState
 from posology.curation.review.service import Reviews
 from posology.curation.sources.location import Limits
 from posology.v1alpha1 import curation_pb2 as pb
@@ -161,6 +161,20 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         """Make a reviewer's ratings final."""
         reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
         return convert.review(*await self._reviews.confirm(request.name, reviewer))
+
+    async def ExportReviewItems(self, request: pb.ExportReviewItemsRequest, _: Any) -> pb.ExportReviewItemsResponse:
+        """A reviewer's items as a spreadsheet."""
+        reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
+        return pb.ExportReviewItemsResponse(csv=await self._reviews.export_items(request.name, reviewer))
+
+    async def ImportReviewRatings(
+        self, request: pb.ImportReviewRatingsRequest, _: Any
+    ) -> pb.ImportReviewRatingsResponse:
+        """The ratings of a filled-in spreadsheet."""
+        reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
+        kind = request.reviewer_kind.strip() or UNSTATED
+        stored = await self._reviews.import_ratings(request.name, reviewer, kind, request.csv)
+        return pb.ImportReviewRatingsResponse(ratings=stored)
 
     async def CancelReview(self, request: pb.CancelReviewRequest, _: Any) -> pb.Review:
         """Close a review early."""

@@ -1529,6 +1529,110 @@ class ConfirmReviewRequest(_message.Message):
 Global___ConfirmReviewRequest: _TypeAlias = ConfirmReviewRequest  # noqa: Y015
 
 @_typing.final
+class ExportReviewItemsRequest(_message.Message):
+    """Asks for a reviewer's items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`namespaces/{ns}/reviews/{id}`."""
+    reviewer: _builtins.str
+    """Who reviews; may be empty where users are told apart: it is the caller then."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reviewer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reviewer", b"reviewer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportReviewItemsRequest: _TypeAlias = ExportReviewItemsRequest  # noqa: Y015
+
+@_typing.final
+class ExportReviewItemsResponse(_message.Message):
+    """A reviewer's items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CSV_FIELD_NUMBER: _builtins.int
+    csv: _builtins.str
+    """CSV with a header row; `judgement` and `comment` are to be filled in."""
+    def __init__(
+        self,
+        *,
+        csv: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportReviewItemsResponse: _TypeAlias = ExportReviewItemsResponse  # noqa: Y015
+
+@_typing.final
+class ImportReviewRatingsRequest(_message.Message):
+    """Ratings of a filled-in spreadsheet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    REVIEWER_KIND_FIELD_NUMBER: _builtins.int
+    CSV_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`namespaces/{ns}/reviews/{id}`."""
+    reviewer: _builtins.str
+    """Who rated; may be empty where users are told apart: it is the caller then."""
+    reviewer_kind: _builtins.str
+    """As what, such as `expert`; empty = `not stated`."""
+    csv: _builtins.str
+    """The CSV that was exported, filled in; rows without a judgement are skipped."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reviewer: _builtins.str = ...,
+        reviewer_kind: _builtins.str = ...,
+        csv: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv", "name", b"name", "reviewer", b"reviewer", "reviewer_kind", b"reviewer_kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportReviewRatingsRequest: _TypeAlias = ImportReviewRatingsRequest  # noqa: Y015
+
+@_typing.final
+class ImportReviewRatingsResponse(_message.Message):
+    """What was stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATINGS_FIELD_NUMBER: _builtins.int
+    ratings: _builtins.int
+    """Number of ratings."""
+    def __init__(
+        self,
+        *,
+        ratings: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ratings", b"ratings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportReviewRatingsResponse: _TypeAlias = ImportReviewRatingsResponse  # noqa: Y015
+
+@_typing.final
 class CancelReviewRequest(_message.Message):
     """Asks to close a review early."""
 

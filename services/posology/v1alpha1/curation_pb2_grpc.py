@@ -111,6 +111,16 @@ class CurationStub:
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.SubmitReviewItemRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ReviewRating.FromString,
                 _registered_method=True)
+        self.ExportReviewItems = channel.unary_unary(
+                '/posology.v1alpha1.Curation/ExportReviewItems',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ExportReviewItemsRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ExportReviewItemsResponse.FromString,
+                _registered_method=True)
+        self.ImportReviewRatings = channel.unary_unary(
+                '/posology.v1alpha1.Curation/ImportReviewRatings',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsResponse.FromString,
+                _registered_method=True)
         self.ConfirmReview = channel.unary_unary(
                 '/posology.v1alpha1.Curation/ConfirmReview',
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ConfirmReviewRequest.SerializeToString,
@@ -232,6 +242,20 @@ class CurationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportReviewItems(self, request, context):
+        """A reviewer's items as a spreadsheet to fill in, blind to other reviewers' answers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportReviewRatings(self, request, context):
+        """Store the ratings of a filled-in spreadsheet; a wrong row leaves all of them out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfirmReview(self, request, context):
         """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once.
         """
@@ -323,6 +347,16 @@ def add_CurationServicer_to_server(servicer, server):
                     servicer.AdjudicateReviewItem,
                     request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.SubmitReviewItemRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_curation__pb2.ReviewRating.SerializeToString,
+            ),
+            'ExportReviewItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportReviewItems,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ExportReviewItemsRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.ExportReviewItemsResponse.SerializeToString,
+            ),
+            'ImportReviewRatings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportReviewRatings,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsResponse.SerializeToString,
             ),
             'ConfirmReview': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmReview,
@@ -741,6 +775,60 @@ class Curation:
             '/posology.v1alpha1.Curation/AdjudicateReviewItem',
             posology_dot_v1alpha1_dot_curation__pb2.SubmitReviewItemRequest.SerializeToString,
             posology_dot_v1alpha1_dot_curation__pb2.ReviewRating.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportReviewItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/ExportReviewItems',
+            posology_dot_v1alpha1_dot_curation__pb2.ExportReviewItemsRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.ExportReviewItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportReviewRatings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/ImportReviewRatings',
+            posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,10 @@ class CurationStub:
     """Rate an item; a later rating by the same reviewer replaces the first until the reviewer confirms."""
     AdjudicateReviewItem: _grpc.UnaryUnaryMultiCallable[_curation_pb2.SubmitReviewItemRequest, _curation_pb2.ReviewRating]
     """Decide an item on which reviewers disagree."""
+    ExportReviewItems: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ExportReviewItemsRequest, _curation_pb2.ExportReviewItemsResponse]
+    """A reviewer's items as a spreadsheet to fill in, blind to other reviewers' answers."""
+    ImportReviewRatings: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ImportReviewRatingsRequest, _curation_pb2.ImportReviewRatingsResponse]
+    """Store the ratings of a filled-in spreadsheet; a wrong row leaves all of them out."""
     ConfirmReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ConfirmReviewRequest, _curation_pb2.Review]
     """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]
@@ -104,6 +108,10 @@ class CurationAsyncStub(CurationStub):
     """Rate an item; a later rating by the same reviewer replaces the first until the reviewer confirms."""
     AdjudicateReviewItem: _aio.UnaryUnaryMultiCallable[_curation_pb2.SubmitReviewItemRequest, _curation_pb2.ReviewRating]  # type: ignore[assignment]
     """Decide an item on which reviewers disagree."""
+    ExportReviewItems: _aio.UnaryUnaryMultiCallable[_curation_pb2.ExportReviewItemsRequest, _curation_pb2.ExportReviewItemsResponse]  # type: ignore[assignment]
+    """A reviewer's items as a spreadsheet to fill in, blind to other reviewers' answers."""
+    ImportReviewRatings: _aio.UnaryUnaryMultiCallable[_curation_pb2.ImportReviewRatingsRequest, _curation_pb2.ImportReviewRatingsResponse]  # type: ignore[assignment]
+    """Store the ratings of a filled-in spreadsheet; a wrong row leaves all of them out."""
     ConfirmReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.ConfirmReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
     """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
@@ -231,6 +239,22 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.ReviewRating, _abc.Awaitable[_curation_pb2.ReviewRating]]:
         """Decide an item on which reviewers disagree."""
+
+    @_abc_1.abstractmethod
+    def ExportReviewItems(
+        self,
+        request: _curation_pb2.ExportReviewItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.ExportReviewItemsResponse, _abc.Awaitable[_curation_pb2.ExportReviewItemsResponse]]:
+        """A reviewer's items as a spreadsheet to fill in, blind to other reviewers' answers."""
+
+    @_abc_1.abstractmethod
+    def ImportReviewRatings(
+        self,
+        request: _curation_pb2.ImportReviewRatingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.ImportReviewRatingsResponse, _abc.Awaitable[_curation_pb2.ImportReviewRatingsResponse]]:
+        """Store the ratings of a filled-in spreadsheet; a wrong row leaves all of them out."""
 
     @_abc_1.abstractmethod
     def ConfirmReview(

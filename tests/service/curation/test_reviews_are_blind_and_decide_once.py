@@ -1,5 +1,7 @@
 """Reviews over gRPC: the sample, the blind queue, adjudication, the bound, and what is published at the end."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -221,3 +223,44 @@ async def test_nobody_is_an_expert_by_default_and_the_statement_says_who_reviewe
         {"reviewer": "ann", "kind": UNSTATED, "rated": 20, "adjudicated": 0},
         {"reviewer": "ben", "kind": "expert", "rated": 20, "adjudicated": 0},
     ]
+
+
+async def test_a_review_goes_out_as_a_spreadsheet_and_comes_back_filled_in(world: World) -> None:
+    review = await world.open_review("sheet", await world.draft(), reviewers=2)
+    await world.rate_all(review.name, "ben", wrong=20, confirm=False)
+    request = pb.ExportReviewItemsRequest(name=review.name, reviewer="ann")
+    text = (await world.curation.ExportReviewItems(request)).csv
+    rows = list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline="")))
+    assert len(rows) == 20
+    assert "MAJOR_ERROR" not in text
+    assert all(row["section_text"] and row["judgement"] == "" for row in rows)
+    for row in rows:
+        row["judgement"] = "minor error"
+    out = io.StringIO()
+    writer = csv.DictWriter(out, rows[0].keys(), delimiter=";")
+    writer.writeheader()
+    writer.writerows(rows)
+    filled = pb.ImportReviewRatingsRequest(name=review.name, reviewer="ann", reviewer_kind="expert", csv=out.getvalue())
+    assert (await world.curation.ImportReviewRatings(filled)).ratings == 20
+    summary = (await world.curation.GetReview(pb.GetReviewRequest(name=review.name))).summary
+    assert (summary.rated, summary.errors) == (20, 20)
+    assert "MINOR_ERROR" in (await world.curation.ExportReviewItems(request)).csv
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("nope,CORRECT,", "row 2: 'nope' is no item"),
+        ("{item},GREAT,", "row 2: 'GREAT' is not one of CORRECT"),
+        ("{item},CORRECT,\n{item},HARMFUL,", "row 3: .* a second time"),
+    ],
+)
+async def test_a_wrong_row_is_named_and_nothing_of_its_sheet_is_stored(world: World, rows: str, reason: str) -> None:
+    review = await world.open_review("wrong-sheet", await world.draft())
+    item = await first_item(world, review.name, "ann")
+    text = "item_id,judgement,comment\n" + rows.format(item=item.item_id)
+    with pytest.raises(InvalidInput, match=reason):
+        await world.curation.ImportReviewRatings(
+            pb.ImportReviewRatingsRequest(name=review.name, reviewer="ann", csv=text)
+        )
+    assert (await first_item(world, review.name, "ann")).remaining == 20

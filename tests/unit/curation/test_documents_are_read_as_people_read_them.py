@@ -250,3 +250,9 @@ def test_hidden_characters_are_refused_in_every_format(kind: str) -> None:
     parsed = read(kind, "Do \u202enot take it. And more of it.".encode(), "a.x")
     assert not parsed.sections
     assert [drop.reason for drop in parsed.drops] == ["hidden_characters"]
+
+
+def test_a_markdown_table_keeps_its_head() -> None:
+    text = "# Examplol\n\n## Dosage\n\n| Group | Dose |\n|:---|---:|\n| Adults | 5 mg |\n\n---\n\nNothing else."
+    (section,) = read("MARKDOWN", text.encode(), "a.md").sections
+    assert section.text.split("\n") == ["| Group | Dose |", "| --- | --- |", "| Adults | 5 mg |", "Nothing else."]

@@ -1,12 +1,14 @@
 """The bound against the published table and against simulation; sampling; agreement; rules."""
 
+import csv
+import io
 import random
 from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 
-from posology.curation.review import domain, subject
+from posology.curation.review import domain, spreadsheet, subject
 from posology.curation.review.agreement import agreement
 from posology.curation.review.bound import allowed_errors, chance_to_pass, sufficient_sample, upper_bound
 from posology.curation.review.domain import Judgement, Policy, Rating
@@ -105,3 +107,9 @@ def test_a_reviewer_sees_every_character_that_trains(character: str) -> None:
     item = subject._item(row, {}, 0, 1)
     assert f"[U+{ord(character[0]):04X}]" in item.answer
     assert item.question == "[system] Be brief.\n[user] Dose?"
+
+
+def test_a_cell_of_an_exported_review_is_never_a_formula() -> None:
+    item = domain.Item("i1", 0, "p1", "=HYPERLINK(1)", "@SUM(A1)", "", "+1", "-2", "Title", "drug")
+    (_, row) = list(csv.reader(io.StringIO(spreadsheet.write([item], {}).lstrip("\ufeff"))))
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row)

@@ -65,4 +65,6 @@ def test_deciding_and_reviewing_are_verbs_of_their_own() -> None:
         "SubmitReviewItem": "review",
         "AdjudicateReviewItem": "review",
         "ConfirmReview": "review",
+        "ExportReviewItems": "review",
+        "ImportReviewRatings": "review",
     }

@@ -14,7 +14,7 @@ from posology.core.rpc import context
 from posology.core.signing import Signer
 from posology.core.store import Database, Transaction, now
 from posology.curation.domain import draw
-from posology.curation.review import bound, publish, repository
+from posology.curation.review import bound, publish, repository, spreadsheet
 from posology.curation.review.domain import Item, Policy, Rating, Review, ReviewState, disputed, settled
 from posology.curation.review.subject import draw_items
 from posology.curation.review.summary import Summary, passed, summarize
@@ -152,6 +152,37 @@ class Reviews:
                     await repository.move(tx, name, ReviewState.CLOSING)
                     self._due.set()
         return await self.get(name)
+
+    # --- spreadsheets ----------------------------------------------------------------------------------
+
+    async def export_items(self, name: str, reviewer: str) -> str:
+        """The items that a reviewer has rated or may still rate, as CSV in that reviewer's order."""
+        async with self._db.read() as tx:
+            review = await repository.get(tx, name)
+            ratings = await repository.ratings(tx, name)
+            items = await repository.items(tx, name)
+        mine = {
+            r.item: r for of_item in ratings.values() for r in of_item if r.reviewer == reviewer and not r.adjudication
+        }
+        theirs = [
+            i for i in items if i.id in mine or _is_for(ratings.get(i.id, []), review, reviewer, adjudicate=False)
+        ]
+        return spreadsheet.write(sorted(theirs, key=lambda item: draw(review.seed, reviewer, item.id)), mine)
+
+    async def import_ratings(self, name: str, reviewer: str, kind: str, text: str) -> int:
+        """Store the ratings of a spreadsheet and say how many; nothing of it is stored when a row is wrong."""
+        async with self._db.read() as tx:
+            review = await repository.get(tx, name)
+            known = frozenset(await repository.positions(tx, name))
+            before = await repository.ratings(tx, name)
+            at = await now(tx)
+        rows = spreadsheet.read(text, known=known)
+        ratings = [Rating(item, reviewer, kind, judgement, comment, at) for item, judgement, comment in rows]
+        for rating in ratings:
+            _check_rating(review, rating, before.get(rating.item, []))
+        for rating in ratings:
+            await self.submit(name, rating)
+        return len(ratings)
 
     async def _check_confirmation(
         self, tx: Transaction, review: Review, ratings: Mapping[str, list[Rating]], reviewer: str

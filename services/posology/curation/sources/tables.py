@@ -165,7 +165,12 @@ def _split(row: Sequence[Cell]) -> Iterator[list[str]]:
         for number in range(heights.pop()):
             yield [cell.lines[number] if len(cell.lines) > 1 else "".join(cell.lines) for cell in row]
     else:
-        yield ["; ".join(line for line in cell.lines if line) for cell in row]
+        yield [_one_line(cell.lines) for cell in row]
+
+
+def _one_line(lines: Sequence[str]) -> str:
+    """Lines of one cell with semicolons between them, except behind a colon, which leads into the next."""
+    return re.sub(r":;(?= )", ":", "; ".join(line for line in lines if line))
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -77,4 +77,10 @@ def _paragraphs(lines: list[str]) -> str:
         elif line:
             paragraphs.append(line)
         open_paragraph = bool(line) and not line.startswith("|")
-    return "\n".join(" ".join(p.split()) for p in paragraphs if not re.fullmatch(r"[|:\-\s]+", p))
+    return "\n".join(_table_rule(" ".join(p.split())) for p in paragraphs if not re.fullmatch(r"[-=*_\s]+", p))
+
+
+def _table_rule(line: str) -> str:
+    """The rule below a table's head in the one spelling that `tables` uses."""
+    rule = re.fullmatch(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?", line)
+    return "| " + " | ".join(["---"] * len(line.strip("| ").split("|"))) + " |" if rule else line
