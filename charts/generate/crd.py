@@ -39,7 +39,11 @@ _CONDITION: Schema = {
     "type": "object",
     "required": ["type", "status", "lastTransitionTime", "reason", "message"],
     "properties": {
-        "type": {"type": "string", "description": "Accepted, Admitted, Running, ReviewPending, Succeeded or Failed."},
+        "type": {
+            "type": "string",
+            "description": "Accepted, Admitted, Running, ReviewPending, Succeeded or Failed; Ready, "
+            "Reconciling and Stalled say the same in the words of kstatus.",
+        },
         "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
         "observedGeneration": {"type": "integer", "format": "int64"},
         "lastTransitionTime": {"type": "string", "format": "date-time"},
@@ -51,7 +55,10 @@ _COLUMNS: list[Schema] = [
     {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
     {"name": "Stage", "type": "string", "jsonPath": ".status.stage"},
     {"name": "Queue", "type": "string", "jsonPath": ".status.queue"},
+    {"name": "Verdict", "type": "string", "jsonPath": ".status.verdict"},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    {"name": "Model", "type": "string", "jsonPath": ".spec.baseModel.uri", "priority": 1},
+    {"name": "Submitter", "type": "string", "jsonPath": ".status.creator", "priority": 1},
     {"name": "Message", "type": "string", "jsonPath": ".status.message", "priority": 1},
 ]
 
@@ -133,6 +140,7 @@ def _status(comments: Mapping[str, str]) -> Schema:
         "message": {**text, "description": "One sentence that says what is going on."},
         "stage": {**text, "description": "The stage that is at work, or that the run waits for or ended with."},
         "queue": {**text, "description": "The Kueue queue, and what it decided: Queued, Admitted or Preempted."},
+        "verdict": {**text, "description": "PASS, FAIL, INSUFFICIENT_EVIDENCE or INVALID, once there is a verdict."},
         "run": {**text, "description": "The run's name in the API: `namespaces/{ns}/fineTuneRuns/{id}`."},
         "uid": {**text, "description": "The run's own uid, unique for ever."},
         "creator": {**text, "description": "Who submitted it."},

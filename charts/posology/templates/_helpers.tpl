@@ -1,5 +1,7 @@
 {{- define "posology.name" -}}
-{{- if contains "posology" .Release.Name -}}{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- if .Values.fullnameOverride -}}{{ .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if .Values.nameOverride -}}{{ printf "%s-%s" .Release.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains "posology" .Release.Name -}}{{ .Release.Name | trunc 40 | trimSuffix "-" }}
 {{- else -}}{{ printf "%s-posology" .Release.Name | trunc 40 | trimSuffix "-" }}{{- end -}}
 {{- end -}}
 
@@ -9,7 +11,26 @@
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
+
+{{/* Labels of a pod: what selects it, and what the values add: dict "root" $ "component" name "pod" its values. */}}
+{{- define "posology.podLabels" -}}
+{{- $selector := include "posology.selector" . | fromYaml -}}
+{{- $own := (.pod | default dict).podLabels | default dict -}}
+{{- mergeOverwrite (dict) (.root.Values.commonLabels | default dict) (.root.Values.podLabels | default dict) $own $selector | toYaml -}}
+{{- end -}}
+
+{{/* Annotations of a pod: dict "root" $ "pod" its values "own" those of the chart. */}}
+{{- define "posology.podAnnotations" -}}
+{{- with mergeOverwrite (dict) (.own | default dict) (.root.Values.podAnnotations | default dict) ((.pod | default dict).podAnnotations | default dict) }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+
 
 {{- define "posology.selector" -}}
 app.kubernetes.io/name: posology
@@ -17,11 +38,14 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* An image: dict "root" $ "repository" name. */}}
+{{/* An image: dict "root" $ "repository" its name, or its {registry, repository, tag, digest}. A digest wins over a tag. */}}
 {{- define "posology.image" -}}
-{{- $tag := .root.Values.images.tag | default .root.Chart.AppVersion -}}
-{{- with .root.Values.images.registry }}{{ trimSuffix "/" . }}/{{ end -}}
-{{- if hasPrefix "@" $tag -}}{{ .repository }}{{ $tag }}{{- else -}}{{ .repository }}:{{ $tag }}{{- end -}}
+{{- $image := .repository -}}
+{{- if not (kindIs "map" $image) -}}{{- $image = dict "repository" $image -}}{{- end -}}
+{{- $tag := $image.tag | default .root.Values.images.tag | default .root.Chart.AppVersion -}}
+{{- with $image.registry | default .root.Values.images.registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- if $image.digest -}}{{ $image.repository }}@{{ $image.digest }}
+{{- else if hasPrefix "@" $tag -}}{{ $image.repository }}{{ $tag }}{{- else -}}{{ $image.repository }}:{{ $tag }}{{- end -}}
 {{- end -}}
 
 {{- define "posology.address" -}}
@@ -62,19 +86,15 @@ app.kubernetes.io/component: {{ .component }}
 {{- else -}}{{ fail "database.secret: name a Secret with PostgreSQL's URL, or set postgresql.enabled" }}{{- end -}}
 {{- end -}}
 
+{{/* `null` in the values takes a key away, so that the platform sets it (arbitrary UIDs of OpenShift). */}}
 {{- define "posology.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-fsGroupChangePolicy: OnRootMismatch
-seccompProfile: {type: RuntimeDefault}
+{{- $security := dict -}}
+{{- range $key, $value := .Values.podSecurityContext }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $security $key $value }}{{ end }}{{ end -}}
+{{- toYaml $security -}}
 {{- end -}}
 
 {{- define "posology.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: {drop: [ALL]}
+{{- toYaml .Values.containerSecurityContext -}}
 {{- end -}}
 
 {{/* What the workers of one service look like, as POSOLOGY_WORKER_PODS wants it: dict "root" $ "service" name. */}}
@@ -98,6 +118,7 @@ capabilities: {drop: [ALL]}
 {{- $pods := dict
   "image" (include "posology.image" (dict "root" .root "repository" $repository))
   "imagePullPolicy" $v.images.pullPolicy
+  "securityContext" (include "posology.podSecurity" .root | fromYaml)
   "imagePullSecrets" $v.images.pullSecrets
   "serviceAccount" (printf "%s-worker" (include "posology.name" .root))
   "environment" $v.workers.env
@@ -133,6 +154,7 @@ capabilities: {drop: [ALL]}
   "agentImage" (include "posology.image" (dict "root" . "repository" $v.images.control))
   "agentResources" $e.agentResources
   "imagePullPolicy" $v.images.pullPolicy
+  "securityContext" (include "posology.podSecurity" . | fromYaml)
   "imagePullSecrets" $v.images.pullSecrets
   "serviceAccount" (printf "%s-engine" (include "posology.name" .))
   "owner" (printf "%s-serving" (include "posology.name" .))
@@ -210,5 +232,8 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- range $name, $value := (index $v.services $service).env }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- with (index $v.services $service).extraEnv }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -80,6 +80,7 @@ def status_from(run: pb.FineTuneRun, resource: domain.Object, *, at: datetime | 
         "message": run.message,
         "stage": domain.current_stage(stages),
         "queue": domain.queue_of(shown.get("spec", {}), stages),
+        "verdict": domain.verdict_of(stages),
         "run": run.name,
         "uid": run.uid,
         "creator": run.creator,

@@ -1,5 +1,6 @@
 """What a resource's status says, and when an event is worth telling. Standard library only; read this first."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,16 @@ def conditions_of(phase: str, message: str) -> tuple[Condition, ...]:
         Condition("Succeeded", _truth(phase == "SUCCEEDED"), reason, message),
         # A cancelled run counts as failed here, so that whoever waits for its end is told.
         Condition("Failed", _truth(phase in ("FAILED", "CANCELLED")), reason, message),
+        *kstatus(reason, message, ready=phase == "SUCCEEDED", stalled=phase in ("FAILED", "CANCELLED")),
+    )
+
+
+def kstatus(reason: str, message: str, *, ready: bool = False, stalled: bool = False) -> tuple[Condition, ...]:
+    """The words that tools know without knowing us (kubectl wait, Flux, Argo CD): Stalled goes no further by itself."""
+    return (
+        Condition("Ready", _truth(ready), reason, message),
+        Condition("Reconciling", _truth(not ready and not stalled), reason, message),
+        Condition("Stalled", _truth(stalled), reason, message),
     )
 
 
@@ -85,7 +96,8 @@ def refused(reason: str, message: str, *, for_good: bool) -> tuple[Condition, ..
     """The conditions of a resource that has no run: refused, or not taken yet."""
     accepted = Condition("Accepted", "False" if for_good else "Unknown", reason, message)
     admitted = Condition("Admitted", "False", reason, message)
-    return (accepted, admitted, Condition("Failed", _truth(for_good), reason, message))
+    failed = Condition("Failed", _truth(for_good), reason, message)
+    return (accepted, admitted, failed, *kstatus(reason, message, stalled=for_good))
 
 
 def held(message: str) -> tuple[Condition, ...]:
@@ -93,6 +105,7 @@ def held(message: str) -> tuple[Condition, ...]:
     return (
         Condition("Accepted", "True", "SpecValid", "the spec is valid"),
         Condition("Admitted", "False", "Suspended", message),
+        *kstatus("Suspended", message),
     )
 
 
@@ -115,6 +128,19 @@ def current_stage(stages: Sequence[Object]) -> str:
             if stage.get("state") == state:
                 return str(stage["stage"])
     return str(stages[-1]["stage"]) if stages else ""
+
+
+_OUTCOMES = re.compile(r"\b(PASS|FAIL|INSUFFICIENT_EVIDENCE|INVALID)\b")
+
+
+def verdict_of(stages: Sequence[Object]) -> str:
+    """The outcome that the stage of the verdict names; empty before there is one."""
+    for stage in stages:
+        if stage.get("stage") == "verdict":
+            if outcome := _OUTCOMES.search(f"{stage.get('reason', '')} {stage.get('error', {}).get('message', '')}"):
+                return outcome[1]
+            return "PASS" if stage.get("state") == "SUCCEEDED" else ""
+    return ""
 
 
 def queue_of(spec: Object, stages: Sequence[Object]) -> str:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from posology.operator import convert, domain
 from posology.v1alpha1 import orchestrator_pb2 as pb
 
@@ -90,3 +92,37 @@ def test_what_a_queue_decides_is_a_column_and_an_event() -> None:
     assert [(each.reason, each.message) for each in told] == [
         ("QueuePreempted", "sft: attempt 1 had to give its place back")
     ]
+
+
+@pytest.mark.parametrize(
+    ("phase", "ready", "reconciling", "stalled"),
+    [
+        ("PENDING", "False", "True", "False"),
+        ("RUNNING", "False", "True", "False"),
+        ("REVIEW_PENDING", "False", "True", "False"),
+        ("SUCCEEDED", "True", "False", "False"),
+        ("FAILED", "False", "False", "True"),
+        ("CANCELLED", "False", "False", "True"),
+    ],
+)
+def test_tools_that_know_kstatus_know_when_to_stop_waiting(
+    phase: str, ready: str, reconciling: str, stalled: str
+) -> None:
+    held = {condition.type: condition.status for condition in domain.conditions_of(phase, "m")}
+    assert (held["Ready"], held["Reconciling"], held["Stalled"]) == (ready, reconciling, stalled)
+
+
+def test_a_refused_resource_is_stalled_and_one_not_taken_yet_is_not() -> None:
+    for for_good, stalled in ((True, "True"), (False, "False")):
+        held = {c.type: c.status for c in domain.refused("Invalid", "m", for_good=for_good)}
+        assert (held["Ready"], held["Stalled"]) == ("False", stalled)
+
+
+def test_a_verdict_is_said_by_its_outcome() -> None:
+    def verdict(state: str, reason: str) -> str:
+        return domain.verdict_of([{"stage": "verdict", "state": state, "reason": reason}])
+
+    assert verdict("SUCCEEDED", "PASS: all 3 gates are shown to hold") == "PASS"
+    assert verdict("FAILED", "INSUFFICIENT_EVIDENCE: refusal: ...") == "INSUFFICIENT_EVIDENCE"
+    assert verdict("WAITING", "") == ""
+    assert domain.verdict_of([]) == ""

@@ -166,7 +166,7 @@ class Renderer:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": pods.grace_seconds,
-            "securityContext": pod_security(),
+            "securityContext": pod_security() if pods.security_context is None else pods.security_context,
             "tolerations": [*lost, *pool.tolerations],
             "topologySpreadConstraints": [_apart(self._labels(launch)[DEPLOYMENT_LABEL])],
             "initContainers": [self._agent(launch, secret)],

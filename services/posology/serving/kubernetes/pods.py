@@ -1,6 +1,6 @@
 """How the pods of engines look on this cluster: what the platform team decides once, as JSON in one variable."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
@@ -50,6 +50,8 @@ class EnginePods(_Strict):
     image_pull_secrets: list[str] = []
     namespace: str = ""
     """Namespace of engines; empty: that of this process."""
+    security_context: dict[str, Any] | None = None
+    """Of the pod; None = what the Pod Security Standard `restricted` asks for, as user 65532."""
     service_account: str = "default"
     """Named for admission policies only: no pod of an engine gets its token."""
     owner: str = ""

@@ -217,7 +217,7 @@ def _pod(launch: Launch, pods: PodSettings, pool: NodePool) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": pods.grace_seconds,
-        "securityContext": pod_security(),
+        "securityContext": pod_security() if pods.security_context is None else pods.security_context,
         "containers": [_container(launch, pods, pool, volume_mounts=[mount for mount, _ in volumes])],
         "volumes": list({volume["name"]: volume for _, volume in volumes}.values()),
         **{key: value for key, value in optional.items() if value},

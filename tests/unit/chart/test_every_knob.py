@@ -1,0 +1,149 @@
+"""What platform teams set in charts of the field can be set here, for all and for each component."""
+
+from typing import Any
+
+import pytest
+import yaml
+from charts.generate import static
+from support.servers import REPOSITORY
+
+from posology.core.jobs.launchers.kubernetes.pods import PodSettings
+from posology.serving.kubernetes.pods import EnginePods
+
+DEV = REPOSITORY / "charts" / "posology" / "values-dev.yaml"
+SERVICES = ("orchestrator", "curation", "training", "evaluation", "serving", "gateway", "operator")
+Object = dict[str, Any]
+
+
+def objects(**values: Any) -> list[Object]:
+    return list(static.objects(static.with_values("posology", values, DEV)))
+
+
+def deployment(service: str, **values: Any) -> Object:
+    return next(
+        o for o in objects(**values) if o["kind"] == "Deployment" and o["metadata"]["name"].endswith(f"-{service}")
+    )
+
+
+def pod(service: str, **values: Any) -> Object:
+    return dict(deployment(service, **values)["spec"]["template"]["spec"])
+
+
+FIELDS: list[tuple[str, Any, str]] = [
+    ("nodeSelector", {"a": "b"}, "nodeSelector"),
+    ("tolerations", [{"key": "a", "operator": "Exists"}], "tolerations"),
+    ("affinity", {"nodeAffinity": {"x": 1}}, "affinity"),
+    ("priorityClass", "high", "priorityClassName"),
+    ("schedulerName", "volcano", "schedulerName"),
+    ("runtimeClass", "gvisor", "runtimeClassName"),
+    ("topologySpreadConstraints", [{"maxSkew": 2, "topologyKey": "zone"}], "topologySpreadConstraints"),
+]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(("key", "value", "field"), FIELDS, ids=[key for key, *_ in FIELDS])
+def test_a_component_runs_where_its_values_say(service: str, key: str, value: Any, field: str) -> None:
+    assert pod(service, services={service: {key: value}})[field] == value
+    other = "gateway" if service != "gateway" else "serving"
+    assert pod(other, services={service: {key: value}}).get(field) != value
+
+
+@pytest.mark.parametrize(("key", "value", "field"), FIELDS[:-1], ids=[key for key, *_ in FIELDS[:-1]])
+def test_what_all_share_yields_to_what_one_says(key: str, value: Any, field: str) -> None:
+    assert pod("training", scheduling={key: value})[field] == value
+    own = {"k": "v"} if isinstance(value, dict) else [{"key": "own"}] if isinstance(value, list) else "own"
+    assert pod("training", scheduling={key: value}, services={"training": {key: own}})[field] != value
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_component_takes_variables_volumes_labels_and_annotations(service: str) -> None:
+    secret = {"name": "PROXY", "valueFrom": {"secretKeyRef": {"name": "proxy", "key": "url"}}}
+    settings = {
+        "extraEnv": [secret],
+        "volumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+        "volumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}],
+        "podLabels": {"team": "a", "app.kubernetes.io/name": "no"},
+        "podAnnotations": {"note": "b"},
+        "serviceAnnotations": {"mesh": "off"},
+        "resources": {"limits": {"cpu": "3", "memory": "2Gi"}},
+    }
+    made = objects(services={service: settings})
+    template = deployment(service, services={service: settings})["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    assert secret in container["env"]
+    assert settings["volumeMounts"][0] in container["volumeMounts"]  # type: ignore[index]
+    assert settings["volumes"][0] in template["spec"]["volumes"]  # type: ignore[index]
+    assert container["resources"]["limits"] == {"cpu": "3", "memory": "2Gi"}
+    assert template["metadata"]["labels"]["team"] == "a"
+    assert template["metadata"]["labels"]["app.kubernetes.io/name"] == "posology"
+    assert template["metadata"]["annotations"]["note"] == "b"
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == "9090"
+    headless = next(o for o in made if o["kind"] == "Service" and o["metadata"]["name"] == f"posology-{service}")
+    assert headless["metadata"]["annotations"] == {"mesh": "off"}
+
+
+def test_common_labels_are_on_every_object_and_pod() -> None:
+    for made in objects(commonLabels={"cost": "7"}, sample={"enabled": True}):
+        assert made["metadata"]["labels"]["cost"] == "7", made["metadata"]["name"]
+        if "template" in made.get("spec", {}):
+            assert made["spec"]["template"]["metadata"]["labels"]["cost"] == "7", made["metadata"]["name"]
+            assert "cost" not in str(made["spec"].get("selector")), "selectors can't change"
+
+
+def test_names_can_be_chosen() -> None:
+    for values, name in (({"fullnameOverride": "dose"}, "dose-gateway"), ({"nameOverride": "x"}, "posology-x-gateway")):
+        assert name in {o["metadata"]["name"] for o in objects(**values)}
+
+
+DIGEST = "sha256:" + "d" * 64
+
+
+@pytest.mark.parametrize("image", ["control", "worker", "evaluator", "engine"])
+def test_each_image_has_a_registry_repository_tag_and_digest(image: str) -> None:
+    whole = {"registry": "r.example", "repository": f"our/{image}", "tag": "7", "digest": DIGEST}
+    text = yaml.safe_dump_all(objects(images={image: whole}, sample={"enabled": True}), width=10**6)
+    assert f"r.example/our/{image}@{DIGEST}" in text
+    assert f"posology/{image}:" not in text
+    tagged = {"repository": f"our/{image}", "tag": "7"}
+    text = yaml.safe_dump_all(objects(images={"registry": "all.example", image: tagged}), width=10**6)
+    assert f"all.example/our/{image}:7" in text
+
+
+def test_a_platform_may_choose_the_users() -> None:
+    """OpenShift gives each namespace users of its own, and refuses others."""
+    none = {"runAsUser": None, "runAsGroup": None, "fsGroup": None}
+    made = objects(podSecurityContext=none, postgresql={"podSecurityContext": none}, sample={"enabled": True})
+    for one in made:
+        if "template" in one.get("spec", {}):
+            security = one["spec"]["template"]["spec"]["securityContext"]
+            assert security["runAsNonRoot"]
+            assert not any(security.get(key) for key in none), one["metadata"]["name"]
+    [serving] = deployment("serving", podSecurityContext=none)["spec"]["template"]["spec"]["containers"]
+    [training] = deployment("training", podSecurityContext=none)["spec"]["template"]["spec"]["containers"]
+    engines = EnginePods.model_validate_json(variable(serving, "POSOLOGY_ENGINE_PODS"))
+    workers = PodSettings.model_validate_json(variable(training, "POSOLOGY_WORKER_PODS"))
+    for pods in (engines, workers):
+        assert pods.security_context is not None
+        assert set(pods.security_context) == {"runAsNonRoot", "fsGroupChangePolicy", "seccompProfile"}
+
+
+def variable(container: Object, name: str) -> str:
+    return str(next(each["value"] for each in container["env"] if each["name"] == name))
+
+
+def test_the_door_of_applications_may_be_a_load_balancer() -> None:
+    values = {"type": "LoadBalancer", "port": 8000, "annotations": {"lb": "internal"}, "loadBalancerClass": "x"}
+    [door] = [
+        o for o in objects(gatewayService=values) if (o["kind"], o["metadata"]["name"]) == ("Service", "posology")
+    ]
+    assert door["metadata"]["annotations"] == {"lb": "internal"}
+    assert (door["spec"]["type"], door["spec"]["loadBalancerClass"]) == ("LoadBalancer", "x")
+    assert door["spec"]["ports"][0]["port"] == 8000
+
+
+def test_every_pod_has_limits_of_cpu_and_memory_for_namespaces_with_quotas() -> None:
+    text = static.with_values("posology", {"sample": {"enabled": True}}, DEV)
+    for made in static.objects(text):
+        template = made.get("spec", {}).get("template")
+        for container in template["spec"]["containers"] if template else ():
+            assert set(container["resources"]["limits"]) >= {"cpu", "memory"}, made["metadata"]["name"]
