@@ -144,7 +144,13 @@ class ExtractiveTeacher:
                 break
             sentence = statement.text
             values = list(QUANTITY.finditer(sentence))
-            if sentence in known or len(values) != 1 or not names_it(place.section, sentence) or leans_back(sentence):
+            if (
+                statement.words < 10
+                or sentence in known
+                or len(values) != 1
+                or not names_it(place.section, sentence)
+                or leans_back(sentence)
+            ):
                 continue
             made += 1
             value = values[0]

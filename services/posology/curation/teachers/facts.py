@@ -107,7 +107,11 @@ class Place:
         full = [s for s in every if not s.highlight]
         known = _content(" ".join(s.text for s in full))
         kept = [s for s in every if not (s.highlight and full and _covered(s.text, known))]
-        return tuple(dict.fromkeys(kept))
+        once: list[Statement] = []
+        for s in dict.fromkeys(kept):  # a first page without its references repeats the text in nearly the same words
+            if not any(_repeats(s.text, other.text) for other in once):
+                once.append(s)
+        return tuple(once)
 
     @cached_property
     def is_over_the_counter(self) -> bool:
@@ -256,6 +260,16 @@ def covered(text: str, by: str) -> bool:
 def _covered(text: str, known: frozenset[str]) -> bool:
     words = _content(text)
     return bool(words) and len(words & known) >= 0.8 * len(words)
+
+
+def _repeats(text: str, before: str) -> bool:
+    """Whether a statement says again, with the same numbers, what one before it says."""
+    words, other = _content(text), _content(before)
+    if len(words) < 6 or not set(re.findall(r"\d[\d.,]*", text)) <= set(re.findall(r"\d[\d.,]*", before)):
+        return False
+    same_polarity = len(re.findall(r"\b(?:no|not|never)\b", text)) == len(re.findall(r"\b(?:no|not|never)\b", before))
+    condensed = re.match(r"\S+(?: \S+){0,4} is an? [^.]{3,160}? indicated\b", text)
+    return same_polarity and (words <= other or bool(condensed and len(words & other) >= 0.8 * len(words)))
 
 
 def _content(text: str) -> frozenset[str]:

@@ -292,7 +292,7 @@ PATTERNS = (
         "common-reactions",
         (
             rf"^{_LEAD}[Tt]he most (?:common|frequent) of the (?:adverse reactions|side effects) (?:to|of) {_D} (?:was|were) {_REST}\.$",
-            rf"^{_LEAD}(?:[Tt]he )?[Mm]ost (?P<how>common|frequent|commonly reported|frequently reported|commonly observed|frequently observed|commonly occurring|frequently occurring) (?P<threshold>\([^)]{{2,80}}\) )?(?P<nature>adverse (?:drug )?(?:reactions?|events?)|side effects|treatment-emergent adverse (?:reactions|events))(?P<after>[^:;.]{{0,200}}?(?:\([^)]*\))?[^:;.]{{0,160}}?) (?:are|were|included?|includes|is|was)(?P<colon>:)? ?(?P<answer>[^;]{{6,700}}?)\.?$",
+            rf"^{_LEAD}(?:[Tt]he )?[Mm]ost (?P<how>common|frequent|commonly reported|frequently reported|commonly observed|frequently observed|commonly occurring|frequently occurring) (?P<threshold>\([^)]{{2,80}}\) )?(?P<nature>adverse (?:drug )?(?:reactions?|events?)|side effects|treatment-emergent adverse (?:reactions|events))(?P<after>[^:;.]{{0,200}}?(?:\([^)]*\))?[^:;.]{{0,160}}?) (?:are|were|included?|includes|is|was)(?P<colon>:)? ?(?P<answer>[^;:]{{6,700}}?)\.?$",
         ),
         "What are the most common adverse reactions to {drug}?",
         "Which side effects of {drug} are seen most often?",

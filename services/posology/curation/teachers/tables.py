@@ -101,5 +101,5 @@ def _sound(text: str) -> bool:
 
 
 def _plain(text: str, words: int) -> bool:
-    bad = r"https?:|Table|see\b|[a-z]\.[A-Z]| - |[a-z] [A-Z][a-z]+:|[†‡§¶*|]|\bN/?A\b|\(\s*\)"
+    bad = r"\b[a-z]+\d+\.\d|\b(?:for|and|with|or|of|[Pp]ediatric|[Aa]dult)$|https?:|Table|see\b|[a-z]\.[A-Z]| - |[a-z] [A-Z][a-z]+:|[†‡§¶*|]|\bN/?A\b|\(\s*\)"
     return 1 <= len(text.split()) <= words and not re.search(bad, text) and text.count("(") == text.count(")")

@@ -31,7 +31,7 @@ _FULL_INFORMATION = re.compile(r"(?:^|(?<=\. ))See (?:the )?[Ff]ull [Pp]rescribi
 
 _FLATTENED = (  # what flat texts lost of raised and lowered characters, where it is beyond doubt
     (re.compile(r"\b([CT]) (max|min)\b"), r"\1\2"),
-    (re.compile(r"\b([Bb]) (12|6)\b"), r"\1\2"),
+    (re.compile(r"\b([Bb]|P2Y) (12|6)\b"), r"\1\2"),
     (re.compile(r"(?<=\^[23]) (?=/)"), ""),
     (re.compile(r"(?<=/)(mm|cm|m) ([23])\b"), r"\1^\2"),
 )
