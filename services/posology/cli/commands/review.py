@@ -1,6 +1,7 @@
-"""review next, submit, summary."""
+"""review next, submit, export, import, confirm, summary."""
 
 import getpass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Review sampled answers, blind to other reviewers.", no_args_is_help=True)
     group.command("next")(next_item)
     group.command("submit")(submit)
+    group.command("export")(export)
+    group.command("import")(import_)
     group.command("confirm")(confirm)
     group.command("summary")(summary)
     app.add_typer(group, name="review")
@@ -70,6 +73,44 @@ def submit(
     )
     stored = at.call(lambda client: client.submit_item(review, rating, adjudicate=adjudicate))
     at.write.value(stored, f"{item}: {judgement.upper()} by {stored.reviewer} ({stored.reviewer_kind})")
+
+
+def export(
+    context: typer.Context,
+    review: Review,
+    file: Annotated[Path, typer.Argument(help="CSV to write; an existing file is not replaced.")],
+    reviewer: Reviewer = "",
+) -> None:
+    """Write your items to a spreadsheet; fill in judgement and comment, then import it."""
+    at = state.of(context)
+    who = reviewer or _own_name(at)
+    text = at.call(lambda client: client.export_items(review, reviewer=who))
+    try:
+        with file.open("x", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise InvalidInput.of([Violation("file", f"{file} cannot be written: {error.strerror}")]) from None
+    at.write.value({"file": str(file)}, f"{file}: fill in judgement ({', '.join(_JUDGEMENTS)}), then: review import")
+
+
+def import_(
+    context: typer.Context,
+    review: Review,
+    file: Annotated[Path, typer.Argument(help="The CSV, filled in.")],
+    reviewer: Reviewer = "",
+    kind: Annotated[str, typer.Option(help="What you reviewed as, such as expert; it is signed.")] = "",
+) -> None:
+    """Store the ratings of a filled-in spreadsheet; a wrong row leaves all of them out."""
+    at = state.of(context)
+    who = reviewer or _own_name(at)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput.of([Violation("file", f"{file} cannot be read as UTF-8: {error}")]) from None
+    stored = at.call(lambda client: client.import_ratings(review, text, reviewer=who, kind=kind))
+    at.write.value(
+        {"ratings": stored}, f"{stored} ratings are stored; make them final: posology review confirm {review}"
+    )
 
 
 def confirm(context: typer.Context, review: Review, reviewer: Reviewer = "") -> None:

@@ -90,9 +90,9 @@ def _question(question: str, draft: Draft, section: Section, drugs: frozenset[st
     named = {word for word in tokens(section.drug) if len(word) > 3} or set(tokens(section.drug))
     if named and section.code and not named & set(tokens(f"{question} {' '.join(m.content for m in draft.prompt)}")):
         return f"question: it does not name {section.drug}"
-    asked_of, told = _slots(question, drugs), _slots(f"{section.title}\n{section.drug}\n{section.text}", drugs)
+    asked_of, stated = _slots(question, drugs), _slots(f"{section.title}\n{section.drug}\n{section.text}", drugs)
     topic = _slots(codes.title_of(section.code), drugs)
-    if foreign := asked_of.populations - told.populations - topic.populations:
+    if foreign := asked_of.populations - stated.populations - topic.populations:
         return f"question: the section does not speak of {_listed(foreign)}"
     if strangers := _foreign_drugs(question, section, drugs):
         return f"drug: the section does not name {_listed(strangers)}"
@@ -108,12 +108,12 @@ def _claim(claim: str, support: str, question: str, section: Section, drugs: fro
         return f"drug: the section does not name {_listed(strangers)}"
     if share < _NEAR:
         return f"words: only {share:.0%} of them stand in the section"
-    claimed, told = _slots(claim, drugs), _slots(support, drugs)
+    claimed, stated = _slots(claim, drugs), _slots(support, drugs)
     context = _slots(f"{question} {section.title} {codes.title_of(section.code)}", drugs)
     for slot in ("quantities", "frequencies", "routes", "comparators", "directions"):
-        if foreign := getattr(claimed, slot) - getattr(told, slot):
+        if foreign := getattr(claimed, slot) - getattr(stated, slot):
             return f"{slot}: the section does not say {_listed(foreign)}"
-    if foreign := claimed.populations - told.populations - context.populations:
+    if foreign := claimed.populations - stated.populations - context.populations:
         return f"populations: the section does not say it of {_listed(foreign)}"
     if _negative(claim) != _negative(support):
         return "negation: the section says the opposite"
