@@ -102,11 +102,15 @@ class Client:
         """Parameters, memory, steps, time, warnings and advice for a run; no GPU, no weights."""
         spec = (await self.validate(run)).spec
         share = spec.curation.general.share if spec.curation.HasField("general") else 0.0
+        validation = min(spec.curation.validation, spec.curation.pairs)
         request = training_pb2.PlanTrainingRequest(
             parent=self.names.parent,
             base_model=spec.base_model,
             training=spec.training,
-            rows=round(spec.curation.pairs / (1 - share)),
+            rows=round((spec.curation.pairs - validation) / (1 - share)),
+            validation_rows=validation,
+            general_share=share,
+            few_shot_baseline="baseline" in {field.name for field, _ in spec.evaluation.ListFields()},
             preference_rows=spec.curation.preferences.pairs,
         )
         return await self.training.PlanTraining(request)

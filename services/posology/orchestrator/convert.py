@@ -12,7 +12,7 @@ from posology.core.times import to_timestamp
 from posology.orchestrator import domain
 from posology.orchestrator.graph import stages_of
 from posology.v1alpha1 import orchestrator_pb2 as pb
-from posology.v1alpha1.job_pb2 import JobError, Progress, QueueState
+from posology.v1alpha1.job_pb2 import FieldViolation, JobError, Progress, QueueState
 
 
 def run_from_request(request: pb.CreateRunRequest, *, creator: str, at: datetime) -> domain.Run:
@@ -99,4 +99,5 @@ def sequence_from(token: str) -> int:
 def _error(failure: domain.Failure | None) -> JobError | None:
     if failure is None:
         return None
-    return JobError(type=failure.type, message=failure.message, retryable=failure.retryable)
+    violations = [FieldViolation(field=field, description=description) for field, description in failure.violations]
+    return JobError(type=failure.type, message=failure.message, retryable=failure.retryable, violations=violations)

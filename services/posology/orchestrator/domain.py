@@ -50,6 +50,8 @@ class Failure:
     type: str
     message: str
     retryable: bool = False
+    violations: tuple[tuple[str, str], ...] = ()
+    """(field, what was wrong and what is allowed), if the cause is bad input."""
 
 
 @dataclass(frozen=True)

@@ -24,18 +24,21 @@ def _always(*names: str) -> Callable[[Spec], tuple[str, ...]]:
 
 def _sft_needs(spec: Spec) -> tuple[str, ...]:
     at_once = spec.get("startTraining") == "IMMEDIATELY"
-    return ("base-model", "curate") if at_once else ("base-model", "curate", "review-data")
+    needs = ("base-model", "curate", "preflight")
+    return needs if at_once else (*needs, "review-data")
 
 
 GRAPH: tuple[Node, ...] = (
     Node("plan", _always()),
     Node("base-model", _always("plan")),
     Node("curate", _always("plan")),
-    Node("review-data", _always("curate"), lambda spec: "review" in spec["curation"]),
     Node("preferences", _always("curate"), lambda spec: "preferences" in spec["curation"]),
+    # Before an expert reads a line: whatever training would refuse is refused here.
+    Node("preflight", _always("base-model", "curate", "preferences")),
+    Node("review-data", _always("curate", "preflight"), lambda spec: "review" in spec["curation"]),
     Node(
         "review-preferences",
-        _always("preferences"),
+        _always("preferences", "preflight"),
         lambda spec: "review" in spec["curation"].get("preferences", {}),
     ),
     Node("sft", _sft_needs),

@@ -198,8 +198,13 @@ async def _whole(tx: Transaction, row: RowMapping) -> Run:
 
 def _stage(row: RowMapping) -> Stage:
     values = {k: v for k, v in row.items() if k != "uid"}
-    error = Failure(**row["error"]) if row["error"] else None
+    error = _failure(row["error"]) if row["error"] else None
     return Stage(**{**values, "state": State(row["state"]), "error": error})
+
+
+def _failure(stored: Mapping[str, Any]) -> Failure:
+    violations = tuple((field, description) for field, description in stored.get("violations", ()))
+    return Failure(**{**stored, "violations": violations})
 
 
 def _run_row(run: Run) -> Mapping[str, Any]:
@@ -208,4 +213,6 @@ def _run_row(run: Run) -> Mapping[str, Any]:
 
 def _stage_row(uid: str, stage: Stage) -> Mapping[str, Any]:
     error = asdict(stage.error) if stage.error else None
+    if error and not error["violations"]:
+        del error["violations"]  # the version before reads errors too, and knows none
     return {**vars(stage), "uid": uid, "error": error}

@@ -61,7 +61,9 @@ def after_error(stage: Stage, error: PosologyError) -> Stage:
     """A service that is away is waited for; any other error ends the stage."""
     if error.retryable:
         return replace(stage, reason=f"waiting: {error.message}")
-    return replace(stage, state=State.FAILED, reason=error.message, error=Failure(type(error).__name__, error.message))
+    violations = tuple((each.field, each.description) for each in error.violations)
+    failure = Failure(type(error).__name__, error.message, violations=violations)
+    return replace(stage, state=State.FAILED, reason=error.message, error=failure)
 
 
 def consequences(run: Run, failed: Stage, graph: tuple[Node, ...] = GRAPH) -> Change:

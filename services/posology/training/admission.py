@@ -7,10 +7,9 @@ from functools import partial
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.domain import Resources
 from posology.training.base_models.models import Models
-from posology.training.domain import DpoTask, Method, SftTask, Task
-from posology.training.planning.shapes import targets
+from posology.training.domain import DpoTask, Method, PreflightTask, SftTask, Task
+from posology.training.planning.shapes import NF4_BLOCK, targets
 
-NF4_BLOCK = 64
 MODEL, ADAPTER = ("base-model", "model"), ("adapter", "model")
 
 
@@ -40,6 +39,10 @@ def _inputs_exist(task: Task, models: Models) -> None:
         case DpoTask():
             expected.append(("spec.dpo.sft", task.sft, ADAPTER))
             expected.append(("spec.dpo.preferences", task.preferences, ("preferences",)))
+        case PreflightTask():
+            expected.append(("spec.preflight.dataset", task.dataset, ("dataset",)))
+            if task.preferences:
+                expected.append(("spec.preflight.preferences", task.preferences, ("preferences",)))
         case _:
             expected.append(("spec.merge.adapter", task.adapter, ADAPTER))
     _all(partial(models.kind, digest, field=field, kinds=kinds) for field, digest, kinds in expected)

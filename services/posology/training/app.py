@@ -15,7 +15,7 @@ from posology.core.jobs.service.publisher import Published
 from posology.core.registrar import Registrar
 from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
-from posology.core.settings import load
+from posology.core.settings import PREFIX, load
 from posology.core.signing import Signer
 from posology.core.store import Database
 from posology.training import convert
@@ -23,7 +23,7 @@ from posology.training.base_models.models import Models
 from posology.training.planning.expectation import expectation
 from posology.training.provenance import Provenance
 from posology.training.rights import RIGHTS
-from posology.training.servicer import BASE_MODEL, TRAINING, TrainingServicer
+from posology.training.servicer import BASE_MODEL, PREFLIGHT, TRAINING, TrainingServicer
 from posology.training.settings import TrainingSettings
 from posology.v1alpha1.catalog_pb2_grpc import CatalogStub
 from posology.v1alpha1.training_pb2_grpc import add_TrainingServicer_to_server
@@ -83,6 +83,11 @@ def commands(settings: TrainingSettings, models: Models) -> dict[str, Command]:
             environment={**ENVIRONMENT, "HF_HUB_OFFLINE": "1"},
             resources_of=lambda spec: convert.resources_from_spec(spec, default),
             expectation_of=expected,
+        ),
+        PREFLIGHT: Command(
+            WORKER,
+            default,  # of the installation: neither GPUs nor the node pool of the training that it looks at
+            environment={**ENVIRONMENT, "HF_HUB_OFFLINE": "1", f"{PREFIX}DEVICE": settings.device},
         ),
         BASE_MODEL: Command(WORKER, default, environment={**ENVIRONMENT, **settings.environment}),
     }

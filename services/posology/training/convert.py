@@ -20,13 +20,14 @@ from posology.training.domain import (
     MergeTask,
     Method,
     Optimisation,
+    PreflightTask,
     Schedule,
     Sft,
     SftTask,
     Task,
 )
 from posology.training.planning import shapes
-from posology.training.planning.planned import Plan
+from posology.training.planning.planned import MIB, Plan, memory_mib
 from posology.v1alpha1 import training_pb2 as pb
 
 
@@ -44,7 +45,27 @@ def task_from_proto(msg: pb.TrainingJobSpec) -> Task:
             return DpoTask(msg.base_model, msg.dpo.sft, msg.dpo.preferences, dpo_from_proto(msg.dpo.config))
         case "merge":
             return MergeTask(msg.base_model, msg.merge.adapter)
-    raise InvalidInput("spec names no task; set sft, dpo or merge")
+        case "preflight":
+            return preflight_from_proto(msg.base_model, msg.preflight)
+    raise InvalidInput("spec names no task; set sft, dpo, merge or preflight")
+
+
+def preflight_from_proto(base_model: str, msg: pb.PreflightTask) -> PreflightTask:
+    """What would be trained, and where."""
+    training = msg.training
+    return PreflightTask(
+        base_model=base_model,
+        dataset=msg.dataset,
+        preferences=msg.preferences,
+        sft=sft_from_proto(training.sft),
+        dpo=dpo_from_proto(training.dpo) if training.HasField("dpo") else None,
+        gpus=training.resources.gpus,
+        nodes=training.resources.nodes or 1,
+        memory=training.resources.memory_mib << 20,
+        validation_rows=msg.validation_rows,
+        general_share=msg.general_share if msg.HasField("general_share") else None,
+        letter_suites=tuple(msg.letter_suites),
+    )
 
 
 def sft_from_proto(msg: pb.SftConfig) -> Sft:
@@ -139,12 +160,15 @@ def plan_to_proto(plan: Plan) -> pb.TrainingPlan:
     return pb.TrainingPlan(
         parameters=plan.parameters,
         trainable_parameters=plan.trainable,
-        memory_mib=dict(plan.memory_mib()),
+        memory_mib=dict(memory_mib(plan.memory)),
         sft_steps=plan.sft_steps,
         dpo_steps=plan.dpo_steps,
         seconds=plan.seconds,
         warnings=[f"{note.field}: {note.message}" for note in plan.notes if note.warning],
         advice=[f"{note.field}: {note.message}" for note in plan.notes if not note.warning],
+        dpo_memory_mib=dict(memory_mib(plan.dpo_memory)) if plan.dpo_memory else {},
+        merge_memory_mib=plan.merge_memory / MIB,
+        copies=plan.copies,
     )
 
 

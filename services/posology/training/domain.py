@@ -109,7 +109,29 @@ class MergeTask:
     adapter: str
 
 
-Task = SftTask | DpoTask | MergeTask
+@dataclass(frozen=True)
+class PreflightTask:
+    """A look at what SFT, DPO and merging would meet; `preferences` is "" without DPO.
+
+    `validation_rows` were asked for (0 = not said), `general_share` was to be general (None = not said);
+    `letter_suites` score options by their letters; `resources` say where training would run.
+    """
+
+    base_model: str
+    dataset: str
+    preferences: str
+    sft: "Sft"
+    dpo: "Dpo | None"
+    gpus: int = 0
+    nodes: int = 1
+    memory: int = 0
+    """Bytes that a training worker may use on its host; 0 = not limited."""
+    validation_rows: int = 0
+    general_share: float | None = None
+    letter_suites: tuple[str, ...] = ()
+
+
+Task = SftTask | DpoTask | MergeTask | PreflightTask
 
 
 @dataclass(frozen=True)

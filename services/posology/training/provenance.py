@@ -49,7 +49,7 @@ class Provenance:
 
 def described(job: Job, digest: str, manifest: Manifest) -> dict[str, Any]:
     """The SLSA provenance of an artifact: what was asked for, what went in, who built it and when."""
-    kind = next((task for task in ("sft", "dpo", "merge") if task in job.spec), job.kind)
+    kind = next((task for task in ("sft", "dpo", "merge", "preflight") if task in job.spec), job.kind)
     predicate = ProvenancePredicate(
         build_type=f"{BUILDER}/{kind}/v1",
         external_parameters=dict(job.spec),

@@ -20,7 +20,9 @@ from posology.v1alpha1 import job_pb2
 from posology.v1alpha1 import training_pb2 as pb
 from posology.v1alpha1.training_pb2_grpc import TrainingServicer as Base
 
-TRAINING, BASE_MODEL = "training", "base-model"
+TRAINING, PREFLIGHT, BASE_MODEL = "training", "preflight", "base-model"
+JOBS = (TRAINING, PREFLIGHT)
+"""The kinds that are shown as training jobs."""
 
 
 class TrainingServicer(Base):
@@ -60,6 +62,10 @@ class TrainingServicer(Base):
                 preference_rows=request.preference_rows,
                 gpus=gpus * request.training.resources.nodes,
                 device=devices.find(self._device) if gpus else devices.cpu(cores),
+                validation_rows=request.validation_rows,
+                general_share=request.general_share if request.HasField("general_share") else None,
+                few_shot_baseline=request.few_shot_baseline,
+                host_memory=request.training.resources.memory_mib << 20,
             )
         )
         return convert.plan_to_proto(made)
@@ -102,17 +108,17 @@ class TrainingServicer(Base):
         await admission.check(convert.task_from_proto(spec), self._models, resources, most_nodes=self._most_nodes)
         if request.validate_only:
             return pb.TrainingJob(name=name, spec=spec)
-        return await self._shown(
-            await self._jobs.create(NewJob(name, TRAINING, convert.to_spec(spec), request.request_id))
-        )
+        kind = PREFLIGHT if spec.HasField("preflight") else TRAINING
+        job = await self._jobs.create(NewJob(name, kind, convert.to_spec(spec), request.request_id))
+        return await self._shown(job)
 
     async def GetTrainingJob(self, request: pb.GetTrainingJobRequest, _: Any) -> pb.TrainingJob:
-        return await self._shown(await self._get(request.name, TRAINING))
+        return await self._shown(await self._get(request.name, *JOBS))
 
     async def ListTrainingJobs(self, request: pb.ListTrainingJobsRequest, _: Any) -> pb.ListTrainingJobsResponse:
         page = await self._jobs.list(
             names.namespace_of_parent(request.parent),
-            kinds=(TRAINING,),
+            kinds=JOBS,
             page_size=request.page_size,
             page_token=request.page_token,
         )
@@ -120,23 +126,23 @@ class TrainingServicer(Base):
         return pb.ListTrainingJobsResponse(training_jobs=shown, next_page_token=page.next_token)
 
     async def WatchTrainingJob(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
-        async for event in self._watch(request, TRAINING):
+        async for event in self._watch(request, *JOBS):
             yield event
 
     async def CancelTrainingJob(self, request: pb.CancelTrainingJobRequest, _: Any) -> pb.TrainingJob:
-        await self._get(request.name, TRAINING)
+        await self._get(request.name, *JOBS)
         return await self._shown(await self._jobs.cancel(request.name))
 
     # --- details ---------------------------------------------------------------------------------------
 
-    async def _get(self, name: str, kind: str) -> Job:
+    async def _get(self, name: str, *kinds: str) -> Job:
         job = await self._jobs.get(name)
-        if job.kind != kind:
-            raise InvalidInput.of([Violation("name", f"{name} is a {job.kind} job, not a {kind} one")])
+        if job.kind not in kinds:
+            raise InvalidInput.of([Violation("name", f"{name} is a {job.kind} job, not a {' or '.join(kinds)} one")])
         return job
 
-    async def _watch(self, request: job_pb2.WatchJobRequest, kind: str) -> AsyncIterator[job_pb2.JobEvent]:
-        await self._get(request.name, kind)
+    async def _watch(self, request: job_pb2.WatchJobRequest, *kinds: str) -> AsyncIterator[job_pb2.JobEvent]:
+        await self._get(request.name, *kinds)
         async for event in self._jobs.watch(request.name, request.resume_token):
             yield job_event(event)
 

@@ -624,6 +624,7 @@ class TrainingJobSpec(_message.Message):
     SFT_FIELD_NUMBER: _builtins.int
     DPO_FIELD_NUMBER: _builtins.int
     MERGE_FIELD_NUMBER: _builtins.int
+    PREFLIGHT_FIELD_NUMBER: _builtins.int
     base_model: _builtins.str
     """Digest of the base model."""
     @_builtins.property
@@ -642,6 +643,10 @@ class TrainingJobSpec(_message.Message):
     def merge(self) -> Global___MergeTask:
         """Merge an adapter."""
 
+    @_builtins.property
+    def preflight(self) -> Global___PreflightTask:
+        """Look at everything that training would meet, without a GPU and before experts read."""
+
     def __init__(
         self,
         *,
@@ -650,16 +655,65 @@ class TrainingJobSpec(_message.Message):
         sft: Global___SftTask | None = ...,
         dpo: Global___DpoTask | None = ...,
         merge: Global___MergeTask | None = ...,
+        preflight: Global___PreflightTask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dpo", b"dpo", "merge", b"merge", "resources", b"resources", "sft", b"sft", "task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dpo", b"dpo", "merge", b"merge", "preflight", b"preflight", "resources", b"resources", "sft", b"sft", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model", "dpo", b"dpo", "merge", b"merge", "resources", b"resources", "sft", b"sft", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model", "dpo", b"dpo", "merge", b"merge", "preflight", b"preflight", "resources", b"resources", "sft", b"sft", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_task: _TypeAlias = _typing.Literal["sft", "dpo", "merge"]  # noqa: Y015
+    _WhichOneofReturnType_task: _TypeAlias = _typing.Literal["sft", "dpo", "merge", "preflight"]  # noqa: Y015
     _WhichOneofArgType_task: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_task) -> _WhichOneofReturnType_task | None: ...
 
 Global___TrainingJobSpec: _TypeAlias = TrainingJobSpec  # noqa: Y015
+
+@_typing.final
+class PreflightTask(_message.Message):
+    """A look at every row under the base's own template, and at memory and time with the real lengths."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    PREFERENCES_FIELD_NUMBER: _builtins.int
+    TRAINING_FIELD_NUMBER: _builtins.int
+    VALIDATION_ROWS_FIELD_NUMBER: _builtins.int
+    GENERAL_SHARE_FIELD_NUMBER: _builtins.int
+    LETTER_SUITES_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """Digest of the data set."""
+    preferences: _builtins.str
+    """Digest of the preference set; empty = none."""
+    validation_rows: _builtins.int
+    """Validation rows that were asked for; 0 = not said."""
+    general_share: _builtins.float
+    """Share of the training set that was to be general; absent = not said."""
+    @_builtins.property
+    def training(self) -> Global___TrainingSpec:
+        """How it would be trained, and where."""
+
+    @_builtins.property
+    def letter_suites(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Suites of questions whose options are scored by letter: each letter must be one token where an answer starts."""
+
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        preferences: _builtins.str = ...,
+        training: Global___TrainingSpec | None = ...,
+        validation_rows: _builtins.int = ...,
+        general_share: _builtins.float | None = ...,
+        letter_suites: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_general_share", b"_general_share", "general_share", b"general_share", "training", b"training"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_general_share", b"_general_share", "dataset", b"dataset", "general_share", b"general_share", "letter_suites", b"letter_suites", "preferences", b"preferences", "training", b"training", "validation_rows", b"validation_rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__general_share: _TypeAlias = _typing.Literal["general_share"]  # noqa: Y015
+    _WhichOneofArgType__general_share: _TypeAlias = _typing.Literal["_general_share", b"_general_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__general_share) -> _WhichOneofReturnType__general_share | None: ...
+
+Global___PreflightTask: _TypeAlias = PreflightTask  # noqa: Y015
 
 @_typing.final
 class SftTask(_message.Message):
@@ -939,6 +993,9 @@ class PlanTrainingRequest(_message.Message):
     PREFERENCE_ROWS_FIELD_NUMBER: _builtins.int
     CONFIG_JSON_FIELD_NUMBER: _builtins.int
     PARENT_FIELD_NUMBER: _builtins.int
+    VALIDATION_ROWS_FIELD_NUMBER: _builtins.int
+    GENERAL_SHARE_FIELD_NUMBER: _builtins.int
+    FEW_SHOT_BASELINE_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     """Rows of the training set."""
     preference_rows: _builtins.int
@@ -947,6 +1004,12 @@ class PlanTrainingRequest(_message.Message):
     """Text of the model's config.json, for a model that the service can't read (air gap, gated); empty otherwise."""
     parent: _builtins.str
     """`namespaces/{ns}`: where the caller has rights; needed where users are told apart."""
+    validation_rows: _builtins.int
+    """Rows held out for the validation loss; not among `rows`."""
+    general_share: _builtins.float
+    """Share of the training set that is general data; absent = not said, 0 = there is none."""
+    few_shot_baseline: _builtins.bool
+    """True if the base with examples in its prompt is scored before anything is trained."""
     @_builtins.property
     def base_model(self) -> Global___BaseModelSpec:
         """The base model: a folder's `config.json`, a pushed artifact, or the name of a known architecture."""
@@ -964,12 +1027,17 @@ class PlanTrainingRequest(_message.Message):
         preference_rows: _builtins.int = ...,
         config_json: _builtins.str = ...,
         parent: _builtins.str = ...,
+        validation_rows: _builtins.int = ...,
+        general_share: _builtins.float | None = ...,
+        few_shot_baseline: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model", "training", b"training"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_general_share", b"_general_share", "base_model", b"base_model", "general_share", b"general_share", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_model", b"base_model", "config_json", b"config_json", "parent", b"parent", "preference_rows", b"preference_rows", "rows", b"rows", "training", b"training"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_general_share", b"_general_share", "base_model", b"base_model", "config_json", b"config_json", "few_shot_baseline", b"few_shot_baseline", "general_share", b"general_share", "parent", b"parent", "preference_rows", b"preference_rows", "rows", b"rows", "training", b"training", "validation_rows", b"validation_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__general_share: _TypeAlias = _typing.Literal["general_share"]  # noqa: Y015
+    _WhichOneofArgType__general_share: _TypeAlias = _typing.Literal["_general_share", b"_general_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__general_share) -> _WhichOneofReturnType__general_share | None: ...
 
 Global___PlanTrainingRequest: _TypeAlias = PlanTrainingRequest  # noqa: Y015
 
@@ -999,6 +1067,26 @@ class TrainingPlan(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class DpoMemoryMibEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PARAMETERS_FIELD_NUMBER: _builtins.int
     TRAINABLE_PARAMETERS_FIELD_NUMBER: _builtins.int
     MEMORY_MIB_FIELD_NUMBER: _builtins.int
@@ -1007,6 +1095,9 @@ class TrainingPlan(_message.Message):
     SECONDS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     ADVICE_FIELD_NUMBER: _builtins.int
+    DPO_MEMORY_MIB_FIELD_NUMBER: _builtins.int
+    MERGE_MEMORY_MIB_FIELD_NUMBER: _builtins.int
+    COPIES_FIELD_NUMBER: _builtins.int
     parameters: _builtins.int
     """Parameters of the model."""
     trainable_parameters: _builtins.int
@@ -1017,6 +1108,10 @@ class TrainingPlan(_message.Message):
     """Optimizer steps of DPO."""
     seconds: _builtins.float
     """Estimated seconds; 0 when nothing is known of the device."""
+    merge_memory_mib: _builtins.float
+    """What merging holds at once, on the GPU or, where that is too small, on the host."""
+    copies: _builtins.int
+    """Copies of the model that are trained side by side, one per GPU; the figures are those of one of them."""
     @_builtins.property
     def memory_mib(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Parts of the memory estimate in MiB, by name (`weights`, `adapter`, `optimizer`, `gradients`, `activations`, `total`)."""
@@ -1029,6 +1124,10 @@ class TrainingPlan(_message.Message):
     def advice(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What to know or try."""
 
+    @_builtins.property
+    def dpo_memory_mib(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """The same parts as `memory_mib`, for DPO; empty without DPO."""
+
     def __init__(
         self,
         *,
@@ -1040,10 +1139,13 @@ class TrainingPlan(_message.Message):
         seconds: _builtins.float = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         advice: _abc.Iterable[_builtins.str] | None = ...,
+        dpo_memory_mib: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        merge_memory_mib: _builtins.float = ...,
+        copies: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "dpo_steps", b"dpo_steps", "memory_mib", b"memory_mib", "parameters", b"parameters", "seconds", b"seconds", "sft_steps", b"sft_steps", "trainable_parameters", b"trainable_parameters", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "copies", b"copies", "dpo_memory_mib", b"dpo_memory_mib", "dpo_steps", b"dpo_steps", "memory_mib", b"memory_mib", "merge_memory_mib", b"merge_memory_mib", "parameters", b"parameters", "seconds", b"seconds", "sft_steps", b"sft_steps", "trainable_parameters", b"trainable_parameters", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -127,3 +127,27 @@ async def first(world: World, name: str, wanted: Callable[[job_pb2.JobEvent], bo
         if wanted(event):
             return event
     raise PosologyError(f"{name} ended before")
+
+
+async def test_a_preflight_is_published_or_refused_with_every_field(bench: Bench, tmp_path: Path) -> None:
+    async with open_world(tmp_path, allowed_model_folders=(bench.root,), worker_cpus=1) as world:
+        base = world.publish(bench.root / "model-base", "base-model")
+        task = {
+            "dataset": world.publish(bench.root / "dataset", "dataset"),
+            "preferences": world.publish(bench.root / "preferences", "preferences"),
+            "training": {"sft": SFT, "dpo": DPO},
+        }
+        outcomes = []
+        for name, longest in (("good", 256), ("short", 64)):
+            task["training"] = {"sft": {**SFT, "maxLength": longest}, "dpo": {**DPO, "maxLength": longest}}
+            spec = ParseDict({"baseModel": base, "preflight": task}, pb.TrainingJobSpec())
+            request = pb.CreateTrainingJobRequest(parent=PARENT, training_job_id=name, spec=spec)
+            outcomes.append(await world.over((await world.training.CreateTrainingJob(request)).name))
+        good, short = outcomes
+        assert isinstance(good, pb.TrainingJob)
+        assert good.status.state == SUCCEEDED, good.status.error
+        assert good.status.artifact
+        assert good.statement
+        fields = [each.field for each in short.status.error.violations]
+        assert fields == ["spec.training.sft.maxLength", "spec.training.dpo.maxLength"]
+        assert short.status.attempt == 1

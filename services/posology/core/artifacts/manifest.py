@@ -15,6 +15,7 @@ KINDS = (
     "base-model",
     "dataset",
     "preferences",
+    "preflight",
     "review",
     "adapter",
     "model",

@@ -10,6 +10,7 @@ from posology.orchestrator.stages.deploy import Deploy
 from posology.orchestrator.stages.evaluate import Evaluate
 from posology.orchestrator.stages.plan import Plan
 from posology.orchestrator.stages.preferences import Preferences
+from posology.orchestrator.stages.preflight import Preflight
 from posology.orchestrator.stages.review import ReviewData, ReviewPreferences
 from posology.orchestrator.stages.train import Dpo, Merge, Sft
 from posology.orchestrator.stages.verdict import Verdict
@@ -18,8 +19,9 @@ _KINDS: Mapping[str, Callable[[Clients], Driver]] = {
     "plan": Plan,
     "base-model": BaseModel,
     "curate": Curate,
-    "review-data": ReviewData,
     "preferences": Preferences,
+    "preflight": Preflight,
+    "review-data": ReviewData,
     "review-preferences": ReviewPreferences,
     "sft": Sft,
     "dpo": Dpo,

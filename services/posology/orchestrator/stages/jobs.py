@@ -46,4 +46,5 @@ def _failure(status: JobStatus) -> Failure | None:
         return Failure("Cancelled", "its job was cancelled")
     if status.state != JobStatus.FAILED:
         return None
-    return Failure(status.error.type, status.error.message, status.error.retryable)
+    violations = tuple((each.field, each.description) for each in status.error.violations)
+    return Failure(status.error.type, status.error.message, status.error.retryable, violations)

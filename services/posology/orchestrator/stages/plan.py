@@ -38,10 +38,14 @@ def request(spec: Mapping[str, Any]) -> training_pb2.PlanTrainingRequest:
     """The question that a spec asks of the planner."""
     curation = spec["curation"]
     share = curation.get("general", {}).get("share", 0.0)
+    validation = min(curation.get("validation", 0), curation["pairs"])
     mapping = {
         "baseModel": spec["baseModel"],
         "training": spec["training"],
-        "rows": round(curation["pairs"] / (1 - share)),
+        "rows": round((curation["pairs"] - validation) / (1 - share)),
+        "validationRows": validation,
+        "generalShare": share,
+        "fewShotBaseline": "baseline" in spec.get("evaluation", {}),
         "preferenceRows": curation.get("preferences", {}).get("pairs", 0),
     }
     return schema.parse(training_pb2.PlanTrainingRequest, mapping)

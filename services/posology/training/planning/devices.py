@@ -10,7 +10,8 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Device:
-    """`memory` in bytes; `flops` are dense bf16 (CPU: fp32) operations per second as the data sheet has them.
+    """`memory` in bytes; `flops` are dense bf16 (CPU: fp32) operations per second as the data sheet has them
+    (fp32 where bf16 is not computed).
 
     `share` is what training reaches of them: 0.35 to 0.45 is usual for a tuned run on one GPU, small models less.
     """
@@ -19,6 +20,8 @@ class Device:
     memory: int
     flops: float
     share: float = 0.35
+    bf16: bool = True
+    """Whether it computes in bf16; GPUs before Ampere don't, and hold LORA's weights in fp32."""
 
 
 DEVICES = (
@@ -29,7 +32,8 @@ DEVICES = (
     Device("NVIDIA L40S", 48 * GIB, 362e12),
     Device("NVIDIA A10", 24 * GIB, 125e12),
     Device("NVIDIA L4", 24 * GIB, 121e12),
-    Device("NVIDIA T4", 16 * GIB, 65e12),
+    Device("NVIDIA V100", 32 * GIB, 15.7e12, bf16=False),
+    Device("NVIDIA T4", 16 * GIB, 8.1e12, bf16=False),
 )
 """Ordered from large to small."""
 
@@ -40,7 +44,7 @@ CPU_FLOPS = 30e9
 
 def cpu(cores: int) -> Device:
     """The host; its memory is not looked at."""
-    return Device("the CPU", 0, cores * CPU_FLOPS, share=1.0)
+    return Device("the CPU", 0, cores * CPU_FLOPS, share=1.0, bf16=False)
 
 
 def find(name: str) -> Device | None:
@@ -50,8 +54,8 @@ def find(name: str) -> Device | None:
 
 
 def smallest_for(needed: int) -> Device | None:
-    """The smallest device that holds `needed` bytes."""
-    return next((each for each in reversed(DEVICES) if each.memory >= needed), None)
+    """The smallest device that holds `needed` bytes and computes in bf16, as the estimate takes for granted."""
+    return next((each for each in reversed(DEVICES) if each.bf16 and each.memory >= needed), None)
 
 
 def flops_per_token(shape: ModelShape, method: Method, *, checkpoint_activations: bool) -> float:

@@ -2,10 +2,11 @@
 
 import dataclasses
 
-from posology.training.domain import Method, Optimisation
+from posology.training.domain import Lora, Method, Optimisation
 from posology.training.planning import advice, batches, devices
 from posology.training.planning.batches import Batches
-from posology.training.planning.planned import Plan, Request
+from posology.training.planning.memory import Memory
+from posology.training.planning.planned import Lengths, Plan, Request
 from posology.training.planning.shapes import lora_parameters, targets
 
 TOKENS_PER_ROW = 320
@@ -26,6 +27,9 @@ def plan(request: Request) -> Plan:
         dpo_steps=_dpo_steps(request),
         seconds=0.0,
         notes=(),
+        dpo_memory=_dpo_memory(request),
+        merge_memory=_merge_memory(request),
+        copies=max(1, request.gpus),
     )
     timed = dataclasses.replace(made, seconds=_seconds(request, made))
     return dataclasses.replace(timed, notes=tuple(advice.notes(request, timed)))
@@ -35,28 +39,62 @@ def cut_batches(request: Request, method: Method, optimisation: Optimisation) ->
     """Micro-batches for the device; without one, for the smallest GPU that holds the recipe at all."""
     if method is not Method.FULL:
         targets(request.shape, request.sft.lora)
+    return _cut(request, method, request.sft.lora, optimisation, request.lengths)
+
+
+def _dpo_memory(request: Request) -> Memory | None:
+    """DPO holds both answers of a pair; its reference is the same weights with the adapter as SFT left it."""
+    if request.dpo is None:
+        return None
+    method = Method.LORA if request.sft.method is Method.FULL else request.sft.method
+    lora = request.dpo.lora if request.sft.method is Method.FULL else request.sft.lora
+    lengths = request.preference_lengths
+    return _cut(request, method, lora, request.dpo.optimisation, lengths, sequences_per_row=2).memory
+
+
+def _cut(
+    request: Request,
+    method: Method,
+    lora: Lora,
+    optimisation: Optimisation,
+    lengths: Lengths | None,
+    *,
+    sequences_per_row: int = 1,
+) -> Batches:
+    longest = lengths.longest if lengths and lengths.longest else optimisation.max_length
+    bf16 = request.device.bf16 if request.device else request.gpus > 0
     memory = request.device.memory if request.device else 0
     if request.gpus and not request.device:
         needed = batches.fit(
             request.shape,
             method=method,
-            lora=request.sft.lora,
+            lora=lora,
             batch_size=1,
-            max_length=optimisation.max_length,
+            max_length=longest,
             device_memory=1,
+            sequences_per_row=sequences_per_row,
         )
         guess = devices.smallest_for(int(needed.memory.total / 0.9))
         memory = guess.memory if guess else 0
     return batches.fit(
         request.shape,
         method=method,
-        lora=request.sft.lora,
-        batch_size=optimisation.batch_size,
+        lora=lora,
+        batch_size=max(1, optimisation.batch_size // max(1, request.gpus)),
         micro=optimisation.micro_batch_size,
-        max_length=optimisation.max_length,
+        max_length=longest,
         device_memory=memory,
-        bf16=request.gpus > 0,
+        bf16=bf16,
+        sequences_per_row=sequences_per_row,
     )
+
+
+def _merge_memory(request: Request) -> int:
+    """Bytes that a merge holds at once: the whole model in the precision that it is saved in; FULL merges nothing."""
+    if request.sft.method is Method.FULL:
+        return 0
+    on_cpu_in_fp32 = request.sft.method is Method.LORA and not request.gpus
+    return request.shape.parameters * (4 if on_cpu_in_fp32 else 2)
 
 
 def _dpo_steps(request: Request) -> int:
@@ -74,11 +112,12 @@ def _seconds(request: Request, made: Plan) -> float:
     flops = devices.flops_per_token(
         request.shape, request.sft.method, checkpoint_activations=made.batches.checkpoint_activations
     )
-    tokens = _tokens(made.sft_steps, request.sft.optimisation)
+    tokens = _tokens(made.sft_steps, request.sft.optimisation, request.lengths)
     if request.dpo:
-        tokens += 3 * _tokens(made.dpo_steps, request.dpo.optimisation)
+        tokens += 3 * _tokens(made.dpo_steps, request.dpo.optimisation, request.preference_lengths)
     return devices.seconds(tokens, flops, request.device) / max(1, request.gpus)
 
 
-def _tokens(steps: int, optimisation: Optimisation) -> float:
-    return float(steps * optimisation.batch_size * min(TOKENS_PER_ROW, optimisation.max_length))
+def _tokens(steps: int, optimisation: Optimisation, lengths: Lengths | None) -> float:
+    mean = lengths.mean if lengths and lengths.mean else min(TOKENS_PER_ROW, optimisation.max_length)
+    return float(steps * optimisation.batch_size * mean)

@@ -14,8 +14,22 @@ MIB = 1 << 20
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """Tokens of prompt and answer, as counted under the base's own template: of the longest row, and on average."""
+
+    longest: int
+    mean: float
+
+
+@dataclass(frozen=True)
 class Request:
-    """What is to be planned: `rows` training pairs and `preference_rows` preferences; `gpus` 0 means the CPU."""
+    """What is to be planned.
+
+    `rows` training pairs, after `validation_rows` were held out, and `preference_rows` preferences, before any is held
+    out. `gpus` 0 means the CPU. `general_share` None means that it was not said; `general_rows` None that it was not
+    counted. Without `lengths` rows are assumed to be as long as maxLength where memory counts, and of usual length
+    where time does. `host_memory` in bytes, 0 = not limited.
+    """
 
     shape: ModelShape
     sft: Sft
@@ -24,11 +38,21 @@ class Request:
     preference_rows: int
     gpus: int = 0
     device: Device | None = None
+    validation_rows: int = 0
+    general_share: float | None = None
+    general_rows: int | None = None
+    few_shot_baseline: bool = False
+    lengths: Lengths | None = None
+    preference_lengths: Lengths | None = None
+    host_memory: int = 0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The answer. `seconds` is 0 when nothing is known of the device."""
+    """The answer. `seconds` is 0 when nothing is known of the device; memory is that of one device.
+
+    `merge_memory` in bytes: what merging holds at once. `copies` of the model are trained side by side.
+    """
 
     parameters: int
     trainable: int
@@ -38,8 +62,12 @@ class Plan:
     dpo_steps: int
     seconds: float
     notes: tuple[Note, ...]
+    dpo_memory: Memory | None = None
+    merge_memory: int = 0
+    copies: int = 1
 
-    def memory_mib(self) -> Mapping[str, float]:
-        """Parts of the estimate, and their sum under `total`."""
-        parts = {name: value / MIB for name, value in dataclasses.asdict(self.memory).items()}
-        return {**parts, "total": self.memory.total / MIB}
+
+def memory_mib(memory: Memory) -> Mapping[str, float]:
+    """Parts of the estimate in MiB, and their sum under `total`."""
+    parts = {name: value / MIB for name, value in dataclasses.asdict(memory).items()}
+    return {**parts, "total": memory.total / MIB}

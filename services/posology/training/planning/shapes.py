@@ -13,6 +13,9 @@ from posology.training.domain import ALL_LINEAR, Lora
 LONGEST_HEADER = 100_000_000
 """Bytes; the format allows no longer header."""
 
+NF4_BLOCK = 64
+"""Weights of one block of NF4: the inputs of a quantised module must be a whole number of them."""
+
 KNOWN = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi3", "smollm3", "granite")
 
 

@@ -32,6 +32,8 @@ def run(ctx: JobContext) -> Result:
             parents = (source.digest,)
             _copy(ctx.input(source.digest), ctx.output)
     shape = folder.check(ctx.output)
+    if _stop_clock(ctx.output):
+        ctx.log("the chat template writes today's date into prompts; its clock was stopped, so that prompts stay equal")
     _try_template(ctx.output)
     return Result(
         kind="base-model",
@@ -63,6 +65,12 @@ def _copy(source: Path, target: Path) -> None:
     for path in source.iterdir():
         if path.is_file() and folder.wanted(path.name):
             shutil.copyfile(path, target / path.name)
+
+
+def _stop_clock(model: Path) -> bool:
+    from posology.training.worker import templates
+
+    return templates.stop_clock(model)
 
 
 def _try_template(model: Path) -> None:

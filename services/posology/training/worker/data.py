@@ -11,6 +11,7 @@ from datasets import Dataset
 from posology.core.errors import InvalidInput
 
 Row = Mapping[str, Any]
+PREFERENCES = "preferences.jsonl"
 
 
 def pairs(dataset: Path) -> tuple[list[Row], list[Row]]:
@@ -31,14 +32,29 @@ def as_dataset(rows: Sequence[Row]) -> Dataset:
     return Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows])
 
 
+def preference_rows(folder: Path) -> list[Row]:
+    """All rows of a preference set artifact."""
+    return _read(folder / PREFERENCES)
+
+
 def preferences(folder: Path, *, held_out: float) -> tuple[list[Row], list[Row]]:
-    """Preference rows split by prompt into training and held-out, the same way on every machine."""
-    rows = _read(folder / "preferences.jsonl")
-    same = [row for row in rows if _text(row["chosen"]) == _text(row["rejected"])]
+    """Preference rows split by prompt into training and held-out, the same way on every machine.
+
+    `held_out` 0 holds out none: there is no preference accuracy then, and nothing to choose a checkpoint by.
+    """
+    rows = preference_rows(folder)
+    same = [number for number, row in enumerate(rows, 1) if _text(row["chosen"]) == _text(row["rejected"])]
     if same:
-        raise InvalidInput(f"{len(same)} preference rows have equal answers, first {same[0].get('id')}; drop them")
-    if len(rows) < 2:
-        raise InvalidInput(f"the preference set has {len(rows)} rows; at least 2 are needed, one of them held out")
+        listed = ", ".join(map(str, same[:10]))
+        raise InvalidInput(f"{len(same)} preference rows have equal answers ({PREFERENCES} rows {listed}); drop them")
+    least = 2 if held_out else 1
+    if len(rows) < least:
+        raise InvalidInput(
+            f"the preference set has {len(rows)} rows; at least {least} {'are' if least > 1 else 'is'} needed"
+            + (", one of them held out" if held_out else "")
+        )
+    if not held_out:
+        return rows, []
     order = sorted({_key(row) for row in rows})
     count = max(1, min(len(order) - 1, round(held_out * len(order))))
     if len(order) < 2:

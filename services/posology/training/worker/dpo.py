@@ -13,7 +13,7 @@ from posology.core.errors import Internal
 from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training.domain import DpoTask, Method
 from posology.training.planning import batches, curves
-from posology.training.worker import data, distributed, hardware, loop, models, probes, saving, tokens
+from posology.training.worker import data, distributed, hardware, loop, models, probes, row_checks, saving, tokens
 from posology.training.worker.callbacks import Report
 from posology.training.worker.sft import model_shape
 
@@ -37,9 +37,10 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
     rows, held_out = data.preferences(ctx.input(task.preferences), held_out=recipe.held_out)
     tokenizer = tokens.open_tokenizer(base)
     stops = tokens.stop_ids(tokenizer, base)
-    both = data.answers([*rows, *held_out])
-    tokens.check_template(tokenizer, stops, both)
-    longest = tokens.check_lengths(tokenizer, both, steps.max_length)
+    both = row_checks.placed(data.answers([*rows, *held_out]), "answer")
+    examined = row_checks.examine(tokenizer, stops, both, max_length=steps.max_length)
+    row_checks.refuse(examined, **{**tokens.FIELDS, row_checks.LENGTH: "spec.training.dpo.maxLength"})
+    longest = examined.longest
     ctx.log("data read", pairs=len(rows), held_out=len(held_out), longest=longest)
 
     batch = batches.fit(

@@ -7,7 +7,7 @@ from typing import Any
 from posology.core.errors import Exhausted, Internal
 from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training import convert
-from posology.training.domain import DpoTask, MergeTask, SftTask
+from posology.training.domain import DpoTask, MergeTask, PreflightTask, SftTask
 from posology.training.worker import base_model
 
 
@@ -53,7 +53,19 @@ def _run(ctx: JobContext) -> Result:
     raise Internal("a training job without a task")
 
 
+def run_preflight(ctx: JobContext) -> Result:
+    """A look at everything that the other tasks would meet; no GPU is touched."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    task = convert.task_from_spec(ctx.spec)
+    if not isinstance(task, PreflightTask):
+        raise Internal("a preflight job without its task")
+    from posology.training.worker import preflight
+
+    return preflight.run(ctx, task)
+
+
 HANDLERS: Mapping[str, Callable[[JobContext], Result]] = {
     "training": run_training,
+    "preflight": run_preflight,
     "base-model": base_model.run,
 }

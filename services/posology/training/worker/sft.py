@@ -12,7 +12,7 @@ from trl import SFTConfig, SFTTrainer
 from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training.domain import Method, SftTask
 from posology.training.planning import batches, curves, shapes
-from posology.training.worker import data, distributed, hardware, loop, models, probes, saving, tokens
+from posology.training.worker import data, distributed, hardware, loop, models, probes, row_checks, saving, tokens
 from posology.training.worker.callbacks import Report
 
 
@@ -26,8 +26,10 @@ def train(ctx: JobContext, task: SftTask) -> Result:
     rows, validation = data.pairs(dataset)
     tokenizer = tokens.open_tokenizer(base)
     stops = tokens.stop_ids(tokenizer, base)
-    tokens.check_template(tokenizer, stops, rows)
-    longest = tokens.check_lengths(tokenizer, [*rows, *validation], steps.max_length)
+    placed = [*row_checks.placed(rows, "train.jsonl"), *row_checks.placed(validation, "validation.jsonl")]
+    examined = row_checks.examine(tokenizer, stops, placed, max_length=steps.max_length)
+    row_checks.refuse(examined, **tokens.FIELDS)
+    longest = examined.longest
     shape = model_shape(base)
     ctx.log("data read", pairs=len(rows), validation=len(validation), longest=longest)
 

@@ -10,6 +10,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from posology.core.errors import InvalidInput
 
 IGNORED = -100
+FIELDS = {"length": "spec.training.sft.maxLength", "prompt": "spec.baseModel", "end": "spec.baseModel"}
+"""Which field of a run's spec a kind of fault is about; the others are about the rows."""
 Row = Mapping[str, Any]
 
 
@@ -52,32 +54,33 @@ def _ids(rendered: Any) -> list[int]:
     return list(rendered["input_ids"] if isinstance(rendered, Mapping) else rendered)
 
 
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """The text of token ids as it went in: every Llama 3 tells its tokenizer to drop spaces before punctuation."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def holds_answer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], answer: str) -> bool:
+    """Whether `ids` are those of a text with `answer`, as a tokenizer that normalises (case, NFKC) writes it."""
+    normalised = decode(tokenizer, tokenizer(answer, add_special_tokens=False)["input_ids"]).strip()
+    return bool(normalised) and normalised in decode(tokenizer, ids)
+
+
 def check_template(tokenizer: PreTrainedTokenizerBase, stops: frozenset[int], rows: Sequence[Row]) -> None:
-    """Refuse a template under which training would silently teach the wrong thing, before anything heavy starts."""
-    for row in rows[:8]:
-        prompt, whole = prompt_ids(tokenizer, row["prompt"]), conversation_ids(tokenizer, row)
-        if whole[: len(prompt)] != prompt:
-            raise InvalidInput(
-                "the chat template renders a prompt differently once the answer follows (for example an empty think "
-                "block), so the model would be trained on a context that it never sees when it serves; "
-                "use a template that renders both the same way"
-            )
-        if not stops & set(whole[len(prompt) :]):
-            raise InvalidInput(
-                "the chat template does not end the assistant's turn with a token at which generation stops "
-                f"({_names(tokenizer, stops)}), so the model would never learn to stop; "
-                "add the end-of-turn token to the template, or name it in generation_config.json as eos_token_id"
-            )
+    """Refuse rows and templates that would silently teach the wrong thing, wherever in `rows` they stand."""
+    from posology.training.worker import row_checks
+
+    row_checks.refuse(row_checks.examine(tokenizer, stops, row_checks.placed(rows)), **FIELDS)
 
 
 def check_lengths(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_length: int) -> int:
     """Tokens of the longest row; rows over `max_length` are an error, since a cut answer loses its end of turn."""
     lengths = [len(conversation_ids(tokenizer, row)) for row in rows]
-    over = [length for length in lengths if length > max_length]
+    over = [number for number, length in enumerate(lengths, 1) if length > max_length]
     if over:
+        listed = ", ".join(map(str, over[:10]))
         raise InvalidInput(
-            f"{len(over)} of {len(rows)} rows are longer than maxLength {max_length}, "
-            f"the longest has {max(over)} tokens; raise maxLength, or let curation make shorter ones"
+            f"{len(over)} of {len(rows)} rows are longer than maxLength {max_length} (rows {listed}), "
+            f"the longest has {max(lengths)} tokens; raise maxLength, or let curation make shorter ones"
         )
     return max(lengths)
 
@@ -116,7 +119,7 @@ def _check_one(
     if list(labels[start:]) != list(ids[start:]):
         raise InvalidInput(f"{name}: a part of the answer is left out of the loss; check the chat template")
     answer = row["completion"][-1]["content"].strip()
-    if answer not in tokenizer.decode(list(ids[start:]), skip_special_tokens=False):
+    if answer not in decode(tokenizer, ids[start:]) and not holds_answer(tokenizer, ids[start:], answer):
         raise InvalidInput(f"{name}: the tokens under the loss are not its answer; check the chat template")
     if not stops & set(labels[start:]):
         raise InvalidInput(f"{name}: the end of turn is not under the loss, so the model would never learn to stop")
@@ -128,5 +131,6 @@ def _spread(count: int, sample: int) -> Iterator[int]:
     yield from range(0, count, step)
 
 
-def _names(tokenizer: PreTrainedTokenizerBase, ids: frozenset[int]) -> str:
+def names_of(tokenizer: PreTrainedTokenizerBase, ids: frozenset[int]) -> str:
+    """Tokens by name, for messages."""
     return ", ".join(sorted(str(tokenizer.convert_ids_to_tokens(each)) for each in ids))
