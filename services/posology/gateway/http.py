@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,7 +15,7 @@ from starlette.routing import Route
 
 from posology.core.errors import Internal, NotFound, PosologyError
 from posology.core.http import ClientLeft, unless_client_leaves
-from posology.gateway import metrics
+from posology.gateway import metrics, responses
 from posology.gateway.answering import Answering
 from posology.gateway.answers import new_answer_id
 from posology.gateway.domain import (
@@ -30,8 +31,9 @@ from posology.gateway.domain import (
 from posology.gateway.keys import Authenticator
 from posology.gateway.limits import Limits
 from posology.gateway.openai import error_response, model_card, model_list
-from posology.gateway.requests import parse
+from posology.gateway.requests import ChatRequest, parse
 from posology.gateway.routes import Routes
+from posology.gateway.streaming import EventStream
 
 log = logging.getLogger("posology.gateway")
 _CLIENT_CLOSED = 499
@@ -59,6 +61,7 @@ class OpenAiApi:
         routes = [
             Route("/v1/chat/completions", self._guarded(self.chat), methods=["POST"]),
             Route("/v1/completions", self._guarded(self.complete), methods=["POST"]),
+            Route("/v1/responses", self._guarded(self.respond), methods=["POST"]),
             Route("/v1/models", self._guarded(self.models), methods=["GET"]),
             Route("/v1/models/{model:path}", self._guarded(self.model), methods=["GET"]),
             Route("/health", self.health, methods=["GET"]),
@@ -67,10 +70,28 @@ class OpenAiApi:
         return Starlette(routes=routes, exception_handlers={404: _no_such_path, 405: _no_such_method})
 
     async def chat(self, request: Request) -> Response:
-        return await self._answer(request, AnswerKind.CHAT)
+        return await self._answer(request, partial(parse, kind=AnswerKind.CHAT, max_n=self.max_choices))
 
     async def complete(self, request: Request) -> Response:
-        return await self._answer(request, AnswerKind.COMPLETION)
+        return await self._answer(request, partial(parse, kind=AnswerKind.COMPLETION, max_n=self.max_choices))
+
+    async def respond(self, request: Request) -> Response:
+        """A chat by OpenAI's newer API."""
+        chats = list[ChatRequest]()
+
+        def read(raw: bytes) -> ChatRequest:
+            chats.append(responses.parse(raw))
+            return chats[0]
+
+        response = await self._answer(request, read)
+        if response.status_code != 200:
+            return response
+        identity: str = request.state.request_id
+        if isinstance(response, EventStream):
+            response.translate(lambda source: responses.events(source, identity, chats[0].model))
+            return response
+        headers = {name: value for name, value in response.headers.items() if name.startswith("x-")}
+        return JSONResponse(responses.whole(bytes(response.body), identity), headers=headers)
 
     async def models(self, request: Request) -> Response:
         key = await self._key(request)
@@ -101,7 +122,7 @@ class OpenAiApi:
         for task in self._running:
             task.cancel()
 
-    async def _answer(self, request: Request, kind: AnswerKind) -> Response:
+    async def _answer(self, request: Request, read: Callable[[bytes], ChatRequest]) -> Response:
         if self.shut:
             raise NoEngine("this gateway is going down; ask again", retry_after=1)
         _check_media_type(request)
@@ -110,7 +131,7 @@ class OpenAiApi:
             self._count(stack)
             # Before the body is read: whoever may run one request may send one body.
             rates = await stack.enter_async_context(self.limiter.admit(key))
-            ask = parse(await self._body(request), kind, max_n=self.max_choices)
+            ask = read(await self._body(request))
             work = asyncio.ensure_future(self.answering.answer(ask, key, stack, rates, request.state.request_id))
             return await unless_client_leaves(request.receive, work)
 
@@ -186,7 +207,7 @@ def _check_media_type(request: Request) -> None:
 
 
 async def _no_such_path(request: Request, _: Exception) -> Response:
-    served = "POST /v1/chat/completions, POST /v1/completions, GET /v1/models"
+    served = "POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, GET /v1/models"
     return _marked(NotFound(f"{request.method} {request.url.path} is not served; there are {served}"))
 
 

@@ -169,3 +169,32 @@ async def test_litellm_completes(gateway: World) -> None:
         whole = await litellm.atext_completion(**common, prompt=question, max_tokens=4)
         stream = await litellm.atext_completion(**common, prompt=question, max_tokens=4, stream=True)
         assert "".join([c.choices[0].text or "" async for c in stream]) == whole.choices[0].text
+
+
+async def test_openai_s_responses_go_on_for_five_turns(gateway: World, openai: AsyncOpenAI) -> None:
+    turns: list[Any] = []
+    answers = []
+    for question in TURNS:
+        turns.append({"role": "user", "content": question})
+        response = await openai.responses.create(model="labels", input=turns, max_output_tokens=4)
+        assert (response.status, response.usage.output_tokens) == ("incomplete", 4)  # type: ignore[union-attr]
+        turns += response.output
+        answers.append(response.output_text)
+    assert_all_turns_arrived(gateway, answers)
+
+
+async def test_openai_s_responses_stream(gateway: World, openai: AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "labels", "instructions": "Short.", "input": "May I?", "max_output_tokens": 4}
+    whole = await openai.responses.create(**asked)
+    assert last_prompt(gateway) == [{"role": "system", "content": "Short."}, {"role": "user", "content": "May I?"}]
+    events = [event async for event in await openai.responses.create(**asked, stream=True)]
+    said = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert said == whole.output_text == events[-1].response.output_text
+    assert events[-1].response.usage.output_tokens == 4
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    with pytest.raises(BadRequestError) as refused:
+        await openai.responses.create(**asked, tools=[{"type": "web_search"}])
+    assert refused.value.param == "tools"
+    with pytest.raises(BadRequestError) as refused:
+        await openai.responses.create(**asked, previous_response_id="resp_1")
+    assert refused.value.param == "previous_response_id"
