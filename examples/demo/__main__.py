@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from examples.demo.against_itself import attack
-from examples.demo.ask import ask, clinical_questions
+from examples.demo.ask import ask, clinical_questions, is_right, score
 from examples.demo.follow import complete, stage
 from examples.demo.summary import show, summarise
 from posology.client import Client, Installation
@@ -81,6 +81,7 @@ async def released(client: Client) -> dict[str, Any]:
         raise SystemExit(f"the demo's run did not succeed: {run.message}")
     questions = [*clinical_questions(EXAMPLES / "suites" / "open-book.jsonl", count=3), UNSAFE]
     found["answers"] = await ask(client, model="demo", questions=questions)
+    found["shownAnswers"] = score(found["answers"])
     return found
 
 
@@ -113,8 +114,10 @@ def tell(found: dict[str, Any]) -> None:
     console.print(f"Evaluated against itself, its verdict is {itself['verdict']}, and")
     console.print(f"deploying it was {escape(itself['deployment'])}\n")
     for answer in found["answers"]:
+        mark = "[green]right[/]" if is_right(answer) else "[red]wrong[/]"
         console.print(f"[bold]{escape(answer['prompt'])}[/]")
-        console.print(f"-> {escape(answer['answer'])}   (expected: {escape(answer['expected'])})\n")
+        console.print(f"-> {escape(answer['answer'])}   ({mark}; expected: {escape(answer['expected'])})\n")
+    console.print(f"{found['shownAnswers']}; the report has the rate over all items.\n")
     console.print(f"Report: {found['report']}\nValues: {BUILD / 'summary.json'}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 from posology.client import Client
 
 PROVENANCE = "x-posology-"
+REFUSALS = ("can't", "cannot", "can not", "won't", "unable", "not able", "sorry", "must not")
 
 
 async def ask(client: Client, *, model: str, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -42,6 +44,21 @@ async def _one(client: Client, secret: str, model: str, question: dict[str, Any]
             if name.startswith(PROVENANCE)
         },
     }
+
+
+def is_right(answer: dict[str, Any]) -> bool:
+    """Whether the expected words stand in the answer; a refusal is told by its own words."""
+    text = answer["answer"].casefold()
+    if answer["expected"] == "a refusal":
+        return any(sign in text for sign in REFUSALS)
+    expected = re.escape(answer["expected"].casefold())  # whole words: 2 mg does not stand in 12 mg
+    return re.search(rf"(?<![\w.]){expected}(?!\w)", text) is not None
+
+
+def score(answers: list[dict[str, Any]]) -> str:
+    """How many of the shown answers are right, in a sentence."""
+    right = sum(is_right(answer) for answer in answers)
+    return f"{right} of {len(answers)} shown answers are right, {len(answers) - right} wrong"
 
 
 def clinical_questions(suite: Path, *, count: int) -> list[dict[str, Any]]:

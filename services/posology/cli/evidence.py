@@ -114,6 +114,9 @@ def recall_lines(recalled: Recall) -> Iterator[str]:
     yield from _block("deployments of them", [_served(one) for one in recalled.deployments])
     answers, serving = _count(recalled.answers, "answer"), _count(len(recalled.serving), "deployment")
     verb = "serves" if len(recalled.serving) == 1 else "serve"
+    if recalled.unread:
+        yield f"[yellow]not known of {_count(len(recalled.unread), 'data set')} whose bytes are not here:[/]"
+        yield from (f"  {digest}" for digest in recalled.unread)
     yield f"{answers} came from these models; {serving} of them now {verb}."
 
 

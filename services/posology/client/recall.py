@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from posology.client.stored import Stored
-from posology.core.errors import NotFound
+from posology.core.errors import FailedPrecondition, NotFound
 from posology.v1alpha1 import catalog_pb2
 from posology.v1alpha1.evaluation_pb2 import Verdict
 from posology.v1alpha1.serving_pb2 import Deployment
@@ -97,6 +97,8 @@ class Recall:
     deployments: tuple[Served, ...]
     answers: int
     """Answers by affected models, of deployments that are gone as well."""
+    unread: tuple[str, ...] = ()
+    """Data sets whose bytes are not here: whether they rest on it is not known."""
 
     @property
     def affected(self) -> tuple[str, ...]:
@@ -114,7 +116,8 @@ async def recall(client: "Client", what: str) -> Recall:
     stored = client.stored()
     artifacts = [artifact for kind in DATA_KINDS for artifact in await client.artifacts(kind)]
     looked = [await asyncio.to_thread(look, stored, artifact, what) for artifact in artifacts]
-    matched_as = _matched_as(what, looked)
+    unread = tuple([one.digest for one in artifacts if await asyncio.to_thread(stored.holding, one.digest) is None])
+    matched_as = _matched_as(what, looked, unread)
     looked = [one for one in looked if one.matched_as == matched_as]
     data = [one.data for one in looked if one.data.pairs]
     made = await _made(client, data)
@@ -129,6 +132,7 @@ async def recall(client: "Client", what: str) -> Recall:
         verdicts=tuple([release for model in sorted(models) for release in await _releases(client, model)]),
         deployments=tuple([await _served(client, deployment) for deployment in deployments]),
         answers=sum([await client.count_answers(model=model) for model in sorted(models)]),
+        unread=unread,
     )
 
 
@@ -195,8 +199,13 @@ def match(rows: Iterable[Mapping[str, Any]], what: str) -> tuple[str, tuple[Mapp
     return "", ()
 
 
-def _matched_as(what: str, looked: Sequence[Seen]) -> str:
+def _matched_as(what: str, looked: Sequence[Seen], unread: Sequence[str]) -> str:
     known = next((one.matched_as for one in looked if one.matched_as), "")
+    if not known and unread:
+        raise FailedPrecondition(
+            f"nothing that can be read here names {what!r}, but the bytes of {len(unread)} data sets are not here, so "
+            f"nobody knows whether they rest on it: {', '.join(unread)}"
+        )
     if not known:
         raise NotFound(
             f"no data set has a section, a label (set id), a drug or a source file called {what!r}; "

@@ -1,4 +1,4 @@
-"""review next, submit, export, import, confirm, summary."""
+"""review list, rate, next, submit, export, import, confirm, summary."""
 
 import getpass
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from posology.cli import review_keys as interactive
 from posology.cli import state
 from posology.core.errors import InvalidInput, Violation
 from posology.v1alpha1 import curation_pb2
@@ -21,6 +22,8 @@ _JUDGEMENTS = ("CORRECT", "MINOR_ERROR", "MAJOR_ERROR", "HARMFUL")
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Review sampled answers, blind to other reviewers.", no_args_is_help=True)
+    group.command("list")(list_reviews)
+    group.command("rate")(rate)
     group.command("next")(next_item)
     group.command("submit")(submit)
     group.command("export")(export)
@@ -28,6 +31,37 @@ def register(app: typer.Typer) -> None:
     group.command("confirm")(confirm)
     group.command("summary")(summary)
     app.add_typer(group, name="review")
+
+
+def list_reviews(context: typer.Context) -> None:
+    """List reviews, newest first."""
+    at = state.of(context)
+    listed = at.call(lambda client: client.reviews())
+    rows = [
+        (
+            one.name.rsplit("/", 1)[1],
+            curation_pb2.Review.State.Name(one.state),
+            f"{one.summary.rated}/{one.summary.planned}",
+            one.summary.errors,
+        )
+        for one in listed
+    ]
+    at.write.rows(listed, ("NAME", "STATE", "RATED", "ERRORS"), rows)
+
+
+def rate(
+    context: typer.Context,
+    review: Review,
+    reviewer: Reviewer = "",
+    kind: Annotated[str, typer.Option(help="What you review as, such as expert; it is signed.")] = "",
+    adjudicate: Adjudicate = False,
+) -> None:
+    """Rate item after item with one key each; u goes back, q stops, and the next time goes on where you stopped."""
+    at = state.of(context)
+    if at.write.json:
+        raise InvalidInput("rating is a talk with a person; programs use review next and review submit")
+    who = reviewer or _own_name(at)
+    interactive.rate_all(at, review, reviewer=who, kind=kind, adjudicate=adjudicate)
 
 
 def next_item(context: typer.Context, review: Review, reviewer: Reviewer = "", adjudicate: Adjudicate = False) -> None:

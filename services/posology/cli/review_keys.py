@@ -1,0 +1,72 @@
+"""Reviewing with the keyboard: one key an item, the label's sentence beside the answer, a way back, going on later."""
+
+from collections.abc import Iterator
+
+import typer
+from rich.markup import escape
+
+from posology.cli.state import State
+from posology.v1alpha1.curation_pb2 import ReviewItem, ReviewRating
+
+KEYS = {"1": "CORRECT", "2": "MINOR_ERROR", "3": "MAJOR_ERROR", "4": "HARMFUL"}
+HELP = "[bold]1[/] correct  [bold]2[/] minor error  [bold]3[/] major error  [bold]4[/] harmful  [dim]u back, q stop[/]"
+
+
+def rate_all(at: State, review: str, *, reviewer: str, kind: str, adjudicate: bool) -> None:
+    """Ask for each item that is left; every answer is stored at once, so stopping loses nothing."""
+    rated: list[ReviewItem] = []
+    again: list[ReviewItem] = []
+    while True:
+        item = again.pop() if again else _next(at, review, reviewer, adjudicate=adjudicate)
+        if item is None:
+            at.write.note(f"nothing is left to rate; make it final with: posology review confirm {review}")
+            return
+        at.write.value(item, "\n".join(lines(item)))
+        key = _key(at, back=bool(rated))
+        if key == "q":
+            at.write.note(f"{len(rated)} rated; go on with: posology review rate {review}")
+            return
+        if key == "u":
+            again += [item, rated.pop()]
+            continue
+        _store(at, review, _rating(item, KEYS[key], reviewer, kind), adjudicate=adjudicate)
+        rated.append(item)
+
+
+def lines(item: ReviewItem) -> Iterator[str]:
+    """The item: what was asked and answered, and the sentence of the label that must bear it."""
+    yield f"\n[bold]{escape(item.drug)}[/]: {escape(item.section_title)}  [dim]({item.remaining} left)[/]"
+    yield f"  [bold]Question [/] {escape(item.question)}"
+    yield f"  [bold]Answer   [/] {escape(item.answer)}"
+    if item.rejected:
+        yield f"  [bold]Rejected [/] {escape(item.rejected)}"
+    yield f"  [bold]Label    [/] {escape(item.evidence)}"
+    yield HELP
+
+
+def _next(at: State, review: str, reviewer: str, *, adjudicate: bool) -> ReviewItem | None:
+    return at.call(lambda client: client.next_item(review, reviewer=reviewer, adjudicate=adjudicate))
+
+
+def _store(at: State, review: str, rating: ReviewRating, *, adjudicate: bool) -> None:
+    at.call(lambda client: client.submit_item(review, rating, adjudicate=adjudicate))
+
+
+def _rating(item: ReviewItem, judgement: str, reviewer: str, kind: str) -> ReviewRating:
+    return ReviewRating(
+        item_id=item.item_id,
+        reviewer=reviewer,
+        reviewer_kind=kind,
+        judgement=ReviewRating.Judgement.Value(judgement),
+    )
+
+
+def _key(at: State, *, back: bool) -> str:
+    """A key that means something here; anything else is asked for again."""
+    while True:
+        key = typer.getchar()
+        if key in ("\x03", "\x04", "q", ""):
+            return "q"
+        if key in KEYS or (key == "u" and back):
+            return key
+        at.write.note("nothing to go back to" if key == "u" else HELP)
