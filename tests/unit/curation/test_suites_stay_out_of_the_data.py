@@ -62,3 +62,34 @@ def test_another_question_on_the_same_fact_is_no_contamination(suites: Suites) -
 )
 def test_suite_files_of_every_kind_give_their_questions(item: dict[str, object]) -> None:
     assert list(questions_of([json.dumps(item), ""])) == [SHORT]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        f"Answer briefly. {SHORT} A) 7 hours B) 9 hours",
+        f"Here is an item: {SHORT}",
+        "How long is the half-life of examplol, please?",
+        "The half-life of examplol is what?",
+        "State the half life that examplol has.",
+    ],
+)
+def test_a_short_question_is_found_wherever_it_stands_and_in_another_order(suites: Suites, question: str) -> None:
+    assert reason(suites, pair(question)) in {"whole_question", "reworded"}
+
+
+def test_a_short_question_inside_an_answer_is_found(suites: Suites) -> None:
+    assert reason(suites, pair("Repeat an item.", f"It reads: {SHORT} 7 hours.")) == "whole_question"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the half-life of otherol?",
+        "What is the half-life of the metabolite of examplol in children?",
+        "What is the maximum dose of examplol?",
+        "By what is examplol metabolized?",
+    ],
+)
+def test_a_neighbour_is_kept(suites: Suites, question: str) -> None:
+    assert not reason(suites, pair(question))

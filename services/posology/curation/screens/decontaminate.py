@@ -3,6 +3,7 @@
 13-grams alone miss short questions (75% of TruthfulQA and 62% of MedMCQA have fewer than 13 words), so whole questions
 are compared as well; the worker adds a comparison by embedding.
 """
+# ruff: noqa: E501  (a table reads better unbroken)
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 from posology.curation.domain import Drop, Pair
 from posology.curation.text.normal import tokens
+from posology.curation.text.quantities import fingerprint
 from posology.curation.text.questions import bare_question
 
 _LONG, _SHORT = 13, 8
@@ -27,6 +29,8 @@ class Suites:
     long: dict[tuple[str, ...], int] = field(default_factory=dict)
     short: dict[tuple[str, ...], set[int]] = field(default_factory=dict)
     short_count: dict[int, int] = field(default_factory=dict)
+    starts: dict[tuple[str, ...], list[tuple[int, tuple[str, ...]]]] = field(default_factory=dict)
+    content: dict[str, list[tuple[int, frozenset[str]]]] = field(default_factory=dict)  # by each question's rarest word
 
     def add(self, question: str) -> None:
         """Take in one question; the excerpt of an open-book item is not part of it, because facts may be shared."""
@@ -35,6 +39,10 @@ class Suites:
         self.questions.append(question)
         if len(words) >= _LEAST:
             self.whole.setdefault(" ".join(words), number)
+            self.starts.setdefault(tuple(words[:_LEAST]), []).append((number, tuple(words)))
+        subject = _content(question)
+        if len(subject) >= _SUBJECT:
+            self.content.setdefault(max(subject, key=lambda w: (len(w), w)), []).append((number, subject))
         for gram in _grams(words, _LONG):
             self.long.setdefault(gram, number)
         grams = set(_grams(words, _SHORT))
@@ -52,7 +60,33 @@ class Suites:
         for gram in _grams(words, _LONG):
             if gram in self.long:
                 return self._drop("13_gram", self.long[gram], pair)
-        return self._many_short_grams(words, pair)
+        grams = self._many_short_grams(words, pair)
+        if grams:
+            return grams
+        inside = self._held(asked)
+        inside = self._held(tokens(pair.answer)) if inside is None else inside
+        if inside is not None:
+            return self._drop("whole_question", inside, pair)
+        reworded = self._reworded(bare_question(pair.question))
+        return None if reworded is None else self._drop("reworded", reworded, pair)
+
+    def _held(self, words: list[str]) -> int | None:
+        """The number of a suite question that stands whole among the words, whatever stands around it."""
+        for at in range(len(words) - _LEAST + 1):
+            for number, question in self.starts.get(tuple(words[at : at + _LEAST]), ()):
+                if tuple(words[at : at + len(question)]) == question:
+                    return number
+        return None
+
+    def _reworded(self, question: str) -> int | None:
+        """The number of a suite question with the same subject words and the same clinical facts in another order."""
+        subject = _content(question)
+        for word in subject:
+            for number, other in self.content.get(word, ()):
+                alike = (subject <= other or other <= subject) and len(subject & other) >= _ALIKE * len(subject | other)
+                if alike and fingerprint(question) == fingerprint(self.questions[number]):
+                    return number
+        return None
 
     def _many_short_grams(self, words: list[str], pair: Pair) -> Drop | None:
         hits: dict[int, int] = {}
@@ -66,6 +100,17 @@ class Suites:
 
     def _drop(self, reason: str, number: int, pair: Pair) -> Drop:
         return Drop("contamination", reason, f'a suite asks: "{self.questions[number][:200]}"', pair=pair)
+
+
+_SUBJECT, _ALIKE = 3, 0.75  # fewest subject words to compare by; share that two questions must have in common
+_ASKING = frozenset(
+    ["what", "which", "when", "where", "who", "whom", "whose", "how", "name", "state", "tell", "give", "list", "is", "are", "was", "were", "be", "does", "do", "did", "can", "could", "should", "would", "may", "must", "the", "a", "an", "of", "to", "in", "for", "with", "on", "at", "by", "from", "and", "or", "according", "label", "please", "me", "it", "its", "that", "this", "there", "as", "you", "your", "following", "most", "best"]
+)  # fmt: skip
+
+
+def _content(question: str) -> frozenset[str]:
+    """What a question is about: its words without those that only ask, cut to their stems."""
+    return frozenset(word[:7] for word in tokens(question) if word not in _ASKING)
 
 
 def _grams(words: list[str], size: int) -> Iterator[tuple[str, ...]]:
