@@ -43,7 +43,7 @@ class Deployments:
         await self._withdrawals.check(request.namespace, request.model)
         verdict = await asyncio.to_thread(self._releaser.check, request)
         await self._failures.check(request.namespace, request.model)
-        _by_second_person(verdict.predicate.submitter, request)
+        check_releaser(verdict.predicate.submitter, request)
         if validate_only:
             return await self._draft(request, Released(verdict, request.verdict if ":" in request.verdict[:7] else ""))
         released = await asyncio.to_thread(self._releaser.release, request)
@@ -119,7 +119,7 @@ class Deployments:
         await self._withdrawals.check(deployment.namespace, deployment.model)
         verdict = await asyncio.to_thread(self._releaser.check, _again(deployment))
         await self._failures.check(deployment.namespace, deployment.model)
-        _by_second_person(verdict.predicate.submitter, _again(deployment))
+        check_releaser(verdict.predicate.submitter, _again(deployment))
 
     async def _known(self, tx: Transaction, request: DeploymentRequest) -> Deployment | None:
         """What this request made before; AlreadyExists when its name belongs to something else."""
@@ -168,7 +168,7 @@ class Deployments:
         await audit.append(tx, actor=actor, action=action, subject=deployment.name, detail=detail or {})
 
 
-def _by_second_person(submitter: str, request: DeploymentRequest) -> None:
+def check_releaser(submitter: str, request: DeploymentRequest) -> None:
     """Where users are told apart, whoever had the weights evaluated releases them by no call of their own."""
     caller = context.caller.get()
     if caller.kind is Kind.USER:
