@@ -103,3 +103,69 @@ async def test_no_run_gets_what_rests_on_withdrawn_data(
         await catalog.PinArtifact(pb.PinArtifactRequest(name=model.name, holder=f"{PARENT}/fineTuneRuns/again"))
     kept = await catalog.PinArtifact(pb.PinArtifactRequest(name=model.name, holder="auditor"))
     assert list(kept.pins) == ["auditor"], "what was withdrawn may still be kept as evidence"
+
+
+# --- a withdrawal is of the installation -----------------------------------------------------------
+
+
+async def found(catalog: catalog_pb2_grpc.CatalogAsyncStub, *digests: str) -> list[tuple[str, str]]:
+    response = await catalog.FindWithdrawals(pb.FindWithdrawalsRequest(digests=digests))
+    return [(withdrawal.digest, withdrawal.reason) for withdrawal in response.withdrawals]
+
+
+async def collect(catalog: catalog_pb2_grpc.CatalogAsyncStub, parent: str = PARENT) -> None:
+    await catalog.CollectGarbage(pb.CollectGarbageRequest(parent=parent, older_than_seconds=0))
+
+
+async def test_a_withdrawal_reaches_every_namespace(catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path) -> None:
+    data = publish(tmp_path, "data", "dataset")
+    model = publish(tmp_path, "model", "model", data.digest)
+    for parent in ("namespaces/a", "namespaces/b"):
+        for artifact in (data, model):
+            await catalog.CreateArtifact(pb.CreateArtifactRequest(parent=parent, artifact=artifact))
+    name = f"namespaces/a/artifacts/{data.digest.removeprefix('sha256:')}"
+    await catalog.QuarantineArtifact(pb.QuarantineArtifactRequest(name=name, reason="recalled"))
+    assert await found(catalog, model.digest) == [(data.digest, "recalled")]
+    held = f"namespaces/b/artifacts/{model.digest.removeprefix('sha256:')}"
+    with pytest.raises(FailedPrecondition, match="was withdrawn: recalled"):
+        await catalog.PinArtifact(pb.PinArtifactRequest(name=held, holder="namespaces/b/fineTuneRuns/again"))
+
+
+@pytest.mark.parametrize("withdrawn", ["dataset", "adapter", "model", "verdict"])
+async def test_a_withdrawal_outlives_what_was_collected(
+    withdrawn: str, catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path
+) -> None:
+    chain: dict[str, pb.Artifact] = {}
+    for kind in ("dataset", "adapter", "model", "verdict"):
+        parents = [artifact.digest for artifact in chain.values()][-1:]
+        chain[kind] = await register(catalog, publish(tmp_path, kind, kind, *parents))
+    await catalog.QuarantineArtifact(pb.QuarantineArtifactRequest(name=chain[withdrawn].name, reason="bad"))
+    await collect(catalog)
+    digest = chain[withdrawn].digest
+    assert await found(catalog, chain["verdict"].digest) == [(digest, "bad")], "whoever presents it again"
+    again = ArtifactStore(f"file://{tmp_path}/artifacts/candidates").publish(
+        tmp_path / f"draft-{withdrawn}", kind=withdrawn, producer="test/0", parents=list(chain[withdrawn].parents)
+    )
+    assert again == digest
+    await register(catalog, pb.Artifact(digest=digest, kind=withdrawn, parents=chain[withdrawn].parents))
+    assert await found(catalog, digest) == [(digest, "bad")], "registering it anew does not clear it"
+
+
+async def test_numbers_of_withdrawals_only_grow_and_a_second_one_changes_nothing(
+    catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path
+) -> None:
+    artifacts = [await register(catalog, publish(tmp_path, text, "dataset")) for text in "abc"]
+    for artifact in (artifacts[2], artifacts[0], artifacts[2], artifacts[1]):
+        await catalog.QuarantineArtifact(pb.QuarantineArtifactRequest(name=artifact.name, reason="bad"))
+    request = pb.FindWithdrawalsRequest(digests=[artifact.digest for artifact in artifacts])
+    listed = (await catalog.FindWithdrawals(request)).withdrawals
+    assert [(w.number, w.digest) for w in listed] == [
+        (number, artifacts[index].digest) for number, index in ((1, 2), (2, 0), (3, 1))
+    ]
+
+
+async def test_what_nobody_withdrew_is_good(catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path) -> None:
+    data = await register(catalog, publish(tmp_path, "data", "dataset"))
+    child = await register(catalog, publish(tmp_path, "child", "adapter", data.digest))
+    await catalog.QuarantineArtifact(pb.QuarantineArtifactRequest(name=child.name, reason="bad"))
+    assert await found(catalog, data.digest, "sha256:" + "0" * 64) == []

@@ -4,7 +4,7 @@ import re
 
 from google.protobuf import json_format
 
-from posology.catalog.domain import Artifact
+from posology.catalog.domain import Artifact, Withdrawal
 from posology.core import names
 from posology.core.errors import InvalidInput, Violation
 from posology.core.times import to_timestamp
@@ -62,3 +62,14 @@ def split_name(name: str) -> tuple[str, str]:
     if not _HEX.fullmatch(parts.id):
         raise InvalidInput.of([Violation("name", f"{name!r} is not like namespaces/default/artifacts/<64 hex digits>")])
     return parts.namespace, f"sha256:{parts.id}"
+
+
+def withdrawal_to_proto(withdrawal: Withdrawal) -> pb.Withdrawal:
+    """A withdrawal as services read it."""
+    return pb.Withdrawal(
+        number=withdrawal.number,
+        digest=withdrawal.digest,
+        kind=withdrawal.kind,
+        reason=withdrawal.reason,
+        create_time=to_timestamp(withdrawal.created),
+    )

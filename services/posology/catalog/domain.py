@@ -26,3 +26,14 @@ class Artifact:
     def name(self) -> str:
         """The resource name."""
         return f"namespaces/{self.namespace}/artifacts/{self.digest.removeprefix('sha256:')}"
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """A digest that may not be used or served, in any namespace."""
+
+    number: int
+    digest: str
+    kind: str
+    reason: str
+    created: datetime

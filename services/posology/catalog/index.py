@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 
-from posology.catalog.domain import Artifact
-from posology.catalog.tables import artifacts, edges, pins
+from posology.catalog.domain import Artifact, Withdrawal
+from posology.catalog.tables import artifacts, edges, pins, withdrawals
 from posology.core.errors import NotFound
 from posology.core.store import Transaction, now, pages
 
@@ -19,8 +19,13 @@ async def register(tx: Transaction, artifact: Artifact) -> tuple[Artifact, bool]
     stored = replace(artifact, created=await now(tx))
     row = {k: v for k, v in vars(stored).items() if k not in ("parents", "pins")}
     await tx.execute(insert(artifacts).values(**row))
+    # Edges outlive what was collected, so the same artifact may find its own when it comes again.
+    left = select(edges.c.parent).where(edges.c.namespace == stored.namespace, edges.c.child == stored.digest)
+    known = set((await tx.execute(left)).scalars())
     links = [
-        {"namespace": stored.namespace, "child": stored.digest, "parent": p} for p in dict.fromkeys(stored.parents)
+        {"namespace": stored.namespace, "child": stored.digest, "parent": parent}
+        for parent in dict.fromkeys(stored.parents)
+        if parent not in known
     ]
     if links:
         await tx.execute(insert(edges), links)
@@ -66,11 +71,6 @@ async def pin(tx: Transaction, artifact: Artifact, holder: str) -> None:
         await tx.execute(insert(pins).values(**row))
 
 
-async def withdrawn(tx: Transaction, artifact: Artifact) -> Artifact | None:
-    """The artifact itself or the nearest one behind it that was withdrawn; None if all is good."""
-    return next((one for one in await trace(tx, artifact, up=True) if one.quarantine_reason), None)
-
-
 async def unpin(tx: Transaction, artifact: Artifact, holder: str) -> None:
     """Let go."""
     here = (pins.c.namespace == artifact.namespace, pins.c.digest == artifact.digest, pins.c.holder == holder)
@@ -81,6 +81,32 @@ async def quarantine(tx: Transaction, artifact: Artifact, reason: str) -> None:
     """Withdraw an artifact."""
     here = (artifacts.c.namespace == artifact.namespace, artifacts.c.digest == artifact.digest)
     await tx.execute(update(artifacts).where(*here).values(quarantine_reason=reason))
+    known = select(withdrawals.c.number).where(withdrawals.c.digest == artifact.digest)
+    if (await tx.execute(known)).first() is None:
+        last = (await tx.execute(select(func.max(withdrawals.c.number)))).scalar()
+        withdrawal = Withdrawal((last or 0) + 1, artifact.digest, artifact.kind, reason, await now(tx))
+        await tx.execute(insert(withdrawals).values(**vars(withdrawal)))
+
+
+async def find_withdrawals(tx: Transaction, digests: Iterable[str]) -> list[Withdrawal]:
+    """Withdrawals of the digests and of all that any namespace knows behind them, also of what was collected."""
+    layer = list(dict.fromkeys(digests))
+    behind = set(layer)
+    while layer:
+        parents = (await tx.execute(select(edges.c.parent).where(edges.c.child.in_(layer)))).scalars()
+        layer = [digest for digest in dict.fromkeys(parents) if digest not in behind]
+        behind.update(layer)
+    query = select(withdrawals).where(withdrawals.c.digest.in_(behind)).order_by(withdrawals.c.number)
+    listed = [Withdrawal(**row) for row in (await tx.execute(query)).mappings()]
+    return [*await _withdrawn_before(tx, behind - {one.digest for one in listed}), *listed]
+
+
+async def _withdrawn_before(tx: Transaction, digests: Iterable[str]) -> list[Withdrawal]:
+    """What was withdrawn in one namespace before withdrawals had numbers; 0 is the number of all of them."""
+    columns = (artifacts.c.digest, artifacts.c.kind, artifacts.c.quarantine_reason, artifacts.c.created)
+    query = select(*columns).where(artifacts.c.digest.in_(digests), artifacts.c.quarantine_reason != "")
+    rows = (await tx.execute(query.order_by(artifacts.c.digest))).all()
+    return list({row.digest: Withdrawal(0, *row) for row in rows}.values())
 
 
 async def held(tx: Transaction) -> set[str]:

@@ -1,6 +1,6 @@
 """What users need for each call of the Catalog service; docs/kubernetes.md explains the parts."""
 
-from posology.core.rpc.rights import Rule, table
+from posology.core.rpc.rights import SERVICES_ONLY, Rule, table
 from posology.v1alpha1 import catalog_pb2
 
 RIGHTS = table(
@@ -13,6 +13,7 @@ RIGHTS = table(
         "PinArtifact": Rule("update", "artifacts"),
         "UnpinArtifact": Rule("update", "artifacts"),
         "QuarantineArtifact": Rule("update", "artifacts"),
+        "FindWithdrawals": SERVICES_ONLY,
         "CollectGarbage": Rule("delete", "artifacts", field="parent"),
         "GetArtifactManifest": Rule("get", "artifacts"),
         "ReadArtifactFile": Rule("get", "artifacts"),

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from posology.catalog import convert, index, transfer
-from posology.catalog.domain import Artifact
+from posology.catalog.domain import Artifact, Withdrawal
 from posology.core import audit, names
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import FailedPrecondition
@@ -63,8 +63,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         """Hold an artifact and all that it was made from; a run gets nothing that rests on what was withdrawn."""
         async with self._db.begin() as tx:
             artifact = await index.get(tx, *convert.split_name(request.name))
-            if _RUNS in request.holder and (bad := await index.withdrawn(tx, artifact)):
-                raise FailedPrecondition(_withdrawn(artifact, bad))
+            if _RUNS in request.holder and (bad := await index.find_withdrawals(tx, [artifact.digest])):
+                raise FailedPrecondition(_withdrawn(artifact, bad[0]))
             await index.pin(tx, artifact, request.holder)
             await _record(tx, "artifact.pin", artifact, {"holder": request.holder})
         return await self._read(artifact)
@@ -84,6 +84,12 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
             await index.quarantine(tx, artifact, request.reason)
             await _record(tx, "artifact.quarantine", artifact, {"reason": request.reason})
         return await self._read(artifact)
+
+    async def FindWithdrawals(self, request: pb.FindWithdrawalsRequest, _: Any) -> pb.FindWithdrawalsResponse:
+        """What may not be used or served, of these digests and of what stands behind them."""
+        async with self._db.read() as tx:
+            withdrawals = await index.find_withdrawals(tx, request.digests)
+        return pb.FindWithdrawalsResponse(withdrawals=map(convert.withdrawal_to_proto, withdrawals))
 
     async def CollectGarbage(self, request: pb.CollectGarbageRequest, _: Any) -> pb.CollectGarbageResponse:
         """Delete what nothing holds: entries first, in one transaction, then bytes that no namespace lists."""
@@ -140,7 +146,7 @@ async def _record(tx: Any, action: str, artifact: Artifact, detail: dict[str, An
     await audit.append(tx, actor=context.caller.get().subject, action=action, subject=artifact.name, detail=detail)
 
 
-def _withdrawn(artifact: Artifact, bad: Artifact) -> str:
+def _withdrawn(artifact: Artifact, bad: Withdrawal) -> str:
     what = f"{artifact.kind} {artifact.digest}"
     origin = "" if bad.digest == artifact.digest else f" rests on {bad.kind} {bad.digest}, which"
-    return f"{what}{origin} was withdrawn: {bad.quarantine_reason}; nothing may be built on it, so change the sources"
+    return f"{what}{origin} was withdrawn: {bad.reason}; nothing may be built on it, so change the sources"

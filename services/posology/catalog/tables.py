@@ -37,3 +37,15 @@ pins = Table(
     Column("holder", Text, primary_key=True),
     Column("created", UtcDateTime, nullable=False),
 )
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Index("withdrawals_digest", "digest", unique=True),
+)
+"""By digest, for every namespace; rows are only added."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations  # the AsyncStub names exist for type checkers only
 
+import re
 from typing import TYPE_CHECKING
 
-from posology.core.errors import NotFound
 from posology.serving.domain import Withdrawn
 from posology.v1alpha1 import catalog_pb2 as pb
 
 if TYPE_CHECKING:
     from posology.v1alpha1.catalog_pb2_grpc import CatalogAsyncStub
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Withdrawals:
@@ -18,19 +20,18 @@ class Withdrawals:
     def __init__(self, catalog: CatalogAsyncStub) -> None:
         self._catalog = catalog
 
-    async def check(self, namespace: str, model: str) -> None:
-        """Withdrawn if the weights or anything behind them was; Unavailable while nobody can tell."""
-        name = f"namespaces/{namespace}/artifacts/{model.removeprefix('sha256:')}"
-        request = pb.TraceArtifactRequest(name=name, direction=pb.TraceArtifactRequest.ANCESTORS)
-        try:
-            ancestors = await self._catalog.TraceArtifact(request)
-        except NotFound:
-            return  # weights that came from elsewhere with their verdict: nothing was withdrawn here
-        for artifact in ancestors.artifacts:
-            if artifact.quarantine_reason:
-                raise Withdrawn(_words(model, artifact))
+    async def check(self, model: str, verdict: str = "") -> None:
+        """Withdrawn if the weights, the verdict or anything behind them was, in any namespace.
+
+        Unavailable while nobody can tell: what cannot be checked is not released.
+        """
+        digests = [digest for digest in (model, verdict) if _DIGEST.fullmatch(digest)]
+        response = await self._catalog.FindWithdrawals(pb.FindWithdrawalsRequest(digests=digests))
+        for withdrawal in response.withdrawals:
+            raise Withdrawn(_words(model, withdrawal))
 
 
-def _words(model: str, artifact: pb.Artifact) -> str:
-    what = "was" if artifact.digest == model else f"rests on the {artifact.kind} {artifact.digest}, which was"
-    return f"{model} {what} withdrawn ({artifact.quarantine_reason}), so it may not serve; train on what is good"
+def _words(model: str, withdrawal: pb.Withdrawal) -> str:
+    own = withdrawal.digest == model
+    what = "was" if own else f"rests on the {withdrawal.kind} {withdrawal.digest}, which was"
+    return f"{model} {what} withdrawn ({withdrawal.reason}), so it may not serve; train on what is good"

@@ -70,6 +70,11 @@ class CatalogStub:
                 request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.QuarantineArtifactRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.Artifact.FromString,
                 _registered_method=True)
+        self.FindWithdrawals = channel.unary_unary(
+                '/posology.v1alpha1.Catalog/FindWithdrawals',
+                request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsResponse.FromString,
+                _registered_method=True)
         self.CollectGarbage = channel.unary_unary(
                 '/posology.v1alpha1.Catalog/CollectGarbage',
                 request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.CollectGarbageRequest.SerializeToString,
@@ -145,6 +150,13 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindWithdrawals(self, request, context):
+        """What was withdrawn, in any namespace, of some digests and of all that stands behind them. For services.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CollectGarbage(self, request, context):
         """Delete artifacts that nothing holds.
         """
@@ -210,6 +222,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.QuarantineArtifact,
                     request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.QuarantineArtifactRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.Artifact.SerializeToString,
+            ),
+            'FindWithdrawals': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindWithdrawals,
+                    request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsResponse.SerializeToString,
             ),
             'CollectGarbage': grpc.unary_unary_rpc_method_handler(
                     servicer.CollectGarbage,
@@ -422,6 +439,33 @@ class Catalog:
             '/posology.v1alpha1.Catalog/QuarantineArtifact',
             posology_dot_v1alpha1_dot_catalog__pb2.QuarantineArtifactRequest.SerializeToString,
             posology_dot_v1alpha1_dot_catalog__pb2.Artifact.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindWithdrawals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Catalog/FindWithdrawals',
+            posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class CatalogStub:
     """Let go of a pin."""
     QuarantineArtifact: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.QuarantineArtifactRequest, _catalog_pb2.Artifact]
     """Withdraw an artifact: nothing may be built on it or served from it."""
+    FindWithdrawals: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.FindWithdrawalsRequest, _catalog_pb2.FindWithdrawalsResponse]
+    """What was withdrawn, in any namespace, of some digests and of all that stands behind them. For services."""
     CollectGarbage: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.CollectGarbageRequest, _catalog_pb2.CollectGarbageResponse]
     """Delete artifacts that nothing holds."""
     GetArtifactManifest: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetArtifactManifestRequest, _catalog_pb2.GetArtifactManifestResponse]
@@ -75,6 +77,8 @@ class CatalogAsyncStub(CatalogStub):
     """Let go of a pin."""
     QuarantineArtifact: _aio.UnaryUnaryMultiCallable[_catalog_pb2.QuarantineArtifactRequest, _catalog_pb2.Artifact]  # type: ignore[assignment]
     """Withdraw an artifact: nothing may be built on it or served from it."""
+    FindWithdrawals: _aio.UnaryUnaryMultiCallable[_catalog_pb2.FindWithdrawalsRequest, _catalog_pb2.FindWithdrawalsResponse]  # type: ignore[assignment]
+    """What was withdrawn, in any namespace, of some digests and of all that stands behind them. For services."""
     CollectGarbage: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CollectGarbageRequest, _catalog_pb2.CollectGarbageResponse]  # type: ignore[assignment]
     """Delete artifacts that nothing holds."""
     GetArtifactManifest: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetArtifactManifestRequest, _catalog_pb2.GetArtifactManifestResponse]  # type: ignore[assignment]
@@ -142,6 +146,14 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.Artifact, _abc.Awaitable[_catalog_pb2.Artifact]]:
         """Withdraw an artifact: nothing may be built on it or served from it."""
+
+    @_abc_1.abstractmethod
+    def FindWithdrawals(
+        self,
+        request: _catalog_pb2.FindWithdrawalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.FindWithdrawalsResponse, _abc.Awaitable[_catalog_pb2.FindWithdrawalsResponse]]:
+        """What was withdrawn, in any namespace, of some digests and of all that stands behind them. For services."""
 
     @_abc_1.abstractmethod
     def CollectGarbage(

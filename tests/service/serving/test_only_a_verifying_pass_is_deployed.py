@@ -157,3 +157,24 @@ async def test_weights_that_rest_on_something_withdrawn_are_refused(
     with pytest.raises(errors.FailedPrecondition, match=f"rests on the dataset {data}, which was withdrawn"):
         await service.create(model, verdict=passing)
     assert list(installation.released.list()) == []
+
+
+@pytest.mark.parametrize("namespace", ["default", "elsewhere"])
+@pytest.mark.parametrize("collected", [False, True])
+async def test_a_withdrawn_model_stays_refused_from_any_namespace_and_after_gc(
+    namespace: str, collected: bool, installation: Installation, service: Service
+) -> None:
+    model = installation.weights()
+    passing = installation.verdict(model)
+    parent = f"namespaces/{namespace}"
+    async with client.channel(
+        service.settings["catalog_address"], token=installation.token, service="catalog"
+    ) as channel:
+        catalog = catalog_pb2_grpc.CatalogStub(channel)
+        artifact = catalog_pb2.Artifact(digest=model, kind="model")
+        known = await catalog.CreateArtifact(catalog_pb2.CreateArtifactRequest(parent=parent, artifact=artifact))
+        await catalog.QuarantineArtifact(catalog_pb2.QuarantineArtifactRequest(name=known.name, reason="harmful"))
+        if collected:
+            await catalog.CollectGarbage(catalog_pb2.CollectGarbageRequest(parent=parent, older_than_seconds=0))
+    with pytest.raises(errors.FailedPrecondition, match=r"was withdrawn \(harmful\)"):
+        await service.create(model, verdict=passing)
