@@ -93,3 +93,15 @@ def test_malformed_pairs_are_dropped(answer: str, detail: str) -> None:
 def test_switched_off_filters_do_not_run() -> None:
     named = {step.name for step in steps(FilterRecipe(3, False, False, False))}
     assert named == {"form", "min_words", "grounding"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Use examplol in patients with severe renal impairment.",
+        "The recommended dose of examplol is 10 mg twice daily.",
+        "Avoid use in patients with severe hepatic impairment.",
+    ],
+)
+def test_a_slot_that_the_section_states_otherwise_is_found(answer: str) -> None:
+    assert verdict("grounding", pair(answer), text=SECTION)

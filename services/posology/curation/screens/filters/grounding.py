@@ -54,8 +54,8 @@ def _contradicted(pair: Pair, section_text: str, question: str) -> str:
         return ""  # the evidence stands in the section, and the answer is the evidence
     asked = fingerprint(question)
     for sentence in _claims(answer):
-        if any(normal(sentence).strip(" .") in part for part in (normal(section_text), _cleaned(section_text))):
-            continue
+        if normal(sentence).strip(" .") in {normal(text).strip(" .") for text, _ in _sentence_words(section_text)}:
+            continue  # a whole sentence of the section; a part of one may have lost its "Do not"
         near = _nearest(sentence, section_text)
         if not near:
             continue
