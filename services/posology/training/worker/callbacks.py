@@ -48,7 +48,8 @@ class Report(TrainerCallback):  # type: ignore[misc]
             self.stopped = True
             control.should_save = control.should_training_stop = True
         elif state.global_step >= state.max_steps:
-            control.should_evaluate = control.should_save = True  # or the last steps are never judged
+            control.should_save = True
+            control.should_evaluate = str(args.eval_strategy) not in ("no", "IntervalStrategy.NO")  # the last steps too
         return control
 
     def on_log(

@@ -65,9 +65,12 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
     report = Report(ctx)
     trainer = DPOTrainer(
         model=model,
-        args=DPOConfig(**loop.arguments(ctx.workdir, steps, batch, machine, rows=len(rows)), beta=recipe.beta),
+        args=DPOConfig(
+            **loop.arguments(ctx.workdir, steps, batch, machine, rows=len(rows), evaluated=bool(held_out)),
+            beta=recipe.beta,
+        ),
         train_dataset=data.as_preferences(rows),
-        eval_dataset=data.as_preferences(held_out),
+        eval_dataset=data.as_preferences(held_out) if held_out else None,
         processing_class=tokenizer,
         peft_config=None if continued else models.lora_config(recipe.lora),
         callbacks=[report, *loop.early_stopping(steps)],
@@ -82,7 +85,7 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
     trained = trainer.accelerator.unwrap_model(trainer.model)
     assert isinstance(trained, PeftModel)
     saving.adapter(trained, ctx.output, base=below)
-    probes.write(ctx.output, [{"prompt": row["prompt"], "completion": row["chosen"]} for row in held_out])
+    probes.write(ctx.output, [{"prompt": row["prompt"], "completion": row["chosen"]} for row in held_out or rows])
     return finish(ctx, task, trainer, report, below=below, method=method, machine=machine)
 
 
@@ -133,7 +136,8 @@ def finish(
     """Write the record and say what came out; the margin alone misleads, so held-out accuracy stands first."""
     history = loop.history(trainer)
     findings = curves.findings(history["train"], history["evaluations"])
-    last = history["evaluations"][-1]
+    best = trainer.state.best_metric
+    kept = next((each for each in history["evaluations"] if each["eval_loss"] == best), {})  # empty: none was held out
     saving.record(
         ctx.output,
         {
@@ -155,8 +159,8 @@ def finish(
             "method": method.value,
             "steps": trainer.state.global_step,
             "train_loss": history["train"][-1]["loss"],
-            "eval_loss": last["eval_loss"],
-            "preference_accuracy": last.get("eval_rewards/accuracies", 0.0),
+            **({"eval_loss": kept["eval_loss"]} if kept else {}),
+            **({"preference_accuracy": kept.get("eval_rewards/accuracies", 0.0)} if kept else {}),
             "tokens_per_second": round(report.tokens / report.busy, 1) if report.busy else 0.0,
             "device": machine.name,
             "findings": [f"step {finding.step}: {finding.message} {finding.advice}" for finding in findings],

@@ -21,9 +21,13 @@ SCHEDULES = {Schedule.COSINE: "cosine", Schedule.LINEAR: "linear", Schedule.CONS
 
 
 def arguments(
-    workdir: Path, recipe: Optimisation, batches: Batches, hardware: Hardware, *, rows: int
+    workdir: Path, recipe: Optimisation, batches: Batches, hardware: Hardware, *, rows: int, evaluated: bool = True
 ) -> dict[str, Any]:
-    """Settings of transformers' trainer that make a run streamable, resumable and repeatable."""
+    """Settings of transformers' trainer that make a run streamable, resumable and repeatable.
+
+    The checkpoint with the best validation loss is what is kept; without rows to evaluate on (`evaluated` False) the
+    last one.
+    """
     steps = recipe.steps(rows)
     every = min(recipe.checkpoint_steps, steps)
     return {
@@ -49,12 +53,12 @@ def arguments(
         "logging_strategy": "steps",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # the default hides a NaN loss behind the mean of the others
-        "eval_strategy": "steps",
+        "eval_strategy": "steps" if evaluated else "no",
         "eval_steps": every,
         "save_strategy": "steps",
         "save_steps": every,
         "save_total_limit": 3,  # the best, the last, and one to fall back to
-        "load_best_model_at_end": recipe.patience > 0,
+        "load_best_model_at_end": evaluated,
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,
         "restore_callback_states_from_checkpoint": True,  # or a resumed run forgets its patience
@@ -95,7 +99,7 @@ def _run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
         ctx.log("resuming", step=checkpoints.step_of(checkpoint))
     # The loss before the first step, what every later one is compared with. Not by trainer.evaluate(): after that,
     # train() (transformers 5.19, accelerate 1.15) would leave every process alone with its own gradients.
-    trainer.args.eval_on_start = checkpoint is None
+    trainer.args.eval_on_start = checkpoint is None and trainer.eval_dataset is not None
     trainer.add_callback(distributed.Synchronised(trainer))
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if report.stopped and trainer.state.global_step < trainer.state.max_steps:

@@ -117,7 +117,7 @@ def finish(
             "trainable_parameters": trainable,
             "steps": trainer.state.global_step,
             "train_loss": history["train"][-1]["loss"],
-            "eval_loss": best if task.recipe.optimisation.patience else evaluations[-1]["eval_loss"],
+            "eval_loss": best if best is not None else evaluations[-1]["eval_loss"],
             "tokens_per_second": round(report.tokens / report.busy, 1) if report.busy else 0.0,
             "device": machine.name,
             "findings": [f"step {finding.step}: {finding.message} {finding.advice}" for finding in findings],
