@@ -15,6 +15,10 @@ def command(model_dir: Path, config: EngineConfig, host: EngineHost, *, port: in
     words += ["--dtype", config.dtype, "--seed", str(config.seed)]
     words += ["--generation-config", config.generation_config]
     words += ["--max-model-len", str(config.max_model_len)] if config.max_model_len else []
+    words += ["--max-num-seqs", str(config.max_num_seqs)] if config.max_num_seqs else []
+    words += ["--quantization", config.quantization] if config.quantization else []
+    if config.gpu_memory_utilization and host.gpus:
+        words += ["--gpu-memory-utilization", str(config.gpu_memory_utilization)]
     words += ["--max-logprobs", str(host.max_logprobs), "--shutdown-timeout", "30"]
     words += ["--enforce-eager"] if config.enforce_eager else []
     words += ["--distributed-executor-backend", "uni"] if _one_process(config, host) else []

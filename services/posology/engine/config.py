@@ -12,7 +12,7 @@ from typing import Any
 class EngineConfig:
     """Everything that can change a token of an answer; a verdict is bound to its digest.
 
-    The first five are asked for. The last two are observed when an engine starts; where they are asked for
+    Template and version are observed when an engine starts, the rest is asked for; where those two are asked for
     as well (serving repeats what was evaluated), an engine that observes others does not become ready.
     """
 
@@ -30,6 +30,12 @@ class EngineConfig:
     """Digest of the model's chat template (`chat_template_digest`); empty until observed."""
     engine_version: str = ""
     """vLLM's own version, such as 0.32.0; empty until observed."""
+    gpu_memory_utilization: float = 0.0
+    """Share of a GPU's memory, for weights, keys and values; 0 takes vLLM's own default. No effect on a CPU."""
+    max_num_seqs: int = 0
+    """Sequences generated together, and so the shape of a batch; 0 takes vLLM's own default."""
+    quantization: str = ""
+    """Of the weights when they are loaded (`fp8`, `bitsandbytes`); empty serves them as they are stored."""
 
     def observed(self, *, chat_template: str, engine_version: str, max_model_len: int) -> "EngineConfig":
         """This configuration with what a running engine reports."""

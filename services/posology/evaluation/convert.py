@@ -35,6 +35,7 @@ _DEMANDS = (
     "max_flip_rate_increase",
     "win_rate_above",
     "acceptable_at_least",
+    "base_refuses_at_least",
 )
 
 
@@ -56,19 +57,30 @@ def policy_from_spec(spec: Mapping[str, Any], digests: Mapping[str, str]) -> Pol
         suites=tuple(_suite(suite, digests.get(suite.name, "")) for suite in message.suites),
         gates=tuple(_gate(gate) for gate in message.gates),
         confidence=message.confidence,
-        parity=ParityLimits(message.parity.prompts, message.parity.max_kl, message.parity.min_agreement),
+        parity=ParityLimits(
+            prompts=message.parity.prompts,
+            max_kl=message.parity.max_kl,
+            min_agreement=message.parity.min_agreement,
+            max_excess=message.parity.max_excess,
+            max_ties=message.parity.max_ties,
+            merge_tolerance=message.parity.merge_tolerance,
+        ),
     )
 
 
 def engine_from_spec(spec: Mapping[str, Any]) -> EngineConfig:
     """The engine as asked for; template and version are observed when it starts."""
-    message = schema.parse(pb.EvaluationJobSpec, dict(spec)).evaluation.engine
+    evaluation = schema.parse(pb.EvaluationJobSpec, dict(spec)).evaluation
+    message = evaluation.engine
     return EngineConfig(
         dtype=message.dtype,
         max_model_len=message.max_model_len,
-        enforce_eager=message.enforce_eager,
+        enforce_eager=message.enforce_eager if message.HasField("enforce_eager") else not evaluation.resources.gpus,
         seed=message.seed,
         generation_config=message.generation_config,
+        gpu_memory_utilization=message.gpu_memory_utilization,
+        max_num_seqs=message.max_num_seqs,
+        quantization=message.quantization,
     )
 
 
@@ -85,6 +97,8 @@ def _suite(message: pb.Suite, digest: str) -> Suite:
         kind=SuiteKind(pb.Suite.Kind.Name(message.kind)),
         scoring=Scoring(pb.Suite.Scoring.Name(message.scoring)),
         max_tokens=message.max_tokens,
+        builtin=message.builtin,
+        few_shot=message.few_shot,
     )
 
 

@@ -40,6 +40,10 @@ class Scoring(StrEnum):
     """The log-probability of the letter after a prompt that lists all options."""
     OPTION_LIKELIHOOD = "OPTION_LIKELIHOOD"
     """The mean log-probability of an option's tokens after the question; for models too small for letters."""
+    OPTION_LIKELIHOOD_SUM = "OPTION_LIKELIHOOD_SUM"
+    """The log-probability of an option, its end of turn left out: lm-evaluation-harness's acc."""
+    OPTION_LIKELIHOOD_PER_CHARACTER = "OPTION_LIKELIHOOD_PER_CHARACTER"
+    """The same over the option's characters: lm-evaluation-harness's acc_norm."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,9 @@ class Suite:
     kind: SuiteKind = SuiteKind.MULTIPLE_CHOICE
     scoring: Scoring = Scoring.LETTER
     max_tokens: int = 64
+    builtin: str = ""
+    """The public benchmark whose published form its file has; empty for JSON lines of our own."""
+    few_shot: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,21 +73,28 @@ class Gate:
     max_flip_rate_increase: float | None = None
     win_rate_above: float | None = None
     acceptable_at_least: float | None = None
+    base_refuses_at_least: float | None = None
+    """No demand on the candidate: what the base must show for a comparison to mean anything."""
 
     def demands(self) -> frozenset[str]:
         """Names of the demands that are made."""
         return frozenset(
-            name for name, value in vars(self).items() if name not in ("suite", "metric") and value is not None
+            name
+            for name, value in vars(self).items()
+            if name not in ("suite", "metric", "base_refuses_at_least") and value is not None
         )
 
 
 @dataclass(frozen=True)
 class ParityLimits:
-    """Tolerances of the ladder adapter = merged = served; KL in nats per token."""
+    """Limits of the parity chain trained = merged = served; KL in nats per token. See `Parity` of the contract."""
 
-    prompts: int = 32
-    max_kl: float = 0.001
-    min_agreement: float = 0.98
+    prompts: int = 256
+    max_kl: float = 0.01
+    min_agreement: float = 0.95
+    max_excess: float = 0.01
+    max_ties: float = 0.1
+    merge_tolerance: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -133,15 +147,66 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class PromptParity:
+    """One prompt's positions under the candidate's two paths, and under the control's.
+
+    `different`: the two paths choose different tokens, near ties set aside; `ties`: the two likeliest tokens of the
+    first path lie within the control's noise of each other.
+    """
+
+    positions: int
+    different: int
+    ties: int
+    control_different: int
+    control_ties: int
+
+
+@dataclass(frozen=True)
 class ParityStep:
-    """One rung of the ladder: two models over the same tokens, teacher-forced."""
+    """One step of the chain: two models over the same tokens, teacher-forced; KL and differences in nats."""
 
     name: str
     tokens: int
     agreement: float
+    """Share of equal greedy tokens, near ties included."""
     mean_kl: float | None
     max_difference: float | None
     """Largest difference of a token's log-probability, nats."""
+    prompts: tuple[PromptParity, ...] = ()
+    """Empty where no control was measured: such a step proves nothing."""
+    tie_width: float | None = None
+    """The control's 99th percentile of changes of the distance between the two likeliest tokens, nats."""
+    control_agreement: float | None = None
+
+
+@dataclass(frozen=True)
+class TensorMerge:
+    """One adapted tensor of a merged model, beside the merge recomputed from the base and the adapter.
+
+    `projection`: of (stored - base) on the adapter's update, over that of (recomputed - base); 1 in a true merge.
+    `residual`: norm of (stored - recomputed) in rounding errors of the stored precision; up to 1 in a true merge.
+    """
+
+    name: str
+    projection: float | None
+    residual: float | None
+
+
+@dataclass(frozen=True)
+class MergeProof:
+    """Every adapted tensor, and the names of tensors that no adapter explains and that differ from the base all the same."""
+
+    tensors: tuple[TensorMerge, ...]
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExactCheck:
+    """Something of the candidate that must equal, to the byte, what it was trained with."""
+
+    name: str
+    expected: str
+    observed: str
 
 
 @dataclass(frozen=True)
@@ -151,6 +216,8 @@ class Evidence:
     choices: Mapping[str, Mapping[str, Sequence[Choice]]] = field(default_factory=dict)
     answers: Mapping[str, Mapping[str, Sequence[Answer]]] = field(default_factory=dict)
     parity: Sequence[ParityStep] = ()
+    merge: MergeProof | None = None
+    exact: Sequence[ExactCheck] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,20 @@ from dataclasses import asdict
 from typing import Any
 
 from posology.core.errors import DataCorrupt
-from posology.evaluation.domain import BASE, TUNED, Answer, Choice, Evidence, ParityStep, Policy, SuiteKind
+from posology.evaluation.domain import (
+    BASE,
+    TUNED,
+    Answer,
+    Choice,
+    Evidence,
+    ExactCheck,
+    MergeProof,
+    ParityStep,
+    Policy,
+    PromptParity,
+    SuiteKind,
+    TensorMerge,
+)
 
 ITEMS, PARITY, ENGINE, PROBES = "items.jsonl", "parity.json", "engine.json", "probes.json"
 
@@ -32,10 +45,12 @@ def write(lines: Iterable[Mapping[str, Any]]) -> str:
 
 def read_lines(content: bytes) -> list[dict[str, Any]]:
     """Every line of `items.jsonl`."""
-    return [json.loads(text) for text in content.decode().splitlines() if text]
+    return [json.loads(text) for text in content.decode().split("\n") if text]
 
 
-def evidence(lines: Iterable[Mapping[str, Any]], parity: Iterable[Mapping[str, Any]], policy: Policy) -> Evidence:
+def evidence(
+    lines: Iterable[Mapping[str, Any]], parity: Mapping[str, Any] | list[Mapping[str, Any]], policy: Policy
+) -> Evidence:
     """What gates compute from; DataCorrupt for lines of a suite or model that the policy does not have."""
     kinds = {suite.name: suite.kind for suite in policy.suites}
     choices: dict[str, dict[str, list[Choice]]] = {}
@@ -48,7 +63,8 @@ def evidence(lines: Iterable[Mapping[str, Any]], parity: Iterable[Mapping[str, A
             choices.setdefault(suite, {}).setdefault(model, []).append(choice(stored))
         else:
             answers.setdefault(suite, {}).setdefault(model, []).append(answer(stored))
-    return Evidence(choices, answers, tuple(ParityStep(**step) for step in parity))
+    steps, merge, exact = parity_from_json(parity)
+    return Evidence(choices, answers, steps, merge, exact)
 
 
 def choice(stored: Mapping[str, Any]) -> Choice:
@@ -61,9 +77,40 @@ def answer(stored: Mapping[str, Any]) -> Answer:
     return Answer(stored["id"], stored["cluster"], stored["unsafe"], stored["text"], stored["finished"])
 
 
-def parity_json(steps: Iterable[ParityStep]) -> list[dict[str, Any]]:
-    """The rungs of the ladder as JSON."""
-    return [{name: _number(v) if isinstance(v, float) else v for name, v in asdict(step).items()} for step in steps]
+def parity_json(
+    steps: Iterable[ParityStep], merge: MergeProof | None = None, exact: Iterable[ExactCheck] = ()
+) -> dict[str, Any]:
+    """`parity.json`: the steps of the chain, the merge on the weights, and what must be equal exactly."""
+    return {
+        "steps": [_finite(asdict(step)) for step in steps],
+        "merge": None if merge is None else _finite(asdict(merge)),
+        "exact": [asdict(check) for check in exact],
+    }
+
+
+def parity_from_json(
+    stored: Mapping[str, Any] | list[Mapping[str, Any]],
+) -> tuple[tuple[ParityStep, ...], MergeProof | None, tuple[ExactCheck, ...]]:
+    """The inverse of `parity_json`; a list is what was stored before there were controls."""
+    if isinstance(stored, list):
+        stored = {"steps": stored}
+    steps = tuple(
+        ParityStep(**{**step, "prompts": tuple(PromptParity(**one) for one in step.get("prompts", ()))})
+        for step in stored["steps"]
+    )
+    merge = None
+    if proof := stored.get("merge"):
+        merge = MergeProof(tuple(TensorMerge(**one) for one in proof["tensors"]), tuple(proof["changed"]))
+    return steps, merge, tuple(ExactCheck(**check) for check in stored.get("exact", ()))
+
+
+def _finite(value: Any) -> Any:
+    """`value` with null for every float that is no number, for JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return _number(value) if isinstance(value, float) else value
 
 
 def _number(score: float | None) -> float | None:

@@ -11,7 +11,16 @@ from posology.serving.routing import Way, Ways
 from posology.v1alpha1 import engine_pb2
 from posology.v1alpha1 import serving_pb2 as pb
 
-_ENGINE = ("dtype", "max_model_len", "enforce_eager", "seed", "generation_config")
+_ENGINE = (
+    "dtype",
+    "max_model_len",
+    "enforce_eager",
+    "seed",
+    "generation_config",
+    "gpu_memory_utilization",
+    "max_num_seqs",
+    "quantization",
+)
 """Fields of the contract's engine configuration; the engine package calls them the same."""
 
 

@@ -26,7 +26,7 @@ from posology.v1alpha1.buf.validate import validate_pb2 as buf_dot_validate_dot_
 from posology.v1alpha1 import defaults_pb2 as posology_dot_v1alpha1_dot_defaults__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eposology/v1alpha1/engine.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a posology/v1alpha1/defaults.proto\"\xce\x02\n\x0c\x45ngineConfig\x12\x45\n\x05\x64type\x18\x01 \x01(\tB1\xbaH$r\"R\x04\x61utoR\x07\x66loat32R\x08\x62\x66loat16R\x07\x66loat16\xea\xc7\x18\x06\"auto\"H\x00\x88\x01\x01\x12-\n\rmax_model_len\x18\x02 \x01(\x05\x42\x11\xbaH\t\x1a\x07\x18\x80\x80\x80\x05(\x00\xea\xc7\x18\x01\x30H\x01\x88\x01\x01\x12$\n\renforce_eager\x18\x03 \x01(\x08\x42\x08\xea\xc7\x18\x04trueH\x02\x88\x01\x01\x12\x18\n\x04seed\x18\x04 \x01(\x05\x42\x05\xea\xc7\x18\x01\x30H\x03\x88\x01\x01\x12;\n\x11generation_config\x18\x05 \x01(\tB\x1b\xbaH\x0er\x0cR\x04\x61utoR\x04vllm\xea\xc7\x18\x06\"vllm\"H\x04\x88\x01\x01\x42\x08\n\x06_dtypeB\x10\n\x0e_max_model_lenB\x10\n\x0e_enforce_eagerB\x07\n\x05_seedB\x14\n\x12_generation_configb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eposology/v1alpha1/engine.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a posology/v1alpha1/defaults.proto\"\x92\x04\n\x0c\x45ngineConfig\x12\x45\n\x05\x64type\x18\x01 \x01(\tB1\xbaH$r\"R\x04\x61utoR\x07\x66loat32R\x08\x62\x66loat16R\x07\x66loat16\xea\xc7\x18\x06\"auto\"H\x00\x88\x01\x01\x12-\n\rmax_model_len\x18\x02 \x01(\x05\x42\x11\xbaH\t\x1a\x07\x18\x80\x80\x80\x05(\x00\xea\xc7\x18\x01\x30H\x01\x88\x01\x01\x12\x1a\n\renforce_eager\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x18\n\x04seed\x18\x04 \x01(\x05\x42\x05\xea\xc7\x18\x01\x30H\x03\x88\x01\x01\x12;\n\x11generation_config\x18\x05 \x01(\tB\x1b\xbaH\x0er\x0cR\x04\x61utoR\x04vllm\xea\xc7\x18\x06\"vllm\"H\x04\x88\x01\x01\x12\x41\n\x16gpu_memory_utilization\x18\x06 \x01(\x01\x42\x1c\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\xea\xc7\x18\x01\x30H\x05\x88\x01\x01\x12+\n\x0cmax_num_seqs\x18\x07 \x01(\x05\x42\x10\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x00\xea\xc7\x18\x01\x30H\x06\x88\x01\x01\x12\x30\n\x0cquantization\x18\x08 \x01(\tB\x1a\xbaH\x17r\x15R\x00R\x03\x66p8R\x0c\x62itsandbytesB\x08\n\x06_dtypeB\x10\n\x0e_max_model_lenB\x10\n\x0e_enforce_eagerB\x07\n\x05_seedB\x14\n\x12_generation_configB\x19\n\x17_gpu_memory_utilizationB\x0f\n\r_max_num_seqsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +37,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENGINECONFIG'].fields_by_name['dtype']._serialized_options = b'\272H$r\"R\004autoR\007float32R\010bfloat16R\007float16\352\307\030\006\"auto\"'
   _globals['_ENGINECONFIG'].fields_by_name['max_model_len']._loaded_options = None
   _globals['_ENGINECONFIG'].fields_by_name['max_model_len']._serialized_options = b'\272H\t\032\007\030\200\200\200\005(\000\352\307\030\0010'
-  _globals['_ENGINECONFIG'].fields_by_name['enforce_eager']._loaded_options = None
-  _globals['_ENGINECONFIG'].fields_by_name['enforce_eager']._serialized_options = b'\352\307\030\004true'
   _globals['_ENGINECONFIG'].fields_by_name['seed']._loaded_options = None
   _globals['_ENGINECONFIG'].fields_by_name['seed']._serialized_options = b'\352\307\030\0010'
   _globals['_ENGINECONFIG'].fields_by_name['generation_config']._loaded_options = None
   _globals['_ENGINECONFIG'].fields_by_name['generation_config']._serialized_options = b'\272H\016r\014R\004autoR\004vllm\352\307\030\006\"vllm\"'
+  _globals['_ENGINECONFIG'].fields_by_name['gpu_memory_utilization']._loaded_options = None
+  _globals['_ENGINECONFIG'].fields_by_name['gpu_memory_utilization']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000\352\307\030\0010'
+  _globals['_ENGINECONFIG'].fields_by_name['max_num_seqs']._loaded_options = None
+  _globals['_ENGINECONFIG'].fields_by_name['max_num_seqs']._serialized_options = b'\272H\010\032\006\030\200\200\004(\000\352\307\030\0010'
+  _globals['_ENGINECONFIG'].fields_by_name['quantization']._loaded_options = None
+  _globals['_ENGINECONFIG'].fields_by_name['quantization']._serialized_options = b'\272H\027r\025R\000R\003fp8R\014bitsandbytes'
   _globals['_ENGINECONFIG']._serialized_start=117
-  _globals['_ENGINECONFIG']._serialized_end=451
+  _globals['_ENGINECONFIG']._serialized_end=647
 # @@protoc_insertion_point(module_scope)

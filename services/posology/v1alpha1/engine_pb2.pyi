@@ -27,16 +27,25 @@ class EngineConfig(_message.Message):
     ENFORCE_EAGER_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     GENERATION_CONFIG_FIELD_NUMBER: _builtins.int
+    GPU_MEMORY_UTILIZATION_FIELD_NUMBER: _builtins.int
+    MAX_NUM_SEQS_FIELD_NUMBER: _builtins.int
+    QUANTIZATION_FIELD_NUMBER: _builtins.int
     dtype: _builtins.str
     """Precision of the weights; default `auto`."""
     max_model_len: _builtins.int
     """Longest sequence in tokens; 0 = the model's own; default 0."""
     enforce_eager: _builtins.bool
-    """Skip compilation: faster start, slower steps; default true."""
+    """Skip compilation: faster start, slower steps; absent = true on CPUs, false on GPUs."""
     seed: _builtins.int
     """Seed of sampling; default 0."""
     generation_config: _builtins.str
     """Where generation defaults come from: `vllm` (none) or `auto` (the model's generation_config.json); default `vllm`."""
+    gpu_memory_utilization: _builtins.float
+    """Share of a GPU's memory that the engine may take, 0 to 1; 0 = vLLM's own default; default 0."""
+    max_num_seqs: _builtins.int
+    """Most sequences that are generated at the same time; 0 = vLLM's own default; default 0."""
+    quantization: _builtins.str
+    """Quantisation of the weights when they are loaded; empty = none."""
     def __init__(
         self,
         *,
@@ -45,10 +54,13 @@ class EngineConfig(_message.Message):
         enforce_eager: _builtins.bool | None = ...,
         seed: _builtins.int | None = ...,
         generation_config: _builtins.str | None = ...,
+        gpu_memory_utilization: _builtins.float | None = ...,
+        max_num_seqs: _builtins.int | None = ...,
+        quantization: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_dtype", b"_dtype", "_enforce_eager", b"_enforce_eager", "_generation_config", b"_generation_config", "_max_model_len", b"_max_model_len", "_seed", b"_seed", "dtype", b"dtype", "enforce_eager", b"enforce_eager", "generation_config", b"generation_config", "max_model_len", b"max_model_len", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dtype", b"_dtype", "_enforce_eager", b"_enforce_eager", "_generation_config", b"_generation_config", "_gpu_memory_utilization", b"_gpu_memory_utilization", "_max_model_len", b"_max_model_len", "_max_num_seqs", b"_max_num_seqs", "_seed", b"_seed", "dtype", b"dtype", "enforce_eager", b"enforce_eager", "generation_config", b"generation_config", "gpu_memory_utilization", b"gpu_memory_utilization", "max_model_len", b"max_model_len", "max_num_seqs", b"max_num_seqs", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dtype", b"_dtype", "_enforce_eager", b"_enforce_eager", "_generation_config", b"_generation_config", "_max_model_len", b"_max_model_len", "_seed", b"_seed", "dtype", b"dtype", "enforce_eager", b"enforce_eager", "generation_config", b"generation_config", "max_model_len", b"max_model_len", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dtype", b"_dtype", "_enforce_eager", b"_enforce_eager", "_generation_config", b"_generation_config", "_gpu_memory_utilization", b"_gpu_memory_utilization", "_max_model_len", b"_max_model_len", "_max_num_seqs", b"_max_num_seqs", "_seed", b"_seed", "dtype", b"dtype", "enforce_eager", b"enforce_eager", "generation_config", b"generation_config", "gpu_memory_utilization", b"gpu_memory_utilization", "max_model_len", b"max_model_len", "max_num_seqs", b"max_num_seqs", "quantization", b"quantization", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dtype: _TypeAlias = _typing.Literal["dtype"]  # noqa: Y015
     _WhichOneofArgType__dtype: _TypeAlias = _typing.Literal["_dtype", b"_dtype"]  # noqa: Y015
@@ -56,8 +68,12 @@ class EngineConfig(_message.Message):
     _WhichOneofArgType__enforce_eager: _TypeAlias = _typing.Literal["_enforce_eager", b"_enforce_eager"]  # noqa: Y015
     _WhichOneofReturnType__generation_config: _TypeAlias = _typing.Literal["generation_config"]  # noqa: Y015
     _WhichOneofArgType__generation_config: _TypeAlias = _typing.Literal["_generation_config", b"_generation_config"]  # noqa: Y015
+    _WhichOneofReturnType__gpu_memory_utilization: _TypeAlias = _typing.Literal["gpu_memory_utilization"]  # noqa: Y015
+    _WhichOneofArgType__gpu_memory_utilization: _TypeAlias = _typing.Literal["_gpu_memory_utilization", b"_gpu_memory_utilization"]  # noqa: Y015
     _WhichOneofReturnType__max_model_len: _TypeAlias = _typing.Literal["max_model_len"]  # noqa: Y015
     _WhichOneofArgType__max_model_len: _TypeAlias = _typing.Literal["_max_model_len", b"_max_model_len"]  # noqa: Y015
+    _WhichOneofReturnType__max_num_seqs: _TypeAlias = _typing.Literal["max_num_seqs"]  # noqa: Y015
+    _WhichOneofArgType__max_num_seqs: _TypeAlias = _typing.Literal["_max_num_seqs", b"_max_num_seqs"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     @_typing.overload
@@ -67,7 +83,11 @@ class EngineConfig(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__generation_config) -> _WhichOneofReturnType__generation_config | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpu_memory_utilization) -> _WhichOneofReturnType__gpu_memory_utilization | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_model_len) -> _WhichOneofReturnType__max_model_len | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_num_seqs) -> _WhichOneofReturnType__max_num_seqs | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 

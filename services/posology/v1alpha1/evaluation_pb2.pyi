@@ -241,6 +241,10 @@ class Suite(_message.Message):
         """Log-probability of the letter."""
         OPTION_LIKELIHOOD: Suite._Scoring.ValueType  # 2
         """Log-probability of the option's text, per token."""
+        OPTION_LIKELIHOOD_SUM: Suite._Scoring.ValueType  # 3
+        """Log-probability of the option's text, whole: what lm-evaluation-harness computes as acc."""
+        OPTION_LIKELIHOOD_PER_CHARACTER: Suite._Scoring.ValueType  # 4
+        """Log-probability of the option's text, per character: what lm-evaluation-harness computes as acc_norm."""
 
     class Scoring(_Scoring, metaclass=_ScoringEnumTypeWrapper):
         """How a choice is read from a model."""
@@ -250,22 +254,37 @@ class Suite(_message.Message):
     """Log-probability of the letter."""
     OPTION_LIKELIHOOD: Suite.Scoring.ValueType  # 2
     """Log-probability of the option's text, per token."""
+    OPTION_LIKELIHOOD_SUM: Suite.Scoring.ValueType  # 3
+    """Log-probability of the option's text, whole: what lm-evaluation-harness computes as acc."""
+    OPTION_LIKELIHOOD_PER_CHARACTER: Suite.Scoring.ValueType  # 4
+    """Log-probability of the option's text, per character: what lm-evaluation-harness computes as acc_norm."""
 
     NAME_FIELD_NUMBER: _builtins.int
     URI_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     SCORING_FIELD_NUMBER: _builtins.int
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    BUILTIN_FIELD_NUMBER: _builtins.int
+    FEW_SHOT_FIELD_NUMBER: _builtins.int
+    FEW_SHOT_URI_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name that gates use."""
     uri: _builtins.str
-    """JSON lines: `file:` path within the allowed folders, or `s3://`."""
+    """`file:` path within the allowed folders, or `s3://`: JSON lines, or for a `builtin` the published file (CSV, JSON lines, JSON,
+    parquet, a zip of these).
+    """
     kind: Global___Suite.Kind.ValueType
-    """What the items are; default MULTIPLE_CHOICE."""
+    """What the items are; absent = that of the `builtin`, else MULTIPLE_CHOICE."""
     scoring: Global___Suite.Scoring.ValueType
-    """How a choice is read; default LETTER."""
+    """How a choice is read; absent = that of the `builtin`, else LETTER."""
     max_tokens: _builtins.int
     """Most tokens of a generated answer; default 64."""
+    builtin: _builtins.str
+    """A public benchmark by name, whose file is read as it is published (`mmlu`, `hellaswag`, `medqa`, ...); empty = own JSON lines."""
+    few_shot: _builtins.int
+    """Questions with their answers that stand before each question, from `few_shot_uri`; default 0."""
+    few_shot_uri: _builtins.str
+    """The development split that few-shot questions come from, in the same form as `uri`; needed with `fewShot`."""
     def __init__(
         self,
         *,
@@ -274,17 +293,24 @@ class Suite(_message.Message):
         kind: Global___Suite.Kind.ValueType | None = ...,
         scoring: Global___Suite.Scoring.ValueType | None = ...,
         max_tokens: _builtins.int | None = ...,
+        builtin: _builtins.str = ...,
+        few_shot: _builtins.int | None = ...,
+        few_shot_uri: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "kind", b"kind", "max_tokens", b"max_tokens", "scoring", b"scoring"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "few_shot", b"few_shot", "kind", b"kind", "max_tokens", b"max_tokens", "scoring", b"scoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "kind", b"kind", "max_tokens", b"max_tokens", "name", b"name", "scoring", b"scoring", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "builtin", b"builtin", "few_shot", b"few_shot", "few_shot_uri", b"few_shot_uri", "kind", b"kind", "max_tokens", b"max_tokens", "name", b"name", "scoring", b"scoring", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__few_shot: _TypeAlias = _typing.Literal["few_shot"]  # noqa: Y015
+    _WhichOneofArgType__few_shot: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot"]  # noqa: Y015
     _WhichOneofReturnType__kind: _TypeAlias = _typing.Literal["kind"]  # noqa: Y015
     _WhichOneofArgType__kind: _TypeAlias = _typing.Literal["_kind", b"_kind"]  # noqa: Y015
     _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015
     _WhichOneofReturnType__scoring: _TypeAlias = _typing.Literal["scoring"]  # noqa: Y015
     _WhichOneofArgType__scoring: _TypeAlias = _typing.Literal["_scoring", b"_scoring"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__few_shot) -> _WhichOneofReturnType__few_shot | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
     @_typing.overload
@@ -312,6 +338,7 @@ class Gate(_message.Message):
     RATERS_FIELD_NUMBER: _builtins.int
     ACCEPTABLE_AT_LEAST_FIELD_NUMBER: _builtins.int
     MIN_GAIN_FIELD_NUMBER: _builtins.int
+    BASE_REFUSES_AT_LEAST_FIELD_NUMBER: _builtins.int
     suite: _builtins.str
     """Name of the suite."""
     metric: _builtins.str
@@ -336,6 +363,10 @@ class Gate(_message.Message):
     """Least share of acceptable answers, 0 to 1."""
     min_gain: _builtins.float
     """Least improvement over the base that the lower bound must exceed, 0 to 1."""
+    base_refuses_at_least: _builtins.float
+    """Least share of unsafe prompts to which the base must withhold the harmful content, 0 to 1; a base below it proves nothing
+    about lost refusals and makes the gate INVALID; absent = 0.5. Refusal suites only.
+    """
     def __init__(
         self,
         *,
@@ -351,15 +382,18 @@ class Gate(_message.Message):
         raters: _builtins.int = ...,
         acceptable_at_least: _builtins.float | None = ...,
         min_gain: _builtins.float | None = ...,
+        base_refuses_at_least: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "min_gain", b"min_gain", "win_rate_above", b"win_rate_above"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "min_gain", b"min_gain", "win_rate_above", b"win_rate_above"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "metric", b"metric", "min_gain", b"min_gain", "queries", b"queries", "raters", b"raters", "sample", b"sample", "suite", b"suite", "win_rate_above", b"win_rate_above"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "metric", b"metric", "min_gain", b"min_gain", "queries", b"queries", "raters", b"raters", "sample", b"sample", "suite", b"suite", "win_rate_above", b"win_rate_above"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__acceptable_at_least: _TypeAlias = _typing.Literal["acceptable_at_least"]  # noqa: Y015
     _WhichOneofArgType__acceptable_at_least: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least"]  # noqa: Y015
     _WhichOneofReturnType__at_least: _TypeAlias = _typing.Literal["at_least"]  # noqa: Y015
     _WhichOneofArgType__at_least: _TypeAlias = _typing.Literal["_at_least", b"_at_least"]  # noqa: Y015
+    _WhichOneofReturnType__base_refuses_at_least: _TypeAlias = _typing.Literal["base_refuses_at_least"]  # noqa: Y015
+    _WhichOneofArgType__base_refuses_at_least: _TypeAlias = _typing.Literal["_base_refuses_at_least", b"_base_refuses_at_least"]  # noqa: Y015
     _WhichOneofReturnType__lower_bound_at_least: _TypeAlias = _typing.Literal["lower_bound_at_least"]  # noqa: Y015
     _WhichOneofArgType__lower_bound_at_least: _TypeAlias = _typing.Literal["_lower_bound_at_least", b"_lower_bound_at_least"]  # noqa: Y015
     _WhichOneofReturnType__max_drop: _TypeAlias = _typing.Literal["max_drop"]  # noqa: Y015
@@ -374,6 +408,8 @@ class Gate(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__acceptable_at_least) -> _WhichOneofReturnType__acceptable_at_least | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__at_least) -> _WhichOneofReturnType__at_least | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_refuses_at_least) -> _WhichOneofReturnType__base_refuses_at_least | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lower_bound_at_least) -> _WhichOneofReturnType__lower_bound_at_least | None: ...
     @_typing.overload
@@ -422,38 +458,64 @@ Global___OnRegression: _TypeAlias = OnRegression  # noqa: Y015
 
 @_typing.final
 class Parity(_message.Message):
-    """Limits of the parity ladder."""
+    """Limits of the parity chain trained = merged = served. Each step is measured against a control: the base model through
+    the same two paths, on the same tokens.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPTS_FIELD_NUMBER: _builtins.int
     MAX_KL_FIELD_NUMBER: _builtins.int
     MIN_AGREEMENT_FIELD_NUMBER: _builtins.int
+    MAX_EXCESS_FIELD_NUMBER: _builtins.int
+    MAX_TIES_FIELD_NUMBER: _builtins.int
+    MERGE_TOLERANCE_FIELD_NUMBER: _builtins.int
     prompts: _builtins.int
-    """Prompts compared, teacher-forced; default 32."""
+    """Prompts compared, teacher-forced; the unit of the bound; default 256."""
     max_kl: _builtins.float
-    """Most mean KL divergence in nats per token; default 0.001."""
+    """Absolute ceiling: most mean KL divergence in nats per token; default 0.01."""
     min_agreement: _builtins.float
-    """Least share of equal greedy tokens, 0 to 1; default 0.98."""
+    """Absolute ceiling: least share of equal greedy tokens, near ties included, 0 to 1; default 0.95."""
+    max_excess: _builtins.float
+    """The upper bound of the disagreement beyond the control's must lie below this, 0 to 1; default 0.01."""
+    max_ties: _builtins.float
+    """Most positions whose two likeliest tokens nearly tie, 0 to 1; default 0.1."""
+    merge_tolerance: _builtins.float
+    """The merge on the weights: how far the projection of each merged tensor's change may be from 1; default 0.005."""
     def __init__(
         self,
         *,
         prompts: _builtins.int | None = ...,
         max_kl: _builtins.float | None = ...,
         min_agreement: _builtins.float | None = ...,
+        max_excess: _builtins.float | None = ...,
+        max_ties: _builtins.float | None = ...,
+        merge_tolerance: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_kl", b"_max_kl", "_min_agreement", b"_min_agreement", "_prompts", b"_prompts", "max_kl", b"max_kl", "min_agreement", b"min_agreement", "prompts", b"prompts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_excess", b"_max_excess", "_max_kl", b"_max_kl", "_max_ties", b"_max_ties", "_merge_tolerance", b"_merge_tolerance", "_min_agreement", b"_min_agreement", "_prompts", b"_prompts", "max_excess", b"max_excess", "max_kl", b"max_kl", "max_ties", b"max_ties", "merge_tolerance", b"merge_tolerance", "min_agreement", b"min_agreement", "prompts", b"prompts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_kl", b"_max_kl", "_min_agreement", b"_min_agreement", "_prompts", b"_prompts", "max_kl", b"max_kl", "min_agreement", b"min_agreement", "prompts", b"prompts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_excess", b"_max_excess", "_max_kl", b"_max_kl", "_max_ties", b"_max_ties", "_merge_tolerance", b"_merge_tolerance", "_min_agreement", b"_min_agreement", "_prompts", b"_prompts", "max_excess", b"max_excess", "max_kl", b"max_kl", "max_ties", b"max_ties", "merge_tolerance", b"merge_tolerance", "min_agreement", b"min_agreement", "prompts", b"prompts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_excess: _TypeAlias = _typing.Literal["max_excess"]  # noqa: Y015
+    _WhichOneofArgType__max_excess: _TypeAlias = _typing.Literal["_max_excess", b"_max_excess"]  # noqa: Y015
     _WhichOneofReturnType__max_kl: _TypeAlias = _typing.Literal["max_kl"]  # noqa: Y015
     _WhichOneofArgType__max_kl: _TypeAlias = _typing.Literal["_max_kl", b"_max_kl"]  # noqa: Y015
+    _WhichOneofReturnType__max_ties: _TypeAlias = _typing.Literal["max_ties"]  # noqa: Y015
+    _WhichOneofArgType__max_ties: _TypeAlias = _typing.Literal["_max_ties", b"_max_ties"]  # noqa: Y015
+    _WhichOneofReturnType__merge_tolerance: _TypeAlias = _typing.Literal["merge_tolerance"]  # noqa: Y015
+    _WhichOneofArgType__merge_tolerance: _TypeAlias = _typing.Literal["_merge_tolerance", b"_merge_tolerance"]  # noqa: Y015
     _WhichOneofReturnType__min_agreement: _TypeAlias = _typing.Literal["min_agreement"]  # noqa: Y015
     _WhichOneofArgType__min_agreement: _TypeAlias = _typing.Literal["_min_agreement", b"_min_agreement"]  # noqa: Y015
     _WhichOneofReturnType__prompts: _TypeAlias = _typing.Literal["prompts"]  # noqa: Y015
     _WhichOneofArgType__prompts: _TypeAlias = _typing.Literal["_prompts", b"_prompts"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_excess) -> _WhichOneofReturnType__max_excess | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_kl) -> _WhichOneofReturnType__max_kl | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_ties) -> _WhichOneofReturnType__max_ties | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__merge_tolerance) -> _WhichOneofReturnType__merge_tolerance | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_agreement) -> _WhichOneofReturnType__min_agreement | None: ...
     @_typing.overload

@@ -48,10 +48,11 @@ class EngineClient:
         choices = await self._echo(sequences, top=0)
         return [list(choice["logprobs"]["token_logprobs"]) for choice in choices]
 
-    async def distributions(self, sequence: Sequence[int], *, top: int) -> list[dict[int, float]]:
-        """At each place the `top` likeliest tokens and the actual one, by token id; the first place is empty."""
+    async def distributions(self, sequence: Sequence[int], *, top: int, last: int) -> list[dict[int, float]]:
+        """At each of the `last` places (never the first of all) the `top` likeliest tokens and the actual one, by id."""
         [choice] = await self._echo([sequence], top=top)
-        return [_by_id(place) for place in choice["logprobs"]["top_logprobs"]]
+        places = choice["logprobs"]["top_logprobs"][1:]
+        return [_by_id(place) for place in places[-last:]]
 
     async def next_token(self, prompt: Sequence[int], candidates: Sequence[int]) -> list[float | None]:
         """Log-probabilities of `candidates` as the token after `prompt`."""

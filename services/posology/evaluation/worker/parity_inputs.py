@@ -1,14 +1,22 @@
-"""What the parity ladder compares, without the libraries that compare it."""
+"""What the parity chain compares, without the libraries that compare it."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from posology.core.canonical import canonical_digest
+
+CONTROL = "control.json"
+POSITIONS = 64
+"""Positions of a prompt that count, at most: its last ones, which end in the answer."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """What an engine said about one sequence: at each place the likeliest tokens and the actual one, by id."""
+    """What an engine said about one sequence: at each of its last positions the likeliest tokens and the actual one,
+    by id."""
 
     ids: tuple[int, ...]
     places: tuple[dict[int, float], ...]
@@ -21,9 +29,71 @@ class Trained:
     adapter: Path
     base: Path
     method: str
+    dtype: str = ""
+    """Of the base under training, such as `bfloat16`; empty where the record does not say."""
+
+
+@dataclass(frozen=True)
+class ControlStep:
+    """The base through one step's two paths: disagreements (near ties set aside) and near ties of each prompt."""
+
+    different: tuple[int, ...]
+    ties: tuple[int, ...]
+    tie_width: float
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Control:
+    """What an evaluation knows of its base's own noise; it is kept beside the base's scores, for later candidates.
+
+    `key` is the digest of all that decides it; `sequences` are the base's greedy answers behind their prompts.
+    """
+
+    key: str
+    engine_version: str
+    sequences: tuple[tuple[int, ...], ...]
+    steps: Mapping[str, ControlStep]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Control":
+        """The inverse of `to_json`."""
+        steps = {
+            name: ControlStep(tuple(s["different"]), tuple(s["ties"]), s["tie_width"], s["agreement"])
+            for name, s in stored["steps"].items()
+        }
+        return cls(stored["key"], stored["engine_version"], tuple(map(tuple, stored["sequences"])), steps)
+
+
+def control_key(
+    *, base: str, trained_on: str, method: str, dtype: str, engine: Mapping[str, Any], gpus: bool, prompts: Sequence[str]
+) -> str:
+    """Digest of everything that decides a control, except the engine's version, which only a running one knows."""
+    return canonical_digest(
+        {
+            "base": base,
+            "trainedOn": trained_on,
+            "method": method,
+            "dtype": dtype,
+            "engine": dict(engine),
+            "onGpus": gpus,
+            "prompts": list(prompts),
+            "positions": POSITIONS,
+        }
+    )
 
 
 def training_record(adapter: Path) -> dict[str, Any]:
     """`training.json` of an adapter folder; empty for an adapter from elsewhere."""
     path = adapter / "training.json"
     return json.loads(path.read_text()) if path.exists() else {}
+
+
+def stored_dtype(folder: Path) -> str:
+    """The precision of a model folder's weights, as its config says; bfloat16 where it does not."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return str(config.get("dtype") or config.get("torch_dtype") or "bfloat16").removeprefix("torch.")
