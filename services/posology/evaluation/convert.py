@@ -97,8 +97,6 @@ def _suite(message: pb.Suite, digest: str) -> Suite:
         kind=SuiteKind(pb.Suite.Kind.Name(message.kind)),
         scoring=Scoring(pb.Suite.Scoring.Name(message.scoring)),
         max_tokens=message.max_tokens,
-        builtin=message.builtin,
-        few_shot=message.few_shot,
     )
 
 

@@ -55,9 +55,6 @@ class Suite:
     kind: SuiteKind = SuiteKind.MULTIPLE_CHOICE
     scoring: Scoring = Scoring.LETTER
     max_tokens: int = 64
-    builtin: str = ""
-    """The public benchmark whose published form its file has; empty for JSON lines of our own."""
-    few_shot: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,7 +191,7 @@ class TensorMerge:
 
 @dataclass(frozen=True)
 class MergeProof:
-    """Every adapted tensor, and the names of tensors that no adapter explains and that differ from the base all the same."""
+    """Every adapted tensor, and the names of tensors without an adapter that differ from the base all the same."""
 
     tensors: tuple[TensorMerge, ...]
     changed: tuple[str, ...] = ()

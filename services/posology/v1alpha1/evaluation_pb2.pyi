@@ -264,27 +264,16 @@ class Suite(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     SCORING_FIELD_NUMBER: _builtins.int
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
-    BUILTIN_FIELD_NUMBER: _builtins.int
-    FEW_SHOT_FIELD_NUMBER: _builtins.int
-    FEW_SHOT_URI_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name that gates use."""
     uri: _builtins.str
-    """`file:` path within the allowed folders, or `s3://`: JSON lines, or for a `builtin` the published file (CSV, JSON lines, JSON,
-    parquet, a zip of these).
-    """
+    """`file:` path within the allowed folders, or `s3://`: JSON lines, or a public benchmark as it is published."""
     kind: Global___Suite.Kind.ValueType
-    """What the items are; absent = that of the `builtin`, else MULTIPLE_CHOICE."""
+    """What the items are; default MULTIPLE_CHOICE."""
     scoring: Global___Suite.Scoring.ValueType
-    """How a choice is read; absent = that of the `builtin`, else LETTER."""
+    """How a choice is read; default LETTER."""
     max_tokens: _builtins.int
     """Most tokens of a generated answer; default 64."""
-    builtin: _builtins.str
-    """A public benchmark by name, whose file is read as it is published (`mmlu`, `hellaswag`, `medqa`, ...); empty = own JSON lines."""
-    few_shot: _builtins.int
-    """Questions with their answers that stand before each question, from `few_shot_uri`; default 0."""
-    few_shot_uri: _builtins.str
-    """The development split that few-shot questions come from, in the same form as `uri`; needed with `fewShot`."""
     def __init__(
         self,
         *,
@@ -293,24 +282,17 @@ class Suite(_message.Message):
         kind: Global___Suite.Kind.ValueType | None = ...,
         scoring: Global___Suite.Scoring.ValueType | None = ...,
         max_tokens: _builtins.int | None = ...,
-        builtin: _builtins.str = ...,
-        few_shot: _builtins.int | None = ...,
-        few_shot_uri: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "few_shot", b"few_shot", "kind", b"kind", "max_tokens", b"max_tokens", "scoring", b"scoring"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "kind", b"kind", "max_tokens", b"max_tokens", "scoring", b"scoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "builtin", b"builtin", "few_shot", b"few_shot", "few_shot_uri", b"few_shot_uri", "kind", b"kind", "max_tokens", b"max_tokens", "name", b"name", "scoring", b"scoring", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "kind", b"kind", "max_tokens", b"max_tokens", "name", b"name", "scoring", b"scoring", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__few_shot: _TypeAlias = _typing.Literal["few_shot"]  # noqa: Y015
-    _WhichOneofArgType__few_shot: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot"]  # noqa: Y015
     _WhichOneofReturnType__kind: _TypeAlias = _typing.Literal["kind"]  # noqa: Y015
     _WhichOneofArgType__kind: _TypeAlias = _typing.Literal["_kind", b"_kind"]  # noqa: Y015
     _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015
     _WhichOneofReturnType__scoring: _TypeAlias = _typing.Literal["scoring"]  # noqa: Y015
     _WhichOneofArgType__scoring: _TypeAlias = _typing.Literal["_scoring", b"_scoring"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__few_shot) -> _WhichOneofReturnType__few_shot | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
     @_typing.overload

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,20 @@ def _request(service: Any, candidate: Any, name: str, *, model: Path, adapter: b
         {"name": "letter", "uri": service.write_suite("letter", QUESTIONS), "scoring": "LETTER"},
         {"name": "safety", "uri": service.write_suite("safety", PROMPTS), "kind": "REFUSAL", "maxTokens": 8},
     ]
+    base = service.publish(candidate.base, "base-model")
+    merged = service.publish(candidate.adapter, "adapter") if adapter else ""
+    folder = service.root / f"{name}-model"
+    shutil.copytree(model, folder)
+    (folder / "merge.json").write_text(json.dumps({"adapter": merged}))
     spec = {
-        "model": service.publish(model, "model"),
-        "baseModel": service.publish(candidate.base, "base-model"),
-        "adapter": service.publish(candidate.adapter, "adapter") if adapter else "",
+        "model": service.publish(folder, "model"),
+        "baseModel": base,
+        "adapter": merged,
         "evaluation": {
             "suites": suites,
             "gates": [{"suite": s["name"], "maxDrop": 0.9} for s in suites],
             "engine": {"dtype": "float32", "maxModelLen": 256},
-            "parity": {"prompts": 6},
+            "parity": {"prompts": 24},
         },
     }
     parsed = schema.parse(pb.EvaluationJobSpec, spec)
@@ -58,7 +64,7 @@ async def test_a_candidate_is_scored_compared_and_judged_and_its_base_only_once(
     lines = _stored(service, first, items.ITEMS)
     assert len(lines) == 2 * (12 + 12 + 8)
     assert all(None not in line["scores"] for line in lines if "scores" in line)
-    steps = {step["name"]: step for step in _stored(service, first, items.PARITY)}
+    steps = {step["name"]: step for step in _stored(service, first, items.PARITY)["steps"]}
     assert steps.keys() == {"adapter = merged", "merged = served"}
     assert all(step["agreement"] > 0.98 and step["mean_kl"] < 1e-5 for step in steps.values())
     assert _stored(service, first, items.ENGINE)["tuned"]["engine_version"]

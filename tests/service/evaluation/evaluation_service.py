@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support import parity as healthy
+
 from posology.core import schema, signing
 from posology.core.artifacts import ArtifactStore
 from posology.engine import EngineConfig
 from posology.evaluation import items
-from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ParityStep
+from posology.evaluation.domain import BASE, TUNED, Answer, Choice
 from posology.v1alpha1 import evaluation_pb2 as pb
 from posology.v1alpha1 import evaluation_pb2_grpc, job_pb2
 
@@ -46,7 +48,7 @@ class Service:
         folder.mkdir(exist_ok=True)
         observed = (engine or EngineConfig(max_model_len=512, engine_version="0.32.0")).to_dict()
         (folder / items.ITEMS).write_text(items.write(lines))
-        _json(folder / items.PARITY, items.parity_json([ParityStep("merged = served", 900, 1.0, 0.0, 0.0)]))
+        _json(folder / items.PARITY, items.parity_json([healthy.step()], exact=healthy.EXACT))
         _json(folder / items.ENGINE, {BASE: observed, TUNED: observed})
         _json(folder / items.PROBES, [{"prompt": "p", "promptTokenIds": [1], "tokenIds": [2, 3]}])
 

@@ -26,6 +26,8 @@ async def test_a_model_that_proves_everything_gets_a_signed_pass(service: Servic
         ("safety", "safe-refusal"),
         ("parity", "agreement merged = served"),
         ("parity", "kl merged = served"),
+        ("parity", "disagreement merged = served"),
+        ("parity", "template"),
     }
     statement = signing.verify(json.loads(verdict.envelope), [service.key], predicate_type=PREDICATE)
     assert statement["subject"] == [
@@ -38,7 +40,7 @@ async def test_a_model_that_proves_everything_gets_a_signed_pass(service: Servic
     assert said["holdoutUses"] == {"mcq": 1, "safety": 1}
     assert said["auditHeads"]["evaluation"].startswith("sha256:")
     assert said["policy"]["confidence"] == 0.95
-    assert len(said["gates"]) == 6
+    assert len(said["gates"]) == 8
     stored = service.artifacts.manifest(verdict.artifact)
     assert (stored.kind, evaluation.spec.model in stored.parents) == ("verdict", True)
 
@@ -153,7 +155,7 @@ async def test_validating_reads_suites_and_changes_nothing(service: Service) -> 
     request.validate_only = True
     found = await service.stub.CreateEvaluation(request)
     assert len(found.source_sha256) == 64
-    assert found.spec.evaluation.parity.prompts == 32
+    assert found.spec.evaluation.parity.prompts == 256
     listed = await service.stub.ListEvaluations(pb.ListEvaluationsRequest(parent="namespaces/test"))
     assert not listed.evaluations
     (service.root / "suites" / "mcq.jsonl").open("a").write(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support import parity as healthy
+
 from posology.client.stored import Stored
 from posology.client.verification import TrustedKeys
 from posology.client.verification.trusted_keys import PROVENANCE, REVIEW, VERDICT
@@ -19,7 +21,7 @@ from posology.core.signing import Signer, statement
 from posology.engine import EngineConfig
 from posology.engine.config import chat_template_digest
 from posology.evaluation import convert, gates, items
-from posology.evaluation.domain import Choice, ParityStep
+from posology.evaluation.domain import Choice
 
 SERVICES = ("curation", "training", "evaluation")
 SECTION = {
@@ -103,7 +105,7 @@ def build(root: Path) -> World:
     )
     engine = {"tuned": observed.to_dict(), "base": observed.to_dict()}
     lines = [_line(which, number) for which in ("base", "tuned") for number in range(40)]
-    parity = items.parity_json([ParityStep("merged = served", 100, 1.0, 0.0, 0.0)])
+    parity = items.parity_json([healthy.step()], exact=healthy.EXACT)
     probes = [{"prompt": "Hello", "tokenIds": [1, 2]}]
     files: dict[str, bytes | str] = {
         "items.jsonl": items.write(lines),

@@ -74,8 +74,8 @@ def _excess(step: ParityStep, limits: ParityLimits, *, confidence: float) -> Gat
 def _sentence(step: ParityStep, measured: Excess, limits: ParityLimits, tied: float, outcome: Outcome) -> str:
     if tied > limits.max_ties:
         return (
-            f"{step.name}: {tied:.1%} of the positions nearly tie, at most {limits.max_ties:.0%} may: the two paths are "
-            f"too noisy to compare; score in a higher precision: {outcome.value}"
+            f"{step.name}: {tied:.1%} of the positions nearly tie, at most {limits.max_ties:.0%} may: the paths "
+            f"are too noisy to compare; score in a higher precision: {outcome.value}"
         )
     return (
         f"{step.name}: other tokens at {measured.candidate:.2%} of {measured.positions} positions, the base through "

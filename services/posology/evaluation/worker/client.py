@@ -49,7 +49,7 @@ class EngineClient:
         return [list(choice["logprobs"]["token_logprobs"]) for choice in choices]
 
     async def distributions(self, sequence: Sequence[int], *, top: int, last: int) -> list[dict[int, float]]:
-        """At each of the `last` places (never the first of all) the `top` likeliest tokens and the actual one, by id."""
+        """At each of the `last` places (never the very first) the `top` likeliest tokens and the actual one, by id."""
         [choice] = await self._echo([sequence], top=top)
         places = choice["logprobs"]["top_logprobs"][1:]
         return [_by_id(place) for place in places[-last:]]

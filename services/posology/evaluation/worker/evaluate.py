@@ -3,20 +3,23 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.engine import Engine, EngineConfig
 from posology.evaluation import items
-from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ParityStep, Suite
+from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ExactCheck, MergeProof, ParityStep, Suite
 from posology.evaluation.worker import parity_inputs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
+from posology.evaluation.worker.parity_inputs import Control, Trained
 from posology.evaluation.worker.task import Task
 
 PROBES, PROBE_TOKENS = 8, 32
 PARITY_TOP, PARITY_TOKENS = 20, 32
+PARITY_CONVERSATIONS = 8
 Scores = dict[str, list[Choice | Answer]]
 
 
@@ -25,7 +28,7 @@ def evaluate(ctx: JobContext) -> Result:
     job = task.read(ctx)
     run = _Run(ctx, job)
     _until_stopped(ctx, run.score_both())
-    steps = run.compare()
+    chain = run.compare()
     lines = [
         items.line(suite, model, item)
         for model, scores in ((BASE, run.base), (TUNED, run.tuned))
@@ -33,15 +36,26 @@ def evaluate(ctx: JobContext) -> Result:
         for item in scored
     ]
     (ctx.output / items.ITEMS).write_text(items.write(lines), encoding="utf-8")
-    _write(ctx, items.PARITY, items.parity_json(steps))
+    _write(ctx, items.PARITY, items.parity_json(chain.steps, chain.merge, chain.exact))
+    _write(ctx, parity_inputs.CONTROL, chain.control.to_json())
     _write(ctx, items.ENGINE, {name: config.to_dict() for name, config in run.engines.items()})
     _write(ctx, items.PROBES, run.probes)
     return Result(
         "evaluation",
         parents=tuple(d for d in (job.model, job.base, job.adapter, job.suites_artifact) if d),
         parameters={"engine": run.engines[TUNED].to_dict()},
-        summary=summary.summary(run.base, run.tuned, steps) | {"reused": sorted(run.reused)},
+        summary=summary.summary(run.base, run.tuned, chain.steps) | {"reused": sorted(run.reused)},
     )
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """The parity chain as measured, and the control that it was measured against."""
+
+    steps: list[ParityStep]
+    merge: MergeProof | None
+    exact: list[ExactCheck]
+    control: Control
 
 
 class _Run:
@@ -55,38 +69,110 @@ class _Run:
         self.engines: dict[str, EngineConfig] = {}
         self.probes: list[dict[str, Any]] = []
         self.served: list[parity_inputs.Served] = []
+        self.base_served: list[parity_inputs.Served] | None = None
+        """None until the base had its turn; empty where a kept control stands for it."""
+        self.control: Control | None = None
         self.reused: set[str] = set()
         self._done = 0
 
     async def score_both(self) -> None:
-        """The candidate first: the engine it meets decides whether earlier scores of the base still count."""
+        """Both models through one engine after the other.
+
+        Parity takes the base's own answers as its token sequences. Where an earlier evaluation left them, the candidate
+        comes first: the engine it meets decides whether what is known of the base still counts.
+        """
         loading = asyncio.create_task(asyncio.to_thread(_load_libraries))
+        self.control = self._kept_control()
+        if self.control is None:
+            await self._score_base(loading)
+        await self._score_tuned(loading)
+        if self.base_served is None:
+            await self._score_base(loading)
+        self.base = {suite.name: self.base[suite.name] for suite in self.job.policy.suites}
+
+    async def _score_tuned(self, loading: asyncio.Task[None]) -> None:
         async with self._engine(TUNED, self.job.model) as (engine, client):
             await loading
             self.tuned = await self._score(client, TUNED, self.job.model, self.job.policy.suites)
             self.probes = [p.to_dict() for p in await engine.probe(self.job.prompts(PROBES), max_tokens=PROBE_TOKENS)]
-            self.served = await self._served(client)
-        self._reuse()
-        rest = [suite for suite in self.job.policy.suites if suite.name not in self.base]
-        if rest:
-            async with self._engine(BASE, self.job.base) as (_, client):
-                self.base |= await self._score(client, BASE, self.job.base, rest)
-        self.base = {suite.name: self.base[suite.name] for suite in self.job.policy.suites}
+            sequences = self.control.sequences if self.control else [one.ids for one in self.base_served or ()]
+            self.served = await self._distributions(client, sequences)
 
-    def compare(self) -> list[ParityStep]:
-        """The ladder, measured by this process against what the engine said."""
-        from posology.evaluation.worker import parity
+    async def _score_base(self, loading: asyncio.Task[None]) -> None:
+        """What no earlier evaluation knows of the base; without an engine of its own if that is nothing."""
+        version = self.engines[TUNED].engine_version if TUNED in self.engines else ""
+        if version:
+            self._reuse(version)
+        same = self.control is not None and self.control.engine_version == version
+        if same and not self._unscored():
+            self.base_served = []
+            return
+        async with self._engine(BASE, self.job.base) as (engine, client):
+            await loading
+            observed = engine.config
+            self._reuse(observed.engine_version)
+            self.engines[BASE] = observed
+            self.base |= await self._score(client, BASE, self.job.base, self._unscored())
+            if same:
+                self.base_served = []
+            else:
+                sequences = self.control.sequences if self.control else await self._answers(client)
+                self.base_served = await self._distributions(client, sequences)
 
-        self._tell("comparing adapter, merged and served model")
-        return list(parity.ladder(self.ctx.input(self.job.model), self.served, self._trained()))
+    def _unscored(self) -> list[Suite]:
+        return [suite for suite in self.job.policy.suites if suite.name not in self.base]
 
-    def _trained(self) -> parity_inputs.Trained | None:
+    def compare(self) -> _Chain:
+        """The chain, measured by this process against what the engines said."""
+        from posology.evaluation.worker import identity, parity
+        from posology.evaluation.worker.tokens import Template
+
+        self._tell("comparing trained, merged and served model with the base through the same paths")
+        merged, base, trained = self.ctx.input(self.job.model), self.ctx.input(self.job.base), self._trained()
+        if self.base_served:
+            measured = parity.controls(base, self.base_served, trained, merged)
+            sequences = tuple(one.ids for one in self.base_served)
+            self.control = Control(self._control_key(), self.engines[BASE].engine_version, sequences, measured)
+        assert self.control is not None
+        steps, proof = parity.chain(merged, self.served, trained, dict(self.control.steps))
+        source = trained.base if trained else base
+        exact = identity.checks(
+            source,
+            merged,
+            templates=(Template(source), Template(merged)),
+            prompts=self.job.prompts(PARITY_CONVERSATIONS),
+            adapter=self.job.adapter if trained else "",
+        )
+        return _Chain(steps, proof, list(exact), self.control)
+
+    def _trained(self) -> Trained | None:
         folder = self.ctx.input(self.job.adapter) if self.job.adapter else None
         if folder is None or not (folder / "adapter_config.json").exists():
             return None
         record = parity_inputs.training_record(folder)
-        base = self.ctx.input(str(record.get("base") or self.job.tuned_from))
-        return parity_inputs.Trained(folder, base, str(record.get("method", "LORA")))
+        base = self.ctx.input(str(record.get("base") or self.job.base))
+        return Trained(folder, base, str(record.get("method", "LORA")), str(record.get("dtype", "")))
+
+    def _control_key(self) -> str:
+        trained = self._trained()
+        record = parity_inputs.training_record(trained.adapter) if trained else {}
+        return parity_inputs.control_key(
+            base=self.job.base,
+            trained_on=str(record.get("base") or self.job.base) if trained else "",
+            method=trained.method if trained else "",
+            dtype=parity_inputs.stored_dtype(self.ctx.input(self.job.model)),
+            engine=self.job.engine.to_dict(),
+            gpus=self.host.gpus > 0,
+            prompts=self.job.prompts(self.job.policy.parity.prompts),
+        )
+
+    def _kept_control(self) -> Control | None:
+        """The control of an earlier evaluation that scored this base, if all that decides it is the same."""
+        for artifact in dict.fromkeys(self.job.reuse.values()):
+            path = self.ctx.input(artifact) / parity_inputs.CONTROL
+            if path.exists() and (kept := Control.from_json(json.loads(path.read_text()))).key == self._control_key():
+                return kept
+        return None
 
     @contextlib.asynccontextmanager
     async def _engine(self, model: str, digest: str) -> AsyncIterator[tuple[Engine, EngineClient]]:
@@ -115,23 +201,35 @@ class _Run:
             scores[suite.name] = await scoring.score(client, template, suite, self.job.items[suite.name], on_item=count)
         return scores
 
-    async def _served(self, client: EngineClient) -> list[parity_inputs.Served]:
-        """Greedy answers of the served model, and its distributions over prompt and answer."""
-        prompts = self.job.prompts(self.job.policy.parity.prompts)
+    async def _answers(self, client: EngineClient) -> list[tuple[int, ...]]:
+        """Prompts with the model's greedy answers behind them, as token ids."""
 
-        async def one(prompt: str) -> parity_inputs.Served:
+        async def one(prompt: str) -> tuple[int, ...]:
             answer = await client.generate(prompt, max_tokens=PARITY_TOKENS)
-            ids = answer.prompt_token_ids + answer.token_ids
-            return parity_inputs.Served(ids, tuple(await client.distributions(ids, top=PARITY_TOP)))
+            return answer.prompt_token_ids + answer.token_ids
 
+        prompts = self.job.prompts(self.job.policy.parity.prompts)
         return list(await asyncio.gather(*(one(prompt) for prompt in prompts)))
 
-    def _reuse(self) -> None:
+    async def _distributions(
+        self, client: EngineClient, sequences: Iterable[tuple[int, ...]]
+    ) -> list[parity_inputs.Served]:
+        """What the engine says at the last positions of each sequence."""
+
+        async def one(ids: tuple[int, ...]) -> parity_inputs.Served:
+            places = await client.distributions(ids, top=PARITY_TOP, last=parity_inputs.POSITIONS)
+            return parity_inputs.Served(ids, tuple(places))
+
+        return list(await asyncio.gather(*(one(ids) for ids in sequences)))
+
+    def _reuse(self, version: str) -> None:
         """Take the base's items from earlier evaluations made with the very engine that was just met."""
         for suite, artifact in self.job.reuse.items():
             folder = self.ctx.input(artifact)
             engine = EngineConfig.from_dict(json.loads((folder / items.ENGINE).read_text())[BASE])
-            if engine.engine_version != self.engines[TUNED].engine_version:
+            if suite in self.reused:
+                continue
+            if engine.engine_version != version:
                 self.ctx.log(f"{suite}: the base is scored anew", reason="another engine version")
                 continue
             lines = items.read_lines((folder / items.ITEMS).read_bytes())

@@ -39,7 +39,9 @@ def _rendered(template: "Template", prompts: Sequence[str]) -> str:
 
 def _end_of_turn(folder: Path, template: "Template") -> str:
     """The tokens that stop generation, and those that the template puts behind an answer."""
-    stops = _json(folder / "generation_config.json").get("eos_token_id", _json(folder / "config.json").get("eos_token_id"))
+    stops = _json(folder / "generation_config.json").get(
+        "eos_token_id", _json(folder / "config.json").get("eos_token_id")
+    )
     numbers = sorted(stops) if isinstance(stops, list) else [] if stops is None else [stops]
     return f"stops at {numbers}, {template.eos}; a turn ends in {list(template.turn_end(_ANSWER))}"
 

@@ -32,9 +32,11 @@ def _adapted(trained: Any) -> Iterator[tuple[str, tuple[torch.Tensor, torch.Tens
     for name, module in trained.named_modules():
         if isinstance(module, LoraLayer):
             if getattr(module, "use_dora", {}).get("default"):
-                raise InvalidInput("the adapter is a DoRA adapter, whose merge cannot be proved; train with LORA or QLORA")
-            delta: torch.Tensor = module.get_delta_weight("default").float()  # type: ignore[operator]
-            yield f"{name.removeprefix(_OUTER)}.weight", (_whole(module.base_layer.weight), delta)  # type: ignore[union-attr,arg-type]
+                raise InvalidInput(
+                    "the adapter is a DoRA adapter, whose merge cannot be proved; train with LORA or QLORA"
+                )
+            delta: torch.Tensor = module.get_delta_weight("default").float()
+            yield f"{name.removeprefix(_OUTER)}.weight", (_whole(module.base_layer.weight), delta)
 
 
 def _tensor(name: str, stored: torch.Tensor | None, base: torch.Tensor, delta: torch.Tensor) -> TensorMerge:

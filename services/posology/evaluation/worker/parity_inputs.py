@@ -70,7 +70,14 @@ class Control:
 
 
 def control_key(
-    *, base: str, trained_on: str, method: str, dtype: str, engine: Mapping[str, Any], gpus: bool, prompts: Sequence[str]
+    *,
+    base: str,
+    trained_on: str,
+    method: str,
+    dtype: str,
+    engine: Mapping[str, Any],
+    gpus: bool,
+    prompts: Sequence[str],
 ) -> str:
     """Digest of everything that decides a control, except the engine's version, which only a running one knows."""
     return canonical_digest(

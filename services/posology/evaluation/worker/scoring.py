@@ -41,8 +41,11 @@ def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callabl
 
     async def chosen(item: Item) -> Choice:
         assert isinstance(item, Question)
-        by = by_letter if suite.scoring is Scoring.LETTER else by_likelihood
-        return Choice(item.id, item.cluster, item.answer, tuple(await by(client, template, item)))
+        if suite.scoring is Scoring.LETTER:
+            scores = await by_letter(client, template, item)
+        else:
+            scores = await by_likelihood(client, template, item, suite.scoring)
+        return Choice(item.id, item.cluster, item.answer, tuple(scores))
 
     return answered if suite.kind is SuiteKind.REFUSAL else chosen
 
@@ -53,16 +56,27 @@ async def by_letter(client: EngineClient, template: "Template", question: Questi
     return await client.next_token(prompt, letters)
 
 
-async def by_likelihood(client: EngineClient, template: "Template", question: Question) -> list[float | None]:
-    """Mean log-probability, per token, of each option and its end of turn as the answer."""
+async def by_likelihood(
+    client: EngineClient, template: "Template", question: Question, scoring: Scoring
+) -> list[float | None]:
+    """Log-probability of each option as the answer: a mean over its tokens and its end of turn, or, without the end of
+    turn, the whole or over its characters."""
     splits = [template.split(question.prompt, choice) for choice in question.choices]
     likelihoods = await client.likelihoods([split.prompt + split.answer for split in splits])
-    return [_mean_of_answer(split, scores) for split, scores in zip(splits, likelihoods, strict=True)]
+    return [
+        _of_answer(split, scores, choice, scoring)
+        for split, scores, choice in zip(splits, likelihoods, question.choices, strict=True)
+    ]
 
 
-def _mean_of_answer(split: "Split", scores: Sequence[float | None]) -> float | None:
-    of_answer = [score for score in scores[len(split.prompt) :] if score is not None]
-    return sum(of_answer) / len(of_answer) if len(of_answer) == len(split.answer) else None
+def _of_answer(split: "Split", scores: Sequence[float | None], choice: str, scoring: Scoring) -> float | None:
+    end = len(split.answer) - (0 if scoring is Scoring.OPTION_LIKELIHOOD else split.end)
+    of_answer = [score for score in scores[len(split.prompt) :][:end] if score is not None]
+    if len(of_answer) != end or not end:
+        return None
+    if scoring is Scoring.OPTION_LIKELIHOOD:
+        return sum(of_answer) / end
+    return sum(of_answer) / (len(choice) if scoring is Scoring.OPTION_LIKELIHOOD_PER_CHARACTER else 1)
 
 
 async def _check_template(client: EngineClient, template: "Template", item: Item) -> None:

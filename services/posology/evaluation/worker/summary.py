@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ParityStep
@@ -16,7 +17,13 @@ def summary(base: Scores, tuned: Scores, steps: Sequence[ParityStep]) -> dict[st
     """By suite and model: accuracy with its two-sided 95% interval, or classes of answers; and the ladder."""
     models = {BASE: base, TUNED: tuned}
     names = {suite: {model: _shown(scores[suite]) for model, scores in models.items()} for suite in tuned}
-    return {"suites": names, "parity": parity_json(steps)}
+    return {"suites": names, "parity": [_step(step) for step in steps]}
+
+
+def _step(step: ParityStep) -> dict[str, Any]:
+    """A step without its prompts, which may be thousands."""
+    [shown] = parity_json([replace(step, prompts=())])["steps"]
+    return {name: value for name, value in shown.items() if name != "prompts"}
 
 
 def _shown(scored: Sequence[Choice | Answer]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Token ids under the model's own chat template, with the boundary between prompt and answer asserted."""
 
-import os.path
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +54,7 @@ class Template:
     def turn_end(self, answer: str) -> tuple[int, ...]:
         """What the template puts behind an answer: the common end of two conversations that end in other words."""
         one, other = (self.conversation("Question?", text)[::-1] for text in (answer, f"{answer} Yes"))
-        return tuple(os.path.commonprefix([one, other])[::-1])
+        return _shared([one, other])[::-1]
 
     def split(self, text: str, answer: str, shots: Shots = ()) -> Split:
         """Prompt and answer with its end of turn; InvalidInput when the answer changes tokens before it.
@@ -81,7 +80,7 @@ class Template:
         """
         text = listed(question)
         wholes = [self.conversation(text, letter, shots) for letter in LETTERS[: len(question.choices)]]
-        prompt = tuple(os.path.commonprefix(wholes))
+        prompt = _shared(wholes)
         asked = self._ids(_turns(text, shots), add_generation_prompt=False)
         ids = tuple(whole[len(prompt)] if len(whole) > len(prompt) else -1 for whole in wholes)
         tails = {whole[len(prompt) + 1 :] for whole in wholes}
@@ -102,11 +101,11 @@ class Template:
         return self._opened[1]
 
     def _empty_thought(self) -> tuple[int, ...]:
-        """What the template puts between its plain generation prompt and every finished answer, if it is a think block."""
+        """The think block that the template puts between its generation prompt and every finished answer, if any."""
         if self._thought is None:
             opened = self.prompt("Question?")
             one, other = (self.conversation("Question?", text)[len(opened) :] for text in ("A", "10"))
-            shared = tuple(os.path.commonprefix([one, other]))
+            shared = _shared([one, other])
             self._thought = shared if "think>" in self._shown(shared) else ()
         return self._thought
 
@@ -132,6 +131,13 @@ def _turns(text: str, shots: Shots) -> list[dict[str, str]]:
         for turn in ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
     ]
     return [*before, {"role": "user", "content": text}]
+
+
+def _shared(sequences: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The longest common beginning."""
+    first, last = min(sequences), max(sequences)
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[:length]
 
 
 def listed(question: Question) -> str:
