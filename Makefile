@@ -53,6 +53,7 @@ check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code
 	$(BIN)/python -m checks.names
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python -m charts.generate --check
+	$(BIN)/python -m docs.generate --check
 	$(BIN)/python protos/breaking.py
 
 .PHONY: gen
