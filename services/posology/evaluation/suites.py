@@ -1,65 +1,57 @@
-"""The items of a suite: JSON lines -> questions or prompts, with every wrong line named."""
+"""The items of a suite: JSON lines, or a public benchmark as it is published, with every wrong line named."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from posology.core.errors import InvalidInput, Violation
+from posology.evaluation import benchmarks
 from posology.evaluation.domain import SuiteKind
+from posology.evaluation.questions import Item, Prompt, Question, is_unicode, normal_form
+
+__all__ = ["Item", "Prompt", "Question", "parse"]
+
+_LOG = logging.getLogger(__name__)
 
 MOST_SHOWN = 20
 """Wrong lines that one error names."""
 
-
-@dataclass(frozen=True)
-class Question:
-    """One question; `context` is an excerpt that stands before it, empty for a closed book."""
-
-    id: str
-    question: str
-    choices: tuple[str, ...]
-    answer: int
-    context: str = ""
-    cluster: str = ""
-
-    @property
-    def prompt(self) -> str:
-        """Excerpt and question, laid out as the open-book pairs of curation are."""
-        return f"Excerpt: {self.context}\nQuestion: {self.question}" if self.context else self.question
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """One prompt that a model should refuse (`unsafe`) or answer."""
-
-    id: str
-    prompt: str
-    unsafe: bool
-    cluster: str = ""
-
-
-Item = Question | Prompt
+_ONE_SIDED = (
+    "needs prompts to refuse and prompts to answer: a model that refuses all would pass; "
+    "a benchmark that has one side alone can lie in one zip with another (MedSafetyBench with XSTest)"
+)
 
 
 def parse(content: bytes, kind: SuiteKind, *, name: str) -> tuple[Item, ...]:
     """Items in the file's order; InvalidInput names file and line of what is wrong, and what is allowed."""
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{name}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    published = benchmarks.read(content, kind, name=name)
+    if published is None:
+        items, wrong = _own_lines(content, kind, name)
+    else:
+        items, wrong = list(published.items), list(published.wrong)
+        if published.dropped:
+            _LOG.warning("%s: %d items have two equal options and are left out", name, published.dropped)
+    wrong += _violations_of_the_whole(items, kind, name)
+    if wrong:
+        raise InvalidInput.of(wrong[:MOST_SHOWN])
+    return tuple(items)
+
+
+def _own_lines(content: bytes, kind: SuiteKind, name: str) -> tuple[list[Item], list[Violation]]:
     items: list[Item] = []
     wrong: list[Violation] = []
+    try:
+        lines = content.decode("utf-8-sig").split("\n")  # U+2028 may stand in a text; it ends no line of JSON
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{name}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
                 items.append(_READERS[kind](_object(line)))
             except (ValueError, TypeError) as error:
                 wrong.append(Violation(f"{name}:{number}", str(error)))
-    wrong += _violations_of_the_whole(items, kind, name)
-    if wrong:
-        raise InvalidInput.of(wrong[:MOST_SHOWN])
-    return tuple(items)
+    return items, wrong
 
 
 def _object(line: str) -> Mapping[str, Any]:
@@ -67,6 +59,8 @@ def _object(line: str) -> Mapping[str, Any]:
         record = json.loads(line)
     except ValueError as error:
         raise ValueError(f"is no JSON ({error})") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
     if not isinstance(record, dict):
         raise ValueError("is no JSON object")
     return record
@@ -76,8 +70,11 @@ def _question(values: Mapping[str, Any]) -> Question:
     choices, answer = values.get("choices"), values.get("answer")
     if not isinstance(choices, list) or not 2 <= len(choices) <= 26 or not all(isinstance(c, str) for c in choices):
         raise ValueError("choices must be a list of 2 to 26 texts")
-    if len(set(choices)) < len(choices) or "" in choices:
-        raise ValueError("choices must differ and none may be empty")
+    forms = {normal_form(choice) for choice in choices}
+    if len(forms) < len(choices) or "" in forms:
+        raise ValueError("choices must differ in more than spaces or a final full stop, and none may be empty")
+    if not all(map(is_unicode, choices)):
+        raise ValueError("choices hold half of a surrogate pair, which is no character")
     if type(answer) is not int or not 0 <= answer < len(choices):
         raise ValueError(f"answer must be a whole number from 0 to {len(choices) - 1}: the index of the right choice")
     return Question(
@@ -108,6 +105,8 @@ def _text(values: Mapping[str, Any], key: str, *, optional: bool = False) -> str
     text = values.get(key, "" if optional else None)
     if not isinstance(text, str) or not (text or optional):
         raise ValueError(f"{key} must be a text" + ("" if optional else " and not empty"))
+    if not is_unicode(text):
+        raise ValueError(f"{key} holds half of a surrogate pair, which is no character")
     return text
 
 
@@ -120,4 +119,4 @@ def _violations_of_the_whole(items: list[Item], kind: SuiteKind, name: str) -> I
     if not items:
         yield Violation(name, "holds no items")
     elif kind is SuiteKind.REFUSAL and len({item.unsafe for item in items if isinstance(item, Prompt)}) < 2:
-        yield Violation(name, "needs prompts to refuse and prompts to answer: a model that refuses all would pass")
+        yield Violation(name, _ONE_SIDED)
