@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied, PosologyError, Violation
 from posology.curation.recipe import PreferenceRecipe, Recipe, TeacherRecipe, Weak
+from posology.curation.screens.suite_files import ENDINGS as SUITE_ENDINGS
 from posology.curation.sources import FORMATS
 from posology.curation.sources.location import Found, Limits, find, lines, read_digest
 from posology.curation.teachers.behaviour import read_examples
@@ -83,7 +84,7 @@ def _uris(recipe: Recipe) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     if recipe.behaviour:
         yield "spec.curation.behaviour.examples", recipe.behaviour, _JSON_LINES
     for number, uri in enumerate(recipe.suites):
-        yield f"spec.suiteUris[{number}]", uri, _JSON_LINES
+        yield f"spec.suiteUris[{number}]", uri, SUITE_ENDINGS
 
 
 def _fingerprint(file: Found, limits: Limits) -> str:

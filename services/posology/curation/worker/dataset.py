@@ -14,10 +14,11 @@ from posology.curation.dataset.corpus import gather
 from posology.curation.dataset.general import read_general
 from posology.curation.domain import Corpus, Pair
 from posology.curation.recipe import Budget, Recipe
-from posology.curation.screens.decontaminate import Suites, questions_of
+from posology.curation.screens.decontaminate import Suites
 from posology.curation.screens.filters.min_words import floor
 from posology.curation.screens.screening import ExactScreen, Screen, SuiteScreen
 from posology.curation.screens.semantic import SemanticScreen, SuiteSemanticScreen
+from posology.curation.screens.suite_files import suite_questions
 from posology.curation.settings import SourceSettings
 from posology.curation.sources.location import Limits, lines
 from posology.curation.teachers import Teacher
@@ -61,7 +62,7 @@ def make_dataset(job: JobContext) -> Result:
 def _suites(recipe: Recipe, limits: Limits) -> Suites:
     suites = Suites()
     for uri in recipe.suites:
-        for question in questions_of(lines(uri, limits)):
+        for question in suite_questions(uri, limits):
             suites.add(question)
     return suites
 
