@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -11,8 +12,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from posology.cli import show
-from posology.client import Client
-from posology.client.specfile import API_VERSION, KIND, RunFile, parse_run
+from posology.client import Client, yaml_text
+from posology.client.specfile import API_VERSION, KIND, RunFile, at_lines, parse_run
 from posology.console import pages
 from posology.console.guard import check_csrf, own_form
 from posology.console.visible import visible
@@ -21,6 +22,8 @@ from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, Pos
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun, ListRunsRequest, RunEvent, Stage, WatchRunRequest
 
 _PAGE = 50
+_ORIGIN = "spec"
+"""What lines of the editor are counted in: `spec:12`."""
 _NEWEST = 400
 """Log lines and curve points that a page keeps of one stage."""
 
@@ -142,7 +145,10 @@ async def validate(request: Request) -> Response:
     try:
         checked = await client.validate(_parsed((await request.body()).decode("utf-8", "replace")))
     except InvalidInput as error:
-        wrong = [{"field": visible(v.field), "description": visible(v.description)} for v in error.violations]
+        wrong = [
+            {"field": visible(f"{v.place} {v.field}".strip()), "description": visible(v.description)}
+            for v in error.violations
+        ]
         return JSONResponse({"message": visible(error.message), "violations": wrong, "stages": []})
     except FailedPrecondition as error:
         return JSONResponse({"message": visible(error.message), "violations": [], "stages": []})
@@ -194,12 +200,11 @@ spec:
 
 
 def _parsed(text: str) -> RunFile:
+    document = yaml_text.read(text, _ORIGIN)
     try:
-        return parse_run(yaml.safe_load(text))
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "spec"
-        raise InvalidInput.of([Violation(place, str(getattr(error, "problem", error)))]) from None
+        return replace(parse_run(document.value), document=document, origin=_ORIGIN)
+    except InvalidInput as error:
+        raise at_lines(error, document, _ORIGIN, {}) from None
 
 
 def _as_yaml(run: FineTuneRun, *, name: str = "") -> str:
