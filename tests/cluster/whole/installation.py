@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -143,7 +144,8 @@ async def released(nodes: Nodes, images: Images, **values: Any) -> AsyncIterator
         made = await kube.create(NAMESPACES, "", {"metadata": {"generateName": "whole-", "labels": labels}})
         namespace = made["metadata"]["name"]
         with tempfile.TemporaryDirectory() as folder:
-            given = overlaid({"operator": {"namespaces": [namespace]}, "aggregatedRoles": False}, values)
+            own = {"operator": {"namespaces": [namespace]}, "aggregatedRoles": False}
+            given = overlaid(overlaid(own, {"releasePolicy": micro_policy(Path(folder))}), values)
             release = Release(nodes, kube, images, namespace, Path(folder), values=given)
             crds = ("posology-crds", str(CHARTS / "posology-crds"), "-n", "default")
             release.helm("upgrade", "--install", *crds, "--take-ownership")  # other tests define it without Helm
@@ -161,6 +163,15 @@ async def _remove(release: Release) -> None:
     release.kubectl("delete", "jobs,pods,pvc", "--all", "--timeout=120s", wanted=None)
     await recycle(release.kube, release.namespace)
     await release.kube.delete(NAMESPACES, "", release.namespace)
+
+
+def micro_policy(folder: Path) -> Object:
+    """Values of a chart that brings the policy that micro.yaml can meet, signed by a key that no cluster has."""
+    key, signed = folder / "policy.key", folder / "policy.json"
+    command = [sys.executable, "-m", "posology.cli.app", "policy", "sign", str(_MICRO.with_name("policy.yaml"))]
+    subprocess.run([*command, "--key", str(key), "--to", str(signed)], check=True, capture_output=True)
+    public = key.with_suffix(".pub").read_text()
+    return {"development": False, "envelope": signed.read_text(), "publicKey": public}
 
 
 def micro_spec(*, data: str = "file:/data", **changes: Any) -> Object:

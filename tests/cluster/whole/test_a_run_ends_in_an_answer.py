@@ -48,7 +48,8 @@ async def test_a_spec_becomes_a_streamed_answer_and_its_stages_serve_every_door(
 
 async def test_the_sample_needs_nothing_but_the_chart(nodes: Nodes, built: Images) -> None:
     """A million parameters learn to read a label, are judged, and answer: from an empty namespace."""
-    values = {"sample": {"enabled": True}, "workers": {"pools": {"gpu": GPU_POOL}}}
+    development = {"development": True, "envelope": "", "publicKey": ""}
+    values = {"sample": {"enabled": True}, "workers": {"pools": {"gpu": GPU_POOL}}, "releasePolicy": development}
     async with released(nodes, built, **values) as release:
         release.install()
         release.kubectl("wait", "--for=condition=Complete", "job", "--all", "--timeout=900s")

@@ -97,7 +97,7 @@ async def test_everything_wrong_in_a_spec_is_said_at_once(world: World) -> None:
     fields = {violation.field for violation in refused.value.violations}
     assert fields == {
         "spec.curation.validation",
-        "spec.curation.sources[0].format",
+        "spec.curation.sources[0].uri",  # no PDF lies there
         "spec.curation.teacher.questionTypes",
         "spec.curation.general.uri",
     }
