@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 from support.curation_world import World
 
-from posology.curation.text.quantities import fingerprint
+from posology.curation.text.quantities import quantities
 
 PAIRS = 600
 
@@ -51,12 +51,14 @@ async def test_real_labels_of_both_formats_give_hundreds_of_pairs_on_many_drugs(
     assert len({row["drug"] for row in rows}) >= 30
     assert {row["source"].rsplit(".", 1)[-1] for row in rows} == {"xml", "gz"}
     assert len({row["question_type"] for row in rows}) >= 8
-    _every_answer_is_the_labels_own(rows, {s["id"]: s["text"] for s in world.lines(digest, "sections.jsonl")})
+    _every_answer_is_the_labels_own(
+        rows, {s["id"]: f"{s['text']} {s.get('brands')}" for s in world.lines(digest, "sections.jsonl")}
+    )
 
 
 def _every_answer_is_the_labels_own(rows: list[dict[str, str]], sections: dict[str, str]) -> None:
     for row in rows:
-        invented = fingerprint(str(row["completion"])).quantities - fingerprint(sections[row["section"]]).quantities
+        invented = quantities(str(row["completion"])) - quantities(sections[row["section"]])
         assert not invented, row
 
 
