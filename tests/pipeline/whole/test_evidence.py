@@ -82,7 +82,9 @@ def test_the_verdict_verifies_with_every_chain(finished: Finished) -> None:
     assert found["ok"]
     assert found["model"] == stage(finished.run, "merge").artifact
     subjects = {check["subject"] for check in found["checks"]}
-    assert subjects == {"signature", "statement", "artifact", "lineage", "engine", "gates", "outcome", "audit"}
+    assert subjects == {
+        "signature", "statement", "artifact", "lineage", "engine", "gates", "outcome", "policy", "audit",
+    }  # fmt: skip
     statements = [check for check in found["checks"] if check["subject"] == "statement"]
     assert len(statements) == 5, "two reviews, and provenance of sft, dpo and merge"
 
