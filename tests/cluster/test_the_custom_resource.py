@@ -155,12 +155,12 @@ def _absolute(path: Path) -> dict[str, Any]:
     return found
 
 
-async def test_kubectl_get_shows_phase_stage_queue_and_age(kube: Kube, namespace: str) -> None:
+async def test_kubectl_get_shows_phase_stage_queue_verdict_and_age(kube: Kube, namespace: str) -> None:
     await kube.create(RUNS, namespace, resource("shown"))
     status = {"phase": "Running", "stage": "sft", "queue": "team-a: Preempted"}
     await kube.merge(RUNS, namespace, "shown", {"status": status}, part="status")
     accept = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
     table = (await kube._http.get(RUNS.path(namespace), headers=accept)).json()
     columns = [column["name"] for column in table["columnDefinitions"] if column["priority"] == 0]
-    assert columns == ["Name", "Phase", "Stage", "Queue", "Age"]
+    assert columns == ["Name", "Phase", "Stage", "Queue", "Verdict", "Age"]
     assert table["rows"][0]["cells"][:4] == ["shown", "Running", "sft", "team-a: Preempted"]

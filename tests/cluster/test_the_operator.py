@@ -20,12 +20,13 @@ async def test_an_applied_run_runs_to_its_end_and_describe_tells_the_story(runni
     assert [(c["type"], c["status"]) for c in status["conditions"]] == [
         ("Accepted", "True"), ("Admitted", "True"), ("Running", "False"), ("ReviewPending", "False"),
         ("Succeeded", "True"), ("Failed", "False"),
+        ("Ready", "True"), ("Reconciling", "False"), ("Stalled", "False"),
     ]  # fmt: skip
     assert [s["stage"] for s in status["stages"]][:3] == ["plan", "base-model", "curate"]
     assert status["links"].keys() == {"dataset", "adapter", "model", "evaluation", "verdict"}
     told = await running.events("story")
     assert ("StageSucceeded", "curate: done") in told
-    assert ("RunSucceeded", "all 7 stages are done") in told
+    assert ("RunSucceeded", "all 8 stages are done") in told
     assert len(told) == len(set(told))
     assert (await running.read("story"))["spec"] == resource("story")["spec"], "a resource stays as it was applied"
 
