@@ -14,7 +14,7 @@ import httpx
 
 from posology.core import http as core_http
 from posology.core import http_tls
-from posology.core.errors import Retryable
+from posology.core.controllers import ControlLoop
 from posology.core.files import write_atomically
 from posology.core.rpc.client import connect
 from posology.core.rpc.server import Server, launch, run
@@ -56,13 +56,14 @@ class Gateway:
 
     def server(self) -> Server:
         """What the runner needs."""
+        sweep = ControlLoop("lost and old answers", self._sweep, interval=_SWEEP_SECONDS)
         return Server(
             name="gateway",
             settings=self.settings,
             add=self._register,
             service_names=(SERVICE,),
             rights=RIGHTS,
-            background=(self.log.run, self.feed.run, self._sweep),
+            background=(self.log.run, self.feed.run, sweep.run),
             on_ready=(self._announce,),
             on_drain=(self._drain,),
         )
@@ -92,15 +93,10 @@ class Gateway:
     async def _sweep(self) -> None:
         """Say LOST of answers that a dead gateway left running, and erase text that was kept long enough."""
         age = timedelta(seconds=2 * self.settings.answer_seconds)
-        while True:
-            try:
-                async with self.db.begin() as tx:
-                    await answers.mark_lost(tx, older_than=age)
-                    if self.settings.text_days:
-                        await answers.erase_text(tx, older_than=timedelta(days=self.settings.text_days))
-            except Retryable as error:
-                log.warning("will look for lost and old answers later: %s", error.message)
-            await asyncio.sleep(_SWEEP_SECONDS)
+        async with self.db.begin() as tx:
+            await answers.mark_lost(tx, older_than=age)
+            if self.settings.text_days:
+                await answers.erase_text(tx, older_than=timedelta(days=self.settings.text_days))
 
 
 @asynccontextmanager

@@ -1,8 +1,6 @@
 """Keeps the routes in step with the serving service, and holds the last ones while it is away."""
 
-import asyncio
-import logging
-
+from posology.core.controllers import ControlLoop
 from posology.core.errors import PosologyError
 from posology.core.retries import Backoff
 from posology.core.rpc.client import Channel
@@ -13,7 +11,6 @@ from posology.gateway.routes import Routes
 from posology.v1alpha1 import serving_pb2
 from posology.v1alpha1.serving_pb2_grpc import ServingStub
 
-log = logging.getLogger("posology.gateway")
 _BACKOFF = Backoff(first=0.2, longest=2.0)
 
 
@@ -24,30 +21,32 @@ class RouteFeed:
         self._routes = routes
         self._db = db
         self._serving = ServingStub(channel)
-        self._failures = 0
+        self._loop = ControlLoop(
+            "routes", self.reconcile_once, interval=_BACKOFF.first, backoff=_BACKOFF, survives=PosologyError
+        )
 
     async def restore(self) -> None:
         """Put the snapshot of the last run in force, until the serving service says otherwise."""
         async with self._db.read() as tx:
-            await self._routes.replace(await snapshots.load(tx))
+            self._routes.replace(await snapshots.load(tx))
         metrics.ROUTES_STALE.set(1)
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        while True:
-            try:
-                await self._follow()
-            except PosologyError as error:
-                log.warning("no routes from the serving service, the last ones serve on: %s", error.message)
+        await self._loop.run()
+
+    async def reconcile_once(self) -> None:
+        """Follow until the stream ends; the last routes serve on."""
+        try:
+            await self._follow()
+        finally:
             metrics.ROUTES_STALE.set(1)
-            self._failures += 1
-            await asyncio.sleep(_BACKOFF.pause(self._failures))
 
     async def _follow(self) -> None:
         async for table in self._serving.WatchRoutes(serving_pb2.WatchRoutesRequest()):
             snapshot = snapshot_from_proto(table)
-            await self._routes.replace(snapshot)
-            self._failures = 0
+            self._routes.replace(snapshot)
+            self._loop.progressed()
             metrics.ROUTES_STALE.set(0)
             async with self._db.begin() as tx:
                 await snapshots.save(tx, snapshot)

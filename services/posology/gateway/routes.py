@@ -1,12 +1,12 @@
 """The routes in force: one snapshot, replaced whole, and a way to wait for the next."""
 
-import asyncio
 import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from posology.core.notifications import Signal
 from posology.gateway.domain import Backend, Endpoint, Route, Snapshot
 
 
@@ -15,25 +15,22 @@ class Routes:
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
         self._snapshot = snapshot or Snapshot()
-        self._changed = asyncio.Condition()
+        self._changed = Signal()
 
     @property
     def current(self) -> Snapshot:
         return self._snapshot
 
-    async def replace(self, snapshot: Snapshot) -> None:
-        async with self._changed:
-            self._snapshot = snapshot
-            self._changed.notify_all()
+    def replace(self, snapshot: Snapshot) -> None:
+        """Put it in force, and wake who waits for it."""
+        self._snapshot = snapshot
+        self._changed.notify()
 
     async def changed(self, since: Snapshot, *, within: float) -> bool:
         """Wait until another snapshot than `since` is in force; False after `within` seconds."""
-        try:
-            async with asyncio.timeout(within), self._changed:
-                await self._changed.wait_for(lambda: self._snapshot is not since)
-        except TimeoutError:
-            return False
-        return True
+        if self._snapshot is not since:
+            return True
+        return await self._changed.wait(self._changed.count, within=within)
 
 
 class Balance:

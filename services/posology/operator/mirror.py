@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from posology.core.controllers import ControlLoop
 from posology.core.errors import AlreadyExists, NotFound, PosologyError, Retryable
 from posology.core.kube import Kube
 from posology.core.times import from_timestamp
@@ -53,17 +54,9 @@ class Mirror:
 
     async def run(self) -> None:
         """Look until cancelled; the orchestrator and the API server may be away for as long as they like."""
-        away = False
-        while True:
-            try:
-                await self.look()
-                away = False
-            except Retryable as error:
-                log.log(logging.DEBUG if away else logging.WARNING, "looked in vain, looking on: %s", error.message)
-                away = True
-            await asyncio.sleep(self._settings.poll_seconds)
+        await ControlLoop("runs and resources", self.reconcile_once, interval=self._settings.poll_seconds).run()
 
-    async def look(self) -> None:
+    async def reconcile_once(self) -> None:
         """One round: what is to cancel, what is new, what moved."""
         for claim in self._notes.cancels:
             await cancel(self._orchestrator, claim, "its FineTuneRun was deleted")

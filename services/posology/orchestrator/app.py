@@ -12,7 +12,7 @@ from posology.core.store import Database
 from posology.orchestrator import clients, metrics, stages
 from posology.orchestrator.artifact_pins import CatalogHolds
 from posology.orchestrator.reconciler import Reconciler
-from posology.orchestrator.review_watcher import Waker
+from posology.orchestrator.review_watcher import ReviewWatcher
 from posology.orchestrator.rights import RIGHTS
 from posology.orchestrator.servicer import OrchestratorServicer
 from posology.orchestrator.settings import Settings
@@ -39,7 +39,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
     async def gauges() -> None:
         await metrics.watch(db)
 
-    waker = Waker(db, services, reconciler, settings.review_poll_seconds)
+    watcher = ReviewWatcher(db, services, reconciler, settings.review_poll_seconds)
     beside = await catalog.build(environment.load(CatalogSettings), stack)
 
     def add(grpc_server: grpc.aio.Server) -> None:
@@ -55,7 +55,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         add=add,
         service_names=(NAME, *beside.service_names),
         rights={**RIGHTS, **beside.rights},
-        background=(reconciler.run, waker.run, gauges),
+        background=(reconciler.run, watcher.run, gauges),
     )
 
 

@@ -1,15 +1,15 @@
 """What `/metrics` says of runs and stages. It is read from the database, so every replica says the same of them."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from posology.core.errors import Retryable
+from posology.core.controllers import ControlLoop
 from posology.core.store import Database, now
 from posology.core.telemetry import Shown
 from posology.orchestrator import repository
@@ -65,16 +65,10 @@ def families(
 
 async def watch(db: Database) -> None:
     """Keep the gauges true until cancelled."""
-    stillness = Stillness()
-    while True:
-        try:
-            await _look(db, stillness)
-        except Retryable as error:
-            log.debug("gauges stay as they are: %s", error.message)
-        await asyncio.sleep(_SECONDS)
+    await ControlLoop("gauges of runs", partial(_show, db, Stillness()), interval=_SECONDS).run()
 
 
-async def _look(db: Database, stillness: Stillness) -> None:
+async def _show(db: Database, stillness: Stillness) -> None:
     async with db.read() as tx:
         phases = await repository.count_by_phase(tx)
         running = await repository.in_state(tx, State.RUNNING)

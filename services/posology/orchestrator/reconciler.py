@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from posology.core import audit
+from posology.core.controllers import ControlLoop
 from posology.core.errors import Internal, PosologyError, Unavailable
+from posology.core.notifications import Signal
 from posology.core.rpc import context
 from posology.core.rpc.impersonation import act_for
 from posology.core.store import Database, Transaction, now
@@ -36,37 +38,25 @@ class Reconciler:
     poll_seconds: float = 0.3
     """How often to look for runs that another replica admitted or let go."""
     concurrency: int = 8
-    _nudged: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: Signal = field(default_factory=Signal)
+    """Notify it when a run became due in this process: it is looked at now rather than at the next poll."""
     _passes: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def nudge(self) -> None:
-        """A run became due in this process: look now rather than at the next poll."""
-        self._nudged.set()
 
     async def run(self) -> None:
         """Claim and advance runs until cancelled; a database that is away is waited for."""
-        while True:
-            try:
-                claimed = await self._claim()
-            except Unavailable as error:
-                log.warning("the database is away: %s", error.message)
-                claimed = None
-            if claimed is None:
-                await self._rest()
-            else:
-                await self._begin(claimed)
+        loop = ControlLoop(
+            "runs", self.reconcile_once, interval=self.poll_seconds, wake=self.wake, survives=Unavailable
+        )
+        await loop.run()
 
-    async def _claim(self) -> Run | None:
-        self._nudged.clear()
+    async def reconcile_once(self) -> float | None:
+        """Begin a pass over the run that is due longest; at once again while there is one."""
         async with self.db.begin() as tx:
-            return await repository.claim(tx, lease_seconds=self.lease_seconds)
-
-    async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(self.poll_seconds):
-                await self._nudged.wait()
-        except TimeoutError:
-            return
+            run = await repository.claim(tx, lease_seconds=self.lease_seconds)
+        if run is None:
+            return None
+        await self._begin(run)
+        return 0
 
     async def _begin(self, run: Run) -> None:
         while len(self._passes) >= self.concurrency:
@@ -87,7 +77,7 @@ class Reconciler:
             log.exception("pass given up", extra={"run": run.name})
         finally:
             keeper.cancel()
-            self.nudge()
+            self.wake.notify()
 
     async def _keep(self, run: Run) -> None:
         """Renew the lease while a pass waits for a slow service."""

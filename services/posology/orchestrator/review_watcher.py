@@ -1,11 +1,9 @@
 """Wakes runs whose reviews ended: one question to curation every few seconds, however many runs wait."""
 
-import asyncio
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from posology.core.errors import Retryable
+from posology.core.controllers import ControlLoop
 from posology.core.store import Database
 from posology.core.times import to_timestamp
 from posology.orchestrator import repository
@@ -13,33 +11,32 @@ from posology.orchestrator.clients import Clients
 from posology.orchestrator.reconciler import Reconciler
 from posology.v1alpha1 import curation_pb2
 
-log = logging.getLogger("posology.orchestrator")
+_BEFORE = timedelta(hours=1)
+"""What ended while this replica was away longer is found by the slow rhythm of paused runs."""
 _OVERLAP = timedelta(minutes=5)
 """Clocks of two databases differ; a review seen twice wakes a run that goes back to sleep."""
 
 
 @dataclass
-class Waker:
+class ReviewWatcher:
     """The loop of one replica."""
 
     db: Database
     clients: Clients
     reconciler: Reconciler
     poll_seconds: float
+    _since: datetime = field(default_factory=lambda: datetime.now(UTC) - _BEFORE)
+    _known: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
         """Ask and wake until cancelled."""
-        # What ended while this replica was away is found by the slow rhythm of paused runs, or here.
-        since, known = datetime.now(UTC) - timedelta(hours=1), set[str]()
-        while True:
-            try:
-                closed = await self._closed(since)
-            except Retryable as error:
-                log.debug("curation is away: %s", error.message)
-            else:
-                await self._wake(closed - known)
-                since, known = datetime.now(UTC) - _OVERLAP, known | closed
-            await asyncio.sleep(self.poll_seconds)
+        await ControlLoop("ended reviews", self.reconcile_once, interval=self.poll_seconds).run()
+
+    async def reconcile_once(self) -> None:
+        """Ask what ended since the last time, and wake its runs."""
+        closed = await self._closed(self._since)
+        await self._wake(closed - self._known)
+        self._since, self._known = datetime.now(UTC) - _OVERLAP, self._known | closed
 
     async def _closed(self, since: datetime) -> set[str]:
         after = to_timestamp(since)
@@ -59,4 +56,4 @@ class Waker:
             return
         async with self.db.begin() as tx:
             await repository.wake(tx, await repository.uids_of_resources(tx, sorted(reviews)))
-        self.reconciler.nudge()
+        self.reconciler.wake.notify()

@@ -45,7 +45,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
             if stored.uid == run.uid:
                 detail = {"spec_sha256": run.spec_sha256}
                 await audit.append(tx, actor=actor, action="run.create", subject=run.name, detail=detail)
-        self._reconciler.nudge()
+        self._reconciler.wake.notify()
         return convert.run_to_proto(stored)
 
     async def GetRun(self, request: pb.GetRunRequest, _: Any) -> pb.FineTuneRun:
@@ -81,7 +81,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
                 reason = request.reason or f"by {actor}"
                 await repository.request_cancel(tx, run, reason)
                 await audit.append(tx, actor=actor, action="run.cancel", subject=run.name, detail={"reason": reason})
-        self._reconciler.nudge()
+        self._reconciler.wake.notify()
         return convert.run_to_proto(await self._read(request.name))
 
     async def DecideApproval(self, request: pb.DecideApprovalRequest, _: Any) -> pb.FineTuneRun:
@@ -93,7 +93,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
                 check_second_person(run.creator, f"approve {run.name}")
                 await repository.decide(tx, run, request.stage, request.approved)
                 await _record_decision(tx, run, request)
-        self._reconciler.nudge()
+        self._reconciler.wake.notify()
         return convert.run_to_proto(await self._read(request.name))
 
     async def _read(self, name: str) -> Run:

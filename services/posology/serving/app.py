@@ -15,7 +15,6 @@ from posology.core.settings import load
 from posology.core.store import Database
 from posology.serving import metrics
 from posology.serving.autoscaler import Autoscaler
-from posology.serving.changes import Changes
 from posology.serving.controller import Controller, rules_of
 from posology.serving.deployments import Deployments
 from posology.serving.engine_load import Loads
@@ -45,7 +44,6 @@ class Serving:
     db: Database
     controller: Controller
     autoscaler: Autoscaler
-    changes: Changes
     servicer: ServingServicer
 
     def server(self) -> Server:
@@ -67,7 +65,7 @@ class Serving:
         await metrics.watch(self.db, self.autoscaler)
 
     async def _drain(self) -> None:
-        await self.changes.tell()  # watchers see the shutdown now instead of at their next look
+        self.controller.changed.notify()  # watchers see the shutdown now instead of at their next look
         if self.settings.stop_engines and self.settings.launcher == "local":
             await self.controller.stop_engines(within=self.settings.stop_seconds)
 
@@ -125,23 +123,22 @@ async def compose(settings: ServingSettings, launcher: Launcher | None = None) -
         db = Database(settings.database_url, schema=settings.service)
         stack.push_async_callback(db.close)
         await db.migrate("posology.core.audit", "posology.serving")
-        changes = Changes()
         releaser = Releaser(
             ArtifactStore(settings.candidates_url, credentials_from=settings.candidates_credentials),
             ArtifactStore(settings.released_url, credentials_from=settings.released_credentials),
             trust=settings.trust,
         )
         launcher = launcher or chosen_launcher(settings, stack)
-        controller = Controller(db, launcher, changes, rules=rules_of(settings), tick=settings.tick_seconds)
+        controller = Controller(db, launcher, rules=rules_of(settings), tick=settings.tick_seconds)
         agents = await stack.enter_async_context(http_tls.client(Files.of(settings), name=settings.engine_tls_name))
-        autoscaler = Autoscaler(db, changes, Loads(agents), every=settings.scale_seconds)
+        autoscaler = Autoscaler(db, controller.wake, Loads(agents), every=settings.scale_seconds)
         catalog = catalog_pb2_grpc.CatalogStub(await stack.enter_async_context(connect(settings, "catalog")))
         evaluation = evaluation_pb2_grpc.EvaluationStub(
             await stack.enter_async_context(connect(settings, "evaluation"))
         )
-        deployments = Deployments(db, releaser, Withdrawals(catalog), Failures(evaluation), changes)
-        servicer = ServingServicer(deployments, Routing(db), controller, changes)
-        yield Serving(settings, db, controller, autoscaler, changes, servicer)
+        deployments = Deployments(db, releaser, Withdrawals(catalog), Failures(evaluation), controller.wake)
+        servicer = ServingServicer(deployments, Routing(db), controller)
+        yield Serving(settings, db, controller, autoscaler, servicer)
 
 
 async def serve() -> None:

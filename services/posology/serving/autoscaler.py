@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from posology.core import audit
-from posology.core.errors import Retryable
+from posology.core.controllers import ControlLoop
+from posology.core.notifications import Signal
 from posology.core.store import Database, Transaction
 from posology.engine import Load
 from posology.serving import repository
-from posology.serving.changes import Changes
 from posology.serving.domain import Autoscaling, Deployment, Goal, Replica, Scale
 from posology.serving.engine_load import Loads
 from posology.serving.scaling import Stabilization, full, needed
@@ -32,11 +32,11 @@ class _Watched:
 class Autoscaler:
     """Sets how many engines a deployment wants; the controller starts and drains them."""
 
-    def __init__(self, db: Database, changes: Changes, ask: Loads, *, every: float) -> None:
+    def __init__(self, db: Database, wake: Signal, ask: Loads, *, every: float) -> None:
         self._db = db
         self._ask = ask
-        self._changes = changes
-        self._every = every
+        self._wake = wake
+        self._loop = ControlLoop("load of deployments", self.reconcile_once, interval=every)
         self._lately: dict[str, Stabilization] = {}
         self._full: dict[str, int] = {}
         self.loads: Mapping[str, Load] = {}
@@ -44,14 +44,9 @@ class Autoscaler:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Retryable as error:
-                log.warning("looked at no load, will look again: %s", error.message)
-            await asyncio.sleep(self._every)
+        await self._loop.run()
 
-    async def look(self) -> None:
+    async def reconcile_once(self) -> None:
         """One round: ask every engine, decide, write down what changed."""
         watched = await self._watched()
         loads_of = dict(zip(watched, await asyncio.gather(*map(self._said, watched.values())), strict=True))
@@ -96,7 +91,7 @@ class Autoscaler:
                 return  # somebody was faster; the next look sees it
             await repository.save_scale(tx, present, scale)
             await _record(tx, present, scale)
-        self._changes.ask()
+        self._wake.notify()
 
 
 async def _record(tx: Transaction, before: Deployment, scale: Scale) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from posology.core import audit
-from posology.core.errors import Retryable
+from posology.core.controllers import ControlLoop
+from posology.core.notifications import Signal
 from posology.core.retries import Backoff
 from posology.core.store import Database, Transaction, now
 from posology.serving import repository
-from posology.serving.changes import Changes
 from posology.serving.domain import Deployment, Goal, Replica
 from posology.serving.launcher import Launch, Launcher
 from posology.serving.reconciler import Outcome, Rules, Seen, reconcile
@@ -41,37 +41,32 @@ def _stop_seconds(settings: ServingSettings) -> float:
 class Controller:
     """Looks, decides in one transaction, acts. Killed anywhere, the next look goes on from there."""
 
-    def __init__(self, db: Database, launcher: Launcher, changes: Changes, *, rules: Rules, tick: float) -> None:
+    def __init__(self, db: Database, launcher: Launcher, *, rules: Rules, tick: float) -> None:
         self._db = db
         self._launcher = launcher
-        self._changes = changes
         self._rules = rules
-        self._tick = tick
         self._leaving = False
         self._broken = False
+        self.wake = Signal()
+        """Notify it to have a look now."""
+        self.changed = Signal()
+        """Notified when a deployment or one of its engines changed."""
+        self._loop = ControlLoop("deployments", self.reconcile_once, interval=tick, wake=self.wake)
         self.looked = asyncio.Event()
         """Set after the first look: before it, the database may speak of engines that died with the machine."""
 
     async def run(self) -> None:
         """Look until cancelled."""
         try:
-            while True:
-                await self._look_unless_leaving()
-                await self._changes.asked(within=self._tick)
+            await self._loop.run()
         except Exception:
             self._broken = True
             raise
 
-    async def _look_unless_leaving(self) -> None:
+    async def reconcile_once(self) -> None:
+        """One round; none once the engines are being stopped."""
         if self._leaving:
             return
-        try:
-            await self.look()
-        except Retryable as error:
-            log.warning("looked in vain, will look again: %s", error.message)
-
-    async def look(self) -> None:
-        """One round."""
         async with self._db.read() as tx:
             known = await repository.all_replicas(tx)
         sightings = await self._see(known)
@@ -82,7 +77,7 @@ class Controller:
             await self._adopt(outcome, sightings)
         self.looked.set()
         if changed:
-            await self._changes.tell()
+            self.changed.notify()
 
     async def _adopt(self, outcome: Outcome, sightings: Mapping[str, Seen]) -> None:
         """Engines that an earlier process of this service started may look otherwise than they are to look now."""

@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from posology.core import audit
 from posology.core.errors import AlreadyExists, Conflict, FailedPrecondition
+from posology.core.notifications import Signal
 from posology.core.rpc import context
 from posology.core.rpc.context import Kind
 from posology.core.rpc.impersonation import check_second_person
 from posology.core.store import Database, Transaction, is_duplicate, now
 from posology.serving import repository
-from posology.serving.changes import Changes
 from posology.serving.domain import Deployment, DeploymentRequest, Goal, State
 from posology.serving.failures import Failures
 from posology.serving.release import Released, Releaser
@@ -26,13 +26,13 @@ class Deployments:
     """Creates, reads and moves deployments; the controller makes them true."""
 
     def __init__(
-        self, db: Database, releaser: Releaser, withdrawals: Withdrawals, failures: Failures, changes: Changes
+        self, db: Database, releaser: Releaser, withdrawals: Withdrawals, failures: Failures, wake: Signal
     ) -> None:
         self._db = db
         self._releaser = releaser
         self._withdrawals = withdrawals
         self._failures = failures
-        self._changes = changes
+        self._wake = wake
 
     async def create(self, request: DeploymentRequest, *, actor: str, validate_only: bool) -> Deployment:
         """Release and deploy, or refuse; a repeated request id returns what the first one made."""
@@ -54,7 +54,7 @@ class Deployments:
                 return known
             await _add(tx, draft, request)
             await audit.append(tx, actor=actor, action="CreateDeployment", subject=draft.name, detail=_released(draft))
-        self._changes.ask()
+        self._wake.notify()
         return draft
 
     async def get(self, namespace: str, deployment_id: str) -> tuple[Deployment, int]:
@@ -77,7 +77,7 @@ class Deployments:
                 return deployment
             leaving = replace(deployment, goal=Goal.STOP, state=State.DRAINING, traffic=0, reason=f"deleted by {actor}")
             await self._change(tx, leaving, actor=actor, action="DeleteDeployment")
-        self._changes.ask()
+        self._wake.notify()
         return leaving
 
     async def promote(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
@@ -93,7 +93,7 @@ class Deployments:
                 )
             promoted = replace(deployment, promoted=True, asked_at=await now(tx))
             await self._change(tx, promoted, actor=actor, action="PromoteDeployment")
-        self._changes.ask()
+        self._wake.notify()
         return promoted
 
     async def roll_back(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
@@ -112,7 +112,7 @@ class Deployments:
             if earlier.goal is Goal.STOP:
                 back = replace(back, state=State.PENDING, reason=f"rolled back to from {leaving.id}", step_at=None)
             await self._change(tx, back, actor=actor, action="RollBackDeployment", detail={"from": leaving.name})
-        self._changes.ask()
+        self._wake.notify()
         return back
 
     async def _check_again(self, deployment: Deployment) -> None:

@@ -1,13 +1,13 @@
 """What `/metrics` says of deployments and their engines."""
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from posology.core.errors import Retryable
+from posology.core.controllers import ControlLoop
 from posology.core.store import Database
 from posology.core.telemetry import Shown
 from posology.engine import Load
@@ -54,11 +54,10 @@ def _busy(loads: Mapping[str, Load]) -> Iterator[Metric]:
 
 async def watch(db: Database, autoscaler: Autoscaler) -> None:
     """Keep the gauges true until cancelled."""
-    while True:
-        try:
-            async with db.read() as tx:
-                states, live = await repository.count_by_state(tx), await repository.live(tx)
-                SHOWN.show(families(states, live, await repository.all_replicas(tx), autoscaler.loads))
-        except Retryable as error:
-            log.debug("gauges stay as they are: %s", error.message)
-        await asyncio.sleep(_SECONDS)
+    await ControlLoop("gauges of deployments", partial(_show, db, autoscaler), interval=_SECONDS).run()
+
+
+async def _show(db: Database, autoscaler: Autoscaler) -> None:
+    async with db.read() as tx:
+        states, live = await repository.count_by_state(tx), await repository.live(tx)
+        SHOWN.show(families(states, live, await repository.all_replicas(tx), autoscaler.loads))

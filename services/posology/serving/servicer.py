@@ -8,7 +8,6 @@ import grpc.aio
 from posology.core import names
 from posology.core.rpc import context
 from posology.serving import convert
-from posology.serving.changes import Changes
 from posology.serving.controller import Controller
 from posology.serving.deployments import Deployments
 from posology.serving.domain import Deployment
@@ -23,11 +22,10 @@ _LOOK_AGAIN_SECONDS = 1.0
 class ServingServicer(serving_pb2_grpc.ServingServicer):
     """See serving.proto."""
 
-    def __init__(self, deployments: Deployments, routing: Routing, controller: Controller, changes: Changes) -> None:
+    def __init__(self, deployments: Deployments, routing: Routing, controller: Controller) -> None:
         self._deployments = deployments
         self._routing = routing
         self._controller = controller
-        self._changes = changes
 
     async def CreateDeployment(self, request: pb.CreateDeploymentRequest, _: Context) -> pb.Deployment:
         asked = convert.asked_from_proto(request)
@@ -60,7 +58,7 @@ class ServingServicer(serving_pb2_grpc.ServingServicer):
         await self._controller.looked.wait()
         name, last = _id_of(request.name), None
         while not context.draining():
-            count = self._changes.count
+            count = self._controller.changed.count
             found, ready = await self._deployments.get(*name)
             if (found, ready) != last:
                 yield convert.deployment_to_proto(found, ready=ready)
@@ -74,7 +72,7 @@ class ServingServicer(serving_pb2_grpc.ServingServicer):
         await self._controller.looked.wait()
         version = 0
         while not context.draining():
-            count = self._changes.count
+            count = self._controller.changed.count
             ways = await self._routing.snapshot()
             if ways.version != version:
                 yield convert.routes_to_proto(ways)
@@ -82,7 +80,7 @@ class ServingServicer(serving_pb2_grpc.ServingServicer):
             await self._news(count)
 
     async def _news(self, count: int) -> None:
-        await self._changes.told(count, within=_LOOK_AGAIN_SECONDS)
+        await self._controller.changed.wait(count, within=_LOOK_AGAIN_SECONDS)
 
     async def _shown(self, deployment: Deployment) -> pb.Deployment:
         found, ready = await self._deployments.get(deployment.namespace, deployment.id)

@@ -62,7 +62,7 @@ async def test_gauges_come_from_the_database(kind: str, tmp_path: object, postgr
     async with db.read() as tx:
         since = await repository.paused_since(tx)
         running = await repository.in_state(tx, State.RUNNING)
-    await metrics._look(db, metrics.Stillness())
+    await metrics._show(db, metrics.Stillness())
     found = shown(metrics.SHOWN.collect())
     await db.close()
     assert len(since["review-data"]) == 2

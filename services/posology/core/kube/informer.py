@@ -1,19 +1,17 @@
 """What this process knows of its objects without asking: lists that a watch keeps fresh."""
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from posology.core import errors
+from posology.core.controllers import ControlLoop
 from posology.core.kube.client import Kube, Resource
 from posology.core.retries import Backoff
 
-log = logging.getLogger("posology.kube")
-
 _BACKOFF = Backoff(first=0.5, longest=15.0)
-_MANY = 10  # failures: the longest pause
 
 
 class Informer:
@@ -29,7 +27,14 @@ class Informer:
     def start(self, kube: Kube, namespace: str) -> None:
         """Follow them from now on; again is fine."""
         if self._task is None or self._task.done():
-            self._task = asyncio.ensure_future(self._follow(kube, namespace))
+            self._loop = ControlLoop(
+                f"watch of {self._kind.plural}",
+                partial(self.reconcile_once, kube, namespace),
+                interval=_BACKOFF.first,
+                backoff=_BACKOFF,
+                survives=Exception,
+            )
+            self._task = asyncio.ensure_future(self._loop.run())
 
     async def stop(self) -> None:
         task, self._task, self.fresh = self._task, None, False
@@ -51,30 +56,23 @@ class Informer:
         """What this process made itself is known at once."""
         self._found.setdefault(made["metadata"]["name"], made)
 
-    async def _follow(self, kube: Kube, namespace: str) -> None:
-        failures = 1
-        while True:
-            try:
-                await self._once(kube, namespace)
-            except errors.Conflict:  # versions grow old: list again
-                failures = 1
-            except errors.PosologyError as error:
-                log.info("watching again soon", extra={"what": self._kind.plural, "reason": error.message})
-                failures += 1
-            except Exception:
-                log.exception("a defect in the watch")
-                failures = _MANY
+    async def reconcile_once(self, kube: Kube, namespace: str) -> None:
+        """Follow them until something breaks."""
+        try:
+            await self._list_and_watch(kube, namespace)
+        except errors.Conflict:  # versions grow old: list again
+            return
+        finally:
             self.fresh = False
-            await asyncio.sleep(_BACKOFF.pause(failures))
 
-    async def _once(self, kube: Kube, namespace: str) -> None:
-        """One list, and its changes, until something breaks."""
+    async def _list_and_watch(self, kube: Kube, namespace: str) -> None:
         listed = await kube.select(self._kind, namespace, labels=self._labels)
         self._found = {item["metadata"]["name"]: item for item in listed["items"]}
         version, self.fresh = listed["metadata"]["resourceVersion"], True
         while True:
             async for change, changed in kube.watch(self._kind, namespace, version=version, labels=self._labels):
                 version = changed["metadata"]["resourceVersion"]
+                self._loop.progressed()
                 self._take(change, changed)
 
     def _take(self, change: str, changed: dict[str, Any]) -> None:

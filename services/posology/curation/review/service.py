@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from posology.core import audit
 from posology.core.artifacts import ArtifactStore
+from posology.core.controllers import ControlLoop
 from posology.core.errors import FailedPrecondition, InvalidInput, PosologyError, Violation
+from posology.core.notifications import Signal
 from posology.core.registrar import Registrar
 from posology.core.rpc import context
 from posology.core.signing import Signer
@@ -42,7 +44,7 @@ class Reviews:
         self._artifacts = artifacts
         self._signer = signer
         self._registrar = registrar
-        self._due = asyncio.Event()
+        self._wake = Signal()
 
     # --- opening ---------------------------------------------------------------------------------------
 
@@ -150,7 +152,7 @@ class Reviews:
                 raters = {rating.reviewer for ratings_of_item in ratings.values() for rating in ratings_of_item}
                 if review.settled and raters <= confirmed | {reviewer}:
                     await repository.move(tx, name, ReviewState.CLOSING)
-                    self._due.set()
+                    self._wake.notify()
         return await self.get(name)
 
     # --- spreadsheets ----------------------------------------------------------------------------------
@@ -207,18 +209,15 @@ class Reviews:
 
     async def run(self) -> None:
         """Close reviews that are settled, also those that a dead process left behind; never returns."""
-        while True:
-            self._due.clear()
-            await self._close_settled()
-            async with self._db.read() as tx:
-                due = await repository.in_state(tx, ReviewState.CLOSING)
-            for name in due:
-                await self._close_or_wait(name)
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._due.wait()
-            except TimeoutError:
-                continue
+        await ControlLoop("reviews", self.reconcile_once, interval=_LOOK_SECONDS, wake=self._wake).run()
+
+    async def reconcile_once(self) -> None:
+        """Close what is settled now."""
+        await self._close_settled()
+        async with self._db.read() as tx:
+            due = await repository.in_state(tx, ReviewState.CLOSING)
+        for name in due:
+            await self._close_or_wait(name)
 
     async def _close_settled(self) -> None:
         """Take up reviews whose ratings nobody has changed for the time of grace."""

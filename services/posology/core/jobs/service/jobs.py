@@ -16,7 +16,6 @@ from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.domain import Command, Event, Job, NewJob, State, sequence_of
 from posology.core.jobs.launchers.base import JobLauncher
 from posology.core.jobs.service import repository, tables
-from posology.core.jobs.service.changes import Changes
 from posology.core.jobs.service.event_ingest import EventIngest
 from posology.core.jobs.service.locations import AttemptLocations
 from posology.core.jobs.service.publisher import OnPublished, Published, Publisher
@@ -24,6 +23,7 @@ from posology.core.jobs.service.reconciler import Reconciler
 from posology.core.jobs.service.rows import job_from_row
 from posology.core.jobs.service.servicer import SERVICE_NAME, Streams, WorkerServicer
 from posology.core.jobs.service.supervision import Timing
+from posology.core.notifications import Signal, Signals
 from posology.core.rpc import context
 from posology.core.store import Database, Transaction, pages
 from posology.v1alpha1 import worker_pb2_grpc
@@ -75,7 +75,7 @@ class Jobs:
         self._db = db
         self._commands = commands
         self._keep_workers = keep_workers
-        self._changes = Changes()
+        self._changes = Signals()
         self._streams = Streams()
         self._places = AttemptLocations(staging_url, tuple(stores) or (artifacts.url,), service_file, tls or {})
         self._inbox = EventIngest(db, commands)
@@ -113,7 +113,7 @@ class Jobs:
             raise InvalidInput.of([Violation("kind", f"{new.kind!r} is none of {', '.join(sorted(self._commands))}")])
         async with self._writing(tx) as open_tx:
             job = await repository.create(open_tx, new)
-        self._changes.tell(job.name)
+        self._changes.notify(job.name)
         return job
 
     async def get(self, name: str, *, tx: Transaction | None = None) -> Job:
@@ -149,7 +149,7 @@ class Jobs:
             if not (job.state.final or job.state is State.CANCELLING):
                 job = await self._cancel(open_tx, job)
         self._streams.stop(name, job.attempt, "cancelled on request")
-        self._changes.tell(name)
+        self._changes.notify(name)
         return job
 
     async def _cancel(self, tx: Transaction, job: Job) -> Job:
@@ -164,20 +164,17 @@ class Jobs:
         """Events after `resume_token`, old ones first, then as they come; ends after the last event of a
         job that is over, or when the server drains (watch again with the last token)."""
         after = sequence_of(resume_token)
-        changed = self._changes.subscribe(name)
-        try:
-            while True:
-                changed.clear()
-                job, events = await self._look(name, after)
-                for event in events:
-                    yield event
-                    after = event.sequence
-                if events:
-                    continue
-                if job.state.final or await _drained(changed):
-                    return
-        finally:
-            self._changes.forget(name, changed)
+        changed = self._changes.of(name)
+        while True:
+            since = changed.count
+            job, events = await self._look(name, after)
+            for event in events:
+                yield event
+                after = event.sequence
+            if events:
+                continue
+            if job.state.final or await _drained(changed, since):
+                return
 
     async def _look(self, name: str, after: int) -> tuple[Job, Sequence[Event]]:
         async with self._db.read() as tx:
@@ -213,11 +210,12 @@ class Jobs:
         return self._db.read() if tx is None else nullcontext(tx)
 
 
-async def _drained(changed: asyncio.Event) -> bool:
+async def _drained(changed: Signal, since: int) -> bool:
     """Wait for a change, a moment, or the server's drain; whether it was the drain."""
-    waits = {asyncio.ensure_future(changed.wait()), asyncio.ensure_future(context.shutdown().wait())}
+    change = changed.wait(since, within=_POLL_SECONDS)
+    waits = {asyncio.ensure_future(change), asyncio.ensure_future(context.shutdown().wait())}
     try:
-        await asyncio.wait(waits, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for waiting in waits:
             waiting.cancel()

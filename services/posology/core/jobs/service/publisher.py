@@ -20,7 +20,7 @@ from posology.core.jobs.domain import (
     staging_prefix,
 )
 from posology.core.jobs.service import repository
-from posology.core.jobs.service.changes import Changes
+from posology.core.notifications import Signals
 from posology.core.retries import Backoff
 from posology.core.rpc import context
 from posology.core.store import Database, now
@@ -52,7 +52,7 @@ class Publisher:
         artifacts: ArtifactStore,
         staging: Staging,
         commands: Mapping[str, Command],
-        changes: Changes,
+        changes: Signals,
         *,
         producer: str,
         on_published: OnPublished | None,
@@ -91,7 +91,7 @@ class Publisher:
             log.warning("not published yet", exc_info=error, extra={"job": job.name})
             await self._postpone(job, error)
         finally:
-            self._changes.tell(job.name)
+            self._changes.notify(job.name)
 
     async def publish(self, job: Job) -> None:
         """Publish and succeed; raises what may pass by itself."""

@@ -13,16 +13,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from posology.core import errors, telemetry
+from posology.core.controllers import ControlLoop
 from posology.core.jobs.domain import Command, Failure, Job, Outcome, QueueState, Resources, RetryPolicy, State
 from posology.core.jobs.launchers.base import Handle, JobLauncher, Launch, LauncherUnavailable, Observation
 from posology.core.jobs.service import repository
-from posology.core.jobs.service.changes import Changes
 from posology.core.jobs.service.event_ingest import hash_token
 from posology.core.jobs.service.locations import AttemptLocations
 from posology.core.jobs.service.publisher import Publisher
 from posology.core.jobs.service.rows import Attempt
 from posology.core.jobs.service.servicer import Streams
 from posology.core.jobs.service.supervision import Action, Timing, decide, ending, silence
+from posology.core.notifications import Signals
 from posology.core.store import Database, now
 
 log = logging.getLogger("posology.jobs")
@@ -45,7 +46,7 @@ class Reconciler:
         commands: Mapping[str, Command],
         places: AttemptLocations,
         streams: Streams,
-        changes: Changes,
+        changes: Signals,
         *,
         service: str,
         concurrency: int,
@@ -61,8 +62,14 @@ class Reconciler:
         self._service = service
         self._concurrency = concurrency
         self._timing = timing
+        self._loop = ControlLoop(
+            f"jobs of {service}",
+            self.reconcile_once,
+            interval=timing.interval,
+            wake=changes.any,
+            survives=Exception,  # a defect that one job meets must not hold up the others
+        )
         self._draining = False
-        self._idle = False
         self._since: datetime | None = None
         self._looked: datetime | None = None
         self._shown = float("-inf")
@@ -70,19 +77,16 @@ class Reconciler:
     async def run(self) -> None:
         """For ever; ends by cancellation."""
         try:
-            while True:
-                await self._guarded(self.once())
-                await self._changes.wait_for_any(_IDLE_SECONDS if self._idle else self._timing.interval)
+            await self._loop.run()
         finally:
             await self._publisher.close()
             await self._launcher.close()
 
-    async def once(self) -> None:
+    async def reconcile_once(self) -> float | None:
         """One look at everything."""
         async with self._db.read() as tx:
             overview = await repository.overview(tx)
         self._listen(overview.time)
-        self._idle = not overview.open
         for attempt in overview.alive:
             await self._guarded(self._tend(attempt))
         self._publisher.begin(overview.to_publish)
@@ -91,6 +95,7 @@ class Reconciler:
         for name in overview.to_clean:
             await self._guarded(self._clean(name))
         await self._show()
+        return None if overview.open else _IDLE_SECONDS
 
     def _listen(self, time: datetime) -> None:
         """After a gap (a restart, a database that was away, a laptop that slept) workers get time to report."""
@@ -144,7 +149,7 @@ class Reconciler:
             await self._fence(attempt)
         if action in {Action.KILL, Action.FENCE}:
             await self._launcher.kill(handle)
-            self._changes.tell(attempt.job)
+            self._changes.notify(attempt.job)
 
     async def _preempted(self, attempt: Attempt, handle: Handle, observation: Observation) -> None:
         """It ran, and is in its queue again: what runs next is another attempt, with a token of its own."""
@@ -167,7 +172,7 @@ class Reconciler:
                 await repository.move(
                     tx, job, State.RUNNING, _reason(attempt, observation), queue_state=_queue(job, observation), **old
                 )
-        self._changes.tell(attempt.job)
+        self._changes.notify(attempt.job)
 
     async def _recover(self, attempt: Attempt) -> Handle | None:
         """The handle of a worker that was started just before the service died."""
@@ -207,7 +212,7 @@ class Reconciler:
             if await repository.is_current(tx, job, attempt.attempt):
                 await repository.end(tx, job, attempt.attempt, outcome, failure=failure, retry=self._retry(job))
             await repository.mark(tx, job.name, attempt.attempt, gone_at=await now(tx), exit_code=exit_code)
-        self._changes.tell(attempt.job)
+        self._changes.notify(attempt.job)
 
     def _retry(self, job: Job) -> RetryPolicy:
         command = self._commands.get(job.kind)
@@ -224,7 +229,7 @@ class Reconciler:
         if job is None:
             return False
         await self._launch(job, token)
-        self._changes.tell(job.name)
+        self._changes.notify(job.name)
         return True
 
     async def _launch(self, job: Job, token: str) -> None:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from posology.core.errors import InvalidInput, Unavailable
-from posology.core.jobs.service.changes import Changes
 from posology.core.jobs.service.event_ingest import Answer, EventIngest
+from posology.core.notifications import Signals
 from posology.core.rpc import context
 from posology.v1alpha1 import worker_pb2, worker_pb2_grpc
 
@@ -81,7 +81,7 @@ class Streams:
 class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     """Decode, store, answer."""
 
-    def __init__(self, inbox: EventIngest, streams: Streams, changes: Changes) -> None:
+    def __init__(self, inbox: EventIngest, streams: Streams, changes: Signals) -> None:
         self._inbox = inbox
         self._streams = streams
         self._changes = changes
@@ -119,7 +119,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             while batch := await _batch(arrived):
                 answer = await self._inbox.store(hello.job, hello.attempt, batch)
                 if not all(event.HasField("heartbeat") for event in batch):
-                    self._changes.tell(hello.job)
+                    self._changes.notify(hello.job)
                 for command in _commands(answer, order):
                     commands.put_nowait(command)
                 order = answer.stop
