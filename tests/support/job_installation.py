@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from posology.core.artifacts import ArtifactStore
-from posology.core.jobs.domain import Command, Event, Job, NewJob, Resources, RetryPolicy
+from posology.core.jobs.domain import Command, Event, Job, NewJob, Origin, Resources, RetryPolicy
 from posology.core.jobs.launchers.base import JobLauncher
 from posology.core.jobs.launchers.local import LocalLauncher
 from posology.core.jobs.service.jobs import SERVICE_NAME, Jobs, Timing
@@ -36,8 +36,17 @@ KINDS = [
     "diverge",
 ]
 FAST = Timing(heartbeat=0.2, silence=8.0, start=20.0, grace=1.0, launching=2.0, interval=0.1, patience=60.0)
+
+
+def micro_origin(job: Job) -> Origin:
+    """Every micro job makes an evaluation; `look` and its like read the artifact that their spec names."""
+    parents = (job.spec["input"],) if job.spec.get("input") else ()
+    return Origin("evaluation", parents, observed=frozenset({"steps"}))
+
+
 COMMAND = Command(
     "micro_worker",
+    origin_of=micro_origin,
     resources=Resources(cpus=1),
     retry=RetryPolicy(failures=3, first=0.1, longest=0.5),
     environment={"PYTHONPATH": str(HERE)},

@@ -1,6 +1,8 @@
 """Artifacts between protobuf and the domain."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from google.protobuf import json_format
 
@@ -14,27 +16,38 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def from_request(request: pb.CreateArtifactRequest) -> Artifact:
-    """What is to be registered; InvalidInput names a digest that is none."""
-    message = request.artifact
+def from_request(request: pb.CreateArtifactRequest) -> tuple[str, str]:
+    """Namespace and digest of what is to be registered; InvalidInput names a digest that is none."""
+    digest = request.artifact.digest
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidInput.of([Violation("artifact.digest", f"{digest!r} is not like sha256:<64 hex digits>")])
+    return names.namespace_of_parent(request.parent), digest
+
+
+def check_claims(claimed: pb.Artifact, artifact: Artifact) -> None:
+    """InvalidInput for everything that a request says otherwise than the manifest; what it leaves out is no claim."""
+    parameters = json_format.MessageToDict(claimed.parameters)
+    claims = {
+        "kind": (claimed.kind, artifact.kind),
+        "size_bytes": (claimed.size_bytes, artifact.size_bytes),
+        "producer": (claimed.producer, artifact.producer),
+        "parents": (sorted(set(claimed.parents)), sorted(artifact.parents)),
+        "parameters": (parameters, _as_struct(artifact.parameters)),
+    }
     wrong = [
-        Violation(f"artifact.{field}", f"{digest!r} is not like sha256:<64 hex digits>")
-        for field, digest in [("digest", message.digest), *(("parents", p) for p in message.parents)]
-        if not _DIGEST.fullmatch(digest)
+        Violation(f"artifact.{field}", f"is {claim!r}; the manifest of {artifact.digest} says {fact!r}")
+        for field, (claim, fact) in claims.items()
+        if claim and claim != fact
     ]
-    if not message.kind:
-        wrong.append(Violation("artifact.kind", "must be set"))
     if wrong:
         raise InvalidInput.of(wrong)
-    return Artifact(
-        namespace=names.namespace_of_parent(request.parent),
-        digest=message.digest,
-        kind=message.kind,
-        size_bytes=message.size_bytes,
-        parents=tuple(message.parents),
-        producer=message.producer,
-        parameters=json_format.MessageToDict(message.parameters),
-    )
+
+
+def _as_struct(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as they come back from a protobuf Struct, whose numbers are all floats."""
+    struct = pb.Artifact().parameters
+    struct.update(dict(parameters))
+    return json_format.MessageToDict(struct)
 
 
 def to_proto(artifact: Artifact) -> pb.Artifact:

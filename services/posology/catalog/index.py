@@ -32,6 +32,20 @@ async def register(tx: Transaction, artifact: Artifact) -> tuple[Artifact, bool]
     return stored, True
 
 
+async def foreign(tx: Transaction, namespace: str, digests: Iterable[str]) -> list[str]:
+    """Digests that other namespaces list and this one never did; what was collected here was here (its edges stay).
+
+    A digest that nobody lists is not foreign: it is gone, or was published before it was listed.
+    """
+    digests = list(digests)
+    anywhere = set((await tx.execute(select(artifacts.c.digest).where(artifacts.c.digest.in_(digests)))).scalars())
+    listed = select(artifacts.c.digest).where(artifacts.c.namespace == namespace, artifacts.c.digest.in_(digests))
+    made = select(edges.c.child).where(edges.c.namespace == namespace, edges.c.child.in_(digests))
+    used = select(edges.c.parent).where(edges.c.namespace == namespace, edges.c.parent.in_(digests))
+    here = set((await tx.execute(listed.union(made, used))).scalars())
+    return [digest for digest in digests if digest in anywhere and digest not in here]
+
+
 async def get(tx: Transaction, namespace: str, digest: str) -> Artifact:
     """One artifact; NotFound names it."""
     artifact = await _find(tx, namespace, digest)

@@ -6,7 +6,7 @@ from posology.v1alpha1 import catalog_pb2
 RIGHTS = table(
     catalog_pb2.DESCRIPTOR.services_by_name["Catalog"].full_name,
     {
-        "CreateArtifact": Rule("create", "artifacts", field="parent"),
+        "CreateArtifact": SERVICES_ONLY,  # people push bytes: a digest alone would list what is another namespace's
         "GetArtifact": Rule("get", "artifacts"),
         "ListArtifacts": Rule("list", "artifacts", field="parent"),
         "TraceArtifact": Rule("get", "artifacts"),

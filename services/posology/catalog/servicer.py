@@ -9,7 +9,7 @@ from posology.catalog import convert, index, transfer
 from posology.catalog.domain import Artifact, Withdrawal
 from posology.core import audit, names
 from posology.core.artifacts import ArtifactStore
-from posology.core.errors import FailedPrecondition
+from posology.core.errors import FailedPrecondition, InvalidInput, Violation
 from posology.core.rpc import context
 from posology.core.store import Database
 from posology.v1alpha1 import catalog_pb2 as pb
@@ -27,15 +27,17 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         self._candidates = candidates
 
     async def CreateArtifact(self, request: pb.CreateArtifactRequest, _: Any) -> pb.Artifact:
-        """Register a published artifact; registering it again returns the first entry."""
-        artifact = convert.from_request(request)
+        """Register a published artifact; registering it again returns the first entry.
+
+        Kind, parents, size, producer and parameters are those of its manifest in the store; a caller who says
+        otherwise is refused.
+        """
+        namespace, digest = convert.from_request(request)
+        artifact = await asyncio.to_thread(transfer.described, self._candidates, namespace, digest)
+        convert.check_claims(request.artifact, artifact)
         if request.validate_only:
             return convert.to_proto(artifact)
-        async with self._db.begin() as tx:
-            stored, new = await index.register(tx, artifact)
-            if new:
-                await _record(tx, "artifact.create", stored, {"kind": stored.kind, "producer": stored.producer})
-        return convert.to_proto(stored)
+        return convert.to_proto(await self._register(artifact))
 
     async def GetArtifact(self, request: pb.GetArtifactRequest, _: Any) -> pb.Artifact:
         """Read one artifact."""
@@ -126,11 +128,18 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         """Publish a person's files and register them; the same bytes are the same artifact."""
         async with transfer.received(requests) as upload:
             artifact = await asyncio.to_thread(transfer.publish, self._candidates, upload)
+        return convert.to_proto(await self._register(artifact))
+
+    async def _register(self, artifact: Artifact) -> Artifact:
+        """Enter what was read from the store; InvalidInput names parents that belong to other namespaces only."""
         async with self._db.begin() as tx:
+            foreign = await index.foreign(tx, artifact.namespace, artifact.parents)
             stored, new = await index.register(tx, artifact)
+            if new and foreign:
+                raise InvalidInput.of([Violation("artifact.parents", _foreign(stored, foreign))])
             if new:
                 await _record(tx, "artifact.create", stored, {"kind": stored.kind, "producer": stored.producer})
-        return convert.to_proto(stored)
+        return stored
 
     async def _listed(self, name: str) -> str:
         """The digest of an artifact that its namespace lists; NotFound else."""
@@ -150,3 +159,7 @@ def _withdrawn(artifact: Artifact, bad: Withdrawal) -> str:
     what = f"{artifact.kind} {artifact.digest}"
     origin = "" if bad.digest == artifact.digest else f" rests on {bad.kind} {bad.digest}, which"
     return f"{what}{origin} was withdrawn: {bad.reason}; nothing may be built on it, so change the sources"
+
+
+def _foreign(artifact: Artifact, parents: list[str]) -> str:
+    return f"{', '.join(parents)} never were in namespace {artifact.namespace}, and belong to another one"

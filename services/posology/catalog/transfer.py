@@ -12,7 +12,7 @@ from posology.catalog.domain import Artifact
 from posology.core import names
 from posology.core.artifacts import ArtifactStore
 from posology.core.artifacts.manifest import check_path
-from posology.core.errors import Exhausted, InvalidInput, Violation
+from posology.core.errors import Exhausted, InvalidInput, NotFound, Violation
 from posology.v1alpha1 import catalog_pb2 as pb
 
 PUSHED_KINDS = ("base-model", "suites")
@@ -92,5 +92,24 @@ def _open(folder: Path, path: str) -> IO[bytes]:
 def publish(store: ArtifactStore, upload: Upload) -> Artifact:
     """Put what arrived into the store. Blocking."""
     digest = store.publish(upload.folder, kind=upload.kind, producer=PRODUCER)
-    size = store.manifest(digest).size
-    return Artifact(upload.namespace, digest, upload.kind, size, (), PRODUCER, {})
+    return described(store, upload.namespace, digest)
+
+
+def described(store: ArtifactStore, namespace: str, digest: str) -> Artifact:
+    """What the manifest in the store says of an artifact, hashed here. Blocking.
+
+    InvalidInput for a digest that was never published; DataCorrupt if the manifest is not what it names.
+    """
+    try:
+        manifest = store.manifest(digest)
+    except NotFound:
+        raise InvalidInput.of([Violation("artifact.digest", f"there is no artifact {digest}; publish it")]) from None
+    return Artifact(
+        namespace,
+        digest,
+        manifest.kind,
+        manifest.size,
+        manifest.parents,
+        manifest.producer,
+        manifest.parameters,
+    )

@@ -233,13 +233,11 @@ class Client:
 
     async def push(self, folder: Path, *, kind: str = "base-model") -> catalog_pb2.Artifact:
         """Publish a folder as an artifact and register it; the same bytes are the same artifact."""
-        if self.installation.connected:
+        if self.installation.connected or self.installation.is_personal:
             return await remote.push(self, folder, kind=kind)
         store = ArtifactStore(self.installation.settings.candidates_url)
         digest = await asyncio.to_thread(store.publish, folder, kind=kind, producer="push")
-        manifest = await asyncio.to_thread(store.manifest, digest)
-        size = sum(file.size for file in manifest.files)
-        artifact = catalog_pb2.Artifact(digest=digest, kind=kind, size_bytes=size, producer="push")
+        artifact = catalog_pb2.Artifact(digest=digest, kind=kind)
         request = catalog_pb2.CreateArtifactRequest(parent=self.names.parent, artifact=artifact)
         return await self.catalog.CreateArtifact(request)
 

@@ -4,10 +4,7 @@ from __future__ import annotations  # the AsyncStub names exist for type checker
 
 from typing import TYPE_CHECKING
 
-from google.protobuf.struct_pb2 import Struct
-
 from posology.core import names
-from posology.core.artifacts import Manifest
 from posology.core.jobs.service.publisher import Published
 from posology.v1alpha1 import catalog_pb2 as pb
 
@@ -23,20 +20,11 @@ class Registrar:
 
     async def register_published(self, published: Published) -> None:
         """What a job published, in the job's namespace."""
-        await self.register(names.namespace_of(published.job.name), published.digest, published.manifest)
+        await self.register(names.namespace_of(published.job.name), published.digest)
 
-    async def register(self, namespace: str, digest: str, manifest: Manifest) -> None:
-        """Raises Unavailable while the catalog is away: call again then."""
-        parameters = Struct()
-        parameters.update(dict(manifest.parameters))
-        artifact = pb.Artifact(
-            digest=digest,
-            kind=manifest.kind,
-            size_bytes=manifest.size,
-            parents=manifest.parents,
-            producer=manifest.producer,
-            parameters=parameters,
-        )
+    async def register(self, namespace: str, digest: str) -> None:
+        """The catalog reads the rest in the store. Raises Unavailable while it is away: call again then."""
+        artifact = pb.Artifact(digest=digest)
         await self._catalog.CreateArtifact(
             pb.CreateArtifactRequest(parent=names.parent_of(namespace), artifact=artifact)
         )

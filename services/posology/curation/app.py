@@ -1,6 +1,7 @@
 """Composition root: `python -m posology.curation.app` serves curation."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 
 import grpc.aio
@@ -15,6 +16,7 @@ from posology.core.rpc import server
 from posology.core.rpc.client import connect
 from posology.core.signing import Signer
 from posology.core.store import Database
+from posology.curation import origins
 from posology.curation.review.service import Reviews
 from posology.curation.rights import RIGHTS
 from posology.curation.servicer import DATASET, PREFERENCES, CurationServicer
@@ -34,7 +36,7 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
     channel = await stack.enter_async_context(connect(settings, "catalog"))
     registrar = Registrar(catalog_pb2_grpc.CatalogStub(channel))
 
-    jobs = build_jobs(settings, db, commands=_commands(settings), on_published=registrar.register_published)
+    jobs = build_jobs(settings, db, commands=commands(settings), on_published=registrar.register_published)
     signer = Signer.load_or_create(settings.keys_dir / f"{settings.service}.key")
     grace = timedelta(seconds=settings.review_grace_seconds)
     reviews = Reviews(db, artifacts, signer, registrar, grace=grace)
@@ -57,11 +59,14 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
     )
 
 
-def _commands(settings: CurationSettings) -> dict[str, Command]:
+def commands(settings: CurationSettings) -> dict[str, Command]:
     """Both kinds of jobs run in the same worker; it may read what the service may read, and nothing is downloaded."""
     resources = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
     command = Command(WORKER, resources=resources, environment=settings.environment | {"HF_HUB_OFFLINE": "1"})
-    return {DATASET: command, PREFERENCES: command}
+    return {
+        DATASET: replace(command, origin_of=origins.of_dataset),
+        PREFERENCES: replace(command, origin_of=origins.of_preferences),
+    }
 
 
 async def serve() -> None:

@@ -16,7 +16,7 @@ from posology.core.rpc import server
 from posology.core.rpc.client import connect
 from posology.core.store import Database
 from posology.evaluation import convert
-from posology.evaluation.evaluations import KIND, Evaluations
+from posology.evaluation.evaluations import KIND, Evaluations, origin_of
 from posology.evaluation.rights import RIGHTS
 from posology.evaluation.servicer import EvaluationServicer
 from posology.evaluation.settings import Settings
@@ -47,6 +47,7 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         resources=resources,
         environment=settings.worker_environment(),
         resources_of=lambda job: convert.resources_from_spec(job["spec"], resources),
+        origin_of=origin_of,
     )
     jobs = build_jobs(settings, db, commands={KIND: command}, on_published=remember)
     evaluations = Evaluations(

@@ -15,6 +15,7 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.canonical import canonical_digest
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, PosologyError, Violation
 from posology.core.jobs.domain import Event, Job, NewJob
+from posology.core.jobs.domain import Origin as JobOrigin
 from posology.core.jobs.service.jobs import JobPage, Jobs, Published
 from posology.core.release.document import NoPolicy
 from posology.core.release.domain import ReleasePolicy
@@ -230,6 +231,13 @@ def base_key(spec: Mapping[str, Any], suite: Suite) -> str:
             "onGpus": spec["evaluation"].get("resources", {}).get("gpus", 0) > 0,
         }
     )
+
+
+def origin_of(job: Job) -> JobOrigin:
+    """An evaluation is made from the weights and suites that its spec names; its worker knows the engine alone."""
+    spec = job.spec["spec"]
+    parents = (spec["model"], spec["baseModel"], spec.get("adapter", ""), job.spec["suites"])
+    return JobOrigin(KIND, tuple(digest for digest in parents if digest), observed=frozenset({"engine"}))
 
 
 def finished_artifact(job: Job) -> str:

@@ -1,6 +1,5 @@
 """The Evaluation service: decode, delegate, encode."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -30,7 +29,10 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
         admitted = await self._evaluations.admit(convert.asked_from_proto(request))
         if request.validate_only:
             return convert.evaluation_to_proto(admitted.asked.name, admitted.asked.spec, admitted.source_sha256)
-        return convert.job_to_proto(await self._evaluations.create(admitted))
+        job = await self._evaluations.create(admitted)
+        # The evaluation is made from its suites: what is not listed is collected, and the questions with it.
+        await self._registrar.register(names.namespace_of_parent(request.parent), job.spec["suites"])
+        return convert.job_to_proto(job)
 
     async def GetEvaluation(self, request: pb.GetEvaluationRequest, _: Any) -> pb.EvaluationJob:
         return convert.job_to_proto(await self._evaluations.get(request.name))
@@ -65,8 +67,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
         asked = convert.to_issue_from_proto(request, run=context.run_id.get())
         issued = await self._verdicts.issue(asked, actor=context.caller.get().subject)
         if issued.artifact:  # again with every repetition: the first one may have ended before the catalog answered
-            manifest = await asyncio.to_thread(self._verdicts.manifest, issued)
-            await self._registrar.register(names.namespace_of_parent(request.parent), issued.artifact, manifest)
+            await self._registrar.register(names.namespace_of_parent(request.parent), issued.artifact)
         return convert.verdict_to_proto(issued)
 
     async def ListFailures(self, request: pb.ListFailuresRequest, _: Any) -> pb.ListFailuresResponse:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import RowMapping, func, select
 
 from posology.core import audit, signing
-from posology.core.artifacts import ArtifactStore, Manifest
+from posology.core.artifacts import ArtifactStore
 from posology.core.attestations.verdict import FILE, PREDICATE_TYPE, Base, DerivedBase, Try, VerdictPredicate
 from posology.core.canonical import canonical_digest, canonical_json
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, Violation
@@ -178,10 +178,6 @@ class Verdicts:
             if row is None:
                 raise NotFound(f"there is no {name}")
             return await self._from_row(tx, row)
-
-    def manifest(self, issued: IssuedVerdict) -> Manifest:
-        """The manifest of a verdict as an artifact; blocking."""
-        return self._artifacts.manifest(issued.artifact)
 
     async def page(self, namespace: str, *, model: str, size: int, token: str) -> tuple[tuple[IssuedVerdict, ...], str]:
         """A page of verdicts, newest first, of these weights or of all."""

@@ -20,6 +20,7 @@ from posology.core.signing import Signer
 from posology.core.store import Database
 from posology.training import convert
 from posology.training.base_models.models import Models
+from posology.training.origins import Origins
 from posology.training.planning.expectation import expectation
 from posology.training.provenance import Provenance
 from posology.training.rights import RIGHTS
@@ -67,7 +68,7 @@ class Training:
         self.jobs.add_to(server)
 
 
-def commands(settings: TrainingSettings, models: Models) -> dict[str, Command]:
+def commands(settings: TrainingSettings, models: Models, origins: Origins) -> dict[str, Command]:
     """How each kind of job is run."""
     default = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
 
@@ -83,13 +84,17 @@ def commands(settings: TrainingSettings, models: Models) -> dict[str, Command]:
             environment={**ENVIRONMENT, "HF_HUB_OFFLINE": "1"},
             resources_of=lambda spec: convert.resources_from_spec(spec, default),
             expectation_of=expected,
+            origin_of=origins.trained,
         ),
         PREFLIGHT: Command(
             WORKER,
             default,  # of the installation: neither GPUs nor the node pool of the training that it looks at
             environment={**ENVIRONMENT, "HF_HUB_OFFLINE": "1", f"{PREFIX}DEVICE": settings.device},
+            origin_of=origins.trained,
         ),
-        BASE_MODEL: Command(WORKER, default, environment={**ENVIRONMENT, **settings.environment}),
+        BASE_MODEL: Command(
+            WORKER, default, environment={**ENVIRONMENT, **settings.environment}, origin_of=origins.imported
+        ),
     }
 
 
@@ -115,7 +120,8 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
 
         stores = [ArtifactStore(url) for url in (settings.candidates_url, settings.released_url)]
         models = Models(stores, settings.rules, hub=settings.hub_endpoint)
-        jobs = build_jobs(settings, db, commands=commands(settings, models), on_published=attested)
+        origins = Origins(stores, settings.rules)
+        jobs = build_jobs(settings, db, commands=commands(settings, models, origins), on_published=attested)
         servicer = TrainingServicer(
             jobs, provenance, models, rules=settings.rules, device=settings.device, most_nodes=_most_nodes(settings)
         )

@@ -105,7 +105,7 @@ class CreateArtifactRequest(_message.Message):
     """Check only, change nothing."""
     @_builtins.property
     def artifact(self) -> Global___Artifact:
-        """The artifact; `digest` and `kind` are required."""
+        """The artifact; `digest` is required, the rest must be what its manifest says, or left out."""
 
     def __init__(
         self,

@@ -102,7 +102,8 @@ class CatalogServicer:
     """
 
     def CreateArtifact(self, request, context):
-        """Register a published artifact; registering the same digest again returns the first entry.
+        """Register a published artifact; registering the same digest again returns the first entry. The catalog reads kind,
+        parents, size, producer and parameters in the manifest; a request that says otherwise is refused. For services.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

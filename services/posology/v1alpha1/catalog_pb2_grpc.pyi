@@ -34,7 +34,9 @@ class CatalogStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CatalogAsyncStub: ...
     CreateArtifact: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.CreateArtifactRequest, _catalog_pb2.Artifact]
-    """Register a published artifact; registering the same digest again returns the first entry."""
+    """Register a published artifact; registering the same digest again returns the first entry. The catalog reads kind,
+    parents, size, producer and parameters in the manifest; a request that says otherwise is refused. For services.
+    """
     GetArtifact: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetArtifactRequest, _catalog_pb2.Artifact]
     """Read one artifact."""
     ListArtifacts: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListArtifactsRequest, _catalog_pb2.ListArtifactsResponse]
@@ -64,7 +66,9 @@ class CatalogAsyncStub(CatalogStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateArtifact: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CreateArtifactRequest, _catalog_pb2.Artifact]  # type: ignore[assignment]
-    """Register a published artifact; registering the same digest again returns the first entry."""
+    """Register a published artifact; registering the same digest again returns the first entry. The catalog reads kind,
+    parents, size, producer and parameters in the manifest; a request that says otherwise is refused. For services.
+    """
     GetArtifact: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetArtifactRequest, _catalog_pb2.Artifact]  # type: ignore[assignment]
     """Read one artifact."""
     ListArtifacts: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListArtifactsRequest, _catalog_pb2.ListArtifactsResponse]  # type: ignore[assignment]
@@ -97,7 +101,9 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.CreateArtifactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.Artifact, _abc.Awaitable[_catalog_pb2.Artifact]]:
-        """Register a published artifact; registering the same digest again returns the first entry."""
+        """Register a published artifact; registering the same digest again returns the first entry. The catalog reads kind,
+        parents, size, producer and parameters in the manifest; a request that says otherwise is refused. For services.
+        """
 
     @_abc_1.abstractmethod
     def GetArtifact(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from posology.core import audit
-from posology.core.artifacts import ArtifactStore, Manifest
+from posology.core.artifacts import ArtifactStore
 from posology.core.errors import AlreadyExists, FailedPrecondition, NotFound
 from posology.core.registrar import Registrar
 from posology.core.signing import Signer
@@ -40,7 +40,7 @@ class NoCatalog(Registrar):
     def __init__(self) -> None:
         self.registered: list[str] = []
 
-    async def register(self, namespace: str, digest: str, manifest: Manifest) -> None:
+    async def register(self, namespace: str, digest: str) -> None:
         self.registered.append(digest)
 
 

@@ -255,6 +255,23 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a job makes and from what, by its spec and by what was recorded of its inputs. Its worker has no say in it:
+    a product of another kind, or from other parents, is not published."""
+
+    kind: str
+    parents: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """They stand in the manifest whatever the worker says."""
+    observed: frozenset[str] = frozenset()
+    """Parameters that only the worker can know; of what else it says nothing is kept."""
+
+
+OriginOf = Callable[[Job], Origin]
+"""Blocking: it may read manifests."""
+
+
+@dataclass(frozen=True)
 class Command:
     """How a kind of job is run: `python -m module` under a launcher, within `resources`."""
 
@@ -265,6 +282,8 @@ class Command:
     resources_of: Callable[[Mapping[str, Any]], Resources] | None = None
     expectation_of: Callable[[Mapping[str, Any]], Awaitable[str]] | None = None
     """What a job of this spec is planned to need, see `Resources.expected`."""
+    origin_of: OriginOf | None = None
+    """Without it nothing that jobs of this kind make is published."""
 
     def resources_for(self, spec: Mapping[str, Any]) -> Resources:
         """The limits of one job: those its spec asks for, where this kind lets a spec ask."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from posology.curation.dataset.build import Built
 from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Corpus, Pair
-from posology.curation.recipe import Recipe
+from posology.curation.recipe import PreferenceRecipe, Recipe
 
 
 def card(recipe: Recipe, corpus: Corpus, built: Built, *, teacher: str, suite_questions: int) -> dict[str, Any]:
@@ -52,6 +52,11 @@ def parameters(recipe: Recipe, *, teacher: str) -> dict[str, Any]:
         "deduplicate": vars(recipe.duplicates) | {},
         "general_share": recipe.general.share if recipe.general else 0,
     }
+
+
+def preference_parameters(recipe: PreferenceRecipe) -> dict[str, Any]:
+    """The same of a preference set."""
+    return {"pairs": recipe.pairs, "weak_answers": recipe.weak.value, "seed": recipe.seed}
 
 
 def drops_by_reason(built: Built) -> dict[str, dict[str, int]]:

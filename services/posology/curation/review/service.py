@@ -243,8 +243,7 @@ class Reviews:
         artifact = ""
         if passed(review, summary):
             artifact = await asyncio.to_thread(publish.publish, self._artifacts, review, items, ratings, summary)
-            manifest = await asyncio.to_thread(self._artifacts.manifest, artifact)
-            await self._registrar.register(review.namespace, artifact, manifest)
+            await self._registrar.register(review.namespace, artifact)
         envelope = publish.sign(self._signer, review, ratings, summary, artifact=artifact)
         state = ReviewState.PASSED if artifact else ReviewState.FAILED
         async with self._db.begin() as tx:

@@ -36,6 +36,7 @@ GROUPS = {
 _READ = tuple(dict.fromkeys(kind for _, kinds, _ in READERS for kind in kinds))
 QUESTION_TYPES = tuple(dict.fromkeys((*NAMES, *_READ, *_FILLERS, *GROUPS)))
 
+NAME = "extractive/2"
 # What a pharmacist asks first; what is not named here comes after, in the order of QUESTION_TYPES.
 CORE = (
     "indication", "recommended-dose", "starting-dose", "maximum-dose", "contraindication", "boxed-warning", "dosing", "interaction",
@@ -58,7 +59,7 @@ class ExtractiveTeacher:
 
     @property
     def name(self) -> str:
-        return "extractive/2"
+        return NAME
 
     def teach(self, tasks: Sequence[Task]) -> Iterator[Answer]:
         """Drafts of each section, core kinds first and the kinds taking turns, so that a limit keeps all of them."""

@@ -34,6 +34,11 @@ _JUDGE_AFTER = 20  # items, before the failure budget may end the job
 _VERSION = 2  # of prompts and checks; part of the journal's key and of the data card
 
 
+def name_of(model: str, *, judge: str) -> str:
+    """Name and version of the teacher that asks `model`; `judge` is "" without one."""
+    return f"openai/{_VERSION} {model}" + (f", judged by {judge}" if judge else "")
+
+
 @dataclass
 class OpenAITeacher:
     """Asks `model` at `endpoint` for pairs about sections.
@@ -64,8 +69,7 @@ class OpenAITeacher:
 
     @property
     def name(self) -> str:
-        judge = f", judged by {self.judge}" if self.judge else ""
-        return f"openai/{_VERSION} {self.model}{judge}"
+        return name_of(self.model, judge=self.judge)
 
     def progress(self) -> str:
         """What is used so far, and an estimate for all sections."""

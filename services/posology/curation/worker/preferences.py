@@ -5,6 +5,7 @@ from collections import Counter
 from posology.core.errors import InvalidInput
 from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.curation import convert
+from posology.curation.dataset.card import preference_parameters
 from posology.curation.dataset.preferences import Preference, edited_facts, length_matched, make_preference
 from posology.curation.domain import GENERAL, REFUSAL, Pair, Section, draw, pair_from_json, section_from_json
 from posology.curation.recipe import PreferenceRecipe, Weak
@@ -21,7 +22,7 @@ def make_preferences(job: JobContext) -> Result:
     job.progress(0, recipe.pairs, f"{len(pairs)} pairs to choose from")
     made = _make(job, recipe, pairs, sections)
     kinds = dict(sorted(Counter(preference.kind for preference in made).items()))
-    parameters = {"pairs": recipe.pairs, "weak_answers": recipe.weak.value, "seed": recipe.seed}
+    parameters = preference_parameters(recipe)
     write_lines(job.output / "preferences.jsonl", (preference.as_json() for preference in made))
     used = {preference.pair.section for preference in made}
     write_lines(job.output / "sections.jsonl", (sections[id].as_json() for id in sorted(used & sections.keys())))

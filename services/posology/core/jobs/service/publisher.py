@@ -8,10 +8,12 @@ from datetime import timedelta
 
 from posology.core import errors
 from posology.core.artifacts import ArtifactStore, File, Manifest, Staging
+from posology.core.jobs import convert
 from posology.core.jobs.domain import (
     Command,
     Failure,
     Job,
+    Origin,
     Outcome,
     Product,
     RetryPolicy,
@@ -120,14 +122,16 @@ class Publisher:
                 await repository.move(tx, locked, State.SUCCEEDED, "done", artifact=digest, error=None)
 
     def _publish(self, job: Job, product: Product) -> str:
+        origin = _origin(self._commands.get(job.kind), job, product)
+        observed = {name: value for name, value in product.parameters.items() if name in origin.observed}
         return self._artifacts.publish_staged(
             self._staging,
             staging_prefix(job.name, job.attempt),
             [File(file.path, file.sha256, file.size) for file in product.files],
-            kind=product.kind,
+            kind=origin.kind,
             producer=self._producer,
-            parents=product.parents,
-            parameters=product.parameters,
+            parents=origin.parents,
+            parameters={**observed, **convert.plain(convert.struct(origin.parameters))},
         )
 
     async def _fail(self, job: Job, failure: Failure) -> None:
@@ -152,6 +156,27 @@ class Publisher:
                 await repository.change(tx, locked, wake_at=wake_at)
             else:
                 await repository.move(tx, locked, State.PUBLISHING, reason, wake_at=wake_at)
+
+
+def _origin(command: Command | None, job: Job, product: Product) -> Origin:
+    """What the job's spec makes; FailedPrecondition for a product that its worker says is something else."""
+    if command is None or command.origin_of is None:
+        raise errors.FailedPrecondition(f"nothing here says what {job.kind} jobs make, so nothing of them is published")
+    origin = command.origin_of(job)
+    if product.kind != origin.kind:
+        raise errors.FailedPrecondition(
+            f"the worker reported a {product.kind}, where this job makes a {origin.kind}; nothing is published"
+        )
+    if set(product.parents) != set(origin.parents):
+        raise errors.FailedPrecondition(
+            f"the worker reported as parents {_listed(product.parents)}, where this job was made from "
+            f"{_listed(origin.parents)}; nothing is published"
+        )
+    return origin
+
+
+def _listed(digests: Iterable[str]) -> str:
+    return ", ".join(sorted(digests)) or "nothing"
 
 
 def _same(locked: Job, job: Job) -> bool:

@@ -1,0 +1,23 @@
+"""What a curation job makes and from what, by its spec: a data set from its sources, preferences from a data set."""
+
+from posology.core.jobs.domain import Job, Origin
+from posology.curation import convert
+from posology.curation.dataset.card import parameters, preference_parameters
+from posology.curation.recipe import TeacherRecipe
+from posology.curation.teachers import extractive, openai
+
+
+def of_dataset(job: Job) -> Origin:
+    """Sources are files, not artifacts: a data set has no parents."""
+    recipe = convert.recipe_of(convert.dataset_spec(job.spec))
+    return Origin("dataset", (), parameters(recipe, teacher=_teacher(recipe.teacher)))
+
+
+def of_preferences(job: Job) -> Origin:
+    """From the data set that the spec names."""
+    recipe = convert.preferences_of(convert.preference_spec(job.spec))
+    return Origin("preferences", (recipe.dataset,), preference_parameters(recipe))
+
+
+def _teacher(recipe: TeacherRecipe) -> str:
+    return openai.name_of(recipe.model, judge=recipe.judge) if recipe.endpoint else extractive.NAME
