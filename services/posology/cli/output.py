@@ -1,7 +1,6 @@
 """How answers are written: text for people, JSON for programs; never both on one stream."""
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from posology.core import schema
 from posology.core.errors import PosologyError
+from posology.core.visible import visible
 
 _errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -71,23 +71,6 @@ class Writer:
 
     def _dump(self, value: Any) -> None:
         self.console.file.write(json.dumps(plain(value), indent=2) + "\n")
-
-
-def visible(text: str) -> str:
-    """Somebody else's text for a terminal: what would move the cursor, turn the line round or not show is written out.
-
-    Line ends and tabs stay; control characters, bidi marks and zero-width characters become their escapes.
-    """
-    return "".join(character if _shows(character) else _escaped(character) for character in text)
-
-
-def _shows(character: str) -> bool:
-    return character in "\n\t" or character.isprintable() or unicodedata.category(character) == "Zs"
-
-
-def _escaped(character: str) -> str:
-    number = ord(character)
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,21 @@ ENDED = (
     orchestrator_pb2.FineTuneRun.FAILED,
     orchestrator_pb2.FineTuneRun.CANCELLED,
 )
+
+_WATCHES = {
+    "datasets": ("curation", "WatchDataset"),
+    "preferenceSets": ("curation", "WatchPreferenceSet"),
+    "trainingJobs": ("training", "WatchTrainingJob"),
+    "baseModels": ("training", "WatchBaseModel"),
+    "evaluations": ("evaluation", "WatchEvaluation"),
+}
+"""By the collection of a job's name: the service and the call that tell its events."""
+
+
+def is_job(resource: str) -> bool:
+    """Whether it is the name of a job, which has a log (`Client.job_events`)."""
+    parts = resource.split("/")
+    return len(parts) == 4 and parts[2] in _WATCHES
 
 
 class Client:
@@ -171,19 +186,11 @@ class Client:
 
     def job_events(self, resource: str) -> AsyncIterator[job_pb2.JobEvent]:
         """Everything that the job behind a stage said, measured and became, from the start; ends with the job."""
-        request = job_pb2.WatchJobRequest(name=resource)
-        watchers: dict[str, Any] = {
-            "datasets": self.curation.WatchDataset,
-            "preferenceSets": self.curation.WatchPreferenceSet,
-            "trainingJobs": self.training.WatchTrainingJob,
-            "baseModels": self.training.WatchBaseModel,
-            "evaluations": self.evaluation.WatchEvaluation,
-        }
-        collection = resource.split("/")[2] if resource.count("/") == 3 else ""
-        if collection not in watchers:
-            raise InvalidInput(f"{resource or 'this stage'} is no job with a log; jobs are {', '.join(watchers)}")
-        events: AsyncIterator[job_pb2.JobEvent] = watchers[collection](request)
-        return events
+        if not is_job(resource):
+            raise InvalidInput(f"{resource or 'this stage'} is no job with a log; jobs are {', '.join(_WATCHES)}")
+        service, call = _WATCHES[resource.split("/")[2]]
+        watch: Callable[..., AsyncIterator[job_pb2.JobEvent]] = getattr(getattr(self, service), call)
+        return watch(job_pb2.WatchJobRequest(name=resource))
 
     # --- review --------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from posology.console.visible import visible
+from posology.core.visible import visible
 
 _FACT = re.compile(
     r"\d+(?:[.,]\d+)*(?:\s?(?:%|mg|mcg|µg|g|kg|mL|L|mEq|units?|IU|hours?|days?|weeks?|months?|years?|°\s?[CF]))?|"

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from posology.console.visible import visible
+from posology.core.visible import visible
 
 HERE = Path(__file__).parent
 

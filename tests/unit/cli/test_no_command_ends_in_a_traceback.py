@@ -163,15 +163,3 @@ def test_shared_options_stand_anywhere(arguments: list[str]) -> None:
 
 def test_what_follows_two_dashes_is_left_alone() -> None:
     assert command_line.hoisted(["ask", "--", "-o", "json"]) == ["ask", "--", "-o", "json"]
-
-
-@pytest.mark.parametrize("hidden", ["\x1b[2K", "\u202e", "\u2066", "\u200b", "\ufeff", "\x00", "\x7f", "\u2028", "\r"])
-def test_what_would_hide_text_is_written_out(hidden: str) -> None:
-    shown = output.visible(f"20{hidden} mg")
-    assert hidden not in shown
-    assert "\\" in shown
-
-
-def test_ordinary_text_stays_as_it_is() -> None:
-    text = "5\u00a0µg, β-blocker — naïve\nnext\tcell ½ 日本"
-    assert output.visible(text) == text

@@ -3,7 +3,6 @@
 import pytest
 
 from posology.console import marks
-from posology.console.visible import visible
 
 SECTION = "Take 5 mg once daily.  Do not exceed 10 mg.\nStore below 25 °C."
 
@@ -30,18 +29,3 @@ def test_the_supporting_sentence_is_lit_whatever_white_space_it_has() -> None:
 )
 def test_facts_that_the_section_lacks_are_marked(answer: str, differs: list[str]) -> None:
     assert marked(marks.answer(answer, SECTION), "differs") == differs
-
-
-@pytest.mark.parametrize(
-    ("hidden", "shown"),
-    [
-        ("safe\u202egnihton", "safe⟨U+202E⟩gnihton"),
-        ("a\u200bb", "a⟨U+200B⟩b"),
-        ("\x1b[8mgone", "⟨U+001B⟩[8mgone"),
-        ("\u2066x\u2069", "⟨U+2066⟩x⟨U+2069⟩"),
-        ("\ud800", "⟨U+D800⟩"),
-        ("line\nline\ttab é µg 25 °C", "line\nline\ttab é µg 25 °C"),
-    ],
-)
-def test_what_cannot_be_seen_is_written_out(hidden: str, shown: str) -> None:
-    assert visible(hidden) == shown

@@ -15,7 +15,7 @@ from rich.markup import escape
 from posology.cli import show as shown
 from posology.cli import state
 from posology.cli.commands import completion
-from posology.client import Client, RunFile, load_run
+from posology.client import Client, RunFile, is_job, load_run
 from posology.client.client import ENDED
 from posology.client.specfile import name_misfit
 from posology.core import schema
@@ -248,11 +248,7 @@ def _end_with(at: state.State, run: pb.FineTuneRun) -> None:
 
 
 def _resource(run: pb.FineTuneRun, stage: str) -> str:
-    with_log = [
-        s
-        for s in run.stages
-        if s.resource and s.stage not in ("review-data", "review-preferences", "verdict", "deploy")
-    ]
+    with_log = [s for s in run.stages if is_job(s.resource)]
     if not stage and with_log:
         return with_log[-1].resource
     chosen = next((s for s in run.stages if s.stage == stage), None)

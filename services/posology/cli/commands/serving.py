@@ -10,7 +10,6 @@ import typer
 
 from posology.cli import state
 from posology.cli.commands import completion
-from posology.cli.output import visible
 from posology.client import Client
 from posology.core.errors import (
     FailedPrecondition,
@@ -21,6 +20,7 @@ from posology.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from posology.core.visible import visible
 from posology.v1alpha1 import serving_pb2
 from posology.v1alpha1.serving_pb2 import Deployment, ServingSpec
 

@@ -11,8 +11,8 @@ from starlette.routing import Route
 from posology.client import Client
 from posology.console import marks, pages
 from posology.console.guard import check_csrf, own_form
-from posology.console.visible import visible
 from posology.core.errors import InvalidInput, Violation
+from posology.core.visible import visible
 from posology.v1alpha1.curation_pb2 import ListReviewsRequest, Review, ReviewItem, ReviewRating
 
 KINDS = ("pharmacist", "physician", "nurse", "other expert", "not an expert")

@@ -12,13 +12,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from posology.cli import show
-from posology.client import Client, yaml_text
+from posology.client import Client, is_job, yaml_text
 from posology.client.specfile import API_VERSION, KIND, RunFile, at_lines, parse_run
 from posology.console import pages
 from posology.console.guard import check_csrf, own_form
-from posology.console.visible import visible
 from posology.core import schema
 from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, PosologyError, Violation
+from posology.core.visible import visible
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun, ListRunsRequest, RunEvent, Stage, WatchRunRequest
 
 _PAGE = 50
@@ -52,7 +52,7 @@ async def one(request: Request) -> Response:
     return pages.page(
         request, "runs/run.html", run=run, show=show, waiting=waiting, ended=ended, spec=_as_yaml(run),
         trained=[s.stage for s in run.stages if s.stage in ("sft", "dpo") and s.resource],
-        logged=[s.stage for s in run.stages if _is_job(s.resource)],
+        logged=[s.stage for s in run.stages if is_job(s.resource)],
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ async def logs(request: Request) -> Response:
     client: Client = request.app.state.client
     run = await client.show(request.path_params["run"])
     stage = next((s for s in run.stages if s.stage == request.path_params["stage"]), None)
-    if stage is None or not _is_job(stage.resource):
+    if stage is None or not is_job(stage.resource):
         raise NotFound(f"{request.path_params['stage']} has no log")
 
     async def told() -> AsyncIterator[str]:
@@ -242,12 +242,6 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "progress": visible(show.progress(stage)),
         "done": stage.progress.done / stage.progress.total if stage.progress.total else None,
     }
-
-
-def _is_job(resource: str) -> bool:
-    return any(
-        f"/{kind}/" in resource for kind in ("datasets", "preferenceSets", "trainingJobs", "baseModels", "evaluations")
-    )
 
 
 def _stream(chunks: AsyncIterator[str]) -> StreamingResponse:

@@ -8,10 +8,10 @@ from typing import Any
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import InvalidInput, Violation
+from posology.core.visible import visible
 from posology.curation.domain import GENERAL, content_id
 from posology.curation.review.domain import Item, Policy
 from posology.curation.review.sampling import Unit, frame_digest, sample
-from posology.curation.sources.characters import visible
 
 KINDS = ("dataset", "preferences")
 

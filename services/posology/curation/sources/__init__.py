@@ -7,8 +7,9 @@ one line in the list at the end.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from posology.core.visible import hidden, visible
 from posology.curation.domain import Drop, Label, Message, Pair, Section
-from posology.curation.sources.characters import clean, hidden, visible
+from posology.curation.sources.characters import clean
 
 
 @dataclass(frozen=True)

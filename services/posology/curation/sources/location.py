@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from posology.core.errors import InvalidInput, Unavailable
 from posology.core.locations import AllowedLocations
+from posology.core.visible import visible
 from posology.curation.sources import Document, Unreadable
 from posology.curation.sources.archives import OTHERS, ZIP, Archive, relative
-from posology.curation.sources.characters import visible
 
 
 @dataclass(frozen=True)

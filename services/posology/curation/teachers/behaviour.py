@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable
 
 from posology.core.errors import InvalidInput, Violation
-from posology.curation.sources.characters import clean, hidden
+from posology.core.visible import hidden
+from posology.curation.sources.characters import clean
 from posology.curation.sources.jsonl import NoPair, read_pairs
 from posology.curation.text.refusal import refuses
 
@@ -28,7 +29,7 @@ def read_examples(lines: Iterable[str], *, allow_few: bool = False) -> tuple[tup
             continue
         for pair in pairs:
             example = (clean(pair.question), clean(pair.answer))
-            if character := hidden("\n".join(example)):
+            if character := next(filter(None, map(hidden, example)), ""):
                 problems.append(f"record {number} holds {character}, which a reader does not see")
             elif example in examples:
                 problems.append(f"record {number} repeats record {examples[example]}")

@@ -11,7 +11,7 @@ import httpx
 
 from posology.core.errors import Cancelled, InvalidInput, PermissionDenied, Unavailable
 from posology.core.retries import Backoff, retry_after
-from posology.curation.sources.characters import visible
+from posology.core.visible import visible
 from posology.curation.text.refusal import refuses
 
 _TRIES = 5

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from posology.core.visible import hidden
 from posology.curation import codes
 from posology.curation.domain import Section
-from posology.curation.sources.characters import clean, hidden
+from posology.curation.sources.characters import clean
 from posology.curation.teachers import Draft
 from posology.curation.text.normal import normal, sentences, tokens, without_references
 from posology.curation.text.quantities import Fingerprint, fingerprint

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from posology.core.visible import hidden
 from posology.curation.domain import Pair, Section
 from posology.curation.recipe import Budget, TeacherRecipe
-from posology.curation.sources.characters import clean, hidden
+from posology.curation.sources.characters import clean
 from posology.curation.teachers import Task
 from posology.curation.teachers.openai import OpenAITeacher
 from posology.curation.teachers.wording import Messages, Wishes
