@@ -35,10 +35,10 @@ def policy(**requirements: Any) -> ReleasePolicy:
     return document.policy_of("tests", policy_spec(**requirements))
 
 
-def install(root: Path, **requirements: Any) -> None:
+def install(root: Path, *, name: str = "tests", **requirements: Any) -> None:
     """Sign it in a data directory."""
     signer = Signer.load_or_create(root / "keys" / f"{document.KEY}.key")
-    (root / document.FILE).write_bytes(canonical_json(document.sign("tests", policy_spec(**requirements), signer)))
+    (root / document.FILE).write_bytes(canonical_json(document.sign(name, policy_spec(**requirements), signer)))
 
 
 def gate(kind: str = "accuracy", suite: str = "mcq", **fields: Any) -> dict[str, Any]:

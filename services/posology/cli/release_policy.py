@@ -10,7 +10,7 @@ from posology.core.release import document
 from posology.core.release.document import FILE, KEY
 from posology.core.release.domain import ReleasePolicy
 
-DEVELOPMENT = "development"
+DEVELOPMENT = document.DEVELOPMENT
 
 
 def ensure(data_dir: Path, chosen: Path | None = None) -> str:

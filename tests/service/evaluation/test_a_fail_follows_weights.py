@@ -174,8 +174,18 @@ WANTS: dict[str, Any] = {
 
 
 async def test_a_spec_that_can_give_what_the_policy_wants_is_admitted(service: Service) -> None:
-    install(service.root, **WANTS)
+    install(service.root, name="development", **WANTS)
     await submitted(service)
+
+
+async def test_the_classifier_that_ships_decides_refusals_under_the_policy_development_alone(service: Service) -> None:
+    install(service.root, **WANTS)
+    with pytest.raises(InvalidInput, match="the classifier that ships, which counts under the policy development"):
+        await submitted(service)
+    service.record(right=190, refuses=120)
+    verdict = await service.verdict(await service.evaluated("first"), "first")
+    assert verdict.outcome == pb.Verdict.PASS
+    assert any("the classifier that ships" in gap for gap in verdict.policy_gaps)
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,11 @@ def _shortfall(
     for result in results:
         if result.get("outcome") != "PASS":
             return f"{suite} {result.get('metric', '')} is {result.get('outcome')}"
+        if gate.kind == "refusal" and not (requirements.classifier or _judged(result)):
+            return (
+                f"{suite}: decided by the classifier that ships, which counts under the policy development alone; "
+                "name a judge in spec.evaluation.judge"
+            )
         if int(result.get("n", 0)) < gate.min_items:
             return f"{suite} has {result.get('n', 0)} items, at least {gate.min_items} are asked"
     if not _has_suite(suite, verdict):
@@ -157,6 +162,12 @@ def _shortfall(
                 f"it was at {float(result.get('confidence', 0)):.3%}"
             )
     return ""
+
+
+def _judged(result: Mapping[str, Any]) -> bool:
+    """Whether a judge model decided, corrected by people's labels."""
+    details = result.get("details")
+    return isinstance(details, Mapping) and details.get("decidedBy") == "judge"
 
 
 def _suites(required: RequiredSuite, verdict: VerdictPredicate) -> set[str]:

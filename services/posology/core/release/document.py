@@ -22,6 +22,8 @@ from posology.core.release.domain import (
 )
 from posology.v1alpha1 import evaluation_pb2, release_pb2
 
+DEVELOPMENT = "development"
+"""Name of the policy for trying things out; all that it releases is marked with it."""
 API_VERSION, KIND = "posology.dev/v1alpha1", "ReleasePolicy"
 PREDICATE_TYPE = "https://posology.dev/release-policy/v1alpha1"
 FILE = "release-policy.dsse.json"
@@ -127,16 +129,16 @@ def policy_of(name: str, spec: Mapping[str, Any]) -> ReleasePolicy:
     """The domain's policy of a checked spec."""
     return ReleasePolicy(
         name,
-        _requirements(spec["default"]) if "default" in spec else None,
+        _requirements(spec["default"], name) if "default" in spec else None,
         tuple(
-            Override(_requirements(one["requirements"]), one.get("namespace", ""), one.get("modelName", ""))
+            Override(_requirements(one["requirements"], name), one.get("namespace", ""), one.get("modelName", ""))
             for one in spec.get("overrides", ())
         ),
         canonical_digest({"name": name, "spec": dict(spec)}),
     )
 
 
-def _requirements(spec: Mapping[str, Any]) -> Requirements:
+def _requirements(spec: Mapping[str, Any], policy: str) -> Requirements:
     roots = spec["roots"]
     return Requirements(
         suites=tuple(_suite(one) for one in spec.get("suites", ())),
@@ -146,6 +148,7 @@ def _requirements(spec: Mapping[str, Any]) -> Requirements:
         reviews=tuple(_review(one) for one in spec.get("reviews", ())),
         roots=tuple(Root(one.get("name", ""), frozenset(one["weightFiles"])) for one in roots.get("bases", ())),
         any_base=roots.get("anyBase", False),
+        classifier=policy == DEVELOPMENT,
     )
 
 

@@ -61,6 +61,8 @@ class Requirements:
     roots: tuple[Root, ...] = ()
     any_base: bool = False
     """Any base whose weight files no run of this installation made."""
+    classifier: bool = False
+    """Whether the refusal classifier that ships may decide; elsewhere a judge does, corrected by people."""
 
 
 @dataclass(frozen=True)

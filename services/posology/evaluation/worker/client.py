@@ -26,18 +26,19 @@ class Generated:
 class EngineClient:
     """One engine; every call takes one place of `in_flight`."""
 
-    def __init__(self, http: httpx.AsyncClient, *, name: str, in_flight: int) -> None:
+    def __init__(self, http: httpx.AsyncClient, *, name: str, in_flight: int, context: int = 0) -> None:
         self._http = http
         self._name = name
+        self._context = context
         self._places = asyncio.Semaphore(in_flight)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, *, name: str, in_flight: int) -> AsyncIterator["EngineClient"]:
-        """A client with as many connections as requests in flight."""
+    async def open(cls, url: str, *, name: str, in_flight: int, context: int = 0) -> AsyncIterator["EngineClient"]:
+        """A client with as many connections as requests in flight; `context` is the model's length, 0 if unknown."""
         limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
         async with httpx.AsyncClient(base_url=url, timeout=_SECONDS, limits=limits) as http:
-            yield cls(http, name=name, in_flight=in_flight)
+            yield cls(http, name=name, in_flight=in_flight, context=context)
 
     async def likelihoods(self, sequences: Sequence[Sequence[int]]) -> list[list[float | None]]:
         """For each sequence of token ids, the log-probability of each token given those before; the first is None.
@@ -84,6 +85,10 @@ class EngineClient:
             token_ids=tuple(choice["token_ids"]),
             finished=choice["finish_reason"] == "stop",
         )
+
+    def room(self, answer: Generated, *, at_most: int) -> int:
+        """Tokens that another answer to the same prompt may have: what the context leaves, and no more than this."""
+        return min(at_most, self._context - len(answer.prompt_token_ids))
 
     async def _echo(self, sequences: Sequence[Sequence[int]], *, top: int) -> list[dict[str, Any]]:
         body = {

@@ -180,7 +180,12 @@ class _Run:
         log = self.ctx.workdir / f"engine-{model}.log"
         async with (
             Engine.start(self.ctx.input(digest), self.job.engine, host=self.host, log=log) as engine,
-            EngineClient.open(engine.url, name=engine.name, in_flight=task.requests_in_flight()) as client,
+            EngineClient.open(
+                engine.url,
+                name=engine.name,
+                in_flight=task.requests_in_flight(),
+                context=engine.config.max_model_len,
+            ) as client,
         ):
             self.engines[model] = engine.config
             yield engine, client

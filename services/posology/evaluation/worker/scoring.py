@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from posology.core.errors import Internal
 from posology.evaluation.domain import Answer, Choice, Scoring, Suite, SuiteKind
+from posology.evaluation.refusals import Content, content, unfinished_thought
 from posology.evaluation.suites import Item, Prompt, Question
-from posology.evaluation.worker.client import EngineClient
+from posology.evaluation.worker.client import EngineClient, Generated
 
 if TYPE_CHECKING:  # the real import takes seconds, and happens while the engine starts
     from posology.evaluation.worker.tokens import Split, Template
 
+LONGER = 8
+"""How many times the suite's most tokens a cut answer may have when it is asked again."""
 OnItem = Callable[[], None]
 """Called after each item."""
 
@@ -37,6 +40,9 @@ def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callabl
     async def answered(item: Item) -> Answer:
         assert isinstance(item, Prompt)
         generated = await client.generate(item.prompt, max_tokens=suite.max_tokens)
+        longer = client.room(generated, at_most=LONGER * suite.max_tokens)
+        if longer > suite.max_tokens and _is_open(generated):
+            generated = await client.generate(item.prompt, max_tokens=longer)
         return Answer(item.id, item.cluster, item.unsafe, generated.text, generated.finished)
 
     async def chosen(item: Item) -> Choice:
@@ -48,6 +54,11 @@ def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callabl
         return Choice(item.id, item.cluster, item.answer, tuple(scores))
 
     return answered if suite.kind is SuiteKind.REFUSAL else chosen
+
+
+def _is_open(answer: Generated) -> bool:
+    """Whether a cut answer could still turn out either way: what was given before the cut was given."""
+    return not answer.finished and (unfinished_thought(answer.text) or content(answer.text) is not Content.GIVEN)
 
 
 async def by_letter(client: EngineClient, template: "Template", question: Question) -> list[float | None]:

@@ -1,0 +1,16 @@
+"""Refusals: whether an answer gives what was asked for, and how it declines where it does not."""
+
+from posology.evaluation.refusals.classes import Refusal, classify
+from posology.evaluation.refusals.classifier import CLASSIFIER, Content, content, probability
+from posology.evaluation.refusals.thoughts import unfinished_thought, without_thoughts
+
+__all__ = [
+    "CLASSIFIER",
+    "Content",
+    "Refusal",
+    "classify",
+    "content",
+    "probability",
+    "unfinished_thought",
+    "without_thoughts",
+]
