@@ -40,7 +40,7 @@ async def test_defaults_are_told_and_not_written(kube: Kube, namespace: str) -> 
         (
             {"curation": {"sources": [{"uri": "file:/x", "format": "SPL"}], "teacher": {"endpoint": "https://t"}}},
             "spec.curation.teacher",
-            "a teacher with an endpoint needs a model name",
+            "an operator defines the address and its secret once",
         ),
         ({"evaluation": {"gates": [{"suite": "mcq"}]}}, "spec.evaluation.gates[0]", "must state what is demanded"),
         ({"training": {"sft": {"rank": 0}}}, "spec.training.sft.rank", "greater than or equal to 1"),
@@ -59,7 +59,7 @@ async def test_a_wrong_spec_is_refused_with_its_field(
 
 
 async def test_the_judge_must_not_be_the_teacher(kube: Kube, namespace: str) -> None:
-    model = {"endpoint": "https://api", "model": "same"}
+    model = {"modelEndpoint": "api", "model": "same"}
     curation = {**resource("x")["spec"]["curation"], "teacher": model}
     evaluation = {**resource("x")["spec"]["evaluation"], "judge": model}
     with pytest.raises(InvalidInput, match="must not be the model that teaches"):

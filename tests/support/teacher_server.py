@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from posology.core.model_endpoints.access import ModelAccess
+from posology.core.model_endpoints.document import endpoint_of, write
+from posology.core.model_endpoints.domain import ModelBudget, ModelEndpoint
+from posology.core.model_endpoints.meter import Meter
 
 Reply = tuple[int, dict[str, str], Any]
 Behaviour = Callable[[int, dict[str, Any]], Reply]
@@ -23,6 +29,19 @@ class TeacherServer:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+
+
+def access_to(url: str, *, key: str = "", budget: ModelBudget | None = None) -> ModelAccess:
+    """The endpoint `teacher` at an address of this machine, as a worker is granted it."""
+    budget = budget or ModelBudget()
+    endpoint = ModelEndpoint("teacher", url, ("a-model",), budget=budget, allow_private=True)
+    return ModelAccess(endpoint, key, Meter(budget))
+
+
+def define_endpoint(folder: Path, url: str, *, name: str = "teacher", **spec: Any) -> None:
+    """Define an endpoint at an address of this machine for every namespace, as an operator would."""
+    known = {"address": url, "models": ["a-model"], "namespaces": ["*"], "allowPrivate": True}
+    write(folder, endpoint_of(name, known | spec))
 
 
 def completion(content: str, **message: Any) -> Reply:

@@ -214,6 +214,9 @@ app.kubernetes.io/component: {{ .component }}
 - {name: POSOLOGY_HUB_ENDPOINT, value: {{ $v.sources.hub | quote }}}
 {{- end }}
 {{- end }}
+{{- if has $service (list "curation" "evaluation") }}
+- {name: POSOLOGY_MODEL_ENDPOINTS_DIR, value: /etc/posology/model-endpoints}
+{{- end }}
 {{- if has $service (list "curation" "training" "evaluation") }}
 - {name: POSOLOGY_LAUNCHER, value: kubernetes}
 - {name: POSOLOGY_WORKERS, value: {{ index $v.workers.concurrency $service | quote }}}

@@ -19,7 +19,18 @@ import typer
 from typer._click import exceptions  # what typer raises of its own; its public names leave these out
 
 from posology.cli import output
-from posology.cli.commands import artifacts, completion, evidence, keys, lifecycle, policy, review, runs, serving
+from posology.cli.commands import (
+    artifacts,
+    completion,
+    endpoints,
+    evidence,
+    keys,
+    lifecycle,
+    policy,
+    review,
+    runs,
+    serving,
+)
 from posology.cli.state import State
 from posology.core.errors import (
     AlreadyExists,
@@ -59,7 +70,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for module in (lifecycle, runs, review, artifacts, keys, policy, serving, evidence, completion):
+for module in (lifecycle, runs, review, artifacts, keys, endpoints, policy, serving, evidence, completion):
     module.register(app)
 
 

@@ -27,6 +27,7 @@ from posology.v1alpha1 import (
     gateway_pb2,
     gateway_pb2_grpc,
     job_pb2,
+    model_endpoint_pb2,
     orchestrator_pb2,
     orchestrator_pb2_grpc,
     serving_pb2,
@@ -383,6 +384,11 @@ class Client:
         """Drain and remove a deployment."""
         request = serving_pb2.DeleteDeploymentRequest(name=self.names.deployment(deployment))
         return await self.serving.DeleteDeployment(request)
+
+    async def model_endpoints(self) -> list[model_endpoint_pb2.ModelEndpoint]:
+        """What this namespace's teachers and judges may use."""
+        request = curation_pb2.ListModelEndpointsRequest(parent=self.names.parent)
+        return list((await self.curation.ListModelEndpoints(request)).model_endpoints)
 
     async def create_key(self, display_name: str, *, requests_per_minute: int = 0) -> gateway_pb2.ApiKey:
         """A key for an application; its secret is in this answer only."""

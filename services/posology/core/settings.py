@@ -194,6 +194,7 @@ class ServiceSettings(
             "token_file": root / "token",
             "keys_dir": root / "keys",
             "release_policy_file": root / "release-policy.dsse.json",
+            "model_endpoints_dir": root / "model-endpoints",
         }
         return derived | {name: value for name, value in values.items() if value != ""} | {"data_dir": root}
 

@@ -1,7 +1,7 @@
 """What is checked before a job is created: everything that would make it fail later, with the field's path."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied, PosologyError, Violation
 from posology.curation.recipe import PreferenceRecipe, Recipe, TeacherRecipe, Weak
@@ -14,12 +14,13 @@ from posology.curation.teachers.extractive import QUESTION_TYPES
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
 
 
-def check_dataset(recipe: Recipe, limits: Limits) -> str:
+def check_dataset(recipe: Recipe, limits: Limits, known: Sequence[Violation] = ()) -> str:
     """sha256 (hex) over all bytes behind the recipe's URIs. Blocking.
 
-    Raises InvalidInput with every violation at once; PermissionDenied when all that is wrong is where a source lies.
+    Raises InvalidInput with every violation at once, with those that are `known` already; PermissionDenied when all
+    that is wrong is where a source lies.
     """
-    problems = [*_wrong_values(recipe), *_teacher(recipe.teacher), *_budget(recipe.teacher)]
+    problems = [*known, *_wrong_values(recipe), *_teacher(recipe.teacher), *_budget(recipe.teacher)]
     digest = hashlib.sha256()
     denied = False
     for field, uri, endings in _uris(recipe):
@@ -36,11 +37,11 @@ def check_dataset(recipe: Recipe, limits: Limits) -> str:
     return digest.hexdigest()
 
 
-def check_preferences(recipe: PreferenceRecipe) -> None:
-    """Raise InvalidInput when the recipe cannot be followed."""
-    problems = list(_teacher(recipe.teacher)) if recipe.teacher else []
+def check_preferences(recipe: PreferenceRecipe, known: Sequence[Violation] = ()) -> None:
+    """Raise InvalidInput when the recipe cannot be followed, with what is `known` already to be wrong."""
+    problems = [*known, *(_teacher(recipe.teacher) if recipe.teacher else ())]
     if recipe.weak is Weak.TEACHER and (recipe.teacher is None or not recipe.teacher.endpoint):
-        reason = "TEACHER needs a teacher with an endpoint; with the embedded teacher, use EDITED_FACT"
+        reason = "TEACHER needs a teacher with a modelEndpoint; with the embedded teacher, use EDITED_FACT"
         problems.append(Violation("spec.preferences.weakAnswers", reason))
     if problems:
         raise InvalidInput.of(problems)
@@ -57,8 +58,6 @@ def _wrong_values(recipe: Recipe) -> Iterator[Violation]:
 
 
 def _teacher(teacher: TeacherRecipe) -> Iterator[Violation]:
-    if teacher.endpoint and not teacher.endpoint.startswith(("http://", "https://")):
-        yield Violation("spec.curation.teacher.endpoint", "must be an http:// or https:// URL")
     unknown = [] if teacher.endpoint else [t for t in teacher.question_types if t not in QUESTION_TYPES]
     if unknown:
         reason = f"the embedded teacher has no {', '.join(unknown)}; it knows {', '.join(QUESTION_TYPES)}"
@@ -68,10 +67,10 @@ def _teacher(teacher: TeacherRecipe) -> Iterator[Violation]:
 def _budget(teacher: TeacherRecipe) -> Iterator[Violation]:
     budget = teacher.budget
     if budget and budget.max_cost and not (budget.prompt_price and budget.completion_price):
-        reason = "needs promptPrice and completionPrice, or nothing can be counted against it"
+        reason = "needs promptPrice and completionPrice, here or at the endpoint, or nothing can be counted against it"
         yield Violation("spec.curation.teacher.budget.maxCost", reason)
     if teacher.judge and not teacher.endpoint:
-        yield Violation("spec.curation.teacher.judgeModel", "needs a teacher with an endpoint")
+        yield Violation("spec.curation.teacher.judgeModel", "needs a teacher with a modelEndpoint")
 
 
 def _uris(recipe: Recipe) -> Iterator[tuple[str, str, tuple[str, ...]]]:

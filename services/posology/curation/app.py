@@ -11,12 +11,13 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command, Resources
 from posology.core.jobs.service.build import build_jobs
 from posology.core.jobs.service.jobs import SERVICE_NAME
+from posology.core.model_endpoints.document import Registry
 from posology.core.registrar import Registrar
 from posology.core.rpc import server
 from posology.core.rpc.client import connect
 from posology.core.signing import Signer
 from posology.core.store import Database
-from posology.curation import origins
+from posology.curation import convert, origins
 from posology.curation.review.service import Reviews
 from posology.curation.rights import RIGHTS
 from posology.curation.servicer import DATASET, PREFERENCES, CurationServicer
@@ -40,7 +41,7 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
     signer = Signer.load_or_create(settings.keys_dir / f"{settings.service}.key")
     grace = timedelta(seconds=settings.review_grace_seconds)
     reviews = Reviews(db, artifacts, signer, registrar, grace=grace)
-    servicer = CurationServicer(jobs, reviews, settings.limits)
+    servicer = CurationServicer(jobs, reviews, settings.limits, Registry(settings.model_endpoints_dir))
 
     def add(grpc_server: grpc.aio.Server) -> None:
         curation_pb2_grpc.add_CurationServicer_to_server(servicer, grpc_server)
@@ -62,7 +63,12 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
 def commands(settings: CurationSettings) -> dict[str, Command]:
     """Both kinds of jobs run in the same worker; it may read what the service may read, and nothing is downloaded."""
     resources = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
-    command = Command(WORKER, resources=resources, environment=settings.environment | {"HF_HUB_OFFLINE": "1"})
+    command = Command(
+        WORKER,
+        resources=resources,
+        environment=settings.environment | {"HF_HUB_OFFLINE": "1"},
+        endpoints_of=convert.endpoints_of,
+    )
     return {
         DATASET: replace(command, origin_of=origins.of_dataset),
         PREFERENCES: replace(command, origin_of=origins.of_preferences),

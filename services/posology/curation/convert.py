@@ -6,14 +6,17 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from posology.core.errors import FailedPrecondition
 from posology.core.jobs import convert as jobs
 from posology.core.jobs.domain import Job
+from posology.core.model_endpoints.domain import ModelBudget, ModelEndpoint, Usage
 from posology.core.schema import apply_defaults
 from posology.core.times import to_timestamp
 from posology.curation import recipe as r
 from posology.curation.review.domain import UNSTATED, Item, Judgement, Policy, Rating, Review, ReviewState
 from posology.curation.review.summary import Summary
 from posology.v1alpha1 import curation_pb2 as pb
+from posology.v1alpha1 import model_endpoint_pb2 as pb_endpoint
 
 SOURCE_SHA256 = "sourceSha256"  # kept beside the spec in a job: which bytes the spec stood for when it was admitted
 
@@ -66,9 +69,8 @@ def teacher_of(teacher: pb.Teacher) -> r.TeacherRecipe:
     filled.CopyFrom(teacher)
     apply_defaults(filled)
     return r.TeacherRecipe(
-        endpoint=filled.endpoint,
+        endpoint=filled.model_endpoint,
         model=filled.model,
-        secret=filled.credentials_secret,
         style=r.Style(pb.Teacher.Style.Name(filled.style)),
         question_types=tuple(filled.question_types),
         timeout=float(filled.timeout_seconds),
@@ -81,6 +83,33 @@ def teacher_of(teacher: pb.Teacher) -> r.TeacherRecipe:
             prompt_price=filled.budget.prompt_price,
             completion_price=filled.budget.completion_price,
         ),
+    )
+
+
+def endpoints_of(stored: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the model endpoints that a job's stored spec uses; FailedPrecondition for one of the time when specs
+    named addresses."""
+    teacher = stored.get("curation", stored).get("teacher", {})
+    if teacher.get("endpoint") or teacher.get("credentialsSecret"):
+        raise FailedPrecondition(
+            "this job's teacher names an address of its own, which no job may any more; submit it again with a "
+            "modelEndpoint"
+        )
+    name = teacher.get("modelEndpoint", "")
+    return (name,) if name else ()
+
+
+def model_endpoint(endpoint: ModelEndpoint, usage: Usage) -> pb_endpoint.ModelEndpoint:
+    """An endpoint as those see it who may use it: neither address nor secret."""
+    budget = endpoint.budget
+    limited = budget != ModelBudget()
+    return pb_endpoint.ModelEndpoint(
+        name=endpoint.name,
+        models=endpoint.models,
+        budget=pb_endpoint.ModelBudget(**vars(budget)) if limited else None,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        cost=budget.cost(usage),
     )
 
 

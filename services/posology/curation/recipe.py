@@ -33,11 +33,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class TeacherRecipe:
-    """Who writes questions and answers; without an endpoint it is the embedded extractive teacher."""
+    """Who writes questions and answers; without a model endpoint it is the embedded extractive teacher."""
 
-    endpoint: str
+    endpoint: str  # name of a model endpoint of the installation
     model: str
-    secret: str
     style: Style
     question_types: tuple[str, ...]  # empty = all
     timeout: float  # seconds a call may take

@@ -25,5 +25,6 @@ RIGHTS = table(
         "ImportReviewRatings": Rule("review", "reviews"),
         "ConfirmReview": Rule("review", "reviews"),
         "CancelReview": Rule("update", "reviews"),
+        "ListModelEndpoints": Rule("list", "jobs", field="parent"),
     },
 )

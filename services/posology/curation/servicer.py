@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from posology.core import names
-from posology.core.errors import AlreadyExists, NotFound
+from posology.core.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, Violation
 from posology.core.jobs import convert as jobs_convert
 from posology.core.jobs.domain import Job, NewJob
 from posology.core.jobs.service.jobs import Jobs
+from posology.core.model_endpoints.document import Registry
 from posology.core.rpc import context
 from posology.core.rpc.impersonation import check_second_person, own_name
 from posology.core.schema import apply_defaults
@@ -29,10 +30,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class CurationServicer(curation_pb2_grpc.CurationServicer):
     """Data sets, preference sets and reviews over gRPC."""
 
-    def __init__(self, jobs: Jobs, reviews: Reviews, limits: Limits) -> None:
+    def __init__(self, jobs: Jobs, reviews: Reviews, limits: Limits, model_endpoints: Registry) -> None:
         self._jobs = jobs
         self._reviews = reviews
         self._limits = limits
+        self._model_endpoints = model_endpoints
 
     # --- data sets -------------------------------------------------------------------------------------
 
@@ -40,12 +42,14 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         """Admit a data set: sources are checked, and their bytes fingerprinted, before anything starts."""
         apply_defaults(request.spec)
         name = f"{request.parent}/datasets/{request.dataset_id}"
+        teacher = request.spec.curation.teacher
+        problems = await self._complete(teacher, request.parent, await self._earlier_teacher(name, pb.DatasetSpec))
         stored = convert.stored_spec(request.spec)
         existing = await self._repeated(name, stored)
         if existing and not request.validate_only:
             return convert.dataset(existing)
         recipe = convert.recipe_of(request.spec)
-        digest = await asyncio.to_thread(check_dataset, recipe, self._limits)
+        digest = await asyncio.to_thread(check_dataset, recipe, self._limits, problems)
         if request.validate_only:
             return pb.Dataset(name=name, spec=request.spec, source_sha256=digest)
         spec = stored | {convert.SOURCE_SHA256: digest}
@@ -83,7 +87,11 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         """Admit a preference set."""
         apply_defaults(request.spec)
         name = f"{request.parent}/preferenceSets/{request.preference_set_id}"
-        check_preferences(convert.preferences_of(request.spec))
+        problems = []
+        if request.spec.HasField("teacher"):
+            earlier = await self._earlier_teacher(name, pb.PreferenceSetSpec)
+            problems = await self._complete(request.spec.teacher, request.parent, earlier)
+        check_preferences(convert.preferences_of(request.spec), problems)
         if request.validate_only:
             return pb.PreferenceSet(name=name, spec=request.spec)
         new = NewJob(name, PREFERENCES, convert.stored_spec(request.spec), request.request_id)
@@ -180,7 +188,63 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         """Close a review early."""
         return convert.review(*await self._reviews.cancel(request.name))
 
+    # --- model endpoints -------------------------------------------------------------------------------
+
+    async def ListModelEndpoints(self, request: pb.ListModelEndpointsRequest, _: Any) -> pb.ListModelEndpointsResponse:
+        """What a namespace may use, and what of it is used."""
+        namespace = names.namespace_of_parent(request.parent)
+        endpoints = await asyncio.to_thread(self._model_endpoints.for_namespace, namespace)
+        listed = [convert.model_endpoint(one, await self._jobs.endpoint_usage(one.name)) for one in endpoints]
+        return pb.ListModelEndpointsResponse(model_endpoints=listed)
+
     # --- details ---------------------------------------------------------------------------------------
+
+    async def _complete(self, teacher: pb.Teacher, parent: str, earlier: pb.Teacher | None) -> list[Violation]:
+        """Write the endpoint's model into a teacher that names none; what is wrong with the endpoint.
+
+        A repeated request (`earlier` is the teacher of the first) keeps the model of its first admission, whatever the
+        operator changed since.
+        """
+        if not teacher.model_endpoint:
+            return []
+        if earlier is not None and earlier.model_endpoint == teacher.model_endpoint and not teacher.model:
+            teacher.model = earlier.model
+            return []
+        at, namespace = "spec.curation.teacher", names.namespace_of_parent(parent)
+        try:
+            endpoint, model = await asyncio.to_thread(
+                self._model_endpoints.resolve, teacher.model_endpoint, namespace, teacher.model, at=at
+            )
+        except (InvalidInput, FailedPrecondition) as error:
+            return [*error.violations] or [Violation(f"{at}.modelEndpoint", error.message)]
+        teacher.model = model
+        budget = endpoint.budget
+        if teacher.HasField("budget"):  # an endpoint that states prices states those of every run
+            teacher.budget.prompt_price = teacher.budget.prompt_price or budget.prompt_price
+            teacher.budget.completion_price = teacher.budget.completion_price or budget.completion_price
+        problems = []
+        if teacher.judge_model and teacher.judge_model not in endpoint.models:
+            has = ", ".join(endpoint.models)
+            problems.append(
+                Violation(f"{at}.judgeModel", f"{teacher.judge_model} is no model of {endpoint.name}, which has {has}")
+            )
+        if reason := budget.used_up(await self._jobs.endpoint_usage(endpoint.name)):
+            problems.append(
+                Violation(f"{at}.modelEndpoint", f"the budget of {endpoint.name} is used up by all runs: {reason}")
+            )
+        return problems
+
+    async def _earlier_teacher(
+        self, name: str, kind: type[pb.DatasetSpec] | type[pb.PreferenceSetSpec]
+    ) -> pb.Teacher | None:
+        """The teacher of the job of this name, if there is one."""
+        try:
+            job = await self._jobs.get(name)
+        except NotFound:
+            return None
+        if kind is pb.DatasetSpec:
+            return convert.dataset_spec(job.spec).curation.teacher
+        return convert.preference_spec(job.spec).teacher
 
     async def _rate(self, request: pb.SubmitReviewItemRequest, *, adjudication: bool) -> pb.ReviewRating:
         reviewer = await self._reviewer(request.name, request.rating.reviewer, "rating.reviewer")

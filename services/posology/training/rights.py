@@ -11,6 +11,7 @@ RIGHTS = table(
         "CreateBaseModel": Rule("create", "jobs", field="parent"),
         "GetBaseModel": Rule("get", "jobs"),
         "WatchBaseModel": Rule("watch", "jobs"),
+        "CancelBaseModel": Rule("update", "jobs"),
         "CreateTrainingJob": Rule("create", "jobs", field="parent"),
         "MergeAdapter": Rule("create", "jobs", field="parent"),
         "GetTrainingJob": Rule("get", "jobs"),

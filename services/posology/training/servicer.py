@@ -90,6 +90,10 @@ class TrainingServicer(Base):
         async for event in self._watch(request, BASE_MODEL):
             yield event
 
+    async def CancelBaseModel(self, request: pb.CancelBaseModelRequest, _: Any) -> pb.BaseModel:
+        await self._get(request.name, BASE_MODEL)
+        return convert.job_to_base_model(await self._jobs.cancel(request.name))
+
     # --- training jobs ---------------------------------------------------------------------------------
 
     async def CreateTrainingJob(self, request: pb.CreateTrainingJobRequest, _: Any) -> pb.TrainingJob:

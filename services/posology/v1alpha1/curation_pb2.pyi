@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from posology.v1alpha1 import job_pb2 as _job_pb2
+from posology.v1alpha1 import model_endpoint_pb2 as _model_endpoint_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,11 @@ if sys.version_info >= (3, 11):
     from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -264,12 +270,29 @@ class Teacher(_message.Message):
     AUDIENCES_FIELD_NUMBER: _builtins.int
     JUDGE_MODEL_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
-    endpoint: _builtins.str
-    """Base URL of an OpenAI-compatible API; empty = the embedded extractive teacher (deterministic, no model)."""
+    MODEL_ENDPOINT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def endpoint(self) -> _builtins.str:
+        """No longer taken: an operator defines addresses, see modelEndpoint."""
+
+    @endpoint.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def endpoint(self, value: _builtins.str) -> None:
+        """No longer taken: an operator defines addresses, see modelEndpoint."""
+
     model: _builtins.str
-    """Model name at that API; required with an endpoint."""
-    credentials_secret: _builtins.str
-    """Secret with the API key, by reference."""
+    """One of the endpoint's models; empty = its first one."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def credentials_secret(self) -> _builtins.str:
+        """No longer taken: an operator brings secret and address together, see modelEndpoint."""
+
+    @credentials_secret.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def credentials_secret(self, value: _builtins.str) -> None:
+        """No longer taken: an operator brings secret and address together, see modelEndpoint."""
+
     style: Global___Teacher.Style.ValueType
     """How the embedded teacher answers; default SENTENCES."""
     timeout_seconds: _builtins.int
@@ -278,6 +301,10 @@ class Teacher(_message.Message):
     """Share of calls that may fail before the job gives up, 0 to 1; default 0.1."""
     judge_model: _builtins.str
     """Model at the same endpoint that judges every pair against its section; better another one than the teacher."""
+    model_endpoint: _builtins.str
+    """Model endpoint of the installation, by the name that its operator gave it; empty = the embedded extractive teacher (deterministic, no
+    model). `posology endpoints list` shows which ones a namespace may use.
+    """
     @_builtins.property
     def question_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Question types to ask for; empty = all that the teacher knows."""
@@ -288,7 +315,7 @@ class Teacher(_message.Message):
 
     @_builtins.property
     def budget(self) -> Global___TeacherBudget:
-        """The most that its calls may use; absent = no limit."""
+        """The most that its calls may use; absent = no limit but that of the endpoint."""
 
     def __init__(
         self,
@@ -303,10 +330,11 @@ class Teacher(_message.Message):
         audiences: _abc.Iterable[_builtins.str] | None = ...,
         judge_model: _builtins.str = ...,
         budget: Global___TeacherBudget | None = ...,
+        model_endpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "budget", b"budget", "failure_budget", b"failure_budget", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "audiences", b"audiences", "budget", b"budget", "credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "failure_budget", b"failure_budget", "judge_model", b"judge_model", "model", b"model", "question_types", b"question_types", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "audiences", b"audiences", "budget", b"budget", "credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "failure_budget", b"failure_budget", "judge_model", b"judge_model", "model", b"model", "model_endpoint", b"model_endpoint", "question_types", b"question_types", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__failure_budget: _TypeAlias = _typing.Literal["failure_budget"]  # noqa: Y015
     _WhichOneofArgType__failure_budget: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget"]  # noqa: Y015
@@ -338,9 +366,9 @@ class TeacherBudget(_message.Message):
     max_cost: _builtins.float
     """Most cost, in the currency of the prices; 0 = no limit."""
     prompt_price: _builtins.float
-    """Price of a million prompt tokens; 0 = unknown."""
+    """Price of a million prompt tokens; 0 = that of the endpoint."""
     completion_price: _builtins.float
-    """Price of a million answer tokens; 0 = unknown."""
+    """Price of a million answer tokens; 0 = that of the endpoint."""
     def __init__(
         self,
         *,
@@ -1653,3 +1681,49 @@ class CancelReviewRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelReviewRequest: _TypeAlias = CancelReviewRequest  # noqa: Y015
+
+@_typing.final
+class ListModelEndpointsRequest(_message.Message):
+    """Asks for the model endpoints of a namespace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`namespaces/{ns}`."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelEndpointsRequest: _TypeAlias = ListModelEndpointsRequest  # noqa: Y015
+
+@_typing.final
+class ListModelEndpointsResponse(_message.Message):
+    """Model endpoints by name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ENDPOINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model_endpoints(self) -> _containers.RepeatedCompositeFieldContainer[_model_endpoint_pb2.ModelEndpoint]:
+        """The endpoints."""
+
+    def __init__(
+        self,
+        *,
+        model_endpoints: _abc.Iterable[_model_endpoint_pb2.ModelEndpoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_endpoints", b"model_endpoints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelEndpointsResponse: _TypeAlias = ListModelEndpointsResponse  # noqa: Y015

@@ -131,6 +131,11 @@ class CurationStub:
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.CancelReviewRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.Review.FromString,
                 _registered_method=True)
+        self.ListModelEndpoints = channel.unary_unary(
+                '/posology.v1alpha1.Curation/ListModelEndpoints',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ListModelEndpointsRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ListModelEndpointsResponse.FromString,
+                _registered_method=True)
 
 
 class CurationServicer:
@@ -270,6 +275,13 @@ class CurationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModelEndpoints(self, request, context):
+        """List the model endpoints that a namespace may use, with what they used.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CurationServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -367,6 +379,11 @@ def add_CurationServicer_to_server(servicer, server):
                     servicer.CancelReview,
                     request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.CancelReviewRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_curation__pb2.Review.SerializeToString,
+            ),
+            'ListModelEndpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModelEndpoints,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ListModelEndpointsRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.ListModelEndpointsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -883,6 +900,33 @@ class Curation:
             '/posology.v1alpha1.Curation/CancelReview',
             posology_dot_v1alpha1_dot_curation__pb2.CancelReviewRequest.SerializeToString,
             posology_dot_v1alpha1_dot_curation__pb2.Review.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModelEndpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/ListModelEndpoints',
+            posology_dot_v1alpha1_dot_curation__pb2.ListModelEndpointsRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.ListModelEndpointsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,8 @@ class CurationStub:
     """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]
     """Close a review early; its data set is not released."""
+    ListModelEndpoints: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ListModelEndpointsRequest, _curation_pb2.ListModelEndpointsResponse]
+    """List the model endpoints that a namespace may use, with what they used."""
 
 @_typing.type_check_only
 class CurationAsyncStub(CurationStub):
@@ -116,6 +118,8 @@ class CurationAsyncStub(CurationStub):
     """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
     """Close a review early; its data set is not released."""
+    ListModelEndpoints: _aio.UnaryUnaryMultiCallable[_curation_pb2.ListModelEndpointsRequest, _curation_pb2.ListModelEndpointsResponse]  # type: ignore[assignment]
+    """List the model endpoints that a namespace may use, with what they used."""
 
 class CurationServicer(metaclass=_abc_1.ABCMeta):
     """Makes data sets and preference sets, and runs their expert reviews."""
@@ -271,5 +275,13 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.Review, _abc.Awaitable[_curation_pb2.Review]]:
         """Close a review early; its data set is not released."""
+
+    @_abc_1.abstractmethod
+    def ListModelEndpoints(
+        self,
+        request: _curation_pb2.ListModelEndpointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.ListModelEndpointsResponse, _abc.Awaitable[_curation_pb2.ListModelEndpointsResponse]]:
+        """List the model endpoints that a namespace may use, with what they used."""
 
 def add_CurationServicer_to_server(servicer: CurationServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -21,6 +21,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
@@ -182,22 +187,42 @@ class Judge(_message.Message):
     ENDPOINT_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     CREDENTIALS_SECRET_FIELD_NUMBER: _builtins.int
-    endpoint: _builtins.str
-    """Base URL of an OpenAI-compatible API."""
+    MODEL_ENDPOINT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def endpoint(self) -> _builtins.str:
+        """No longer taken: an operator defines addresses, see modelEndpoint."""
+
+    @endpoint.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def endpoint(self, value: _builtins.str) -> None:
+        """No longer taken: an operator defines addresses, see modelEndpoint."""
+
     model: _builtins.str
-    """Model name."""
-    credentials_secret: _builtins.str
-    """Secret with the API key, by reference."""
+    """One of the endpoint's models; empty = its first one."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def credentials_secret(self) -> _builtins.str:
+        """No longer taken: an operator brings secret and address together, see modelEndpoint."""
+
+    @credentials_secret.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def credentials_secret(self, value: _builtins.str) -> None:
+        """No longer taken: an operator brings secret and address together, see modelEndpoint."""
+
+    model_endpoint: _builtins.str
+    """Model endpoint of the installation, by the name that its operator gave it."""
     def __init__(
         self,
         *,
         endpoint: _builtins.str = ...,
         model: _builtins.str = ...,
         credentials_secret: _builtins.str = ...,
+        model_endpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "model", b"model", "model_endpoint", b"model_endpoint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

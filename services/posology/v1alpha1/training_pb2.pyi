@@ -570,6 +570,28 @@ class GetBaseModelRequest(_message.Message):
 Global___GetBaseModelRequest: _TypeAlias = GetBaseModelRequest  # noqa: Y015
 
 @_typing.final
+class CancelBaseModelRequest(_message.Message):
+    """Asks to stop an import."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`namespaces/{ns}/baseModels/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelBaseModelRequest: _TypeAlias = CancelBaseModelRequest  # noqa: Y015
+
+@_typing.final
 class TrainingJob(_message.Message):
     """A training job."""
 

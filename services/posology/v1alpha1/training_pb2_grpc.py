@@ -61,6 +61,11 @@ class TrainingStub:
                 request_serializer=posology_dot_v1alpha1_dot_job__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_job__pb2.JobEvent.FromString,
                 _registered_method=True)
+        self.CancelBaseModel = channel.unary_unary(
+                '/posology.v1alpha1.Training/CancelBaseModel',
+                request_serializer=posology_dot_v1alpha1_dot_training__pb2.CancelBaseModelRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_training__pb2.BaseModel.FromString,
+                _registered_method=True)
         self.CreateTrainingJob = channel.unary_unary(
                 '/posology.v1alpha1.Training/CreateTrainingJob',
                 request_serializer=posology_dot_v1alpha1_dot_training__pb2.CreateTrainingJobRequest.SerializeToString,
@@ -127,6 +132,13 @@ class TrainingServicer:
 
     def WatchBaseModel(self, request, context):
         """Follow an import.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelBaseModel(self, request, context):
+        """Stop an import; nothing of it becomes visible.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,6 +213,11 @@ def add_TrainingServicer_to_server(servicer, server):
                     servicer.WatchBaseModel,
                     request_deserializer=posology_dot_v1alpha1_dot_job__pb2.WatchJobRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_job__pb2.JobEvent.SerializeToString,
+            ),
+            'CancelBaseModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelBaseModel,
+                    request_deserializer=posology_dot_v1alpha1_dot_training__pb2.CancelBaseModelRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_training__pb2.BaseModel.SerializeToString,
             ),
             'CreateTrainingJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateTrainingJob,
@@ -369,6 +386,33 @@ class Training:
             '/posology.v1alpha1.Training/WatchBaseModel',
             posology_dot_v1alpha1_dot_job__pb2.WatchJobRequest.SerializeToString,
             posology_dot_v1alpha1_dot_job__pb2.JobEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelBaseModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Training/CancelBaseModel',
+            posology_dot_v1alpha1_dot_training__pb2.CancelBaseModelRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_training__pb2.BaseModel.FromString,
             options,
             channel_credentials,
             insecure,

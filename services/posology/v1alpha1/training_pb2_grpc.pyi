@@ -44,6 +44,8 @@ class TrainingStub:
     """Read one base model."""
     WatchBaseModel: _grpc.UnaryStreamMultiCallable[_job_pb2.WatchJobRequest, _job_pb2.JobEvent]
     """Follow an import."""
+    CancelBaseModel: _grpc.UnaryUnaryMultiCallable[_training_pb2.CancelBaseModelRequest, _training_pb2.BaseModel]
+    """Stop an import; nothing of it becomes visible."""
     CreateTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_pb2.CreateTrainingJobRequest, _training_pb2.TrainingJob]
     """Start SFT or DPO."""
     MergeAdapter: _grpc.UnaryUnaryMultiCallable[_training_pb2.MergeAdapterRequest, _training_pb2.TrainingJob]
@@ -72,6 +74,8 @@ class TrainingAsyncStub(TrainingStub):
     """Read one base model."""
     WatchBaseModel: _aio.UnaryStreamMultiCallable[_job_pb2.WatchJobRequest, _job_pb2.JobEvent]  # type: ignore[assignment]
     """Follow an import."""
+    CancelBaseModel: _aio.UnaryUnaryMultiCallable[_training_pb2.CancelBaseModelRequest, _training_pb2.BaseModel]  # type: ignore[assignment]
+    """Stop an import; nothing of it becomes visible."""
     CreateTrainingJob: _aio.UnaryUnaryMultiCallable[_training_pb2.CreateTrainingJobRequest, _training_pb2.TrainingJob]  # type: ignore[assignment]
     """Start SFT or DPO."""
     MergeAdapter: _aio.UnaryUnaryMultiCallable[_training_pb2.MergeAdapterRequest, _training_pb2.TrainingJob]  # type: ignore[assignment]
@@ -127,6 +131,14 @@ class TrainingServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_pb2.JobEvent], _abc.AsyncIterator[_job_pb2.JobEvent]]:
         """Follow an import."""
+
+    @_abc_1.abstractmethod
+    def CancelBaseModel(
+        self,
+        request: _training_pb2.CancelBaseModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_training_pb2.BaseModel, _abc.Awaitable[_training_pb2.BaseModel]]:
+        """Stop an import; nothing of it becomes visible."""
 
     @_abc_1.abstractmethod
     def CreateTrainingJob(

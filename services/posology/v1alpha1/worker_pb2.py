@@ -22,33 +22,40 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from posology.v1alpha1.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from posology.v1alpha1 import job_pb2 as posology_dot_v1alpha1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eposology/v1alpha1/worker.proto\x12\x11posology.v1alpha1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bposology/v1alpha1/job.proto\"\xa1\x03\n\x0bWorkerEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12)\n\x05hello\x18\x02 \x01(\x0b\x32\x18.posology.v1alpha1.HelloH\x00\x12\x31\n\theartbeat\x18\x03 \x01(\x0b\x32\x1c.posology.v1alpha1.HeartbeatH\x00\x12/\n\x08progress\x18\x04 \x01(\x0b\x32\x1b.posology.v1alpha1.ProgressH\x00\x12+\n\x06metric\x18\x05 \x01(\x0b\x32\x19.posology.v1alpha1.MetricH\x00\x12)\n\x03log\x18\x06 \x01(\x0b\x32\x1a.posology.v1alpha1.LogLineH\x00\x12\x31\n\x06result\x18\x07 \x01(\x0b\x32\x1f.posology.v1alpha1.WorkerResultH\x00\x12.\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x1b.posology.v1alpha1.JobErrorH\x00\x12-\n\x07stopped\x18\t \x01(\x0b\x32\x1a.posology.v1alpha1.StoppedH\x00\x42\x07\n\x05\x65vent\"R\n\x05Hello\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0b\n\x03pid\x18\x04 \x01(\x03\x12\x0f\n\x07process\x18\x05 \x01(\t\"\x0b\n\tHeartbeat\"\x17\n\x07Stopped\x12\x0c\n\x04step\x18\x01 \x01(\x03\"\xb2\x01\n\x0cWorkerResult\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07parents\x18\x02 \x03(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07summary\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12,\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x1d.posology.v1alpha1.StagedFile\"8\n\nStagedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\"[\n\rWorkerCommand\x12\x16\n\x0c\x61\x63knowledged\x18\x01 \x01(\x03H\x00\x12\'\n\x04stop\x18\x02 \x01(\x0b\x32\x17.posology.v1alpha1.StopH\x00\x42\t\n\x07\x63ommand\"*\n\x04Stop\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x12\n\nsuperseded\x18\x02 \x01(\x08\x32X\n\x06Worker\x12N\n\x06\x41ttach\x12\x1e.posology.v1alpha1.WorkerEvent\x1a .posology.v1alpha1.WorkerCommand(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eposology/v1alpha1/worker.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bposology/v1alpha1/job.proto\"\xd1\x03\n\x0bWorkerEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12)\n\x05hello\x18\x02 \x01(\x0b\x32\x18.posology.v1alpha1.HelloH\x00\x12\x31\n\theartbeat\x18\x03 \x01(\x0b\x32\x1c.posology.v1alpha1.HeartbeatH\x00\x12/\n\x08progress\x18\x04 \x01(\x0b\x32\x1b.posology.v1alpha1.ProgressH\x00\x12+\n\x06metric\x18\x05 \x01(\x0b\x32\x19.posology.v1alpha1.MetricH\x00\x12)\n\x03log\x18\x06 \x01(\x0b\x32\x1a.posology.v1alpha1.LogLineH\x00\x12\x31\n\x06result\x18\x07 \x01(\x0b\x32\x1f.posology.v1alpha1.WorkerResultH\x00\x12.\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x1b.posology.v1alpha1.JobErrorH\x00\x12-\n\x07stopped\x18\t \x01(\x0b\x32\x1a.posology.v1alpha1.StoppedH\x00\x12.\n\x05usage\x18\n \x01(\x0b\x32\x1d.posology.v1alpha1.ModelUsageH\x00\x42\x07\n\x05\x65vent\"b\n\nModelUsage\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x1e\n\rprompt_tokens\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\"\n\x11\x63ompletion_tokens\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"R\n\x05Hello\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0b\n\x03pid\x18\x04 \x01(\x03\x12\x0f\n\x07process\x18\x05 \x01(\t\"\x0b\n\tHeartbeat\"\x17\n\x07Stopped\x12\x0c\n\x04step\x18\x01 \x01(\x03\"\xb2\x01\n\x0cWorkerResult\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07parents\x18\x02 \x03(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x07summary\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12,\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x1d.posology.v1alpha1.StagedFile\"8\n\nStagedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\"\x8b\x01\n\rWorkerCommand\x12\x16\n\x0c\x61\x63knowledged\x18\x01 \x01(\x03H\x00\x12\'\n\x04stop\x18\x02 \x01(\x0b\x32\x17.posology.v1alpha1.StopH\x00\x12.\n\x05usage\x18\x03 \x01(\x0b\x32\x1d.posology.v1alpha1.ModelUsageH\x00\x42\t\n\x07\x63ommand\"*\n\x04Stop\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x12\n\nsuperseded\x18\x02 \x01(\x08\x32X\n\x06Worker\x12N\n\x06\x41ttach\x12\x1e.posology.v1alpha1.WorkerEvent\x1a .posology.v1alpha1.WorkerCommand(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'posology.v1alpha1.worker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WORKEREVENT']._serialized_start=113
-  _globals['_WORKEREVENT']._serialized_end=530
-  _globals['_HELLO']._serialized_start=532
-  _globals['_HELLO']._serialized_end=614
-  _globals['_HEARTBEAT']._serialized_start=616
-  _globals['_HEARTBEAT']._serialized_end=627
-  _globals['_STOPPED']._serialized_start=629
-  _globals['_STOPPED']._serialized_end=652
-  _globals['_WORKERRESULT']._serialized_start=655
-  _globals['_WORKERRESULT']._serialized_end=833
-  _globals['_STAGEDFILE']._serialized_start=835
-  _globals['_STAGEDFILE']._serialized_end=891
-  _globals['_WORKERCOMMAND']._serialized_start=893
-  _globals['_WORKERCOMMAND']._serialized_end=984
-  _globals['_STOP']._serialized_start=986
-  _globals['_STOP']._serialized_end=1028
-  _globals['_WORKER']._serialized_start=1030
-  _globals['_WORKER']._serialized_end=1118
+  _globals['_MODELUSAGE'].fields_by_name['prompt_tokens']._loaded_options = None
+  _globals['_MODELUSAGE'].fields_by_name['prompt_tokens']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_MODELUSAGE'].fields_by_name['completion_tokens']._loaded_options = None
+  _globals['_MODELUSAGE'].fields_by_name['completion_tokens']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_WORKEREVENT']._serialized_start=142
+  _globals['_WORKEREVENT']._serialized_end=607
+  _globals['_MODELUSAGE']._serialized_start=609
+  _globals['_MODELUSAGE']._serialized_end=707
+  _globals['_HELLO']._serialized_start=709
+  _globals['_HELLO']._serialized_end=791
+  _globals['_HEARTBEAT']._serialized_start=793
+  _globals['_HEARTBEAT']._serialized_end=804
+  _globals['_STOPPED']._serialized_start=806
+  _globals['_STOPPED']._serialized_end=829
+  _globals['_WORKERRESULT']._serialized_start=832
+  _globals['_WORKERRESULT']._serialized_end=1010
+  _globals['_STAGEDFILE']._serialized_start=1012
+  _globals['_STAGEDFILE']._serialized_end=1068
+  _globals['_WORKERCOMMAND']._serialized_start=1071
+  _globals['_WORKERCOMMAND']._serialized_end=1210
+  _globals['_STOP']._serialized_start=1212
+  _globals['_STOP']._serialized_end=1254
+  _globals['_WORKER']._serialized_start=1256
+  _globals['_WORKER']._serialized_end=1344
 # @@protoc_insertion_point(module_scope)

@@ -35,6 +35,7 @@ class WorkerEvent(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     STOPPED_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the event within the attempt, from 1; a repeated number is ignored."""
     @_builtins.property
@@ -69,6 +70,10 @@ class WorkerEvent(_message.Message):
     def stopped(self) -> Global___Stopped:
         """The attempt saved a checkpoint and stopped, since it was told to."""
 
+    @_builtins.property
+    def usage(self) -> Global___ModelUsage:
+        """The attempt used tokens of a model endpoint."""
+
     def __init__(
         self,
         *,
@@ -81,16 +86,47 @@ class WorkerEvent(_message.Message):
         result: Global___WorkerResult | None = ...,
         failure: _job_pb2.JobError | None = ...,
         stopped: Global___Stopped | None = ...,
+        usage: Global___ModelUsage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failure", b"failure", "heartbeat", b"heartbeat", "hello", b"hello", "log", b"log", "metric", b"metric", "progress", b"progress", "result", b"result", "stopped", b"stopped"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failure", b"failure", "heartbeat", b"heartbeat", "hello", b"hello", "log", b"log", "metric", b"metric", "progress", b"progress", "result", b"result", "stopped", b"stopped", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failure", b"failure", "heartbeat", b"heartbeat", "hello", b"hello", "log", b"log", "metric", b"metric", "progress", b"progress", "result", b"result", "sequence", b"sequence", "stopped", b"stopped"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failure", b"failure", "heartbeat", b"heartbeat", "hello", b"hello", "log", b"log", "metric", b"metric", "progress", b"progress", "result", b"result", "sequence", b"sequence", "stopped", b"stopped", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["hello", "heartbeat", "progress", "metric", "log", "result", "failure", "stopped"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["hello", "heartbeat", "progress", "metric", "log", "result", "failure", "stopped", "usage"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___WorkerEvent: _TypeAlias = WorkerEvent  # noqa: Y015
+
+@_typing.final
+class ModelUsage(_message.Message):
+    """Tokens of a model endpoint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    endpoint: _builtins.str
+    """Name of the endpoint."""
+    prompt_tokens: _builtins.int
+    """Tokens of prompts: upwards, those of this attempt so far; downwards, those of everybody else."""
+    completion_tokens: _builtins.int
+    """Tokens of answers."""
+    def __init__(
+        self,
+        *,
+        endpoint: _builtins.str = ...,
+        prompt_tokens: _builtins.int = ...,
+        completion_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "endpoint", b"endpoint", "prompt_tokens", b"prompt_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelUsage: _TypeAlias = ModelUsage  # noqa: Y015
 
 @_typing.final
 class Hello(_message.Message):
@@ -255,23 +291,29 @@ class WorkerCommand(_message.Message):
 
     ACKNOWLEDGED_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     acknowledged: _builtins.int
     """Events up to this sequence number are stored."""
     @_builtins.property
     def stop(self) -> Global___Stop:
         """Save a checkpoint and stop."""
 
+    @_builtins.property
+    def usage(self) -> Global___ModelUsage:
+        """What everybody else used of a model endpoint's budget; sent to those who report their own use."""
+
     def __init__(
         self,
         *,
         acknowledged: _builtins.int = ...,
         stop: Global___Stop | None = ...,
+        usage: Global___ModelUsage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "command", b"command", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "command", b"command", "stop", b"stop", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "command", b"command", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "command", b"command", "stop", b"stop", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["acknowledged", "stop"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["acknowledged", "stop", "usage"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 

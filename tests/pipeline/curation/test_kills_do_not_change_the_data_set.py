@@ -6,7 +6,7 @@ import time
 
 import psutil
 from support.curation_world import World
-from support.teacher_server import TeacherServer, good, teacher_server
+from support.teacher_server import TeacherServer, define_endpoint, good, teacher_server
 
 from posology.core.jobs.environment import SPEC_VARIABLE
 from posology.v1alpha1 import curation_pb2 as pb
@@ -32,7 +32,8 @@ async def test_a_killed_job_with_a_teacher_api_pays_for_no_section_twice(world: 
     secrets.mkdir(exist_ok=True)
     (secrets / "teacher-key").write_text("the-key")
     with teacher_server(lambda number, body: _slowly(number, body)) as server:
-        teacher = {"endpoint": server.url, "model": "a-model", "credentialsSecret": "teacher-key"}
+        define_endpoint(world.root / "data" / "model-endpoints", server.url, credentialsSecret="teacher-key")
+        teacher = {"modelEndpoint": "teacher"}
         dataset = await world.create("taught", pairs=40, validation=0, teacher=teacher)
         await _asked(server, 20)
         _kill_workers(world)

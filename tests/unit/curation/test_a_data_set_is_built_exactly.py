@@ -26,7 +26,7 @@ from posology.curation.teachers.extractive import ExtractiveTeacher
 
 RECIPE = Recipe(
     sources=(Source("file:///labels", "SPL"),),
-    teacher=TeacherRecipe("", "", "", Style.SENTENCES, (), 60, 0.1),
+    teacher=TeacherRecipe("", "", Style.SENTENCES, (), 60, 0.1),
     pairs=80,
     validation=15,
     filters=FilterRecipe(4, True, True, True),

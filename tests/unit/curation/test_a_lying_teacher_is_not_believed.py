@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.teacher_server import Reply, completion, teacher_server
+from support.teacher_server import Reply, access_to, completion, teacher_server
 
 from posology.curation.domain import Section
 from posology.curation.teachers import Answer, Task
@@ -213,7 +213,7 @@ def kept(pairs: list[tuple[str, str, str]], tmp_path: Path) -> Answer:
         return completion(json.dumps({"pairs": listed}))
 
     with teacher_server(speaks) as server:
-        (answer,) = OpenAITeacher(server.url, "m", tmp_path / "journal.jsonl").teach([Task(SECTION)])
+        (answer,) = OpenAITeacher(access_to(server.url), "m", tmp_path / "journal.jsonl").teach([Task(SECTION)])
     return answer
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.teacher_server import Reply, completion, good, task_of, teacher_server
+from support.teacher_server import Reply, access_to, completion, good, task_of, teacher_server
 
 from posology.core.errors import Cancelled, FailedPrecondition, InvalidInput, PermissionDenied
 from posology.core.retries import Backoff
@@ -26,8 +26,8 @@ def tasks(count: int) -> list[Task]:
     return [Task(Section(f"s{n}", f"drug{n}", "", "34068-7", "Dosage", f"Take {n} mg.", "a.xml")) for n in range(count)]
 
 
-def teacher(url: str, tmp_path: Path, **more: Any) -> OpenAITeacher:
-    return OpenAITeacher(url, "a-model", tmp_path / "journal.jsonl", **({"timeout": 5.0} | more))
+def teacher(url: str, tmp_path: Path, *, key: str = "", **more: Any) -> OpenAITeacher:
+    return OpenAITeacher(access_to(url, key=key), "a-model", tmp_path / "journal.jsonl", **({"timeout": 5.0} | more))
 
 
 def ask(url: str, tmp_path: Path, count: int, **more: Any) -> list[Answer]:
@@ -159,8 +159,8 @@ def test_weaker_answers_come_from_the_teacher_pair_by_pair(tmp_path: Path) -> No
         make_pair((Message("user", f"Dose {n}?"),), f"Take 10 mg, {n} times.", question_type="fact") for n in range(5)
     ]
     with teacher_server(weaker) as server:
-        recipe = TeacherRecipe(server.url, "a-model", "", Style.SENTENCES, (), 5.0, 0.1)
-        found = weak_answers(pairs, recipe, key="", journal=tmp_path / "weak.jsonl")
+        recipe = TeacherRecipe("teacher", "a-model", Style.SENTENCES, (), 5.0, 0.1)
+        found = weak_answers(pairs, recipe, access_to(server.url), journal=tmp_path / "weak.jsonl")
     assert [(pair.id, answer) for pair, answer in found] == [
         (pair.id, f"Take 100 mg, {n} times.") for n, pair in enumerate(pairs)
     ]
@@ -190,17 +190,21 @@ def test_a_server_without_schemas_is_asked_in_a_form_that_it_knows(tmp_path: Pat
     assert server.bodies[0]["response_format"]["json_schema"]["strict"] is True
 
 
-@pytest.mark.parametrize("status", [400, 413, 422, 404, 301])
+@pytest.mark.parametrize("status", [400, 413, 422, 404])
 def test_a_request_that_is_refused_is_a_failure_of_that_section_alone(tmp_path: Path, status: int) -> None:
     def one_bad(number: int, body: dict[str, Any]) -> Reply:
         bad = "drug7\n" in task_of(body)
-        return (status, {}, {"error": {"message": "context_length_exceeded"}}) if bad else good(number, body)
+        return (
+            (status, {}, {"error": {"message": "hunter2", "code": "context_length_exceeded"}})
+            if bad
+            else good(number, body)
+        )
 
     with teacher_server(one_bad) as server:
         answers = ask(server.url, tmp_path, 20)
     assert [a.task.section.id for a in answers if a.failure] == ["s7"]
     (bad,) = (a for a in answers if a.failure)
-    assert (bad.failure, bad.detail) == ("rejected", f"HTTP {status}: context_length_exceeded")
+    assert (bad.failure, bad.detail) == ("rejected", f"HTTP {status} (context_length_exceeded)")
 
 
 def test_an_error_page_of_whatever_answers_there_is_never_shown(tmp_path: Path) -> None:

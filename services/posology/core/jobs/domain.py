@@ -1,6 +1,6 @@
 """What a job is, how its attempts end, and when it is tried again."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -284,6 +284,8 @@ class Command:
     """What a job of this spec is planned to need, see `Resources.expected`."""
     origin_of: OriginOf | None = None
     """Without it nothing that jobs of this kind make is published."""
+    endpoints_of: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
+    """Names of the model endpoints that a job of this spec uses."""
 
     def resources_for(self, spec: Mapping[str, Any]) -> Resources:
         """The limits of one job: those its spec asks for, where this kind lets a spec ask."""

@@ -1,5 +1,6 @@
 """What a service with jobs reads from the environment."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -17,6 +18,9 @@ class JobSettings(ServiceSettings):
     """JSON, see PodSettings: image, node pools, volumes and secrets of workers on Kubernetes."""
     workers: int = Field(default=1, ge=0)
     """How many workers of this service run at the same time; 0 starts none."""
+    model_endpoints_dir: Path = Path()
+    """Folder of the model endpoints that specs may name, a YAML file each; by default `model-endpoints` in the data
+    directory."""
     worker_cpus: int | None = Field(default=None, ge=1)
     """CPUs and threads of one worker; all of them by default."""
     worker_memory: int | None = Field(default=None, ge=2**26)

@@ -4,14 +4,15 @@ import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
 from posology.core.errors import Cancelled, InvalidInput, PermissionDenied, Unavailable
+from posology.core.model_endpoints.access import ModelAccess
+from posology.core.model_endpoints.domain import Usage
 from posology.core.retries import Backoff, retry_after
-from posology.core.visible import visible
 from posology.curation.text.refusal import refuses
 
 _TRIES = 5
@@ -20,6 +21,15 @@ _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _TOO_MUCH = frozenset({429, 503, 529})
 # What servers understand of bound output, strictest first; one that refuses a form is not asked for it again.
 _FORMS = ("json_schema", "json_object", "text")
+_CODES = frozenset({
+    "content_filter", "content_policy_violation", "context_length_exceeded", "insufficient_quota", "invalid_api_key",
+    "invalid_prompt", "invalid_request_error", "max_tokens_exceeded", "model_not_found", "rate_limit_exceeded",
+    "server_error", "string_above_max_length", "tokens_exceeded", "unsupported_parameter", "unsupported_value",
+})  # fmt: skip
+
+
+class OverBudget(Exception):
+    """All runs together have used what the endpoint's operator allows."""
 
 
 class Refused(Exception):
@@ -79,17 +89,24 @@ class Calls:
 
     def __init__(
         self,
-        endpoint: str,
-        key: str,
+        access: ModelAccess,
         *,
         timeout: float,
         stopping: threading.Event,
         in_flight: int = 8,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(headers=headers, timeout=httpx.Timeout(timeout, connect=10), transport=transport)
-        self._url = endpoint.rstrip("/") + "/chat/completions"
+        headers = {"Authorization": f"Bearer {access.key}"} if access.key else {}
+        self._client = httpx.Client(
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=10),
+            transport=transport or access.transport(),
+            follow_redirects=False,  # no key follows one
+        )
+        self._url = f"{access.endpoint.address}/chat/completions"
+        self._key = access.key
+        self._name = f"the model endpoint {access.endpoint.name}"
+        self._meter = access.meter
         self._timeout = timeout
         self._stopping = stopping
         self._throttle = Throttle(in_flight)
@@ -109,11 +126,15 @@ class Calls:
         """One completion, bound by `schema` as far as the server can.
 
         Unavailable after the last try, Refused when the model declines, Rejected when the API refuses this request;
-        PermissionDenied for a wrong key and InvalidInput for a wrong address or model, which no other call survives.
+        PermissionDenied for a wrong key or a refused address, InvalidInput for a wrong address or model, which no other
+        call survives; OverBudget once all runs together have used what the endpoint allows. No error holds what the
+        server wrote, nor where it is: users may know neither.
         """
         why = ""
         tries = 0
         while tries < _TRIES:
+            if limit := self._meter.used_up():
+                raise OverBudget(f"{self._name}: {limit} by all runs together; its operator can raise the budget")
             form = self._form
             body = {"model": model, "messages": list(messages), "temperature": 0} | _format(_FORMS[form], schema)
             self._throttle.enter(self._stopping)
@@ -128,17 +149,29 @@ class Calls:
                 why, response = f"no answer within {self._timeout:g} s", None
             except httpx.TransportError as error:
                 why, response = type(error).__name__, None
+            except PermissionDenied as error:  # of the address
+                raise PermissionDenied(f"{self._name}: {error.message}; its operator can mend it") from None
             finally:
                 self._throttle.leave(overloaded=overloaded, pause=min(pause, _BACKOFF.longest))
             if response is not None and response.status_code not in _AGAIN:
                 if response.status_code in (400, 422) and self._weaker_form(form, response):
                     continue  # the form was refused, not the request: that is no try of it
-                return self._read(response)
+                return self._counted(self._read(response), messages)
             why = f"HTTP {response.status_code}" if response is not None else why
             tries += 1
             if tries < _TRIES and self._stopping.wait(min(pause, _BACKOFF.longest)):
                 raise Cancelled("stopped while waiting for the teacher")
-        raise Unavailable(f"{self._url}: {why}, after {_TRIES} tries")
+        raise Unavailable(f"{self._name}: {why}, after {_TRIES} tries")
+
+    def _counted(self, completion: Completion, messages: Sequence[Mapping[str, str]]) -> Completion:
+        """What the server says that it took, or about that where it says nothing. An answer that holds the key is
+        thrown away: it would end up in a data set."""
+        sent = sum(len(turn["content"]) for turn in messages) // 4
+        prompt = completion.prompt_tokens or sent
+        self._meter.count(Usage(prompt, completion.completion_tokens or len(completion.content) // 4))
+        if self._key and self._key in completion.content:
+            return replace(completion, content="")
+        return completion
 
     def _pause(self, failures: int) -> float:
         return _BACKOFF.pause(failures + 1) * self._jitter.uniform(0.75, 1.25)
@@ -157,10 +190,15 @@ class Calls:
     def _read(self, response: httpx.Response) -> Completion:
         status = response.status_code
         if status in (401, 403):
-            raise PermissionDenied(f"{self._url} refuses the key (HTTP {status}); check the endpoint's secret")
+            raise PermissionDenied(f"{self._name} refuses the key (HTTP {status}); its operator can mend the secret")
         if status == 404 and not self._answered:
-            raise InvalidInput(f"{self._url} has no such address or model (HTTP 404); check endpoint and model")
-        if status >= 300:
+            raise InvalidInput(f"{self._name} has no such address or model (HTTP 404); its operator can mend them")
+        if 300 <= status < 400:
+            raise PermissionDenied(
+                f"{self._name} sends callers on to another address (HTTP {status}), which no key follows; its operator "
+                "can set the address that answers"
+            )
+        if not 200 <= status < 300:
             raise Rejected(f"HTTP {status}{_reason(response)}")
         self._answered = True
         return _completion(response)
@@ -176,12 +214,14 @@ def _format(form: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _reason(response: httpx.Response) -> str:
-    """The API's own error message, where it is of OpenAI's form; never a page of whatever else answered there."""
+    """The API's code for what is wrong, where it is one that OpenAI documents: never words of whatever answered."""
     try:
-        message = response.json()["error"]["message"]
-    except (ValueError, KeyError, TypeError):
+        error = response.json()["error"]
+        codes = [error.get("code"), error.get("type")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
-    return f": {visible(' '.join(message.split()))[:200]}" if isinstance(message, str) else ""
+    known = [code for code in codes if isinstance(code, str) and code in _CODES]
+    return f" ({known[0]})" if known else ""
 
 
 def _completion(response: httpx.Response) -> Completion:

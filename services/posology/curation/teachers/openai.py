@@ -18,10 +18,11 @@ from typing import Any
 import httpx
 
 from posology.core.errors import FailedPrecondition, Unavailable
+from posology.core.model_endpoints.access import ModelAccess
 from posology.curation.domain import Section
 from posology.curation.recipe import Budget
 from posology.curation.teachers import Answer, Draft, Task
-from posology.curation.teachers.calls import Calls, Refused, Rejected
+from posology.curation.teachers.calls import Calls, OverBudget, Refused, Rejected
 from posology.curation.teachers.chunks import chunks
 from posology.curation.teachers.claims import unsupported
 from posology.curation.teachers.journal import Journal, Record
@@ -30,6 +31,7 @@ from posology.curation.teachers.usage import Usage
 from posology.curation.teachers.wording import VERDICTS, Messages, Wishes, correction, judged, messages
 
 _NONSENSE_TRIES = 2  # a model that returns no JSON twice will not do so the third time
+_OVER_BUDGET = "endpoint-budget"  # all runs together used what the endpoint allows; no other call gets through
 _JUDGE_AFTER = 20  # items, before the failure budget may end the job
 _VERSION = 2  # of prompts and checks; part of the journal's key and of the data card
 
@@ -41,7 +43,7 @@ def name_of(model: str, *, judge: str) -> str:
 
 @dataclass
 class OpenAITeacher:
-    """Asks `model` at `endpoint` for pairs about sections.
+    """Asks `model` at a model endpoint for pairs about sections.
 
     `timeout` in seconds per call; `budget` is the share of calls that may fail; `spending` limits tokens and cost;
     `stopping` cuts pauses between tries short; `judge` is a model at the same endpoint that judges every pair ("" =
@@ -49,10 +51,9 @@ class OpenAITeacher:
     drafts against their section, which weak answers on purpose would not pass.
     """
 
-    endpoint: str
+    access: ModelAccess
     model: str
     journal: Path
-    key: str = ""
     timeout: float = 60.0
     budget: float = 0.1
     per_section: int = 4
@@ -81,8 +82,7 @@ class OpenAITeacher:
         drugs = frozenset(word for task in tasks for word in task.section.drug.casefold().split() if len(word) > 4)
         journal = Journal.load(self.journal)
         calls = Calls(
-            self.endpoint,
-            self.key,
+            self.access,
             timeout=self.timeout,
             stopping=self.stopping,
             in_flight=self.in_flight,
@@ -91,6 +91,8 @@ class OpenAITeacher:
         with calls, journal, ThreadPoolExecutor(self.in_flight) as pool:
             for answer in self._in_order(pool, tasks, lambda task: self._answer(task, calls, journal, drugs)):
                 self.usage = journal.usage()
+                if answer.failure == _OVER_BUDGET:
+                    raise FailedPrecondition(f"{answer.detail}. What was answered is kept.")
                 yield answer
                 self._judge(journal)
             self._judge(journal, finished=True)
@@ -138,7 +140,8 @@ class OpenAITeacher:
             if limit := journal.usage().exceeds(self.spending):
                 return Record(failure="budget", detail=f"{limit}; raise the teacher's budget to go on")
             record = self._ask(ask, calls)
-            journal.add(key, record)
+            if record.failure != _OVER_BUDGET:  # another attempt may find it raised
+                journal.add(key, record)
         return record
 
     def _ask(self, ask: Messages, calls: Calls) -> Record:
@@ -155,6 +158,8 @@ class OpenAITeacher:
                     raise Nonsense("it was cut off at the longest answer allowed: write fewer and shorter pairs")
                 drafts_of(completion.content)
                 return Record(completion.content, prompt_tokens=spent[0], completion_tokens=spent[1])
+            except OverBudget as limit:
+                return Record("", _OVER_BUDGET, str(limit), *spent)
             except Refused as refusal:
                 return Record("", "refused", str(refusal), *spent)
             except Rejected as refusal:
@@ -182,7 +187,7 @@ class OpenAITeacher:
                     completion_tokens=completion.completion_tokens,
                 )
                 verdicts_of(record.content)
-            except (Refused, Rejected, Nonsense, Unavailable) as error:
+            except (OverBudget, Refused, Rejected, Nonsense, Unavailable) as error:
                 record = Record("", "judge", str(error))
             journal.add(key, record)
         verdicts = {} if record.failure else verdicts_of(record.content)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from posology.core.model_endpoints.access import ModelAccess
 from posology.core.visible import hidden
 from posology.curation.domain import Pair, Section
 from posology.curation.recipe import Budget, TeacherRecipe
@@ -22,14 +23,13 @@ _SYSTEM = (
 
 
 def weak_answers(
-    pairs: Sequence[Pair], recipe: TeacherRecipe, *, key: str, journal: Path, in_flight: int = 8
+    pairs: Sequence[Pair], recipe: TeacherRecipe, access: ModelAccess, *, journal: Path, in_flight: int = 8
 ) -> list[tuple[Pair, str]]:
     """(pair, weaker answer) for every pair that the teacher managed, in the order given."""
     teacher = OpenAITeacher(
-        recipe.endpoint,
+        access,
         recipe.model,
         journal,
-        key=key,
         timeout=recipe.timeout,
         budget=recipe.failure_budget,
         spending=recipe.budget or Budget(),

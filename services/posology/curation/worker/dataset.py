@@ -78,10 +78,9 @@ def _teacher(job: JobContext, recipe: Recipe, limits: Limits) -> Teacher:
     if not chosen.endpoint:
         return ExtractiveTeacher(chosen.style, chosen.question_types, seed=recipe.seed)
     return OpenAITeacher(
-        chosen.endpoint,
+        job.endpoint(chosen.endpoint),
         chosen.model,
         job.workdir / "teacher.jsonl",
-        key=job.secret(chosen.secret) if chosen.secret else "",
         timeout=chosen.timeout,
         budget=chosen.failure_budget,
         wishes=_wishes(recipe, limits),

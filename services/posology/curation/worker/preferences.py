@@ -41,14 +41,14 @@ def _make(
 
 def _by_teacher(job: JobContext, recipe: PreferenceRecipe, pairs: list[Pair]) -> list[Preference]:
     if recipe.teacher is None or not recipe.teacher.endpoint:
-        raise InvalidInput("weakAnswers: TEACHER needs a teacher with an endpoint; the embedded one edits facts")
-    key = job.secret(recipe.teacher.secret) if recipe.teacher.secret else ""
+        raise InvalidInput("weakAnswers: TEACHER needs a teacher with a modelEndpoint; the embedded one edits facts")
+    access = job.endpoint(recipe.teacher.endpoint)
     usable = [pair for pair in pairs if not {GENERAL, REFUSAL} & set(pair.tags)]
     order = sorted(usable, key=lambda pair: draw(recipe.seed, "preference", pair.id))
     made: list[Preference] = []
     while order and len(made) < recipe.pairs:
         batch, order = order[: recipe.pairs - len(made)], order[recipe.pairs - len(made) :]
-        answers = weak_answers(batch, recipe.teacher, key=key, journal=job.workdir / "weak.jsonl")
+        answers = weak_answers(batch, recipe.teacher, access, journal=job.workdir / "weak.jsonl")
         made += [
             make_preference(pair, weak, kind="weak")
             for pair, weak in answers

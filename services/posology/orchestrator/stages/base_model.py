@@ -39,4 +39,5 @@ class BaseModel:
         return observed(model.name, model.status)
 
     async def cancel(self, run: Run, stage: Stage) -> None:
-        """An import is short and harmless; it ends by itself."""
+        """Stop the import; nothing of it becomes visible."""
+        await self._training.CancelBaseModel(training_pb2.CancelBaseModelRequest(name=stage.resource))

@@ -18,8 +18,15 @@ class Preferences:
         self._curation = clients.curation
 
     async def inputs(self, run: Run) -> Mapping[str, Any] | None:
-        """The data set and what is asked of the pairs."""
-        return _spec(run)
+        """The data set and what is asked of the pairs, with the model that a model endpoint stands for."""
+        request = curation_pb2.CreatePreferenceSetRequest(
+            parent=run.parent,
+            preference_set_id="check",
+            spec=schema.parse(curation_pb2.PreferenceSetSpec, _spec(run)),
+            validate_only=True,
+        )
+        checked = await self._curation.CreatePreferenceSet(request)
+        return schema.to_mapping(checked.spec)
 
     async def start(self, run: Run, stage: Stage) -> Observation:
         """Ask for the pairs."""

@@ -15,6 +15,7 @@ from posology.core.jobs.service.jobs import Jobs
 from posology.core.jobs.service.publisher import OnPublished
 from posology.core.jobs.service.supervision import Timing
 from posology.core.jobs.settings import JobSettings
+from posology.core.model_endpoints.document import Registry
 from posology.core.store import Database
 
 
@@ -43,6 +44,7 @@ def build_jobs(
         service_file=service_file,
         keep_workers=settings.keep_workers or settings.launcher == "kubernetes",
         tls=_tls(settings),
+        model_endpoints=Registry(settings.model_endpoints_dir),
     )
 
 

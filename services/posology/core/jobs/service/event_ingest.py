@@ -3,14 +3,15 @@
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from posology.core import errors
 from posology.core.jobs import convert
 from posology.core.jobs.domain import Command, EventKind, Job, Outcome, RetryPolicy, State
-from posology.core.jobs.service import repository
+from posology.core.jobs.service import model_usage, repository
 from posology.core.jobs.service.rows import Attempt, metric_data
+from posology.core.model_endpoints.domain import Usage
 from posology.core.store import Database, Transaction, now
 from posology.v1alpha1 import worker_pb2
 
@@ -28,6 +29,8 @@ class Answer:
     acknowledged: int
     stop: str = ""
     superseded: bool = False
+    others: Mapping[str, Usage] = field(default_factory=dict)
+    """What everybody else used of the model endpoints whose use the worker reported."""
 
 
 def hash_token(token: str) -> str:
@@ -75,8 +78,9 @@ class EventIngest:
             fresh = [event for event in batch if event.sequence > attempt.acknowledged]
             acknowledged = max(last, attempt.acknowledged)
             await repository.mark(tx, name, number, heartbeat_at=await now(tx), acknowledged=acknowledged)
+            others = await _counted(tx, name, number, fresh)
             job = await self._take(tx, job, fresh)
-            return Answer(acknowledged, stop=_wish(job))
+            return Answer(acknowledged, stop=_wish(job), others=others)
 
     async def _take(self, tx: Transaction, job: Job, fresh: Sequence[worker_pb2.WorkerEvent]) -> Job:
         job = await repository.notes(tx, job, [_note(event) for event in fresh if event.WhichOneof("event") in _NOTES])
@@ -92,6 +96,17 @@ class EventIngest:
     def _retry(self, job: Job) -> RetryPolicy:
         command = self._commands.get(job.kind)
         return command.retry if command else RetryPolicy()
+
+
+async def _counted(
+    tx: Transaction, job: str, attempt: int, fresh: Sequence[worker_pb2.WorkerEvent]
+) -> dict[str, Usage]:
+    """Write down what the attempt used of model endpoints; what everybody else used of them."""
+    newest = {event.usage.endpoint: event.usage for event in fresh if event.HasField("usage")}
+    for endpoint, usage in newest.items():
+        own = Usage(usage.prompt_tokens, usage.completion_tokens)
+        await model_usage.record(tx, endpoint, job, attempt, own)
+    return {endpoint: await model_usage.used(tx, endpoint, but=(job, attempt)) for endpoint in newest}
 
 
 # --- kinds of events --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.domain import Command, Event, Job, NewJob, State, sequence_of
 from posology.core.jobs.launchers.base import JobLauncher
-from posology.core.jobs.service import repository, tables
+from posology.core.jobs.service import model_usage, repository, tables
 from posology.core.jobs.service.event_ingest import EventIngest
 from posology.core.jobs.service.locations import AttemptLocations
 from posology.core.jobs.service.publisher import OnPublished, Published, Publisher
@@ -23,6 +23,8 @@ from posology.core.jobs.service.reconciler import Reconciler
 from posology.core.jobs.service.rows import job_from_row
 from posology.core.jobs.service.servicer import SERVICE_NAME, Streams, WorkerServicer
 from posology.core.jobs.service.supervision import Timing
+from posology.core.model_endpoints.document import Registry
+from posology.core.model_endpoints.domain import Usage
 from posology.core.notifications import Signal, Signals
 from posology.core.rpc import context
 from posology.core.store import Database, Transaction, pages
@@ -52,7 +54,8 @@ class Jobs:
     are the URLs that workers read inputs from, by default that of `artifacts`. `on_published` must succeed
     before a job does. `concurrency` workers run at the same time. A deliberate end of the service stops
     its workers, which checkpoint and go on at the next start; with `keep_workers` they stay (a crash of
-    the service never ends a worker). `tls` names the files that workers call with.
+    the service never ends a worker). `tls` names the files that workers call with; `model_endpoints` are those that
+    jobs may use (`Command.endpoints_of`).
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Jobs:
         service_file: Path | None = None,
         keep_workers: bool = False,
         tls: Mapping[str, Path] | None = None,
+        model_endpoints: Registry | None = None,
     ) -> None:
         self._db = db
         self._commands = commands
@@ -99,6 +103,7 @@ class Jobs:
             service=service,
             concurrency=concurrency,
             timing=timing or Timing(),
+            model_endpoints=model_endpoints,
         )
 
     # --- for servicers ---------------------------------------------------------------------------------
@@ -115,6 +120,11 @@ class Jobs:
             job = await repository.create(open_tx, new)
         self._changes.notify(job.name)
         return job
+
+    async def endpoint_usage(self, endpoint: str) -> Usage:
+        """What all attempts of this service used of a model endpoint."""
+        async with self._db.read() as tx:
+            return await model_usage.used(tx, endpoint)
 
     async def get(self, name: str, *, tx: Transaction | None = None) -> Job:
         """The job; NotFound."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,13 +16,15 @@ from posology.core import errors, telemetry
 from posology.core.controllers import ControlLoop
 from posology.core.jobs.domain import Command, Failure, Job, Outcome, QueueState, Resources, RetryPolicy, State
 from posology.core.jobs.launchers.base import Handle, JobLauncher, Launch, LauncherUnavailable, Observation
-from posology.core.jobs.service import repository
+from posology.core.jobs.service import model_usage, repository
 from posology.core.jobs.service.event_ingest import hash_token
 from posology.core.jobs.service.locations import AttemptLocations
 from posology.core.jobs.service.publisher import Publisher
 from posology.core.jobs.service.rows import Attempt
 from posology.core.jobs.service.servicer import Streams
 from posology.core.jobs.service.supervision import Action, Timing, decide, ending, silence
+from posology.core.model_endpoints.document import Registry
+from posology.core.names import namespace_of
 from posology.core.notifications import Signals
 from posology.core.store import Database, now
 
@@ -51,6 +53,7 @@ class Reconciler:
         service: str,
         concurrency: int,
         timing: Timing,
+        model_endpoints: Registry | None = None,
     ) -> None:
         self._db = db
         self._launcher = launcher
@@ -69,6 +72,7 @@ class Reconciler:
             wake=changes.any,
             survives=Exception,  # a defect that one job meets must not hold up the others
         )
+        self._model_endpoints = model_endpoints
         self._draining = False
         self._since: datetime | None = None
         self._looked: datetime | None = None
@@ -238,7 +242,7 @@ class Reconciler:
             launch = Launch(
                 job=job.name,
                 attempt=job.attempt,
-                assignment=self._places.assignment(job, token, self._timing),
+                assignment=self._places.assignment(job, token, self._timing) | await self._grants(command, job),
                 command=command,
                 resources=await self._resources(command, job),
             )
@@ -255,6 +259,24 @@ class Reconciler:
             return await self._unlaunched(job, Failure("Internal", message))
         async with self._db.begin() as tx:
             await repository.mark(tx, job.name, job.attempt, handle=dict(handle))
+
+    async def _grants(self, command: Command, job: Job) -> dict[str, Any]:
+        """The model endpoints of this attempt as they are defined now; an error where one may not be used any more."""
+        names = command.endpoints_of(job.spec) if command.endpoints_of else ()
+        if not names:
+            return {}
+        registry = self._model_endpoints
+        if registry is None:
+            raise errors.FailedPrecondition("this service has no model endpoints")
+        grants = {}
+        for name in names:
+            endpoint, _ = await asyncio.to_thread(registry.resolve, name, namespace_of(job.name), at="spec")
+            async with self._db.read() as tx:
+                usage = await model_usage.used(tx, name)
+            if reason := endpoint.budget.used_up(usage):
+                raise errors.FailedPrecondition(f"the budget of the model endpoint {name} is used up: {reason}")
+            grants[name] = endpoint.grant() | {"others": asdict(usage)}
+        return {"endpoints": grants}
 
     async def _resources(self, command: Command, job: Job) -> Resources:
         """The job's limits, with what it was planned to need; a plan that can't be made keeps nobody from starting."""

@@ -167,6 +167,12 @@ def _commands(answer: Answer, order: str = "") -> Iterator[worker_pb2.WorkerComm
     """A wish to stop is sent once."""
     if not answer.superseded:
         yield worker_pb2.WorkerCommand(acknowledged=answer.acknowledged)
+    for endpoint, usage in answer.others.items():
+        yield worker_pb2.WorkerCommand(
+            usage=worker_pb2.ModelUsage(
+                endpoint=endpoint, prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens
+            )
+        )
     if answer.stop and answer.stop != order:
         yield _stop(answer.stop, answer.superseded)
 

@@ -89,3 +89,14 @@ events = Table(
     Column("kind", Text, nullable=False),
     Column("data", Json(), nullable=False),
 )
+
+model_usage = Table(
+    "model_usage",
+    metadata,
+    Column("endpoint", Text, primary_key=True),
+    Column("job", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)

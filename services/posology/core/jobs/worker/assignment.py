@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class Assignment:
     turn TLS on; `memory` in bytes, None for no limit; `expected` says what the job was planned to need. Where
     `checkpoints` is set, the workdir ends with the attempt, and what a handler saved in it is handed on below
     that prefix of the staging area. `secrets` is a folder with a file per secret, and `secrets_kept` says in
-    words where it comes from.
+    words where it comes from. `endpoints` are the model endpoints that the attempt may use, by name: what
+    `ModelEndpoint.grant` says, and under `others` the tokens that everybody else used.
     """
 
     job: str
@@ -51,6 +52,7 @@ class Assignment:
     expected: str = ""
     run: str = ""
     trace: str = ""
+    endpoints: dict[str, Any] = field(default_factory=dict)
 
 
 _PATHS = {"workdir", "output", "inputs", "service_file", "secrets", "exit_file", "ca_file", "cert_file", "key_file"}

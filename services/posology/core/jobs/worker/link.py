@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from posology.core import errors
@@ -20,6 +20,7 @@ from posology.core.jobs import convert
 from posology.core.jobs.domain import Failure, Product, Progress, StagedFile
 from posology.core.jobs.exit_codes import SUPERSEDED
 from posology.core.jobs.worker.assignment import Assignment
+from posology.core.model_endpoints.domain import Usage
 from posology.core.retries import Backoff
 from posology.core.rpc.client import channel
 from posology.core.rpc.tls import Files
@@ -61,6 +62,7 @@ class Link:
         self._acknowledged = -1  # below 0: the service has not welcomed this attempt yet
         self._changed = threading.Condition(self._lock)
         self._refused = ""
+        self._listeners: dict[str, Callable[[Usage], None]] = {}
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Event | None = None
@@ -79,6 +81,17 @@ class Link:
 
     def metric(self, step: int, values: Mapping[str, float]) -> None:
         self._send(worker_pb2.WorkerEvent(metric=job_pb2.Metric(step=step, values=values)))
+
+    def usage(self, endpoint: str, usage: Usage) -> None:
+        """Report what this attempt used of a model endpoint so far."""
+        event = worker_pb2.ModelUsage(
+            endpoint=endpoint, prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens
+        )
+        self._send(worker_pb2.WorkerEvent(usage=event))
+
+    def on_others_use(self, endpoint: str, listener: Callable[[Usage], None]) -> None:
+        """Have `listener` told what everybody else used of a model endpoint, whenever the service says so."""
+        self._listeners[endpoint] = listener
 
     def log(self, message: str, fields: Mapping[str, object]) -> None:
         readable = json.loads(json.dumps(fields, default=str), parse_constant=str)  # JSON has no NaN
@@ -222,6 +235,9 @@ class Link:
     def _obey(self, command: worker_pb2.WorkerCommand) -> None:
         if command.HasField("acknowledged"):
             self._forget(command.acknowledged)
+        elif command.HasField("usage"):
+            if listener := self._listeners.get(command.usage.endpoint):
+                listener(Usage(command.usage.prompt_tokens, command.usage.completion_tokens))
         elif command.stop.superseded:
             self._refuse(command.stop.reason)
         elif not self._stopping.is_set():

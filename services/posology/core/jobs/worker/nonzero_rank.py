@@ -8,6 +8,7 @@ from posology.core.jobs.exit_codes import PEER_LOST_CODE, STOPPED_CODE
 from posology.core.jobs.worker import ranks
 from posology.core.jobs.worker.assignment import Assignment
 from posology.core.jobs.worker.checkpoint_sync import CheckpointSync
+from posology.core.model_endpoints.domain import Usage
 
 log = logging.getLogger("posology.worker")
 
@@ -20,6 +21,12 @@ class NullReporter:
 
     def metric(self, step: int, values: Mapping[str, float]) -> None:
         """Not sent."""
+
+    def usage(self, endpoint: str, usage: Usage) -> None:
+        """Not sent: only rank 0 asks models."""
+
+    def on_others_use(self, endpoint: str, listener: Callable[[Usage], None]) -> None:
+        """Nobody tells."""
 
     def log(self, message: str, fields: Mapping[str, object]) -> None:
         """Not sent; this process's own log has it."""

@@ -43,6 +43,9 @@ from posology.core.jobs.worker.link import Link, Superseded, Undelivered
 from posology.core.jobs.worker.memory import MemoryWatch
 from posology.core.jobs.worker.nonzero_rank import NullReporter
 from posology.core.jobs.worker.ranks import PeerLost
+from posology.core.model_endpoints.access import ModelAccess
+from posology.core.model_endpoints.domain import ModelEndpoint, Usage, from_grant
+from posology.core.model_endpoints.meter import Meter
 
 __all__ = ["Handler", "JobContext", "PeerLost", "Result", "Stopped", "main"]
 
@@ -149,6 +152,29 @@ class JobContext:
     def secret(self, reference: str) -> str:
         """The value of a secret; FailedPrecondition says where it was looked for."""
         return staging.secret(reference, folder=self._given.secrets, kept=self._given.secrets_kept)
+
+    def endpoint(self, name: str) -> ModelAccess:
+        """A model endpoint that the service granted this attempt, with its key; FailedPrecondition where it did not."""
+        grant = self._given.endpoints.get(name)
+        if grant is None:
+            raise errors.FailedPrecondition(f"this attempt was granted no model endpoint {name!r}; start the job again")
+        endpoint = from_grant(name, grant)
+        others = grant.get("others", {})
+        meter = Meter(endpoint.budget, others=Usage(**others), report=partial(self._link.usage, name))
+        self._link.on_others_use(name, meter.others_use)
+        return ModelAccess(endpoint, self._key(endpoint), meter)
+
+    def _key(self, endpoint: ModelEndpoint) -> str:
+        """Checked here: what HTTP says of a header that it can't send shows the header."""
+        if not endpoint.credentials_secret:
+            return ""
+        key = self.secret(endpoint.credentials_secret)
+        if not key or not re.fullmatch(r"[\x21-\x7e]+", key):
+            raise errors.FailedPrecondition(
+                f"the secret of the model endpoint {endpoint.name} is no API key: it must be one word of printable "
+                "ASCII; put the key into it anew"
+            )
+        return key
 
 
 Handler = Callable[[JobContext], Result]

@@ -164,9 +164,11 @@ def _owned_by(job: Mapping[str, Any]) -> Manifest:
     }
 
 
-def secrets_of(spec: Mapping[str, Any]) -> list[str]:
-    """The secrets that a spec refers to, wherever it does; only these reach its pod."""
-    return sorted(set(_references(spec)))
+def secrets_of(assignment: Mapping[str, Any]) -> list[str]:
+    """The secrets that an attempt's spec and its model endpoints refer to, wherever they do; only these reach its
+    pod."""
+    parts = (assignment["spec"], assignment.get("endpoints", {}))
+    return sorted({reference for part in parts for reference in _references(part)})
 
 
 def _references(value: Any) -> Iterator[str]:
@@ -298,7 +300,7 @@ def _volumes(launch: Launch, pods: PodSettings, pool: NodePool) -> Iterator[tupl
         yield _mounted("session", SESSION, {"secret": source}, read_only=True)
     yield _mounted("scratch", _SCRATCH, {"emptyDir": limit})
     yield _mounted("tmp", "/tmp", {"emptyDir": limit})
-    keys = secrets_of(launch.assignment["spec"]) if pods.secrets else []
+    keys = secrets_of(launch.assignment) if pods.secrets else []
     if keys:
         items = [{"key": key, "path": key} for key in keys]
         # Optional: a key that is not there is the worker's to name, in the words of every other launcher.
