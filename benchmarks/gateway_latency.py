@@ -59,20 +59,24 @@ async def released(installation: Installation, vllm: Path | None) -> tuple[str, 
 
 
 @asynccontextmanager
-async def doors(folder: Path, vllm: Path | None) -> AsyncIterator[dict[str, Door]]:
-    """Engine, agent and gateway over one deployment: base URL and headers of each."""
+async def doors(folder: Path, vllm: Path | None) -> AsyncIterator[tuple[dict[str, Door], dict[str, psutil.Process]]]:
+    """Engine, agent and gateway over one deployment: base URL and headers of each, and our two processes."""
     installation, port = Installation(folder), free_port()
     model, envelope = await released(installation, vllm)
     async with serving(installation, listen=f"127.0.0.1:{port}", log_level="WARNING") as service:
         await service.create(model, verdict=envelope)
         await service.until("READY", seconds=300)
         [route] = (await service.routes()).routes
-        async with gateway(service, port) as front:
-            yield {
-                "engine": (_engine_url(service), {}),
-                "agent": (route.agents[0], {"authorization": f"Bearer {route.token}"}),
-                "gateway": front,
-            }
+        async with gateway(service, port) as (front, process):
+            [agent] = service.agents().values()
+            yield (
+                {
+                    "engine": (_engine_url(service), {}),
+                    "agent": (route.agents[0], {"authorization": f"Bearer {route.token}"}),
+                    "gateway": front,
+                },
+                {"agent": psutil.Process(agent), "gateway": psutil.Process(process)},
+            )
 
 
 def _engine_url(service: Service) -> str:
@@ -82,8 +86,8 @@ def _engine_url(service: Service) -> str:
 
 
 @asynccontextmanager
-async def gateway(service: Service, port: int) -> AsyncIterator[Door]:
-    """A gateway process that follows the service at `port`, and a key for it."""
+async def gateway(service: Service, port: int) -> AsyncIterator[tuple[Door, int]]:
+    """A gateway process that follows the service at `port` with a key for it, and its process id."""
     root = service.installation.root
     told = {
         "serving_address": f"127.0.0.1:{port}",
@@ -100,7 +104,8 @@ async def gateway(service: Service, port: int) -> AsyncIterator[Door]:
             stub: Any = GatewayStub(channel)
             asked = gateway_pb2.CreateApiKeyRequest(parent="namespaces/default", display_name="benchmark")
             key = await stub.CreateApiKey(asked)
-        yield json.loads((root / "http.json").read_text())["url"], {"authorization": f"Bearer {key.secret}"}
+        url = json.loads((root / "http.json").read_text())["url"]
+        yield (url, {"authorization": f"Bearer {key.secret}"}), process.pid
     finally:
         process.terminate()
         process.wait()
@@ -163,9 +168,23 @@ async def main() -> None:
     print(f"  {platform.platform()}, {os.cpu_count()} CPUs, load {load:.1f}, Python {platform.python_version()}")
     print(f"  {libraries}")
     with tempfile.TemporaryDirectory() as folder:
-        async with doors(Path(folder), told.vllm) as found:
+        async with doors(Path(folder), told.vllm) as (found, processes):
             for stream, kind in ((False, "whole answer"), (True, "stream, first event")):
-                show(kind, await measure(found, rate=told.rate, seconds=told.seconds, stream=stream))
+                before = {name: _cpu(process) for name, process in processes.items()}
+                times = await measure(found, rate=told.rate, seconds=told.seconds, stream=stream)
+                show(kind, times)
+                # The agent works for its own door and for the gateway's.
+                asked = {"gateway": len(times["gateway"]), "agent": len(times["gateway"]) + len(times["agent"])}
+                used = {
+                    name: (_cpu(process) - before[name]) * 1000 / asked[name] for name, process in processes.items()
+                }
+                print("  CPU a request          " + ", ".join(f"{name} {ms:.2f} ms" for name, ms in used.items()))
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Seconds that it has computed: the same on a busy machine, unlike the time that passed."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,26 @@ async def add_one(tx: Transaction) -> None:
     await tx.execute(update(counter).where(counter.c.id == 1).values(n=found + 1))
 
 
+async def test_writes_of_one_call_are_all_there_or_none(db: Database) -> None:
+    await db.write([(counter.insert(), [{"id": 2, "n": 0}, {"id": 3, "n": 0}]), (counter.update(), [{"n": 7}])])
+    assert await count(db) == 7
+    with pytest.raises(IntegrityError):
+        await db.write([(counter.update(), [{"n": 8}]), (counter.insert(), [{"id": 3, "n": 8}])])
+    assert await count(db) == 7
+
+
+async def test_writes_and_transactions_take_turns(db: Database) -> None:
+    async def written() -> None:
+        await db.write([(counter.update().values(n=counter.c.n + 1), [{}])])
+
+    async def added() -> None:
+        async with db.begin() as tx:
+            await add_one(tx)
+
+    await asyncio.gather(*(work() for _ in range(20) for work in (written, added)))
+    assert await count(db) == 40
+
+
 async def test_an_exception_undoes_the_transaction(db: Database) -> None:
     with contextlib.suppress(ZeroDivisionError):
         async with db.begin() as tx:

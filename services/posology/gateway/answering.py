@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
+import aiohttp
 from starlette.responses import Response
 
 from posology.core.errors import PosologyError
@@ -83,7 +83,7 @@ class Answering:
         taken = await stack.enter_async_context(
             self._upstream.ask(ask, namespace=key.namespace, answer_id=answer_id, longest=key.limits.max_tokens)
         )
-        if taken.response.status_code != 200:
+        if taken.response.status != 200:
             return await _engine_refusal(taken.response)
         answer = self._record(ask, key, taken, answer_id)
         call = _Call(ask, taken, answer, ResponseAccumulator(ask.kind), started, self._redact)
@@ -117,9 +117,9 @@ class Answering:
     async def _whole(self, call: _Call, headers: Mapping[str, str]) -> Response:
         """Read the engine's whole body, record it, and hand it on unchanged."""
         try:
-            raw = await call.taken.response.aread()
+            raw = await call.taken.response.read()
             call.heard.listen(json.loads(raw))
-        except (httpx.TransportError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise EngineLost("the engine went away before its answer was whole; ask again") from error
         if call.heard.cut:
             raise EngineLost("the engine was stopped before its answer was whole; ask again")
@@ -160,12 +160,12 @@ class Answering:
     async def _heard(self, call: _Call) -> AsyncIterator[bytes]:
         """Events up to `[DONE]`; EngineLost when the stream ends without it or says that it was cut."""
         try:
-            async for event in events(call.taken.response.aiter_raw()):
+            async for event in events(call.taken.response.content.iter_any()):
                 if event == DONE:
                     return
                 if (message := payload(event)) is None or not _listen(call, message):
                     yield event
-        except httpx.TransportError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise EngineLost("the engine went away in the middle of this answer; ask again") from error
         raise EngineLost("the engine ended in the middle of this answer; ask again")
 
@@ -190,9 +190,9 @@ def _listen(call: _Call, message: dict[str, Any]) -> bool:
     return is_usage_only(message) and not call.ask.wants_usage
 
 
-async def _engine_refusal(response: httpx.Response) -> Response:
+async def _engine_refusal(response: aiohttp.ClientResponse) -> Response:
     """What the engine says is wrong with the request, as it says it; its own failures become ours."""
-    if response.status_code >= 500:
+    if response.status >= 500:
         raise EngineLost("the engine failed on this request; ask again")
-    raw = await response.aread()
-    return Response(raw, status_code=response.status_code, media_type="application/json")
+    raw = await response.read()
+    return Response(raw, status_code=response.status, media_type="application/json")

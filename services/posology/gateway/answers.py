@@ -19,6 +19,13 @@ from posology.gateway.tables import answers
 
 _BATCH = 256
 _PROVENANCE = ("model_digest", "verdict_digest", "run", "dataset")
+_ENDING = ("state", "answer_hash", "text", "finish_reason", "prompt_tokens", "completion_tokens", "latency_ms")
+_BEGIN = insert(answers)
+_FINISH = (
+    update(answers)
+    .where(answers.c.id == bindparam("answer_id"))
+    .values({name: bindparam(f"new_{name}") for name in _ENDING})
+)
 
 
 def new_answer_id() -> str:
@@ -72,11 +79,7 @@ class AnswerLog:
         begun = [row_of(answer) for what, answer, _ in group if what == "begin"]
         ended = [_ending(answer) for what, answer, _ in group if what == "finish"]
         try:
-            async with self._db.begin() as tx:
-                if begun:
-                    await tx.execute(insert(answers), begun)
-                if ended:
-                    await tx.execute(_finish(), ended)
+            await self._db.write([(what, rows) for what, rows in ((_BEGIN, begun), (_FINISH, ended)) if rows])
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting request has to hear of it
             _tell([written for *_, written in group], error)
         else:
@@ -93,16 +96,9 @@ def _tell(waiting: Sequence[asyncio.Future[None]], error: Exception | None) -> N
             written.set_exception(error)
 
 
-def _finish() -> Any:
-    ending = ("state", "answer_hash", "text", "finish_reason", "prompt_tokens", "completion_tokens", "latency_ms")
-    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ending}
-    return update(answers).where(answers.c.id == bindparam("answer_id")).values(values)
-
-
 def _ending(answer: Answer) -> dict[str, Any]:
     row = row_of(answer)
-    ending = ("state", "answer_hash", "text", "finish_reason", "prompt_tokens", "completion_tokens", "latency_ms")
-    return {"answer_id": answer.id} | {f"new_{name}": row[name] for name in ending}
+    return {"answer_id": answer.id} | {f"new_{name}": row[name] for name in _ENDING}
 
 
 def row_of(answer: Answer) -> dict[str, Any]:

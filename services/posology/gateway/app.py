@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import aiohttp
 import grpc.aio
-import httpx
 
 from posology.core import http as core_http
 from posology.core import http_tls
@@ -110,15 +110,14 @@ async def compose(settings: GatewaySettings) -> AsyncIterator[Gateway]:
         keys = Authenticator(keyring.find)
         feed = RouteFeed(routes, db, await stack.enter_async_context(connect(settings, "serving")))
         await feed.restore()
-        agents = await stack.enter_async_context(
-            http_tls.client(
-                Files.of(settings),
-                name=settings.engine_tls_name,
-                timeout=httpx.Timeout(settings.answer_seconds, connect=settings.connect_seconds),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
-            )
+        timeout = aiohttp.ClientTimeout(sock_connect=settings.connect_seconds, sock_read=settings.answer_seconds)
+        upstream = Upstream(
+            routes,
+            await stack.enter_async_context(http_tls.session(Files.of(settings), timeout)),
+            patience=settings.patience_seconds,
+            longest=settings.max_tokens,
+            tls_name=settings.engine_tls_name,
         )
-        upstream = Upstream(routes, agents, patience=settings.patience_seconds, longest=settings.max_tokens)
         door = OpenAiApi(
             routes=routes,
             keys=keys,

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import aiohttp
 
-from posology.gateway.domain import AnswerKind, Backend, Endpoint, NoEngine, Route, Snapshot
+from posology.gateway.domain import AnswerKind, Backend, Endpoint, EngineLost, NoEngine, Route, Snapshot
 from posology.gateway.requests import ChatRequest, clamp, fit, may_overflow
 from posology.gateway.routes import Balance, Routes
 
@@ -24,6 +24,7 @@ _NOT_TAKEN = (401, 403, 404, 502, 503)
 
 
 _RETRY_SECONDS = 0.1
+_NO_HEADERS_OF_ITS_OWN = ("Accept", "Accept-Encoding", "User-Agent")
 
 
 class _TryAnother(Exception):
@@ -36,17 +37,20 @@ class UpstreamResponse:
 
     backend: Backend
     endpoint: Endpoint
-    response: httpx.Response
+    response: aiohttp.ClientResponse
 
 
 class Upstream:
     """The engines behind the routes. A request moves on only while no engine has answered to it."""
 
-    def __init__(self, routes: Routes, client: httpx.AsyncClient, *, patience: float, longest: int) -> None:
-        """`client` is one of http_tls; `patience` is how many seconds a request waits for an engine to appear or a
-        route to change."""
+    def __init__(
+        self, routes: Routes, session: aiohttp.ClientSession, *, patience: float, longest: int, tls_name: str = ""
+    ) -> None:
+        """`patience` is how many seconds a request waits for an engine to appear or a route to change; `tls_name` is
+        what agents' certificates must hold, empty = the host of their address."""
         self._routes = routes
-        self._client = client
+        self._session = session
+        self._tls_name = tls_name or None
         self._balance = Balance()
         self._patience = patience
         self._longest = longest
@@ -89,7 +93,7 @@ class Upstream:
             try:
                 yield UpstreamResponse(backend, endpoint, response)
             finally:
-                await response.aclose()
+                response.close()  # a body that was read whole has given its connection back already
 
     async def _fitted(self, ask: ChatRequest, backend: Backend, endpoint: Endpoint, longest: int) -> dict[str, Any]:
         """The body with its token clamp; the prompt is counted only where it could matter."""
@@ -105,27 +109,31 @@ class Upstream:
         content = {name: ask.body[name] for name in ("messages", "prompt") if name in ask.body}
         response = await self._send(endpoint, "/count", content, "")
         try:
-            raw = await response.aread()
-        except httpx.TransportError as error:
+            raw = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise _TryAnother from error
-        return int(json.loads(raw)["count"]) if response.status_code == 200 else None
+        return int(json.loads(raw)["count"]) if response.status == 200 else None
 
-    async def _send(self, endpoint: Endpoint, path: str, body: Mapping[str, Any], answer_id: str) -> httpx.Response:
+    async def _send(
+        self, endpoint: Endpoint, path: str, body: Mapping[str, Any], answer_id: str
+    ) -> aiohttp.ClientResponse:
         headers = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/json"}
         if answer_id:
             headers["X-Request-Id"] = answer_id  # vLLM makes it the id of the answer and of its log lines
-        request = self._client.build_request("POST", endpoint.url + path, headers=headers, content=json.dumps(body))
         try:
-            response = await self._client.send(request, stream=True)
-        except (
-            httpx.ConnectError,
-            httpx.ConnectTimeout,
-            httpx.RemoteProtocolError,
-            httpx.ReadError,
-            httpx.WriteError,
-        ) as error:
+            response = await self._session.post(
+                endpoint.url + path,
+                data=json.dumps(body).encode(),
+                headers=headers,
+                skip_auto_headers=_NO_HEADERS_OF_ITS_OWN,
+                allow_redirects=False,
+                server_hostname=self._tls_name,
+            )
+        except aiohttp.SocketTimeoutError as error:
+            raise EngineLost("the engine did not begin its answer in time; ask again") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise _TryAnother from error
-        if response.status_code in _NOT_TAKEN:
-            await response.aclose()
+        if response.status in _NOT_TAKEN:
+            response.close()
             raise _TryAnother
         return response

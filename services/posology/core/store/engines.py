@@ -39,6 +39,15 @@ def open_async(url: URL, *, schema: str | None, pool_size: int) -> AsyncEngine:
     )
 
 
+def open_writer(url: URL) -> Engine:
+    """One blocking connection to a SQLite file, for a thread that writes whole transactions."""
+    engine = create_engine(
+        url.set(drivername="sqlite"), pool_size=1, max_overflow=0, connect_args={"check_same_thread": False}
+    )
+    _strict_sqlite(engine)
+    return engine
+
+
 def open_sync(url: URL, *, schema: str | None) -> Engine:
     """One connection for the migration runner, which Alembic wants blocking."""
     if url.get_backend_name() == "sqlite":

@@ -2,9 +2,10 @@
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 
+import aiohttp
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +19,7 @@ from posology.serving.agent.report import Report, to_json
 from posology.serving.domain import ReplicaState
 
 _FORWARDED = ("content-type", "x-request-id", "traceparent")
+_NO_HEADERS_OF_ITS_OWN = ("Accept", "Accept-Encoding", "User-Agent")
 _ASKED = {"/v1/chat/completions": "/v1/chat/completions", "/v1/completions": "/v1/completions", "/count": "/tokenize"}
 _VERIFIED = (ReplicaState.STARTING, ReplicaState.PROBING, ReplicaState.READY, ReplicaState.DRAINING)
 """Path here -> path at the engine. Whatever else vLLM serves (`/invocations`, `/pause`, ...) is not reachable."""
@@ -36,11 +38,7 @@ class Proxy:
         self._drain_path = drain_path
         self._running = 0
         self._idle = asyncio.Condition()
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=5.0),  # how long an answer may take is the gateway's to say
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
-            trust_env=False,
-        )
+        self._engine_session: aiohttp.ClientSession | None = None
 
     def app(self) -> Starlette:
         requests = [Route(path, self._owned(self.forward), methods=["POST"]) for path in _ASKED]
@@ -87,10 +85,25 @@ class Proxy:
         return JSONResponse({"running": self._running})
 
     async def _engine_answers(self) -> bool:
+        timeout = aiohttp.ClientTimeout(total=5)
         try:
-            return (await self._client.get(f"{self._engine_url}/health", timeout=5)).status_code == 200
-        except httpx.TransportError:
+            async with self._session.get(f"{self._engine_url}/health", timeout=timeout) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
             return False
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        """Made when it is first needed, because it belongs to the running event loop."""
+        if self._engine_session is None:
+            self._engine_session = aiohttp.ClientSession(
+                # vLLM's server lets an idle connection go after 5 s.
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4),
+                timeout=aiohttp.ClientTimeout(sock_connect=5),  # how long an answer may take is the gateway's to say
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._engine_session
 
     async def status(self, _: Request) -> Response:
         return JSONResponse({**to_json(self._report.status), "running": self._running})
@@ -119,7 +132,8 @@ class Proxy:
             await self._idle.wait_for(lambda: self._running == 0)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if self._engine_session is not None:
+            await self._engine_session.close()
 
     async def forward(self, request: Request) -> Response:
         """Pass a request on and stream its answer back."""
@@ -130,18 +144,23 @@ class Proxy:
         # Counted before the first await, so a drain that begins now waits for this request.
         self._running += 1
         try:
-            upstream = self._client.build_request("POST", url, headers=headers, content=await request.body())
+            body = await request.body()
             # A whole answer begins only when it is finished: whoever leaves before must stop the engine too.
-            sending = asyncio.ensure_future(self._client.send(upstream, stream=True))
+            sending = asyncio.ensure_future(self._sent(url, headers, body))
             response = await unless_client_leaves(request.receive, sending)
         except BaseException as error:
             await self._ended()
             if isinstance(error, ClientLeft | ClientDisconnect):
                 return Response(status_code=499)
-            if isinstance(error, httpx.TransportError):
+            if isinstance(error, aiohttp.ClientError | TimeoutError):
                 return _unavailable("the engine is gone")
             raise
         return _Passed(response, self._ended)
+
+    async def _sent(self, url: str, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+        return await self._session.post(
+            url, data=body, headers=headers, skip_auto_headers=_NO_HEADERS_OF_ITS_OWN, allow_redirects=False
+        )
 
     async def _ended(self) -> None:
         self._running -= 1
@@ -168,7 +187,7 @@ def _unavailable(why: str) -> Response:
 class _Passed(Response):
     """An engine's response on its way through; closed at once when the caller leaves, so the engine stops."""
 
-    def __init__(self, response: httpx.Response, ended: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, ended: Callable[[], Awaitable[None]]) -> None:
         self._response = response
         self._ended = ended
         self.background = None
@@ -179,12 +198,12 @@ class _Passed(Response):
         except ClientLeft:
             return
         finally:
-            await self._response.aclose()
+            self._response.close()  # one that was read whole has given its connection back already
             await self._ended()
 
     async def _send(self, send: Send) -> None:
-        kept = [(k, v) for k, v in self._response.headers.raw if k.lower() in (b"content-type", b"content-length")]
-        await send({"type": "http.response.start", "status": self._response.status_code, "headers": kept})
-        async for chunk in self._response.aiter_raw():
+        kept = [(k, v) for k, v in self._response.raw_headers if k.lower() in (b"content-type", b"content-length")]
+        await send({"type": "http.response.start", "status": self._response.status, "headers": kept})
+        async for chunk in self._response.content.iter_any():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
