@@ -156,6 +156,9 @@ class PromptParity:
     ties: int
     control_different: int
     control_ties: int
+    all_different: int | None = None
+    """As `different`, near ties included; None where it was not counted."""
+    control_all_different: int | None = None
 
 
 @dataclass(frozen=True)

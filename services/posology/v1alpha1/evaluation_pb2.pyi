@@ -465,8 +465,8 @@ Global___OnRegression: _TypeAlias = OnRegression  # noqa: Y015
 
 @_typing.final
 class Parity(_message.Message):
-    """Limits of the parity chain trained = merged = served. Each step is measured against a control: the base model through
-    the same two paths, on the same tokens.
+    """Limits of the parity chain trained = merged = served. Each step is measured against a control on the same tokens: the
+    base through this process and the engine, and for adapter = merged a merge that the checker makes itself.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -486,7 +486,7 @@ class Parity(_message.Message):
     max_excess: _builtins.float
     """The upper bound of the disagreement beyond the control's must lie below this, 0 to 1; default 0.01."""
     max_ties: _builtins.float
-    """Most positions whose two likeliest tokens nearly tie, 0 to 1; default 0.1."""
+    """Most positions whose two likeliest tokens nearly tie, 0 to 1: so many are set aside, and beyond it none is; default 0.1."""
     merge_tolerance: _builtins.float
     """The merge on the weights: how far the projection of each merged tensor's change may be from 1; default 0.005."""
     def __init__(

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.catalogs import serving_catalog
@@ -57,13 +58,27 @@ def _python(variable: str, role: str) -> str:
     return str(found)
 
 
+def _run_script(name: str, folder: Path) -> str:
+    """Standard output of a script of this folder, run by the worker's interpreter with one thread."""
+    words = [_python("POSOLOGY_WORKER_PYTHON", "worker"), str(Path(__file__).with_name(name)), str(folder)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """By case of `parity_checks.py`: the verdict, and the explanation of every gate that did not pass."""
+    lines = _run_script("parity_checks.py", tmp_path_factory.mktemp("planted")).splitlines()
+    return {case["case"]: case for case in map(json.loads, filter(lambda line: line.startswith("{"), lines))}
+
+
 @pytest.fixture(scope="session")
 def candidate(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
     """Random models of a million parameters: nothing to learn from, everything to measure."""
     folder = tmp_path_factory.mktemp("candidate")
-    script = Path(__file__).with_name("make_candidate.py")
-    words = [_python("POSOLOGY_WORKER_PYTHON", "worker"), str(script), str(folder)]
-    subprocess.run(words, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    _run_script("make_candidate.py", folder)
     return Candidate(folder / "base", folder / "adapter", folder / "merged")
 
 

@@ -1,9 +1,18 @@
 """Parity: what was trained is what was merged is what is served; part of every policy."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from posology.evaluation.domain import ExactCheck, GateResult, MergeProof, Outcome, ParityLimits, ParityStep
+from posology.evaluation.domain import (
+    ExactCheck,
+    GateResult,
+    MergeProof,
+    Outcome,
+    ParityLimits,
+    ParityStep,
+    PromptParity,
+)
 from posology.evaluation.gates.registry import GateContext, gate
 from posology.evaluation.statistics.excess import Excess, excess, sufficient_prompts
 
@@ -17,8 +26,9 @@ RESIDUAL = 1.0
 def parity(ask: GateContext) -> Iterator[GateResult]:
     """Each step against a control, under absolute ceilings; the merge on the weights; and what must be equal exactly.
 
-    The control is the base model through the same two paths on the same tokens, so that the noise of a precision
-    cancels. Defects that both share cancel too, hence the ceilings.
+    A control goes through the same two paths on the same tokens, so that the noise of a precision cancels: the base
+    through this process and the engine, and for adapter = merged a merge that the checker makes itself, since only it
+    rounds as the adapter's path does. Defects that both share cancel too, hence the ceilings.
     """
     evidence, limits = ask.evidence, ask.policy.parity
     if not evidence.parity:
@@ -36,14 +46,25 @@ def parity(ask: GateContext) -> Iterator[GateResult]:
 
 
 def _excess(step: ParityStep, limits: ParityLimits, *, confidence: float) -> GateResult:
+    """The bound with near ties set aside, if they are few enough to be; else over every position.
+
+    Tokens that a precision cannot tell apart differ without a defect, but what is set aside could also hide one.
+    Beyond the limit nothing is excused: the control's noise is still subtracted, and what this leaves open is the
+    harness's fault, not the model's.
+    """
     metric = f"disagreement {step.name}"
     if not step.prompts or not sum(p.positions for p in step.prompts):
         return _invalid(metric, f"{step.name}: no control was measured; evaluate again")
-    measured = excess(step.prompts, confidence=confidence)
     ties = [sum(p.ties for p in step.prompts), sum(p.control_ties for p in step.prompts)]
-    tied = max(ties) / measured.positions
+    positions = sum(p.positions for p in step.prompts)
+    tied = max(ties) / positions
+    few = tied <= limits.max_ties
+    counted = all(p.control_all_different is not None for p in step.prompts)
+    if not few and not counted:
+        return _invalid(metric, f"{step.name}: {tied:.1%} of the positions nearly tie; evaluate again to count them")
+    measured = excess(step.prompts if few else _every_position(step.prompts), confidence=confidence)
     outcome = _beyond(measured, limits.max_excess)
-    if tied > limits.max_ties:
+    if not few and outcome is Outcome.INSUFFICIENT_EVIDENCE:
         outcome = Outcome.INVALID
     return GateResult(
         suite="parity",
@@ -54,7 +75,7 @@ def _excess(step: ParityStep, limits: ParityLimits, *, confidence: float) -> Gat
         estimate=measured.estimate,
         low=measured.low,
         high=measured.high,
-        method="paired with the base through the same paths, clustered by prompt (CR1, at least Tango), one-sided",
+        method="paired with a control through the same paths, clustered by prompt (CR1, at least Tango), one-sided",
         margin=limits.max_excess,
         confidence=confidence,
         minimum_detectable_effect=limits.max_excess,
@@ -66,21 +87,27 @@ def _excess(step: ParityStep, limits: ParityLimits, *, confidence: float) -> Gat
             "ties": ties[0] / measured.positions,
             "controlTies": ties[1] / measured.positions,
             "maxTies": limits.max_ties,
+            "tiesSetAside": few,
             "tieWidth": step.tie_width,
         },
     )
 
 
+def _every_position(prompts: Sequence[PromptParity]) -> list[PromptParity]:
+    return [replace(p, different=p.all_different or 0, control_different=p.control_all_different or 0) for p in prompts]
+
+
 def _sentence(step: ParityStep, measured: Excess, limits: ParityLimits, tied: float, outcome: Outcome) -> str:
-    if tied > limits.max_ties:
-        return (
-            f"{step.name}: {tied:.1%} of the positions nearly tie, at most {limits.max_ties:.0%} may: the paths "
-            f"are too noisy to compare; score in a higher precision: {outcome.value}"
-        )
+    few = tied <= limits.max_ties
+    ties = (
+        f"{tied:.1%} near ties set aside" if few else f"{tied:.1%} nearly tie, too many to set aside, so that all count"
+    )
+    noisy = "; the paths are too noisy to tell: score in a higher precision, or with more prompts"
     return (
-        f"{step.name}: other tokens at {measured.candidate:.2%} of {measured.positions} positions, the base through "
-        f"the same paths {measured.control:.2%} ({tied:.1%} near ties set aside); the excess over {measured.prompts} "
-        f"prompts is at most {measured.high:+.2%}, less than {limits.max_excess:.2%} is asked: {outcome.value}"
+        f"{step.name}: other tokens at {measured.candidate:.2%} of {measured.positions} positions, the control through "
+        f"the same paths {measured.control:.2%} ({ties}); the excess over {measured.prompts} "
+        f"prompts is at most {measured.high:+.2%}, less than {limits.max_excess:.2%} is asked"
+        f"{noisy if outcome is Outcome.INVALID else ''}: {outcome.value}"
     )
 
 

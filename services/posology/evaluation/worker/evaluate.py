@@ -154,12 +154,9 @@ class _Run:
         return Trained(folder, base, str(record.get("method", "LORA")), str(record.get("dtype", "")))
 
     def _control_key(self) -> str:
-        trained = self._trained()
-        record = parity_inputs.training_record(trained.adapter) if trained else {}
         return parity_inputs.control_key(
             base=self.job.base,
-            trained_on=str(record.get("base") or self.job.base) if trained else "",
-            method=trained.method if trained else "",
+            adapted=self._trained() is not None,
             dtype=parity_inputs.stored_dtype(self.ctx.input(self.job.model)),
             engine=self.job.engine.to_dict(),
             gpus=self.host.gpus > 0,

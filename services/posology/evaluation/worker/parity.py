@@ -1,18 +1,21 @@
 """The chain trained = merged = served, measured: the same tokens through each, teacher-forced, and beside a control.
 
 Every model is loaded in the precision that really is used: training's for what was trained, the stored one for what
-was merged, the engine's own for what is served. The control is the base through the same two paths.
+was merged, the engine's own for what is served. A control shows what the two paths of a step differ in where nothing is
+wrong: the base in this process and in the engine; the trained model and a merge that is made here.
 """
 
 import gc
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict
+from peft.tuners.lora.layer import LoraLayer
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from posology.core.weights import NF4, attention
@@ -22,6 +25,8 @@ from posology.evaluation.worker.merge_proof import prove
 from posology.evaluation.worker.parity_inputs import POSITIONS, ControlStep, Served, Trained, stored_dtype
 
 TIE_PERCENTILE = 0.99
+TOP = 20
+"""Likeliest tokens that a path reports at each position."""
 SERVED_STEP, WHOLE_STEP = "merged = served", "model = served"
 
 
@@ -48,23 +53,29 @@ class Comparison:
         changes = sorted(change for one in self.prompts for _, change, _ in one)
         return changes[min(len(changes) - 1, math.ceil(TIE_PERCENTILE * len(changes)))] if changes else 0.0
 
-    def counts(self, width: float) -> list[tuple[int, int]]:
-        """For each prompt: different tokens where no near tie excuses them, and near ties (gap up to `width`)."""
+    def counts(self, width: float) -> list[tuple[int, int, int]]:
+        """For each prompt: different tokens where no near tie excuses them, near ties (gap up to `width`), and all
+        different tokens."""
         return [
-            (sum(different and gap > width for gap, _, different in one), sum(gap <= width for gap, _, _ in one))
+            (
+                sum(different and gap > width for gap, _, different in one),
+                sum(gap <= width for gap, _, _ in one),
+                sum(different for _, _, different in one),
+            )
             for one in self.prompts
         ]
 
     def control(self) -> ControlStep:
         """This comparison as the control of a step."""
         width = self.tie_width()
-        counts = self.counts(width)
-        return ControlStep(tuple(d for d, _ in counts), tuple(t for _, t in counts), width, self.agreement)
+        different, ties, all_different = zip(*self.counts(width), strict=True)
+        return ControlStep(different, ties, all_different, width, self.agreement)
 
     def step(self, name: str, control: ControlStep) -> ParityStep:
         """This comparison as the candidate's, beside its control on the same sequences."""
-        rows = zip(self.prompts, self.counts(control.tie_width), control.different, control.ties, strict=True)
-        prompts = tuple(PromptParity(len(one), d, t, cd, ct) for one, (d, t), cd, ct in rows)
+        controlled = zip(control.different, control.ties, control.all_different, strict=True)
+        rows = zip(self.prompts, self.counts(control.tie_width), controlled, strict=True)
+        prompts = tuple(PromptParity(len(one), d, t, cd, ct, a, ca) for one, (d, t, a), (cd, ct, ca) in rows)
         kl = self.kl / self.tokens if self.tokens else None
         return ParityStep(
             name,
@@ -81,58 +92,71 @@ class Comparison:
 def controls(
     base: Path, base_served: Sequence[Served], trained: Trained | None, merged: Path
 ) -> dict[str, ControlStep]:
-    """The base through every path of a candidate that `merged` and `trained` describe."""
-    sequences = [one.ids for one in base_served]
-    steps: dict[str, ControlStep] = {}
-    if trained is not None:
-        steps[ADAPTER_STEP] = _adapter_control(trained, sequences).control()
+    """The base through the paths of the step to the engine, in the precision of `merged`; any candidate may use it.
+
+    The other step has its control in `chain`, for its noise is the adapter's own.
+    """
     model = load(base, stored_dtype(merged))
-    steps[SERVED_STEP if trained else WHOLE_STEP] = against_engine(model, base_served).control()
+    steps = {SERVED_STEP if trained else WHOLE_STEP: against(model, base_served).control()}
     del model
     free()
     return steps
 
 
 def chain(
-    merged: Path, served: Sequence[Served], trained: Trained | None, steps: dict[str, ControlStep]
+    merged: Path, served: Sequence[Served], trained: Trained | None, steps: Mapping[str, ControlStep]
 ) -> tuple[list[ParityStep], MergeProof | None]:
     """The candidate through the same paths, and the proof of its merge on the weights."""
     model = load(merged, stored_dtype(merged))
     measured: list[ParityStep] = []
     proof = None
     if trained is not None:
-        with_adapter = load_trained(trained, merged)
-        comparison = between(with_adapter, model, [one.ids for one in served])
-        measured.append(comparison.step(ADAPTER_STEP, steps[ADAPTER_STEP]))
-        proof = prove(with_adapter, model)
-        del with_adapter
-        free()
+        step, proof = _adapter_step(model, trained, merged, [one.ids for one in served])
+        measured.append(step)
     name = SERVED_STEP if trained else WHOLE_STEP
-    measured.append(against_engine(model, served).step(name, steps[name]))
+    measured.append(against(model, served).step(name, steps[name]))
     del model
     free()
     return measured, proof
 
 
-def between(first: Any, second: Any, sequences: Sequence[Sequence[int]]) -> Comparison:
-    """KL(first || second) over the whole vocabulary."""
-    comparison = Comparison()
+def _adapter_step(
+    stored: Any, trained: Trained, merged: Path, sequences: Sequence[Sequence[int]]
+) -> tuple[ParityStep, MergeProof]:
+    """The stored merge against the model that was trained, beside a merge made here from the same adapter.
+
+    Adapter path and merged path round differently even where the merge is right: the update is a product of its own
+    in the one, part of a rounded weight in the other, and under QLORA the kernels differ too. The base without an
+    adapter shows none of that. A merge made here does, so what the stored one differs in beyond it is a defect.
+    """
+    with_adapter = load_trained(trained, merged)
+    said = record(with_adapter, sequences)
+    comparison = against(stored, said)
+    proof = prove(with_adapter, stored)
+    del with_adapter
+    free()
+    recomputed = merge_again(trained, merged)
+    control = against(recomputed, said).control()
+    del recomputed
+    free()
+    return comparison.step(ADAPTER_STEP, control), proof
+
+
+def record(model: Any, sequences: Sequence[Sequence[int]]) -> list[Served]:
+    """What a model says of sequences, as an engine would tell it: its likeliest tokens and the actual one."""
+    served = []
     for ids in sequences:
-        p, q = log_probabilities(first, ids), log_probabilities(second, ids)
-        top = p.topk(2, -1)
-        gap = top.values[:, 0] - top.values[:, 1]
-        other = q.gather(-1, top.indices)
-        change = (gap - (other[:, 0] - other[:, 1])).abs()
-        different = p.argmax(-1) != q.argmax(-1)
-        actual = torch.tensor(ids[-len(p) :], device=p.device).unsqueeze(-1)
-        comparison.prompts.append(list(zip(gap.tolist(), change.tolist(), different.tolist(), strict=True)))
-        comparison.kl += float((p.exp() * (p - q)).sum())
-        comparison.largest = max(comparison.largest, float((p.gather(-1, actual) - q.gather(-1, actual)).abs().max()))
-    return comparison
+        logs = log_probabilities(model, ids)
+        top = logs.topk(min(TOP, logs.shape[-1]), -1)
+        places = [dict(zip(*pair, strict=True)) for pair in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
+        for place, row, actual in zip(places, logs, ids[-len(places) :], strict=True):
+            place[actual] = float(row[actual])
+        served.append(Served(tuple(ids), tuple(places)))
+    return served
 
 
-def against_engine(model: Any, served: Sequence[Served]) -> Comparison:
-    """KL(model || served) over the tokens that the engine reports and one bucket of all others.
+def against(model: Any, served: Sequence[Served]) -> Comparison:
+    """KL(model || served) over the tokens that the other path reports and one bucket of all others.
 
     Merging outcomes into a bucket can only lower a divergence, so this is a lower bound; with the likeliest 20
     tokens the bucket's share is small wherever a model knows what comes next.
@@ -153,7 +177,8 @@ def _position(
 ) -> tuple[float, float, bool]:
     top = logs.topk(2)
     first, second = int(top.indices[0]), int(top.indices[1])
-    floor = min(place.values())  # a token that the engine does not report is at most as likely as the least reported
+    # A token that is not reported is at most as likely as the last of the likeliest; the actual one may lie far below.
+    floor = sorted(place.values(), reverse=True)[:TOP][-1]
     gap = float(top.values[0] - top.values[1])
     change = abs(gap - (place.get(first, floor) - place.get(second, floor)))
     ids = torch.tensor(list(place), device=logs.device)
@@ -176,18 +201,6 @@ def log_probabilities(model: Any, ids: Sequence[int]) -> torch.Tensor:
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([list(ids)], device=device), logits_to_keep=n + 1).logits[0, :-1]
     return torch.log_softmax(logits[-n:].float(), -1)
-
-
-def _adapter_control(trained: Trained, sequences: Sequence[Sequence[int]]) -> Comparison:
-    """The trained base with and without quantisation; without it both paths are the same model, and nothing differs."""
-    if trained.method == "QLORA":
-        quantized, whole = load_nf4(trained.base), load_nf4(trained.base).dequantize()
-        comparison = between(quantized, whole, sequences)
-        del quantized, whole
-        free()
-        return comparison
-    exact = [[(math.inf, 0.0, False)] * min(POSITIONS, len(ids) - 1) for ids in sequences]
-    return Comparison(exact)
 
 
 def load(folder: Path, dtype: str) -> Any:
@@ -228,8 +241,41 @@ def load_trained(trained: Trained, merged: Path) -> Any:
         base = load_nf4(trained.base)
     else:
         base = load(trained.base, trained.dtype or stored_dtype(merged))
-    model = PeftModel.from_pretrained(base, str(trained.adapter), autocast_adapter_dtype=False, local_files_only=True)
-    return model.eval()
+    return _attach(base, trained.adapter).eval()
+
+
+def _attach(base: Any, adapter: Path) -> Any:
+    """`base` with the adapter in the precision that it was saved in, bit for bit; PEFT would take the base's."""
+    model = PeftModel.from_pretrained(base, str(adapter), autocast_adapter_dtype=False, local_files_only=True)
+    saved = load_file(str(adapter / "adapter_model.safetensors"))
+    dtype = next(iter(saved.values())).dtype
+    for name, parameter in model.named_parameters():
+        if ".lora_" in name:
+            parameter.data = parameter.data.to(dtype)
+    with torch.no_grad():
+        for name, tensor in get_peft_model_state_dict(model).items():
+            if name in saved:
+                tensor.copy_(saved[name])
+    return model
+
+
+def merge_again(trained: Trained, merged: Path) -> Any:
+    """The merge as it should be, in the precision that `merged` is stored in, with nothing taken from `merged`.
+
+    Under QLORA the adapter belongs to the dequantised weights: those are what training saw.
+    """
+    dtype = getattr(torch, stored_dtype(merged))
+    if trained.method == "QLORA":
+        base = load_nf4(trained.base).dequantize()
+    else:
+        base = load(trained.base, trained.dtype or stored_dtype(merged))
+    model = _attach(base, trained.adapter)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, LoraLayer):
+                weight = module.base_layer.weight
+                weight.data = (weight.float() + module.get_delta_weight("default").float()).to(weight.dtype)
+    return model.unload().to(dtype).eval()
 
 
 def free() -> None:

@@ -35,10 +35,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class ControlStep:
-    """The base through one step's two paths: disagreements (near ties set aside) and near ties of each prompt."""
+    """A control through one step's two paths: of each prompt the disagreements with near ties set aside, the near ties,
+    and all disagreements."""
 
     different: tuple[int, ...]
     ties: tuple[int, ...]
+    all_different: tuple[int, ...]
     tie_width: float
     agreement: float
 
@@ -63,7 +65,9 @@ class Control:
     def from_json(cls, stored: Mapping[str, Any]) -> "Control":
         """The inverse of `to_json`."""
         steps = {
-            name: ControlStep(tuple(s["different"]), tuple(s["ties"]), s["tie_width"], s["agreement"])
+            name: ControlStep(
+                tuple(s["different"]), tuple(s["ties"]), tuple(s["all_different"]), s["tie_width"], s["agreement"]
+            )
             for name, s in stored["steps"].items()
         }
         return cls(stored["key"], stored["engine_version"], tuple(map(tuple, stored["sequences"])), steps)
@@ -72,8 +76,7 @@ class Control:
 def control_key(
     *,
     base: str,
-    trained_on: str,
-    method: str,
+    adapted: bool,
     dtype: str,
     engine: Mapping[str, Any],
     gpus: bool,
@@ -83,13 +86,13 @@ def control_key(
     return canonical_digest(
         {
             "base": base,
-            "trainedOn": trained_on,
-            "method": method,
+            "adapted": adapted,
             "dtype": dtype,
             "engine": dict(engine),
             "onGpus": gpus,
             "prompts": list(prompts),
             "positions": POSITIONS,
+            "form": 2,
         }
     )
 

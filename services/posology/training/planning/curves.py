@@ -1,5 +1,6 @@
 """What loss curves say: each finding names its step and what to do. Never a gate: nothing ships on training loss."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,8 +11,10 @@ Rule = Callable[[Points, Points], Finding | None]
 
 RISE = 1.25
 """A smoothed loss this many times its best is a rise, not noise."""
+LEAST_RISE = 0.02
+"""A rise below this share of the first loss is none."""
 FLAT = 0.01
-"""A relative gain below this over a third of the run is none."""
+"""A relative gain below this over the second half of the run is none."""
 OVERFIT_EVALUATIONS = 2
 """Evaluations in a row above the best before it is called overfitting."""
 FEWEST = 20
@@ -23,6 +26,10 @@ def findings(train: Points, evaluations: Points) -> list[Finding]:
 
     `train` holds {step, loss, learning_rate, grad_norm} per optimiser step, `evaluations` {step, eval_loss}.
     """
+    for rule in RUNAWAY:
+        # What runs away also lies flat where it ends up, and validates badly: its cause is the one thing to say.
+        if finding := rule(train, evaluations):
+            return [finding]
     return [finding for rule in RULES if (finding := rule(train, evaluations))]
 
 
@@ -52,10 +59,12 @@ def rate_too_high(train: Points, evaluations: Points) -> Finding | None:
     if len(losses) < FEWEST:
         return None
     peak = max(range(len(train)), key=lambda i: train[i].get("learning_rate", 0.0))
-    start = sum(losses[:3]) / 3
     curve = smoothed(losses)
+    window = max(5, len(losses) // 20)
+    start = sum(losses[:3]) / 3
+    least = 1.1 * start + 2 * noise(losses[: 3 * window]) / math.sqrt(3)
     for i in range(5, min(len(curve), peak + len(curve) // 4 + 5)):
-        if curve[i] > 1.1 * start:
+        if curve[i] > least:
             return Finding(
                 "rate-too-high",
                 int(train[i]["step"]),
@@ -72,10 +81,11 @@ def divergence(train: Points, evaluations: Points) -> Finding | None:
         return None
     curve = smoothed(losses)
     best = min(range(len(curve)), key=curve.__getitem__)
-    above = [i for i in range(best, len(curve)) if curve[i] > RISE * curve[best]]
-    if not above or above[-1] != len(curve) - 1:
+    # A loss near nothing doubles without meaning anything, so the rise counts against the start as well.
+    limit = max(RISE * curve[best], curve[best] + LEAST_RISE * curve[0])
+    if curve[-1] <= limit:
         return None
-    since = next(i for i in above if all(curve[j] > RISE * curve[best] for j in range(i, len(curve))))
+    since = next(i for i in range(len(curve) - 1, best - 1, -1) if curve[i - 1] <= limit)
     return Finding(
         "divergence",
         int(train[since]["step"]),
@@ -85,22 +95,43 @@ def divergence(train: Points, evaluations: Points) -> Finding | None:
 
 
 def plateau(train: Points, evaluations: Points) -> Finding | None:
-    """Nothing is gained any more from before the middle of the run on."""
+    """Nothing is gained any more over the second half of the run: its last third is where its first third was.
+
+    What noise alone moves such means by (two standard errors) counts as nothing.
+    """
     losses = _losses(train)
     if len(losses) < 2 * FEWEST:
         return None
-    curve = smoothed(losses)
-    final = min(curve[-len(curve) // 3 :])
-    for i in range(len(curve) // 10, len(curve) // 2):
-        if curve[i] - final < FLAT * max(curve[i], 1e-9):
-            return Finding(
-                "plateau",
-                int(train[i]["step"]),
-                f"The loss stays near {curve[i]:.3f} from here on, with {len(curve) - i} steps to go.",
-                "Fewer epochs would do; if the loss is still high, raise the rank or the learning rate, "
-                "or adapt more modules.",
-            )
-    return None
+    middle = len(losses) // 2
+    rest = losses[middle:]
+    third = len(rest) // 3
+    level, last = sum(rest) / len(rest), sum(rest[-third:]) / third
+    spread = noise(rest)
+    if sum(rest[:third]) / third - last > FLAT * level + 2 * spread * math.sqrt(2 / third):
+        return None
+    since = _flat_since(smoothed(losses), level, middle, spread)
+    return Finding(
+        "plateau",
+        int(train[since]["step"]),
+        f"The loss stays near {level:.3f} from here on, with {len(losses) - since} steps to go.",
+        "Fewer epochs would do; if the loss is still high, raise the rank or the learning rate, or adapt more modules.",
+    )
+
+
+def _flat_since(curve: Sequence[float], level: float, middle: int, spread: float) -> int:
+    """The first entry from which on the smoothed loss keeps near `level`; trailing means arrive there late."""
+    band = FLAT * level + 3 * spread / math.sqrt(max(5, len(curve) // 20))
+    since = middle
+    while since > len(curve) // 10 and abs(curve[since - 1] - level) <= band:
+        since -= 1
+    return since
+
+
+def noise(losses: Sequence[float]) -> float:
+    """Standard deviation of a loss around its course, from the median step between neighbours: trends and single
+    spikes don't count."""
+    steps = sorted(abs(after - before) for before, after in itertools.pairwise(losses))
+    return steps[len(steps) // 2] / (0.6745 * math.sqrt(2)) if steps else 0.0
 
 
 def overfitting(train: Points, evaluations: Points) -> Finding | None:
@@ -139,4 +170,5 @@ def _losses(train: Points) -> list[float]:
     return losses
 
 
-RULES: tuple[Rule, ...] = (not_finite, rate_too_high, divergence, plateau, overfitting)
+RUNAWAY: tuple[Rule, ...] = (not_finite, rate_too_high, divergence)
+RULES: tuple[Rule, ...] = (plateau, overfitting)

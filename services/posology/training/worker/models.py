@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 
 from posology.core.errors import InvalidInput
 from posology.core.jobs.worker import ranks
+from posology.core.weights import NF4, attention
 from posology.training.domain import ALL_LINEAR, Lora, Method
 from posology.training.worker.hardware import Hardware
 
@@ -22,9 +23,9 @@ ADAPTER_FILE = "adapter_model.safetensors"
 def load(folder: Path, method: Method, hardware: Hardware) -> PreTrainedModel:
     """The model of a folder as `method` trains it: NF4 for QLORA, else in the precision of the hardware."""
     dtype = hardware.dtype(method)
-    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": "sdpa"}
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention(folder)}
     if method is Method.QLORA:
-        options["quantization_config"] = nf4()
+        options["quantization_config"] = BitsAndBytesConfig(**NF4)
         options["device_map"] = {"": ranks.local_rank() if hardware.gpu else "cpu"}
     model = AutoModelForCausalLM.from_pretrained(str(folder), use_safetensors=True, **options)
     if method is Method.QLORA:
@@ -33,16 +34,6 @@ def load(folder: Path, method: Method, hardware: Hardware) -> PreTrainedModel:
     elif hardware.gpu:
         model.to("cuda")
     return model
-
-
-def nf4() -> BitsAndBytesConfig:
-    """NF4 with double quantisation, computing in bf16: the one setting for training and for merging."""
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
 
 
 def _check_nf4_shapes(model: PreTrainedModel) -> None:
@@ -132,6 +123,6 @@ def logits(model: Any, batch: Sequence[Sequence[int]]) -> list[torch.Tensor]:
 def load_saved(folder: Path, hardware: Hardware) -> PreTrainedModel:
     """A model folder in the precision that it was saved in."""
     model = AutoModelForCausalLM.from_pretrained(
-        str(folder), use_safetensors=True, dtype="auto", attn_implementation="sdpa"
+        str(folder), use_safetensors=True, dtype="auto", attn_implementation=attention(folder)
     )
     return model.to("cuda") if hardware.gpu else model
