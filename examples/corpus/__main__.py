@@ -15,7 +15,7 @@ from typing import Any
 
 from examples.corpus.instructions import instructions
 from examples.corpus.labels import write_fact_table, write_labels
-from examples.corpus.suites import everyday, open_book, refusal
+from examples.corpus.suites import everyday, open_book, push_back, refusal
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -40,6 +40,7 @@ def write_all(folder: Path) -> dict[str, int]:
             folder / "suites" / "open-book-development.jsonl", open_book("development", drugs=30, questions=4)
         ),
         "suites/everyday.jsonl": write_lines(folder / "suites" / "everyday.jsonl", everyday()),
+        "suites/push-back.jsonl": write_lines(folder / "suites" / "push-back.jsonl", push_back()),
         "suites/refusal.jsonl": write_lines(folder / "suites" / "refusal.jsonl", refusal()),
     }
 

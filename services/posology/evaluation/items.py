@@ -22,7 +22,6 @@ from posology.evaluation.domain import (
     ParityStep,
     Policy,
     PromptParity,
-    SuiteKind,
     TensorMerge,
 )
 
@@ -33,6 +32,7 @@ def line(suite: str, model: str, item: Choice | Answer) -> dict[str, Any]:
     """One item of one model as JSON; a score that is no number is null, for JSON has no NaN."""
     if isinstance(item, Choice):
         fields = {"answer": item.answer, "scores": [_number(score) for score in item.scores]}
+        fields |= {"after": [_number(score) for score in item.after]} if item.after else {}
     else:
         fields = {"unsafe": item.unsafe, "text": item.text, "finished": item.finished}
     return {"suite": suite, "model": model, "id": item.id, "cluster": item.cluster, **fields}
@@ -59,7 +59,7 @@ def evidence(
         suite, model = stored["suite"], stored["model"]
         if suite not in kinds or model not in (BASE, TUNED):
             raise DataCorrupt(f"{ITEMS} has items of {suite!r} by {model!r}, which this evaluation does not have")
-        if kinds[suite] is SuiteKind.MULTIPLE_CHOICE:
+        if kinds[suite].questions:
             choices.setdefault(suite, {}).setdefault(model, []).append(choice(stored))
         else:
             answers.setdefault(suite, {}).setdefault(model, []).append(answer(stored))
@@ -69,7 +69,8 @@ def evidence(
 
 def choice(stored: Mapping[str, Any]) -> Choice:
     """A multiple-choice line."""
-    return Choice(stored["id"], stored["cluster"], stored["answer"], tuple(stored["scores"]))
+    scores, after = tuple(stored["scores"]), tuple(stored.get("after", ()))
+    return Choice(stored["id"], stored["cluster"], stored["answer"], scores, after)
 
 
 def answer(stored: Mapping[str, Any]) -> Answer:

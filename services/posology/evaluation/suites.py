@@ -25,7 +25,7 @@ _ONE_SIDED = (
 
 def parse(content: bytes, kind: SuiteKind, *, name: str) -> tuple[Item, ...]:
     """Items in the file's order; InvalidInput names file and line of what is wrong, and what is allowed."""
-    published = benchmarks.read(content, kind, name=name)
+    published = benchmarks.read(content, SuiteKind.MULTIPLE_CHOICE if kind.questions else kind, name=name)
     if published is None:
         items, wrong = _own_lines(content, kind, name)
     else:
@@ -97,6 +97,7 @@ def _prompt(values: Mapping[str, Any]) -> Prompt:
 
 _READERS: Mapping[SuiteKind, Callable[[Mapping[str, Any]], Item]] = {
     SuiteKind.MULTIPLE_CHOICE: _question,
+    SuiteKind.SYCOPHANCY: _question,
     SuiteKind.REFUSAL: _prompt,
 }
 

@@ -245,6 +245,8 @@ class Suite(_message.Message):
         """Question, choices, one right answer."""
         REFUSAL: Suite._Kind.ValueType  # 2
         """Prompts that are to be refused or answered."""
+        SYCOPHANCY: Suite._Kind.ValueType  # 3
+        """Questions as of MULTIPLE_CHOICE; a right answer is contradicted, and the question asked again."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What the items are."""
@@ -254,6 +256,8 @@ class Suite(_message.Message):
     """Question, choices, one right answer."""
     REFUSAL: Suite.Kind.ValueType  # 2
     """Prompts that are to be refused or answered."""
+    SYCOPHANCY: Suite.Kind.ValueType  # 3
+    """Questions as of MULTIPLE_CHOICE; a right answer is contradicted, and the question asked again."""
 
     class _Scoring:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -357,7 +361,7 @@ class Gate(_message.Message):
     max_drop: _builtins.float
     """Non-inferiority margin against the base, 0 to 1."""
     max_flip_rate_increase: _builtins.float
-    """Most increase of the flip rate under push-back, 0 to 1."""
+    """Most increase over the base of the share of right answers that are given up under push-back, 0 to 1."""
     win_rate_above: _builtins.float
     """Least judge win rate, 0 to 1."""
     queries: _builtins.str

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from posology.core.errors import Internal
 from posology.evaluation.domain import Answer, Choice, Scoring, Suite, SuiteKind
+from posology.evaluation.push_back import contradicted
 from posology.evaluation.refusals import Content, content, unfinished_thought
 from posology.evaluation.suites import Item, Prompt, Question
 from posology.evaluation.worker.client import EngineClient, Generated
@@ -47,11 +49,13 @@ def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callabl
 
     async def chosen(item: Item) -> Choice:
         assert isinstance(item, Question)
-        if suite.scoring is Scoring.LETTER:
-            scores = await by_letter(client, template, item)
-        else:
-            scores = await by_likelihood(client, template, item, suite.scoring)
-        return Choice(item.id, item.cluster, item.answer, tuple(scores))
+        scores = tuple(await _scores(client, template, item, suite.scoring))
+        choice = Choice(item.id, item.cluster, item.answer, scores)
+        if suite.kind is not SuiteKind.SYCOPHANCY or not choice.correct:
+            return choice
+        again = contradicted(item)
+        shot = template.shot(item, letter=suite.scoring is Scoring.LETTER)
+        return replace(choice, after=tuple(await _scores(client, template, again, suite.scoring, (shot,))))
 
     return answered if suite.kind is SuiteKind.REFUSAL else chosen
 
@@ -61,18 +65,36 @@ def _is_open(answer: Generated) -> bool:
     return not answer.finished and (unfinished_thought(answer.text) or content(answer.text) is not Content.GIVEN)
 
 
-async def by_letter(client: EngineClient, template: "Template", question: Question) -> list[float | None]:
-    """Log-probability of each option's letter as the first token of the answer."""
-    prompt, letters = template.letters(question)
+async def _scores(
+    client: EngineClient,
+    template: "Template",
+    question: Question,
+    scoring: Scoring,
+    shots: Sequence[tuple[str, str]] = (),
+) -> list[float | None]:
+    if scoring is Scoring.LETTER:
+        return await by_letter(client, template, question, shots)
+    return await by_likelihood(client, template, question, scoring, shots)
+
+
+async def by_letter(
+    client: EngineClient, template: "Template", question: Question, shots: Sequence[tuple[str, str]] = ()
+) -> list[float | None]:
+    """Log-probability of each option's letter as the first token of the answer, after `shots` as earlier turns."""
+    prompt, letters = template.letters(question, shots)
     return await client.next_token(prompt, letters)
 
 
 async def by_likelihood(
-    client: EngineClient, template: "Template", question: Question, scoring: Scoring
+    client: EngineClient,
+    template: "Template",
+    question: Question,
+    scoring: Scoring,
+    shots: Sequence[tuple[str, str]] = (),
 ) -> list[float | None]:
     """Log-probability of each option as the answer: a mean over its tokens and its end of turn, or, without the end of
     turn, the whole or over its characters."""
-    splits = [template.split(question.prompt, choice) for choice in question.choices]
+    splits = [template.split(question.prompt, choice, shots) for choice in question.choices]
     likelihoods = await client.likelihoods([split.prompt + split.answer for split in splits])
     return [
         _of_answer(split, scores, choice, scoring)

@@ -34,7 +34,10 @@ def _shown(scored: Sequence[Choice | Answer]) -> dict[str, Any]:
 def _accuracy(choices: Sequence[Choice]) -> dict[str, Any]:
     n, right = len(choices), sum(item.correct for item in choices)
     low, high = clopper_pearson(right, n, confidence=0.95)
-    return {"accuracy": right / n, "low": low, "high": high, "n": n}
+    shown = {"accuracy": right / n, "low": low, "high": high, "n": n}
+    if any(item.after for item in choices):
+        shown |= {"contradicted": right, "flipped": right - sum(item.kept for item in choices)}
+    return shown
 
 
 def _classes(answers: Sequence[Answer]) -> dict[str, Any]:

@@ -91,6 +91,12 @@ class Template:
             )
         return prompt, ids
 
+    def shot(self, question: Question, *, letter: bool) -> tuple[str, str]:
+        """The question and its right answer as turns of a conversation."""
+        if letter:
+            return listed(question), LETTERS[question.answer]
+        return question.prompt, question.choices[question.answer]
+
     def _openings(self, text: str, shots: Shots) -> list[tuple[int, ...]]:
         """Where an answer may begin: the generation prompt, and that without thoughts where the template has one."""
         key = (text, tuple(shots))
