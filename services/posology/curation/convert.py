@@ -147,7 +147,9 @@ def policy_of(policy: pb.Review.Policy) -> Policy:
     filled = pb.Review.Policy()
     filled.CopyFrom(policy)
     apply_defaults(filled)
-    return Policy(filled.sample, filled.share, filled.max_error_rate, filled.confidence, filled.reviewers)
+    return Policy(
+        filled.sample, filled.share, filled.max_error_rate, filled.confidence, filled.reviewers, filled.repeats
+    )
 
 
 def review(stored: Review, summary: Summary) -> pb.Review:
@@ -192,6 +194,8 @@ def _summary(summary: Summary) -> pb.ReviewSummary:
         if agreed
         else None,
         reviewer_kinds=summary.kinds,
+        repeated=summary.repeated,
+        self_agreement=summary.self_agreement,
     )
 
 

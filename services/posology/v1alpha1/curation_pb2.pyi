@@ -975,6 +975,7 @@ class Review(_message.Message):
         MAX_ERROR_RATE_FIELD_NUMBER: _builtins.int
         CONFIDENCE_FIELD_NUMBER: _builtins.int
         REVIEWERS_FIELD_NUMBER: _builtins.int
+        REPEATS_FIELD_NUMBER: _builtins.int
         sample: _builtins.int
         """Items to review; default 200. Without an error among 200, the error rate is under 1.5% at 95% confidence."""
         share: _builtins.float
@@ -985,6 +986,8 @@ class Review(_message.Message):
         """One-sided confidence of the bound; default 0.95."""
         reviewers: _builtins.int
         """Reviewers who rate every item; default 1."""
+        repeats: _builtins.int
+        """Items that come a second time, unmarked, to see whether reviewers agree with themselves; they count for nothing else."""
         def __init__(
             self,
             *,
@@ -993,10 +996,11 @@ class Review(_message.Message):
             max_error_rate: _builtins.float | None = ...,
             confidence: _builtins.float | None = ...,
             reviewers: _builtins.int | None = ...,
+            repeats: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_max_error_rate", b"_max_error_rate", "_reviewers", b"_reviewers", "_sample", b"_sample", "confidence", b"confidence", "max_error_rate", b"max_error_rate", "reviewers", b"reviewers", "sample", b"sample"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_max_error_rate", b"_max_error_rate", "_reviewers", b"_reviewers", "_sample", b"_sample", "confidence", b"confidence", "max_error_rate", b"max_error_rate", "reviewers", b"reviewers", "sample", b"sample", "share", b"share"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_max_error_rate", b"_max_error_rate", "_reviewers", b"_reviewers", "_sample", b"_sample", "confidence", b"confidence", "max_error_rate", b"max_error_rate", "repeats", b"repeats", "reviewers", b"reviewers", "sample", b"sample", "share", b"share"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
         _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -1098,6 +1102,8 @@ class ReviewSummary(_message.Message):
     DISAGREEMENTS_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
     REVIEWER_KINDS_FIELD_NUMBER: _builtins.int
+    REPEATED_FIELD_NUMBER: _builtins.int
+    SELF_AGREEMENT_FIELD_NUMBER: _builtins.int
     planned: _builtins.int
     """Items planned."""
     rated: _builtins.int
@@ -1116,6 +1122,10 @@ class ReviewSummary(_message.Message):
     """Chance that a set with half the allowed error rate passes, 0 to 1."""
     disagreements: _builtins.int
     """Items on which reviewers disagree and that wait for adjudication."""
+    repeated: _builtins.int
+    """Repeated items that a reviewer has rated both times."""
+    self_agreement: _builtins.float
+    """Share of those on which the reviewer said the same as before; absent without any."""
     @_builtins.property
     def agreement(self) -> Global___Agreement:
         """Agreement of the first two reviewers; absent with one reviewer."""
@@ -1138,13 +1148,20 @@ class ReviewSummary(_message.Message):
         disagreements: _builtins.int = ...,
         agreement: Global___Agreement | None = ...,
         reviewer_kinds: _abc.Iterable[_builtins.str] | None = ...,
+        repeated: _builtins.int = ...,
+        self_agreement: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_upper_bound", b"_upper_bound", "agreement", b"agreement", "upper_bound", b"upper_bound"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_self_agreement", b"_self_agreement", "_upper_bound", b"_upper_bound", "agreement", b"agreement", "self_agreement", b"self_agreement", "upper_bound", b"upper_bound"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_upper_bound", b"_upper_bound", "agreement", b"agreement", "allowed_errors", b"allowed_errors", "chance_to_pass", b"chance_to_pass", "disagreements", b"disagreements", "error_rate", b"error_rate", "errors", b"errors", "planned", b"planned", "rated", b"rated", "reviewer_kinds", b"reviewer_kinds", "sufficient_sample", b"sufficient_sample", "upper_bound", b"upper_bound"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_self_agreement", b"_self_agreement", "_upper_bound", b"_upper_bound", "agreement", b"agreement", "allowed_errors", b"allowed_errors", "chance_to_pass", b"chance_to_pass", "disagreements", b"disagreements", "error_rate", b"error_rate", "errors", b"errors", "planned", b"planned", "rated", b"rated", "repeated", b"repeated", "reviewer_kinds", b"reviewer_kinds", "self_agreement", b"self_agreement", "sufficient_sample", b"sufficient_sample", "upper_bound", b"upper_bound"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__self_agreement: _TypeAlias = _typing.Literal["self_agreement"]  # noqa: Y015
+    _WhichOneofArgType__self_agreement: _TypeAlias = _typing.Literal["_self_agreement", b"_self_agreement"]  # noqa: Y015
     _WhichOneofReturnType__upper_bound: _TypeAlias = _typing.Literal["upper_bound"]  # noqa: Y015
     _WhichOneofArgType__upper_bound: _TypeAlias = _typing.Literal["_upper_bound", b"_upper_bound"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__self_agreement) -> _WhichOneofReturnType__self_agreement | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__upper_bound) -> _WhichOneofReturnType__upper_bound | None: ...
 
 Global___ReviewSummary: _TypeAlias = ReviewSummary  # noqa: Y015

@@ -49,6 +49,7 @@ class Policy:
     max_error_rate: float
     confidence: float
     reviewers: int
+    repeats: int = 0  # items that come a second time, unmarked
 
     def planned(self, frame: int) -> int:
         """Items to review in a frame of this size."""
@@ -83,6 +84,7 @@ class Item:
     section_text: str
     section_title: str
     drug: str
+    repeat_of: str = ""  # id of the item that this one is once more; such an item counts for self-agreement alone
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,15 @@ def first_two(ratings: Mapping[str, Sequence[Rating]]) -> list[tuple[str, str]]:
         if len(independent) >= 2:
             pairs.append((independent[0].judgement.value, independent[1].judgement.value))
     return pairs
+
+
+def self_agreement(ratings: Mapping[str, Sequence[Rating]], repeats: Mapping[str, str]) -> list[bool]:
+    """For each reviewer and repeated item that they rated both times: whether they said the same of right and wrong."""
+    same = []
+    for again, first in repeats.items():
+        before = {r.reviewer: r.judgement.error for r in ratings.get(first, ()) if not r.adjudication}
+        same += [before[r.reviewer] == r.judgement.error for r in ratings.get(again, ()) if r.reviewer in before]
+    return same
 
 
 def kinds(ratings: Mapping[str, Sequence[Rating]]) -> list[str]:

@@ -26,22 +26,25 @@ def publish(
     summary: Summary,
 ) -> str:
     """Publish the reviewed artifact and give its digest. Blocking; doing it again gives the same digest."""
-    rejected = {item.pair: ratings[item.id] for item in items if _is_error(ratings[item.id], review)}
+    rejected = {
+        item.pair: ratings[item.id] for item in items if not item.repeat_of and _is_error(ratings[item.id], review)
+    }
     with TemporaryDirectory(prefix="posology-review-") as scratch:
         source = store.materialize(review.subject, Path(scratch) / "subject")
         made = Path(scratch) / "made"
         made.mkdir()
-        for file in source.iterdir():
+        for file in source.iterdir() if review.kind in _DATA else ():
             if file.name in _DATA[review.kind]:
                 _copy_without(file, made / file.name, rejected)
             elif file.is_file():
                 shutil.copyfile(file, made / file.name)
-        _append_drops(made / "drops.jsonl", rejected)
+        if review.kind in _DATA:
+            _append_drops(made / "drops.jsonl", rejected)
         report = json.dumps(record(review, items, ratings, summary), ensure_ascii=False, sort_keys=True, indent=1)
         (made / "review.json").write_text(report + "\n", encoding="utf-8")
         return store.publish(
             made,
-            kind=review.kind,
+            kind=review.kind if review.kind in _DATA else "review",  # of answers nothing is left to clean
             producer=f"posology-curation/{version('posology')}",
             parents=(review.subject,),
             parameters={"reviewed": summary.planned, "errors": summary.errors, "seed": review.seed},
@@ -57,7 +60,7 @@ def sign(
         subject=review.subject,
         artifact=artifact,
         frame={"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
-        policy=vars(review.policy),
+        policy=_policy(review),
         numbers={**_numbers(summary), "reviewers": reviewers(ratings)},
     )
     subjects = {"reviewed": artifact} if artifact else {"failed": review.subject}
@@ -82,11 +85,16 @@ def record(
     return {
         "subject": review.subject,
         "frame": {"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
-        "policy": vars(review.policy),
+        "policy": _policy(review),
         **_numbers(summary),
         "reviewers": reviewers(ratings),
         "items": [_item(item, ratings.get(item.id, ())) for item in items],
     }
+
+
+def _policy(review: Review) -> dict[str, Any]:
+    """The policy as it is signed; repeats only where there are any, so that other reviews keep their bytes."""
+    return {name: value for name, value in vars(review.policy).items() if name != "repeats" or value}
 
 
 def _numbers(summary: Summary) -> dict[str, Any]:
@@ -102,6 +110,7 @@ def _numbers(summary: Summary) -> dict[str, Any]:
         "sufficient_sample": summary.sufficient_sample,
         "would_have_sufficed": summary.would_have_sufficed,
         "reviewer_kinds": list(summary.kinds),
+        **({"repeated": summary.repeated, "self_agreement": summary.self_agreement} if summary.repeated else {}),
         "agreement": vars(agreed) | {"table": [list(row) for row in agreed.table]} if agreed else None,
     }
 
@@ -109,6 +118,7 @@ def _numbers(summary: Summary) -> dict[str, Any]:
 def _item(item: Item, ratings: Sequence[Rating]) -> dict[str, Any]:
     return {
         "pair": item.pair,
+        **({"repeat": True} if item.repeat_of else {}),
         "ratings": [
             {
                 "reviewer": rating.reviewer,

@@ -12,7 +12,7 @@ from posology.core.store import Transaction, pages
 from posology.curation.review import tables
 from posology.curation.review.domain import Item, Judgement, Policy, Rating, Review, ReviewState
 
-_POLICY = ("sample", "share", "max_error_rate", "confidence", "reviewers")
+_POLICY = ("sample", "share", "max_error_rate", "confidence", "reviewers", "repeats")
 ALL = "-"  # the namespace that stands for all
 
 
@@ -70,6 +70,13 @@ async def positions(tx: Transaction, review: str) -> dict[str, int]:
     """Item id -> position, without the texts."""
     query = select(tables.items.c.id, tables.items.c.position).where(tables.items.c.review == review)
     return {row.id: row.position for row in await tx.execute(query)}
+
+
+async def repeats(tx: Transaction, review: str) -> dict[str, str]:
+    """Items that are another once more -> that one."""
+    c = tables.items.c
+    query = select(c.id, c.repeat_of).where(c.review == review, c.repeat_of != "")
+    return {row.id: row.repeat_of for row in await tx.execute(query)}
 
 
 async def item(tx: Transaction, review: str, item_id: str) -> Item:

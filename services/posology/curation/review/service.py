@@ -60,7 +60,7 @@ class Reviews:
             kind=drawn.kind,
             frame_size=drawn.frame_size,
             frame_digest=drawn.frame_digest,
-            planned=len(drawn.items),
+            planned=sum(not item.repeat_of for item in drawn.items),
         )
         _check_plan(review.policy, review.planned, review.frame_size)
         if validate_only:
@@ -79,7 +79,7 @@ class Reviews:
         """A review and what its ratings say; NotFound."""
         async with self._db.read() as tx:
             review = await repository.get(tx, name)
-            return review, summarize(review, await repository.ratings(tx, name))
+            return review, await _summary(tx, review)
 
     async def list_page(
         self, namespace: str, *, size: int, token: str, ended_after: datetime | None
@@ -89,7 +89,7 @@ class Reviews:
             reviews, following = await repository.list_page(
                 tx, namespace, size=size, token=token, ended_after=ended_after
             )
-            return [(r, summarize(r, await repository.ratings(tx, r.name))) for r in reviews], following
+            return [(r, await _summary(tx, r)) for r in reviews], following
 
     async def creator(self, name: str) -> str:
         """Whose work is reviewed; NotFound."""
@@ -107,7 +107,12 @@ class Reviews:
                 return None
             ratings = await repository.ratings(tx, name)
             positions = await repository.positions(tx, name)
-            waiting = [id for id in positions if _is_for(ratings.get(id, []), review, reviewer, adjudicate)]
+            repeats = await repository.repeats(tx, name)
+            waiting = [
+                id
+                for id in positions
+                if not (adjudicate and id in repeats) and _is_for(ratings.get(id, []), review, reviewer, adjudicate)
+            ]
             if not waiting:
                 return None
             first = min(waiting, key=lambda id: draw(review.seed, reviewer, id))
@@ -130,8 +135,7 @@ class Reviews:
             if rating.reviewer in await repository.confirmed(tx, name):
                 raise FailedPrecondition(f"{rating.reviewer} confirmed their ratings of {name}; they no longer change")
             await repository.rate(tx, name, stored)
-            ratings = await repository.ratings(tx, name)
-            await repository.settle(tx, name, stored.at if summarize(review, ratings).complete else None)
+            await repository.settle(tx, name, stored.at if (await _summary(tx, review)).complete else None)
             action = "review.adjudicate" if rating.adjudication else "review.rate"
             await self._note(tx, action, name, _said(rating))
         return stored
@@ -239,7 +243,7 @@ class Reviews:
         async with self._db.read() as tx:
             review = await repository.get(tx, name)
             ratings, items = await repository.ratings(tx, name), await repository.items(tx, name)
-        summary = summarize(review, ratings)
+        summary = summarize(review, ratings, {item.id: item.repeat_of for item in items if item.repeat_of})
         artifact = ""
         if passed(review, summary):
             artifact = await asyncio.to_thread(publish.publish, self._artifacts, review, items, ratings, summary)
@@ -255,6 +259,11 @@ class Reviews:
 
     async def _note(self, tx: Transaction, action: str, name: str, detail: Mapping[str, object]) -> None:
         await audit.append(tx, actor=context.caller.get().subject, action=action, subject=name, detail=detail)
+
+
+async def _summary(tx: Transaction, review: Review) -> Summary:
+    ratings = await repository.ratings(tx, review.name)
+    return summarize(review, ratings, await repository.repeats(tx, review.name))
 
 
 def _check_plan(policy: Policy, planned: int, frame: int) -> None:

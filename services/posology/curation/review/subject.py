@@ -3,17 +3,19 @@
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import InvalidInput, Violation
 from posology.core.visible import visible
-from posology.curation.domain import GENERAL, content_id
+from posology.curation.domain import GENERAL, content_id, draw
 from posology.curation.review.domain import Item, Policy
 from posology.curation.review.sampling import Unit, frame_digest, sample
 
-KINDS = ("dataset", "preferences")
+KINDS = ("dataset", "preferences", "evaluation")
+ANSWERS = "human.jsonl"
+"""In an evaluation: the answers that people shall rate, in the form of a data set's rows."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,8 @@ def draw_items(store: ArtifactStore, subject: str, policy: Policy, *, seed: int)
     """
     manifest = store.manifest(subject)
     if manifest.kind not in KINDS:
-        raise InvalidInput.of(
-            [Violation("subject", f"is a {manifest.kind}; only a dataset or preferences is reviewed")]
-        )
+        reason = f"is a {manifest.kind}; only a dataset, preferences or an evaluation's answers are reviewed"
+        raise InvalidInput.of([Violation("subject", reason)])
     rows = {row["id"]: row for row in _frame(store, subject, manifest.kind)}
     if not rows:
         raise InvalidInput.of([Violation("subject", "holds nothing to review")])
@@ -46,7 +47,12 @@ def draw_items(store: ArtifactStore, subject: str, policy: Policy, *, seed: int)
     items = tuple(
         _item(rows[id], sections.get(rows[id]["section"], {}), position, seed) for position, id in enumerate(chosen)
     )
-    return Drawn(manifest.kind, len(units), frame_digest(units), items)
+    again = sorted(items, key=lambda item: draw(seed, "again", item.id))[: policy.repeats]
+    repeats = tuple(
+        replace(item, id=content_id("i", str(seed), "again", item.pair), position=len(items) + n, repeat_of=item.id)
+        for n, item in enumerate(again)
+    )
+    return Drawn(manifest.kind, len(units), frame_digest(units), items + repeats)
 
 
 def lines(store: ArtifactStore, digest: str, path: str) -> Iterator[dict[str, Any]]:
@@ -60,6 +66,9 @@ def lines(store: ArtifactStore, digest: str, path: str) -> Iterator[dict[str, An
 
 
 def _frame(store: ArtifactStore, subject: str, kind: str) -> Iterator[dict[str, Any]]:
+    if kind == "evaluation":
+        yield from lines(store, subject, ANSWERS)
+        return
     if kind == "preferences":
         yield from lines(store, subject, "preferences.jsonl")
         return

@@ -24,6 +24,12 @@ class Summary:
     agreement: Agreement | None
     kinds: tuple[str, ...]
     severities: Mapping[str, int]
+    repeated: int = 0
+    """Repeated items that a reviewer has rated both times."""
+    self_agreement: float | None = None
+    """Share of those on which the reviewer said the same."""
+    unrepeated: int = 0
+    """Repeated items that still lack a rating."""
 
     @property
     def error_rate(self) -> float:
@@ -33,15 +39,21 @@ class Summary:
     @property
     def complete(self) -> bool:
         """Whether everything planned is settled."""
-        return self.rated == self.planned
+        return self.rated == self.planned and not self.unrepeated
 
 
-def summarize(review: Review, ratings: Mapping[str, Sequence[Rating]]) -> Summary:
-    """Numbers from ratings by item; items without ratings may be absent."""
-    policy = review.policy
+def summarize(
+    review: Review, ratings: Mapping[str, Sequence[Rating]], repeats: Mapping[str, str] | None = None
+) -> Summary:
+    """Numbers from ratings by item; items without ratings may be absent. `repeats`: item -> the one it repeats."""
+    policy, repeats = review.policy, repeats or {}
+    same = domain.self_agreement(ratings, repeats)
+    unrepeated = sum(len(ratings.get(item, ())) < policy.reviewers for item in repeats)
+    kinds = tuple(domain.kinds(ratings))
+    ratings = {item: ratings_of_item for item, ratings_of_item in ratings.items() if item not in repeats}
     verdicts = [v for ratings_of_item in ratings.values() if (v := domain.settled(ratings_of_item, policy.reviewers))]
     errors = sum(verdict.error for verdict in verdicts)
-    complete = len(verdicts) == review.planned
+    complete = len(verdicts) == review.planned and not unrepeated
     limit, confidence = policy.max_error_rate, policy.confidence
     return Summary(
         planned=review.planned,
@@ -54,8 +66,11 @@ def summarize(review: Review, ratings: Mapping[str, Sequence[Rating]]) -> Summar
         chance_to_pass=bound.chance_to_pass(limit / 2, review.planned, limit=limit, confidence=confidence),
         disagreements=sum(domain.disputed(ratings_of_item, policy.reviewers) for ratings_of_item in ratings.values()),
         agreement=agreement(domain.first_two(ratings)) if policy.reviewers > 1 else None,
-        kinds=tuple(domain.kinds(ratings)),
+        kinds=kinds,
         severities={judgement.value: verdicts.count(judgement) for judgement in Judgement},
+        repeated=len(same),
+        self_agreement=sum(same) / len(same) if same else None,
+        unrepeated=unrepeated,
     )
 
 
