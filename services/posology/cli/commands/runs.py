@@ -1,6 +1,7 @@
 """validate, plan, submit, runs, show, watch, cancel, approve, logs."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
@@ -205,8 +206,9 @@ def _with_option(error: InvalidInput) -> InvalidInput:
 
 
 def _from_here(value: str) -> str:
-    """A path that is typed is taken from the current folder, not from the file's."""
-    return str(Path(value).resolve()) if value and Path(value).exists() else value
+    """A path that is typed is taken from the current folder, not from the file's; shells leave the ~ in a=~/b alone."""
+    path = Path(os.path.expanduser(value)) if value.startswith("~") else Path(value)
+    return str(path.resolve()) if value and path.exists() else value
 
 
 def _with_defaults(run: RunFile) -> pb.FineTuneRunSpec:
