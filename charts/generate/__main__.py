@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from charts.generate import comments, crd, sample, static
+from charts.generate import comments, crd, readme, sample, static
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from protos import generate as contract
 
@@ -42,6 +42,7 @@ def files() -> Iterator[tuple[Path, str]]:
     """Every generated file, each after what it is made from."""
     yield CRD, custom_resource()
     chart = static.CHARTS / "posology"
+    yield chart / "README.md", readme.page(chart)
     yield K8S / "posology.yaml", _FROM_CHARTS + static.rendered("posology", K8S / "values.yaml")
     yield K8S / "posology-dev.yaml", _FROM_CHARTS + static.rendered("posology", chart / "values-dev.yaml")
     yield K8S / "sample-run.yaml", sample.run((ROOT / "examples" / "demo.yaml").read_text())
