@@ -21,7 +21,14 @@ async def test_a_second_run_changes_nothing(api: ClusterConfig, namespace: str) 
         await credentials.make(kube, "p", "db")
         after = {s["metadata"]["name"]: s["data"] async for s in kube.every(SECRETS, namespace)}
     assert before == after
-    assert before.keys() == {"p-token", "p-key-curation", "p-key-training", "p-key-evaluation", "p-database"}
+    assert before.keys() == {
+        "p-token",
+        "p-key-curation",
+        "p-key-training",
+        "p-key-evaluation",
+        "p-key-orchestrator",
+        "p-database",
+    }
 
 
 async def test_the_published_keys_are_those_of_the_signers(api: ClusterConfig, namespace: str, tmp_path: Path) -> None:

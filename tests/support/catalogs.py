@@ -1,5 +1,6 @@
 """A real catalog beside the service under test."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,11 +20,22 @@ class NothingStands(evaluation_pb2_grpc.EvaluationServicer):
     async def ListFailures(self, request: evaluation_pb2.ListFailuresRequest, _: Any) -> Any:
         return evaluation_pb2.ListFailuresResponse()
 
+    async def ListFailedWeights(self, request: evaluation_pb2.ListFailedWeightsRequest, _: Any) -> Any:
+        return evaluation_pb2.ListFailedWeightsResponse()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
 
 @asynccontextmanager
-async def serving_catalog(data_dir: Path) -> AsyncIterator[str]:
+async def serving_catalog(data_dir: Path, **settings_of_its_own: Any) -> AsyncIterator[str]:
     """The catalog of the installation in `data_dir`, which must hold a token; yields its address."""
-    settings = Settings(data_dir=data_dir, metrics_port=-1)
+    listen = f"127.0.0.1:{_free_port()}"  # beside it, at the same address, is the evaluation that it asks
+    settings = Settings(
+        data_dir=data_dir, metrics_port=-1, listen=listen, evaluation_address=listen, **settings_of_its_own
+    )
     async with AsyncExitStack() as stack:
         built = await app.build(settings, stack)
 
@@ -31,5 +43,11 @@ async def serving_catalog(data_dir: Path) -> AsyncIterator[str]:
             built.add(grpc_server)
             evaluation_pb2_grpc.add_EvaluationServicer_to_server(NothingStands(), grpc_server)  # type: ignore[abstract]
 
-        runner = server.Server(name="catalog", settings=settings, add=add, service_names=built.service_names)
+        runner = server.Server(
+            name="catalog",
+            settings=settings,
+            add=add,
+            service_names=built.service_names,
+            background=built.background,
+        )
         yield await stack.enter_async_context(server.running(runner))

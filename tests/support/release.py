@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from posology.core.attestations.deny_list import DeniedDigest
 from posology.core.canonical import canonical_json
 from posology.core.release import document
+from posology.core.release.deny_list import DenyList
 from posology.core.release.domain import ReleasePolicy
 from posology.core.signing import Signer
 
@@ -39,6 +41,11 @@ def install(root: Path, *, name: str = "tests", **requirements: Any) -> None:
     """Sign it in a data directory."""
     signer = Signer.load_or_create(root / "keys" / f"{document.KEY}.key")
     (root / document.FILE).write_bytes(canonical_json(document.sign(name, policy_spec(**requirements), signer)))
+
+
+def deny_list(*entries: DeniedDigest, number: int = 1) -> DenyList:
+    """A verified list with these entries."""
+    return DenyList("here", number, "", {entry.digest: entry for entry in entries})
 
 
 def gate(kind: str = "accuracy", suite: str = "mcq", **fields: Any) -> dict[str, Any]:

@@ -160,6 +160,7 @@ app.kubernetes.io/component: {{ .component }}
   "owner" (printf "%s-serving" (include "posology.name" .))
   "labels" (dict "app.kubernetes.io/instance" .Release.Name)
   "keys" (printf "%s-public-keys" (include "posology.name" .))
+  "denyList" (printf "%s-deny-list" (include "posology.name" .))
   "storageSecret" ($e.storageSecret | default $v.storage.secret)
   "tlsSecret" (include "posology.tlsSecret" (dict "root" . "service" "engine"))
   "volumes" $volumes
@@ -191,6 +192,7 @@ app.kubernetes.io/component: {{ .component }}
 - {name: POSOLOGY_TRUST_SUBMITTED_BY, value: {{ ne $v.authentication.mode "token" | quote }}}
 - {name: POSOLOGY_IDENTITY, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: POSOLOGY_LEASE_NAME, value: {{ include "posology.name" $root }}-operator}
+- {name: POSOLOGY_DENY_LIST_CONFIG_MAP, value: {{ include "posology.name" $root }}-deny-list}
 - {name: POSOLOGY_WATCH_NAMESPACES, value: {{ join "," $v.operator.namespaces | quote }}}
 {{- else }}
 - {name: POSOLOGY_ADVERTISE, value: {{ include "posology.address" (dict "root" $root "service" $service) | quote }}}
@@ -205,6 +207,9 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 - {name: POSOLOGY_KEYS_DIR, value: /etc/posology/keys}
 - {name: POSOLOGY_RELEASE_POLICY_FILE, value: /etc/posology/keys/release-policy.dsse.json}
+{{- if eq $service "serving" }}
+- {name: POSOLOGY_DENY_LIST_FILE, value: /etc/posology/deny-list/deny-list.dsse.json}
+{{- end }}
 - {name: POSOLOGY_ALLOWED_SOURCE_URIS, value: {{ join "," $v.sources.uris | quote }}}
 - {name: POSOLOGY_ALLOWED_MODEL_URIS, value: {{ join "," $v.sources.models | quote }}}
 {{- if include "posology.sourcesClaim" $root }}

@@ -8,6 +8,7 @@ from google.protobuf import json_format
 
 from posology.catalog.domain import Artifact, Withdrawal
 from posology.core import names
+from posology.core.attestations.deny_list import normal_digest
 from posology.core.errors import InvalidInput, Violation
 from posology.core.times import to_timestamp
 from posology.v1alpha1 import catalog_pb2 as pb
@@ -71,10 +72,19 @@ def to_proto(artifact: Artifact) -> pb.Artifact:
 def split_name(name: str) -> tuple[str, str]:
     """`namespaces/{ns}/artifacts/{hex}` -> (ns, digest)."""
     prefix, _, digest = name.rpartition("/")
-    parts = names.parse(f"{prefix}/{digest.removeprefix('sha256:')}", "artifacts")
+    hexadecimal = digest.lower().removeprefix("sha256:")
+    parts = names.parse(f"{prefix}/{hexadecimal}", "artifacts")
     if not _HEX.fullmatch(parts.id):
         raise InvalidInput.of([Violation("name", f"{name!r} is not like namespaces/default/artifacts/<64 hex digits>")])
     return parts.namespace, f"sha256:{parts.id}"
+
+
+def digest_from_text(text: str, *, field: str) -> str:
+    """`sha256:<hex>` of a digest in either case, with or without its prefix; InvalidInput names `field`."""
+    try:
+        return normal_digest(text)
+    except ValueError as error:
+        raise InvalidInput.of([Violation(field, str(error))]) from None
 
 
 def withdrawal_to_proto(withdrawal: Withdrawal) -> pb.Withdrawal:

@@ -11,6 +11,9 @@ from posology.catalog.tables import artifacts, edges, pins, withdrawals
 from posology.core.errors import NotFound
 from posology.core.store import Transaction, now, pages
 
+_MOST_VARIABLES = 500
+"""Of one statement."""
+
 
 async def register(tx: Transaction, artifact: Artifact) -> tuple[Artifact, bool]:
     """Enter an artifact and its edges; the first entry of a digest stays. True if it is new."""
@@ -95,11 +98,55 @@ async def quarantine(tx: Transaction, artifact: Artifact, reason: str) -> None:
     """Withdraw an artifact."""
     here = (artifacts.c.namespace == artifact.namespace, artifacts.c.digest == artifact.digest)
     await tx.execute(update(artifacts).where(*here).values(quarantine_reason=reason))
-    known = select(withdrawals.c.number).where(withdrawals.c.digest == artifact.digest)
-    if (await tx.execute(known)).first() is None:
-        last = (await tx.execute(select(func.max(withdrawals.c.number)))).scalar()
-        withdrawal = Withdrawal((last or 0) + 1, artifact.digest, artifact.kind, reason, await now(tx))
-        await tx.execute(insert(withdrawals).values(**vars(withdrawal)))
+    await withdraw(tx, artifact.digest, kind=artifact.kind, reason=reason)
+
+
+async def withdraw(tx: Transaction, digest: str, *, kind: str, reason: str) -> Withdrawal:
+    """Withdraw a digest, whether an artifact has it or not; the first withdrawal stays."""
+    known = (await tx.execute(select(withdrawals).where(withdrawals.c.digest == digest))).mappings().first()
+    if known is not None:
+        return Withdrawal(**known)
+    good = (artifacts.c.digest == digest, artifacts.c.quarantine_reason == "")
+    await tx.execute(update(artifacts).where(*good).values(quarantine_reason=reason))
+    last = (await tx.execute(select(func.max(withdrawals.c.number)))).scalar()
+    withdrawal = Withdrawal((last or 0) + 1, digest, kind, reason, await now(tx))
+    await tx.execute(insert(withdrawals).values(**vars(withdrawal)))
+    return withdrawal
+
+
+async def all_withdrawals(tx: Transaction) -> list[Withdrawal]:
+    """Every withdrawal of the installation, in order of their numbers."""
+    rows = (await tx.execute(select(withdrawals).order_by(withdrawals.c.number))).mappings()
+    listed = [Withdrawal(**row) for row in rows]
+    old = (artifacts.c.quarantine_reason != "", artifacts.c.digest.not_in(select(withdrawals.c.digest)))
+    columns = (artifacts.c.digest, artifacts.c.kind, artifacts.c.quarantine_reason, artifacts.c.created)
+    before = (await tx.execute(select(*columns).where(*old).order_by(artifacts.c.digest))).all()
+    return [*(Withdrawal(0, *row) for row in before), *listed]
+
+
+async def resting_on(tx: Transaction, digests: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Digest, kind and cause of everything that any namespace made from these digests, collected or not."""
+    known: dict[str, tuple[str, str]] = {digest: ("", digest) for digest in digests}
+    made, layer = [], list(known)
+    while layer:
+        following = []
+        for start in range(0, len(layer), _MOST_VARIABLES):
+            query = select(edges.c.child, edges.c.parent, artifacts.c.kind).select_from(
+                edges.outerjoin(
+                    artifacts,
+                    (artifacts.c.namespace == edges.c.namespace) & (artifacts.c.digest == edges.c.child),
+                )
+            )
+            query = query.where(edges.c.parent.in_(layer[start : start + _MOST_VARIABLES])).order_by(
+                edges.c.child, edges.c.parent
+            )
+            for child, parent, kind in (await tx.execute(query)).all():
+                if child not in known:
+                    known[child] = (kind or "artifact", known[parent][1])
+                    made.append((child, *known[child]))
+                    following.append(child)
+        layer = following
+    return made
 
 
 async def find_withdrawals(tx: Transaction, digests: Iterable[str]) -> list[Withdrawal]:

@@ -14,6 +14,8 @@ RIGHTS = table(
         "UnpinArtifact": Rule("update", "artifacts"),
         "QuarantineArtifact": Rule("update", "artifacts"),
         "FindWithdrawals": SERVICES_ONLY,
+        "CreateWithdrawal": Rule("create", "withdrawals", field="parent"),
+        "GetDenyList": SERVICES_ONLY,
         "CollectGarbage": Rule("delete", "artifacts", field="parent"),
         "GetArtifactManifest": Rule("get", "artifacts"),
         "ReadArtifactFile": Rule("get", "artifacts"),

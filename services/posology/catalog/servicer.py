@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from posology.catalog import convert, index, transfer
+from posology.catalog.deny_list import Publisher
 from posology.catalog.domain import Artifact, Withdrawal
+from posology.catalog.withdrawn_weights import weight_files_of_its_own
 from posology.core import audit, names
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
+from posology.core.release.deny_list import WITHDRAWN_FILE
 from posology.core.rpc import context
 from posology.core.store import Database
 from posology.v1alpha1 import catalog_pb2 as pb
@@ -22,9 +25,10 @@ _RUNS = "/fineTuneRuns/"
 class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
     """The index over gRPC."""
 
-    def __init__(self, db: Database, candidates: ArtifactStore) -> None:
+    def __init__(self, db: Database, candidates: ArtifactStore, deny_list: Publisher) -> None:
         self._db = db
         self._candidates = candidates
+        self._deny_list = deny_list
 
     async def CreateArtifact(self, request: pb.CreateArtifactRequest, _: Any) -> pb.Artifact:
         """Register a published artifact; registering it again returns the first entry.
@@ -84,8 +88,29 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         async with self._db.begin() as tx:
             artifact = await index.get(tx, *convert.split_name(request.name))
             await index.quarantine(tx, artifact, request.reason)
+            for file in await asyncio.to_thread(weight_files_of_its_own, self._candidates, artifact.digest):
+                await index.withdraw(tx, file, kind=WITHDRAWN_FILE, reason=request.reason)
             await _record(tx, "artifact.quarantine", artifact, {"reason": request.reason})
+        await self._deny_list.publish()
         return await self._read(artifact)
+
+    async def CreateWithdrawal(self, request: pb.CreateWithdrawalRequest, _: Any) -> pb.Withdrawal:
+        """Withdraw a digest that no namespace needs to know."""
+        digest = convert.digest_from_text(request.digest, field="digest")
+        async with self._db.begin() as tx:
+            withdrawal = await index.withdraw(tx, digest, kind=request.kind, reason=request.reason)
+            for file in await asyncio.to_thread(weight_files_of_its_own, self._candidates, digest):
+                await index.withdraw(tx, file, kind=WITHDRAWN_FILE, reason=request.reason)
+            actor = context.caller.get().subject
+            detail = {"kind": request.kind, "reason": request.reason}
+            await audit.append(tx, actor=actor, action="withdrawal.create", subject=digest, detail=detail)
+        await self._deny_list.publish()
+        return convert.withdrawal_to_proto(withdrawal)
+
+    async def GetDenyList(self, request: pb.GetDenyListRequest, _: Any) -> pb.DenyList:
+        """The newest signed list."""
+        newest = await self._deny_list.newest(request.published)
+        return pb.DenyList(envelope=newest.text.decode(), number=newest.predicate.number)
 
     async def FindWithdrawals(self, request: pb.FindWithdrawalsRequest, _: Any) -> pb.FindWithdrawalsResponse:
         """What may not be used or served, of these digests and of what stands behind them."""

@@ -49,3 +49,12 @@ withdrawals = Table(
     Index("withdrawals_digest", "digest", unique=True),
 )
 """By digest, for every namespace; rows are only added."""
+
+deny_lists = Table(
+    "deny_lists",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("envelope", Json(), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+"""Every signed deny-list; the one with the largest number counts. Rows are only added."""

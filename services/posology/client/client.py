@@ -323,6 +323,11 @@ class Client:
         request = catalog_pb2.QuarantineArtifactRequest(name=self.names.artifact(digest), reason=reason)
         return await self.catalog.QuarantineArtifact(request)
 
+    async def withdraw_digest(self, digest: str, *, kind: str = "", reason: str) -> catalog_pb2.Withdrawal:
+        """Withdraw a digest for the whole installation, whether an artifact has it or not."""
+        request = catalog_pb2.CreateWithdrawalRequest(parent="namespaces/-", digest=digest, kind=kind, reason=reason)
+        return await self.catalog.CreateWithdrawal(request)
+
     async def verdicts(self, *, model: str = "") -> list[evaluation_pb2.Verdict]:
         """Verdicts on these weights, or all, newest first (at most 1000)."""
         request = evaluation_pb2.ListVerdictsRequest(parent=self.names.parent, model=model, page_size=1000)

@@ -85,6 +85,11 @@ class ReleaseSettings(_Group):
     """Public keys that may sign it; empty means `release-policy*.pub` in the keys folder."""
     review_keys: tuple[Path, ...] = ()
     """Public keys whose review statements count; empty means `curation*.pub` in the keys folder."""
+    deny_list_file: Path = Path()
+    """The signed list of what was withdrawn; by default `deny-list.dsse.json` in the data directory. Without it nothing
+    is released and nothing loads."""
+    deny_list_keys: tuple[Path, ...] = ()
+    """Public keys that may sign it; empty means `orchestrator*.pub` in the keys folder."""
 
 
 class AuthenticationSettings(_Group):
@@ -195,6 +200,7 @@ class ServiceSettings(
             "keys_dir": root / "keys",
             "release_policy_file": root / "release-policy.dsse.json",
             "model_endpoints_dir": root / "model-endpoints",
+            "deny_list_file": root / "deny-list.dsse.json",
         }
         return derived | {name: value for name, value in values.items() if value != ""} | {"data_dir": root}
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import RowMapping, select
@@ -37,6 +38,29 @@ async def standing(
                 "stricter policy answers it"
             )
     return tuple(sentences)
+
+
+@dataclass(frozen=True)
+class StandingFailure:
+    """A FAIL that no PASS answers, with the weight files (hex sha256) that it follows."""
+
+    verdict: str
+    model: str
+    weight_files: tuple[str, ...]
+
+
+async def all_standing(tx: Transaction) -> tuple[StandingFailure, ...]:
+    """Every FAIL that stands. Files of the base that it was compared with are no part of what failed, unless it was
+    compared with itself."""
+    f, v = tables.failures.c, tables.verdicts.c
+    query = select(tables.verdicts).where(v.name.in_(select(f.verdict))).order_by(v.created, v.name)
+    standing = []
+    for row in (await tx.execute(query)).mappings().all():
+        files = set((await tx.execute(select(f.file).where(f.verdict == row["name"]))).scalars())
+        if not await _answered(tx, row, files, None):
+            own = files - set(predicate_of(row["envelope"]).base.weight_files)
+            standing.append(StandingFailure(row["name"], row["model"], tuple(sorted(own or files))))
+    return tuple(standing)
 
 
 async def _answered(tx: Transaction, failed: RowMapping, own: set[str], answer: VerdictPredicate | None) -> bool:

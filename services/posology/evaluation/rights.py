@@ -1,6 +1,6 @@
 """What users need for each call of the Evaluation service; docs/kubernetes.md explains the parts."""
 
-from posology.core.rpc.rights import Rule, table
+from posology.core.rpc.rights import SERVICES_ONLY, Rule, table
 from posology.v1alpha1 import evaluation_pb2
 
 RIGHTS = table(
@@ -14,6 +14,7 @@ RIGHTS = table(
         "ListEvaluationItems": Rule("get", "jobs"),
         "IssueVerdict": Rule("create", "verdicts", field="parent"),
         "ListFailures": Rule("list", "verdicts", field="parent"),
+        "ListFailedWeights": SERVICES_ONLY,
         "GetVerdict": Rule("get", "verdicts"),
         "ListVerdicts": Rule("list", "verdicts", field="parent"),
     },

@@ -73,6 +73,15 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
     async def ListFailures(self, request: pb.ListFailuresRequest, _: Any) -> pb.ListFailuresResponse:
         return pb.ListFailuresResponse(failures=await self._verdicts.standing(request.model))
 
+    async def ListFailedWeights(self, request: pb.ListFailedWeightsRequest, _: Any) -> pb.ListFailedWeightsResponse:
+        failures = await self._verdicts.all_standing()
+        return pb.ListFailedWeightsResponse(
+            failures=[
+                pb.FailedWeights(verdict=one.verdict, model=one.model, weight_files=one.weight_files)
+                for one in failures
+            ]
+        )
+
     async def GetVerdict(self, request: pb.GetVerdictRequest, _: Any) -> pb.Verdict:
         return convert.verdict_to_proto(await self._verdicts.get(request.name))
 

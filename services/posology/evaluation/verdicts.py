@@ -138,6 +138,11 @@ class Verdicts:
         async with self._db.read() as tx:
             return await failures.standing(tx, weight_files(manifest))
 
+    async def all_standing(self) -> tuple[failures.StandingFailure, ...]:
+        """Every FAIL of the installation that no PASS answers."""
+        async with self._db.read() as tx:
+            return await failures.all_standing(tx)
+
     def _requirements(self, job: Job) -> Requirements | None:
         """What the release policy asks of the job's model name; None where there is none."""
         try:

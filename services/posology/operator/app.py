@@ -13,17 +13,19 @@ from posology.core.rpc import server
 from posology.core.rpc.client import connect
 from posology.operator import convert, metrics
 from posology.operator.bridge import Bridge
+from posology.operator.deny_list import DenyListMirror
 from posology.operator.leader_state import Notes
 from posology.operator.mirror import Mirror
 from posology.operator.settings import Settings
 from posology.operator.watch import watch
-from posology.v1alpha1 import orchestrator_pb2_grpc
+from posology.v1alpha1 import catalog_pb2_grpc, orchestrator_pb2_grpc
 
 
 async def build(settings: Settings, access: ClusterConfig, stack: AsyncExitStack) -> server.Server:
     """The operator; what must be closed goes on `stack`. Replicas that don't lead only answer health checks."""
     kube = await stack.enter_async_context(Kube(access))
     channel = await stack.enter_async_context(connect(settings, "orchestrator"))
+    catalog = catalog_pb2_grpc.CatalogStub(await stack.enter_async_context(connect(settings, "catalog")))
     namespace = settings.lease_namespace or access.namespace
     lease = Lease(kube, namespace, settings.lease_name, settings.identity, seconds=settings.lease_seconds)
 
@@ -35,9 +37,18 @@ async def build(settings: Settings, access: ClusterConfig, stack: AsyncExitStack
         stub = orchestrator_pb2_grpc.OrchestratorStub(channel)
         mirror = Mirror(stub, kube, notes, settings)
         bridge = Bridge(stub, mirror, trust_submitted_by=settings.trust_submitted_by)
+        deny_list = DenyListMirror(
+            catalog,
+            kube,
+            namespace=namespace,
+            name=settings.deny_list_config_map,
+            seconds=settings.poll_seconds,
+        )
         with metrics.leading():
             async with asyncio.TaskGroup() as group:
                 group.create_task(mirror.run())
+                if settings.deny_list_config_map:
+                    group.create_task(deny_list.run())
                 group.create_task(_until_it_ends(watch(bridge, access, settings)))
 
     async def lead() -> None:

@@ -24,8 +24,9 @@ from posology.core.signing import PublicKey, Signer
 
 SECRETS = Resource("v1", "secrets")
 CONFIG_MAPS = Resource("v1", "configmaps")
-SIGNERS = ("curation", "training", "evaluation")
-"""Services that sign what they observed; each gets a Secret with its own key, and nobody else mounts it."""
+SIGNERS = ("curation", "training", "evaluation", "orchestrator")
+"""Services that sign what they observed; each gets a Secret with its own key, and nobody else mounts it. The
+orchestrator's signs the catalog's deny-list."""
 
 
 async def make(kube: Kube, prefix: str, database: str = "") -> None:

@@ -21,6 +21,8 @@ class Settings(ServiceSettings):
     """Where the lease lies by which replicas elect their leader; empty means the namespace of this pod."""
     lease_name: str = "posology-operator"
     """Its name; two operators for different namespaces need different ones."""
+    deny_list_config_map: str = ""
+    """ConfigMap, in the namespace of the lease, into which the signed deny-list is carried; empty: into none."""
     identity: str = Field(default_factory=socket.gethostname)
     """How this replica names itself on the lease; unique among replicas (a pod's name is)."""
     lease_seconds: float = Field(default=15.0, ge=1)

@@ -55,7 +55,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         add=add,
         service_names=(NAME, *beside.service_names),
         rights={**RIGHTS, **beside.rights},
-        background=(reconciler.run, watcher.run, gauges),
+        background=(reconciler.run, watcher.run, gauges, *beside.background),
     )
 
 

@@ -4,13 +4,14 @@ Serving asks it before it releases and deploys; every agent asks it again before
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from posology.core import signing
 from posology.core.attestations import verdict as verdict_statement
 from posology.core.release.carried import carried
 from posology.core.release.check import findings, gaps
+from posology.core.release.deny_list import DenyList, in_words
 from posology.core.release.domain import ReleasePolicy
 from posology.engine import EngineConfig
 from posology.serving.domain import (
@@ -25,6 +26,7 @@ from posology.serving.domain import (
     RevokedKey,
     VerdictFailed,
     VerdictInvalid,
+    Withdrawn,
     WrongKey,
 )
 from posology.serving.verdict import Verdict, read
@@ -38,6 +40,8 @@ class Trust:
     policy: ReleasePolicy
     review_keys: Sequence[signing.PublicKey] = ()
     revoked: frozenset[str] = frozenset()
+    deny_list: DenyList = field(kw_only=True)
+    """What was withdrawn; it has no default, because who does not know it may not release."""
 
 
 def admit(
@@ -48,16 +52,32 @@ def admit(
     namespace: str,
     model_name: str,
     trust: Trust,
+    verdict_digest: str = "",
 ) -> Verdict:
-    """The verdict, if it lets `model` serve as `model_name` under `engine`; each way of failing has its own error."""
+    """The verdict, if it lets `model` serve as `model_name` under `engine`; each way of failing has its own error.
+
+    `verdict_digest` is the verdict's own, where it is an artifact.
+    """
     verdict = read(_verified(envelope, trust.keys, trust.revoked))
     _speaks_of(verdict, model)
+    check_not_withdrawn(verdict, trust.policy, trust.deny_list, verdict_digest)
     _passes(verdict)
     _serves_as(verdict, namespace, model_name)
     _meets(verdict, trust)
     if engine is not None:
         _evaluated(verdict, engine)
     return replace(verdict, policy=trust.policy.name)
+
+
+def check_not_withdrawn(verdict: Verdict, policy: ReleasePolicy, deny_list: DenyList, verdict_digest: str) -> None:
+    """Withdrawn if the weights, the verdict, anything that it names or the policy is on the list."""
+    if (entry := deny_list.denied([policy.digest])) is not None:
+        raise Withdrawn(
+            f"the release policy {policy.name} was withdrawn ({entry.reason}), so nothing is released under it; "
+            "sign another"
+        )
+    if (entry := deny_list.denies(verdict.predicate, verdict.model, verdict_digest)) is not None:
+        raise Withdrawn(f"{verdict.model} may not serve: {in_words(entry)}; train on what is good")
 
 
 def _serves_as(verdict: Verdict, namespace: str, model_name: str) -> None:

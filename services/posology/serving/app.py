@@ -89,6 +89,8 @@ def kubernetes_launcher(settings: ServingSettings, pods: EnginePods) -> Kubernet
         policy_file=settings.release_policy_file,
         policy_keys=settings.policy_keys,
         review_keys=settings.trusted_review_keys,
+        deny_list_file=settings.deny_list_file,
+        deny_list_keys=settings.trusted_deny_list_keys,
         log_level=settings.log_level,
     )
     return KubernetesLauncher(pods, renderer)
@@ -106,6 +108,9 @@ def local_launcher(settings: ServingSettings) -> LocalLauncher:
         policy_file=settings.release_policy_file,
         policy_keys=lambda: settings.policy_keys,
         review_keys=lambda: settings.trusted_review_keys,
+        deny_list_file=settings.deny_list_file,
+        deny_list_keys=lambda: settings.trusted_deny_list_keys,
+        deny_list_mark=settings.deny_list_mark,
         engine_python=settings.engine_python,
         engine_url=settings.engine_url,
         engine_threads=settings.engine_threads,

@@ -38,6 +38,9 @@ class Place:
     policy_file: Path
     policy_keys: Callable[[], tuple[Path, ...]]
     review_keys: Callable[[], tuple[Path, ...]]
+    deny_list_file: Path
+    deny_list_keys: Callable[[], tuple[Path, ...]]
+    deny_list_mark: Path
     engine_python: str
     released_credentials: str = ""
     engine_url: str = ""
@@ -121,6 +124,9 @@ class LocalLauncher:
             "policy_file": str(place.policy_file),
             "policy_keys": json.dumps([str(key) for key in place.policy_keys()]),
             "review_keys": json.dumps([str(key) for key in place.review_keys()]),
+            "deny_list_file": str(place.deny_list_file),
+            "deny_list_keys": json.dumps([str(key) for key in place.deny_list_keys()]),
+            "deny_list_mark": str(place.deny_list_mark),
             "directory": str(folder),
             "engine_python": place.engine_python,
             "engine_url": place.engine_url,

@@ -65,6 +65,7 @@ class Releaser:
             namespace=request.namespace,
             model_name=request.plan.model_name,
             trust=self._trust(),
+            verdict_digest=presented.digest,
         )
         if not self._anywhere(request.model):
             raise NotFound(f"there are no weights {request.model} in this installation; push or train them first")

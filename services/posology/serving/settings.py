@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from posology.core.release import document
+from posology.core.release import deny_list, document
+from posology.core.release.deny_list import HighWaterMark
 from posology.core.revocation import read_revoked
 from posology.core.settings import ServiceSettings
 from posology.core.signing import PublicKey
@@ -75,14 +76,25 @@ class ServingSettings(ServiceSettings):
     def trusted_review_keys(self) -> tuple[Path, ...]:
         return document.keys_in(self.keys_dir, self.review_keys, "curation")
 
+    @property
+    def trusted_deny_list_keys(self) -> tuple[Path, ...]:
+        return document.keys_in(self.keys_dir, self.deny_list_keys, deny_list.KEY)
+
+    @property
+    def deny_list_mark(self) -> Path:
+        return self.data_dir / "serving" / "deny-list-mark.json"
+
     def trust(self) -> Trust:
-        """Keys and policy, read anew; NoPolicy when there is no policy to be believed."""
+        """Keys, policy and deny-list, read anew; NoPolicy and DenyListUnreadable where one can't be believed."""
         revoked = read_revoked(self.revoked, required=self.revoked_file != Path())
+        listed = deny_list.load(self.deny_list_file, self.trusted_deny_list_keys, revoked=revoked)
+        HighWaterMark(self.deny_list_mark).check(listed)
         return Trust(
             [PublicKey.load(path) for path in self.trusted_keys],
             document.load(self.release_policy_file, self.policy_keys, revoked=revoked),
             [PublicKey.load(path) for path in self.trusted_review_keys],
             revoked,
+            deny_list=listed,
         )
 
     @property

@@ -599,3 +599,87 @@ class FindWithdrawalsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FindWithdrawalsResponse: _TypeAlias = FindWithdrawalsResponse  # noqa: Y015
+
+@_typing.final
+class CreateWithdrawalRequest(_message.Message):
+    """Asks to withdraw a digest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`namespaces/-`: a withdrawal counts in all of them."""
+    digest: _builtins.str
+    """`sha256:<64 hex digits>`, in either case."""
+    kind: _builtins.str
+    """What it is of: `release-policy`, or the kind of an artifact; empty if nobody knows."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "kind", b"kind", "parent", b"parent", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateWithdrawalRequest: _TypeAlias = CreateWithdrawalRequest  # noqa: Y015
+
+@_typing.final
+class GetDenyListRequest(_message.Message):
+    """Asks for the list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUBLISHED_FIELD_NUMBER: _builtins.int
+    published: _builtins.str
+    """The envelope that is published at present, if any. One with a larger number than the catalog knows, which a restored
+    database explains, is taken over: the list never goes back.
+    """
+    def __init__(
+        self,
+        *,
+        published: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["published", b"published"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDenyListRequest: _TypeAlias = GetDenyListRequest  # noqa: Y015
+
+@_typing.final
+class DenyList(_message.Message):
+    """The list of what was withdrawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    envelope: _builtins.str
+    """DSSE envelope, JSON."""
+    number: _builtins.int
+    """Grows with every change."""
+    def __init__(
+        self,
+        *,
+        envelope: _builtins.str = ...,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelope", b"envelope", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DenyList: _TypeAlias = DenyList  # noqa: Y015

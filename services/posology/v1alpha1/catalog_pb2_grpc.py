@@ -75,6 +75,16 @@ class CatalogStub:
                 request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsResponse.FromString,
                 _registered_method=True)
+        self.CreateWithdrawal = channel.unary_unary(
+                '/posology.v1alpha1.Catalog/CreateWithdrawal',
+                request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.CreateWithdrawalRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.Withdrawal.FromString,
+                _registered_method=True)
+        self.GetDenyList = channel.unary_unary(
+                '/posology.v1alpha1.Catalog/GetDenyList',
+                request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.GetDenyListRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.DenyList.FromString,
+                _registered_method=True)
         self.CollectGarbage = channel.unary_unary(
                 '/posology.v1alpha1.Catalog/CollectGarbage',
                 request_serializer=posology_dot_v1alpha1_dot_catalog__pb2.CollectGarbageRequest.SerializeToString,
@@ -158,6 +168,20 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateWithdrawal(self, request, context):
+        """Withdraw a digest for the whole installation, whatever knows it: a release policy, or an artifact that is gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDenyList(self, request, context):
+        """The signed list of everything that was withdrawn, which agents of engines obey. For services.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CollectGarbage(self, request, context):
         """Delete artifacts that nothing holds.
         """
@@ -228,6 +252,16 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.FindWithdrawals,
                     request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsResponse.SerializeToString,
+            ),
+            'CreateWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWithdrawal,
+                    request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.CreateWithdrawalRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.Withdrawal.SerializeToString,
+            ),
+            'GetDenyList': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDenyList,
+                    request_deserializer=posology_dot_v1alpha1_dot_catalog__pb2.GetDenyListRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_catalog__pb2.DenyList.SerializeToString,
             ),
             'CollectGarbage': grpc.unary_unary_rpc_method_handler(
                     servicer.CollectGarbage,
@@ -467,6 +501,60 @@ class Catalog:
             '/posology.v1alpha1.Catalog/FindWithdrawals',
             posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsRequest.SerializeToString,
             posology_dot_v1alpha1_dot_catalog__pb2.FindWithdrawalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Catalog/CreateWithdrawal',
+            posology_dot_v1alpha1_dot_catalog__pb2.CreateWithdrawalRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_catalog__pb2.Withdrawal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDenyList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Catalog/GetDenyList',
+            posology_dot_v1alpha1_dot_catalog__pb2.GetDenyListRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_catalog__pb2.DenyList.FromString,
             options,
             channel_credentials,
             insecure,

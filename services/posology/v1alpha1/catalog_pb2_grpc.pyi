@@ -51,6 +51,10 @@ class CatalogStub:
     """Withdraw an artifact: nothing may be built on it or served from it."""
     FindWithdrawals: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.FindWithdrawalsRequest, _catalog_pb2.FindWithdrawalsResponse]
     """What was withdrawn, in any namespace, of some digests and of all that stands behind them. For services."""
+    CreateWithdrawal: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.CreateWithdrawalRequest, _catalog_pb2.Withdrawal]
+    """Withdraw a digest for the whole installation, whatever knows it: a release policy, or an artifact that is gone."""
+    GetDenyList: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetDenyListRequest, _catalog_pb2.DenyList]
+    """The signed list of everything that was withdrawn, which agents of engines obey. For services."""
     CollectGarbage: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.CollectGarbageRequest, _catalog_pb2.CollectGarbageResponse]
     """Delete artifacts that nothing holds."""
     GetArtifactManifest: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetArtifactManifestRequest, _catalog_pb2.GetArtifactManifestResponse]
@@ -83,6 +87,10 @@ class CatalogAsyncStub(CatalogStub):
     """Withdraw an artifact: nothing may be built on it or served from it."""
     FindWithdrawals: _aio.UnaryUnaryMultiCallable[_catalog_pb2.FindWithdrawalsRequest, _catalog_pb2.FindWithdrawalsResponse]  # type: ignore[assignment]
     """What was withdrawn, in any namespace, of some digests and of all that stands behind them. For services."""
+    CreateWithdrawal: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CreateWithdrawalRequest, _catalog_pb2.Withdrawal]  # type: ignore[assignment]
+    """Withdraw a digest for the whole installation, whatever knows it: a release policy, or an artifact that is gone."""
+    GetDenyList: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetDenyListRequest, _catalog_pb2.DenyList]  # type: ignore[assignment]
+    """The signed list of everything that was withdrawn, which agents of engines obey. For services."""
     CollectGarbage: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CollectGarbageRequest, _catalog_pb2.CollectGarbageResponse]  # type: ignore[assignment]
     """Delete artifacts that nothing holds."""
     GetArtifactManifest: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetArtifactManifestRequest, _catalog_pb2.GetArtifactManifestResponse]  # type: ignore[assignment]
@@ -160,6 +168,22 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.FindWithdrawalsResponse, _abc.Awaitable[_catalog_pb2.FindWithdrawalsResponse]]:
         """What was withdrawn, in any namespace, of some digests and of all that stands behind them. For services."""
+
+    @_abc_1.abstractmethod
+    def CreateWithdrawal(
+        self,
+        request: _catalog_pb2.CreateWithdrawalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.Withdrawal, _abc.Awaitable[_catalog_pb2.Withdrawal]]:
+        """Withdraw a digest for the whole installation, whatever knows it: a release policy, or an artifact that is gone."""
+
+    @_abc_1.abstractmethod
+    def GetDenyList(
+        self,
+        request: _catalog_pb2.GetDenyListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.DenyList, _abc.Awaitable[_catalog_pb2.DenyList]]:
+        """The signed list of everything that was withdrawn, which agents of engines obey. For services."""
 
     @_abc_1.abstractmethod
     def CollectGarbage(

@@ -1240,3 +1240,76 @@ class ListVerdictsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListVerdictsResponse: _TypeAlias = ListVerdictsResponse  # noqa: Y015
+
+@_typing.final
+class ListFailedWeightsRequest(_message.Message):
+    """Asks for every FAIL that stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFailedWeightsRequest: _TypeAlias = ListFailedWeightsRequest  # noqa: Y015
+
+@_typing.final
+class ListFailedWeightsResponse(_message.Message):
+    """The FAILs that stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILURES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedWeights]:
+        """In the order of their verdicts."""
+
+    def __init__(
+        self,
+        *,
+        failures: _abc.Iterable[Global___FailedWeights] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFailedWeightsResponse: _TypeAlias = ListFailedWeightsResponse  # noqa: Y015
+
+@_typing.final
+class FailedWeights(_message.Message):
+    """A FAIL that no later PASS under the same or a stricter policy answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    WEIGHT_FILES_FIELD_NUMBER: _builtins.int
+    verdict: _builtins.str
+    """Name of the verdict."""
+    model: _builtins.str
+    """Digest of the weights that it was about."""
+    @_builtins.property
+    def weight_files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Hex sha256 of each weight file that failed and is not one of the base."""
+
+    def __init__(
+        self,
+        *,
+        verdict: _builtins.str = ...,
+        model: _builtins.str = ...,
+        weight_files: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "verdict", b"verdict", "weight_files", b"weight_files"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailedWeights: _TypeAlias = FailedWeights  # noqa: Y015

@@ -76,6 +76,11 @@ class EvaluationStub:
                 request_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresResponse.FromString,
                 _registered_method=True)
+        self.ListFailedWeights = channel.unary_unary(
+                '/posology.v1alpha1.Evaluation/ListFailedWeights',
+                request_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailedWeightsRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailedWeightsResponse.FromString,
+                _registered_method=True)
         self.GetVerdict = channel.unary_unary(
                 '/posology.v1alpha1.Evaluation/GetVerdict',
                 request_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.GetVerdictRequest.SerializeToString,
@@ -148,6 +153,13 @@ class EvaluationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFailedWeights(self, request, context):
+        """Every FAIL of the installation that stands, with the weight files that it follows. For services.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetVerdict(self, request, context):
         """Read one verdict.
         """
@@ -204,6 +216,11 @@ def add_EvaluationServicer_to_server(servicer, server):
                     servicer.ListFailures,
                     request_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresResponse.SerializeToString,
+            ),
+            'ListFailedWeights': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFailedWeights,
+                    request_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailedWeightsRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListFailedWeightsResponse.SerializeToString,
             ),
             'GetVerdict': grpc.unary_unary_rpc_method_handler(
                     servicer.GetVerdict,
@@ -433,6 +450,33 @@ class Evaluation:
             '/posology.v1alpha1.Evaluation/ListFailures',
             posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresRequest.SerializeToString,
             posology_dot_v1alpha1_dot_evaluation__pb2.ListFailuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFailedWeights(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Evaluation/ListFailedWeights',
+            posology_dot_v1alpha1_dot_evaluation__pb2.ListFailedWeightsRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_evaluation__pb2.ListFailedWeightsResponse.FromString,
             options,
             channel_credentials,
             insecure,

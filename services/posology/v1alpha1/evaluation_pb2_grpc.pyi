@@ -50,6 +50,8 @@ class EvaluationStub:
     """Recompute every gate from the stored items and sign what comes out."""
     ListFailures: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.ListFailuresRequest, _evaluation_pb2.ListFailuresResponse]
     """Read what was said against weights, whatever they are called, and is not answered yet."""
+    ListFailedWeights: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.ListFailedWeightsRequest, _evaluation_pb2.ListFailedWeightsResponse]
+    """Every FAIL of the installation that stands, with the weight files that it follows. For services."""
     GetVerdict: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.GetVerdictRequest, _evaluation_pb2.Verdict]
     """Read one verdict."""
     ListVerdicts: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.ListVerdictsRequest, _evaluation_pb2.ListVerdictsResponse]
@@ -76,6 +78,8 @@ class EvaluationAsyncStub(EvaluationStub):
     """Recompute every gate from the stored items and sign what comes out."""
     ListFailures: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.ListFailuresRequest, _evaluation_pb2.ListFailuresResponse]  # type: ignore[assignment]
     """Read what was said against weights, whatever they are called, and is not answered yet."""
+    ListFailedWeights: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.ListFailedWeightsRequest, _evaluation_pb2.ListFailedWeightsResponse]  # type: ignore[assignment]
+    """Every FAIL of the installation that stands, with the weight files that it follows. For services."""
     GetVerdict: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.GetVerdictRequest, _evaluation_pb2.Verdict]  # type: ignore[assignment]
     """Read one verdict."""
     ListVerdicts: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.ListVerdictsRequest, _evaluation_pb2.ListVerdictsResponse]  # type: ignore[assignment]
@@ -147,6 +151,14 @@ class EvaluationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_evaluation_pb2.ListFailuresResponse, _abc.Awaitable[_evaluation_pb2.ListFailuresResponse]]:
         """Read what was said against weights, whatever they are called, and is not answered yet."""
+
+    @_abc_1.abstractmethod
+    def ListFailedWeights(
+        self,
+        request: _evaluation_pb2.ListFailedWeightsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.ListFailedWeightsResponse, _abc.Awaitable[_evaluation_pb2.ListFailedWeightsResponse]]:
+        """Every FAIL of the installation that stands, with the weight files that it follows. For services."""
 
     @_abc_1.abstractmethod
     def GetVerdict(

@@ -20,7 +20,7 @@ DUMP = "PGPASSWORD=$POSTGRES_PASSWORD pg_dump -h 127.0.0.1 -U posology -Fc posol
 RESTORE = (
     "base64 -d | PGPASSWORD=$POSTGRES_PASSWORD pg_restore -h 127.0.0.1 -U posology -d posology --clean --if-exists"
 )
-SAVED = ("token", "key-curation", "key-training", "key-evaluation", "database")
+SAVED = ("token", "key-curation", "key-training", "key-evaluation", "key-orchestrator", "database")
 STORE = "/var/lib/posology-store"
 
 

@@ -169,9 +169,11 @@ async def _start(installation: Installation, settings: dict[str, str]) -> tuple[
 
 
 @asynccontextmanager
-async def serving(installation: Installation, **settings: str) -> AsyncIterator[Service]:
+async def serving(
+    installation: Installation, *, deny_list_seconds: float = 1.0, **settings: str
+) -> AsyncIterator[Service]:
     """A running service beside a catalog, stopped with its engines at the end."""
-    async with serving_catalog(installation.root) as catalog:
+    async with serving_catalog(installation.root, deny_list_seconds=deny_list_seconds) as catalog:
         settings |= {"catalog_address": catalog, "evaluation_address": catalog}
         process, channel = await _start(installation, settings)
         service = Service(installation, settings, process, channel, ServingStub(channel))

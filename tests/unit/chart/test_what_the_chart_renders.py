@@ -196,7 +196,7 @@ def test_a_signing_key_is_mounted_by_its_signer_alone() -> None:
         for source in volume.get("projected", {}).get("sources", ())
         if "secret" in source
     }
-    signers = ("curation", "training", "evaluation")
+    signers = ("curation", "training", "evaluation", "orchestrator")
     assert mounted == {(f"posology-{service}", f"posology-key-{service}") for service in signers}
 
 

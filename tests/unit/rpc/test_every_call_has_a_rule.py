@@ -57,6 +57,8 @@ def test_what_only_services_call_is_known() -> None:
     assert {name.rpartition("/")[2] for name, rule in ALL.items() if rule is SERVICES_ONLY} == {
         "WatchRoutes",
         "FindWithdrawals",
+        "GetDenyList",
+        "ListFailedWeights",
     }
 
 

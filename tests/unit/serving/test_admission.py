@@ -30,7 +30,7 @@ def signed(signer: Signer, *, model: str = MODEL, **predicate: Any) -> dict[str,
 def admitted(
     envelope: dict[str, Any], signer: Signer, *, engine: Any = None, revoked: frozenset[str] = frozenset()
 ) -> Any:
-    trust = Trust([signer.public_key], release.policy(), revoked=revoked)
+    trust = Trust([signer.public_key], release.policy(), revoked=revoked, deny_list=release.deny_list())
     return admit(envelope, model=MODEL, engine=engine, namespace="default", model_name="labels", trust=trust)
 
 

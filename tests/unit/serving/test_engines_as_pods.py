@@ -33,6 +33,7 @@ GIVEN: dict[str, Any] = {
     "image": "vllm/vllm-openai:v0.32.0",
     "agentImage": "posology/control:0.1.0",
     "keys": "posology-public-keys",
+    "denyList": "posology-deny-list",
     "storageSecret": "storage",
     "labels": {"app.kubernetes.io/instance": "posology"},
     "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "8Gi"}},

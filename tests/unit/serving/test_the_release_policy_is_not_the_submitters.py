@@ -37,7 +37,7 @@ def verdict(signer: Signer, model: str = MODEL, **fields: Any) -> dict[str, Any]
 
 def admitted(signer: Signer, fields: dict[str, Any], reviewers: Signer | None = None, **requirements: Any) -> Verdict:
     review_keys = [reviewers.public_key] if reviewers else []
-    trust = Trust([signer.public_key], release.policy(**requirements), review_keys)
+    trust = Trust([signer.public_key], release.policy(**requirements), review_keys, deny_list=release.deny_list())
     envelope = verdict(signer, **fields)
     return admit(envelope, model=MODEL, engine=None, namespace="default", model_name="labels", trust=trust)
 

@@ -1,9 +1,10 @@
-"""policy sign, show: what weights must have proven to be released here."""
+"""policy sign, show, withdraw: what weights must have proven to be released here."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from posology.cli import release_policy, state
 from posology.core.errors import InvalidInput
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The release policy: what weights must have proven.", no_args_is_help=True)
     group.command()(sign)
     group.command()(show)
+    group.command()(withdraw)
     app.add_typer(group, name="policy")
 
 
@@ -41,6 +43,22 @@ def sign(
     at.write.value(
         {"name": name, "file": str(target), "publicKey": str(public)}, f"{name} is signed in {target} (key {public})."
     )
+
+
+def withdraw(
+    context: typer.Context,
+    reason: Annotated[str, typer.Option(help="Why, for the record and for whoever is refused.")],
+    digest: Annotated[str, typer.Argument(help="Digest of the policy (default: the one that counts here).")] = "",
+) -> None:
+    """Withdraw a policy: nothing is released under it and engines stop, until another one is signed."""
+    at = state.of(context)
+    chosen = digest
+    if not chosen:
+        settings = at.installation.settings
+        keys = document.keys_in(settings.keys_dir, settings.release_policy_keys, document.KEY)
+        chosen = document.load(settings.release_policy_file, keys).digest
+    withdrawn = at.call(lambda client: client.withdraw_digest(chosen, kind="release-policy", reason=reason))
+    at.write.value(withdrawn, f"The policy {withdrawn.digest} is withdrawn: {escape(withdrawn.reason)}")
 
 
 def show(context: typer.Context) -> None:

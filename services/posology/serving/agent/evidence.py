@@ -12,6 +12,7 @@ from posology.core.release import document
 from posology.core.revocation import read_revoked
 from posology.engine import EngineConfig, chat_template_digest
 from posology.serving.admission import Trust, admit
+from posology.serving.agent import deny_list
 from posology.serving.agent.settings import AgentSettings
 from posology.serving.domain import ONLY_PASS, AlteredWeights, MissingVerdict, OtherEngine
 from posology.serving.verdict import Verdict, parse_envelope
@@ -40,7 +41,9 @@ def gather(settings: AgentSettings) -> Evidence:
             document.load(settings.policy_file, settings.policy_keys, revoked=revoked),
             public_keys(settings.review_keys),
             revoked,
+            deny_list=deny_list.read(settings, revoked),
         ),
+        verdict_digest=settings.verdict,
     )
     folder = _weights(released, settings.model, settings.weights_dir)
     _same_template(folder, verdict.engine, settings.model)

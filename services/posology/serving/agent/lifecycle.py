@@ -12,6 +12,7 @@ import httpx
 from posology.core.artifacts import cache_eviction
 from posology.core.errors import PosologyError, Unavailable
 from posology.engine import Engine, EngineConfig, EngineHost, mismatches, probe
+from posology.serving.agent.deny_list import DenyListWatch
 from posology.serving.agent.evidence import Evidence, gather
 from posology.serving.agent.proxy import Proxy
 from posology.serving.agent.report import Report
@@ -106,11 +107,38 @@ async def live(settings: AgentSettings, report: Report, proxy: Proxy, stop: asyn
     async with _verified(settings, report) as evidence, engine(settings, evidence) as running:
         report.say(ReplicaState.PROBING, f"replaying {len(evidence.verdict.probes)} probes")
         await replay(running.url, evidence, model_name=settings.model_name)
+        watch = DenyListWatch(settings, evidence.verdict)
+        await watch.check()  # loading may have taken long
         proxy.target = running.url
         if not proxy.draining:
             report.say(ReplicaState.READY, "verified, probed and healthy")
-        await _serve(running, proxy, stop, every=settings.health_seconds)
-        await _drain(proxy, settings.drain_seconds)
+        async with _watching(watch, proxy):
+            await _serve(running, proxy, stop, every=settings.health_seconds)
+            await _drain(proxy, settings.drain_seconds)
+
+
+@asynccontextmanager
+async def _watching(watch: DenyListWatch, proxy: Proxy) -> AsyncIterator[None]:
+    """The block, cut short with the watch's error when the weights may not answer any more; also while it drains."""
+    block = asyncio.current_task()
+    assert block is not None  # only code of a task waits
+    watching = asyncio.ensure_future(watch.run())
+
+    def end(ended: "asyncio.Future[None]") -> None:
+        if not ended.cancelled():
+            proxy.refuse(str(ended.exception()))
+            block.cancel()
+
+    watching.add_done_callback(end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if watching.done() and not watching.cancelled() and (error := watching.exception()) is not None:
+            block.uncancel()
+            raise error from None
+        raise
+    finally:
+        watching.cancel()
 
 
 @asynccontextmanager

@@ -32,6 +32,7 @@ class Proxy:
         self.target: str | None = None
         self.draining = False
         self.leaving = False
+        self._refusal = ""
         self._report = report
         self._token = token
         self._engine_url = engine_url
@@ -126,6 +127,10 @@ class Proxy:
         self.draining = True
         self._report.say(ReplicaState.DRAINING, "told to drain")
 
+    def refuse(self, why: str) -> None:
+        """Answer nothing more, and say why."""
+        self.target, self._refusal = None, why
+
     async def idle(self) -> None:
         """Returns when no request runs."""
         async with self._idle:
@@ -138,7 +143,9 @@ class Proxy:
     async def forward(self, request: Request) -> Response:
         """Pass a request on and stream its answer back."""
         if self.draining or self.target is None:
-            return _unavailable("this engine is draining" if self.draining else "this engine is not ready")
+            return _unavailable(
+                self._refusal or ("this engine is draining" if self.draining else "this engine is not ready")
+            )
         url = self.target + _ASKED[request.scope["route"].path]
         headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
         # Counted before the first await, so a drain that begins now waits for this request.

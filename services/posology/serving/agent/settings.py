@@ -43,6 +43,16 @@ class AgentSettings(BaseSettings):
     """Public keys that may sign it."""
     review_keys: tuple[Path, ...] = ()
     """Public keys whose review statements count."""
+    deny_list_file: Path = Path("deny-list.dsse.json")
+    """The signed list of what was withdrawn; without one nothing loads."""
+    deny_list_keys: tuple[Path, ...] = ()
+    """Public keys that may sign it."""
+    deny_list_mark: Path
+    """File that remembers the largest number of a deny-list that was seen here."""
+    deny_list_seconds: float = Field(default=1.0, gt=0)
+    """How often the list is looked at while the engine serves."""
+    deny_list_grace_seconds: float = Field(default=30.0, ge=0)
+    """How long an engine serves on what it knew while the list can't be read or believed."""
     directory: Path
     """Where the agent leaves `status.json` and the engine its log."""
 

@@ -68,6 +68,8 @@ class Renderer:
         policy_file: Path = Path("release-policy.dsse.json"),
         policy_keys: Sequence[Path] = (),
         review_keys: Sequence[Path] = (),
+        deny_list_file: Path = Path("/etc/posology/deny-list/deny-list.dsse.json"),
+        deny_list_keys: Sequence[Path] = (),
         log_level: str = "INFO",
     ) -> None:
         self._pods = pods
@@ -77,6 +79,8 @@ class Renderer:
         self._policy_file = policy_file
         self._policy_keys = tuple(policy_keys)
         self._review_keys = tuple(review_keys)
+        self._deny_list_file = deny_list_file
+        self._deny_list_keys = tuple(deny_list_keys)
         self._log_level = log_level
 
     # --- objects ---------------------------------------------------------------------------------------
@@ -196,6 +200,7 @@ class Renderer:
                 {"name": "state", "mountPath": _STATE},
                 {"name": "agent-tmp", "mountPath": "/tmp"},
                 {"name": "keys", "mountPath": str(self._keys_dir), "readOnly": True},
+                {"name": "deny-list", "mountPath": str(self._deny_list_file.parent), "readOnly": True},
                 *([{"name": "tls", "mountPath": _TLS, "readOnly": True}] if self._pods.tls_secret else []),
                 *(
                     {"name": f"released-{i}", "mountPath": v.path, "readOnly": True}
@@ -220,6 +225,10 @@ class Renderer:
             "policy_file": str(self._policy_file),
             "policy_keys": json.dumps([str(key) for key in self._policy_keys]),
             "review_keys": json.dumps([str(key) for key in self._review_keys]),
+            "deny_list_file": str(self._deny_list_file),
+            "deny_list_keys": json.dumps([str(key) for key in self._deny_list_keys]),
+            # In a shared cache the mark outlives the pod; the list itself comes from the API server either way.
+            "deny_list_mark": f"{_WEIGHTS if self._pods.cache else _STATE}/deny-list-mark.json",
             "directory": _STATE,
             "listen": f"0.0.0.0:{AGENT_PORT}",
             "engine_url": f"http://127.0.0.1:{ENGINE_PORT}",
@@ -310,6 +319,7 @@ class Renderer:
         for name in ("state", "agent-tmp", "engine-tmp", "cache"):
             yield {"name": name, "emptyDir": {}}
         yield {"name": "keys", "configMap": {"name": self._pods.keys, "defaultMode": 0o440}}
+        yield {"name": "deny-list", "configMap": {"name": self._pods.deny_list, "defaultMode": 0o440}}
         if self._pods.tls_secret:
             yield {"name": "tls", "secret": {"secretName": self._pods.tls_secret, "defaultMode": 0o440}}
         if launch.gpus:

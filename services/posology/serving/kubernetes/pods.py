@@ -60,6 +60,8 @@ class EnginePods(_Strict):
     """More labels of everything; two installations in one namespace must differ in one of them."""
     keys: str
     """ConfigMap with the public keys that this service trusts, and with `revoked` where a key was revoked."""
+    deny_list: str
+    """ConfigMap with the signed list of what was withdrawn; without it no pod of an engine starts."""
     storage_secret: str = ""
     """Secret with credentials of the released store; pods get the key that its URL refers to (`#env:NAME`)."""
     tls_secret: str = ""
@@ -81,7 +83,7 @@ class EnginePods(_Strict):
     gpu_pool: str = ""
     """Pool of engines with GPUs."""
 
-    @field_validator("image", "agent_image", "keys")
+    @field_validator("image", "agent_image", "keys", "deny_list")
     @classmethod
     def _is_named(cls, value: str) -> str:
         if not value.strip():
