@@ -189,3 +189,114 @@ def test_rows_of_a_dosing_table_are_asked_with_caption_and_headers() -> None:
     (low,) = [answer for question, answer in answers.items() if "Below 30 mL/min" in question]
     assert "5 mg daily" in low
     assert all("Dosage in Renal Impairment" in question for question in answers)
+
+
+def answers(code: str, text: str, *others: Section, title: str = "") -> str:
+    return "\n".join(d.answer for d in facts(code, text, *others, title=title).values())
+
+
+@pytest.mark.parametrize(
+    ("flat", "right"),
+    [
+        ("Examplol acts as an agonist at D 2 and 5-HT 1A receptors.", "at D2 and 5-HT1A receptors"),
+        ("Examplol is a long-acting beta 2 -adrenergic agonist.", "beta2-adrenergic agonist"),
+        ("Examplol is an antagonist of the α 1 -adrenergic receptor in vessels.", "α1-adrenergic"),
+        ("Examplol inhibits the kinase with an IC 50 below 2 nM in cells.", "IC50 below 2 nM"),
+        ("Examplol binds the platelet receptor for life- threatening clots of vessels.", "life-threatening"),
+    ],
+)
+def test_lowered_characters_and_broken_hyphens_are_put_together(flat: str, right: str) -> None:
+    assert right in answers("43679-0", flat)
+
+
+@pytest.mark.parametrize(
+    "residue",
+    [
+        "VELTORAN can be given for disseminatedMycobacterium infection in adults.",
+        "VELTORAN is contraindicated in the following conditions:urinary retention in adults.",
+        'VELTORAN is a tablet with "" on one side and a line on the other, indicated for gout.',
+        "The patients on VELTORAN are (including all) were treated for gout.",
+    ],
+)
+def test_words_that_ran_together_are_not_asked(residue: str) -> None:
+    assert not facts("34067-9", residue)
+
+
+def test_a_spaced_reference_is_a_reference() -> None:
+    text = "No dose adjustment of VELTORAN is needed in renal impairment [s ee Clinical Pharmacology (12. 6)]."
+    assert "[" not in answers("88828-9", text)
+
+
+def test_the_first_page_says_nothing_twice() -> None:
+    text = (
+        "VELTORAN is a bispecific engager of two receptors indicated for gout in adults with tophi. ( 1.1 )\n"
+        "1.1 Gout VELTORAN is indicated for gout in adults with tophi."
+    )
+    assert answers("34067-9", text).count("gout in adults with tophi") == 1
+
+
+def test_a_note_to_one_indication_stays_behind_it() -> None:
+    text = (
+        "VELTORAN is a blocker indicated for: Gout in adults. ( 1.1 ) "
+        "This indication is approved under accelerated approval. ( 1.1 )\n"
+        "1.1 Gout VELTORAN is indicated for gout in adults. This indication is approved under accelerated approval.\n"
+        "1.2 Fever VELTORAN is indicated for fever in adults."
+    )
+    stated = answers("34067-9", text)
+    assert "accelerated" not in stated or stated.index("gout") < stated.index("accelerated") < stated.index("fever")
+
+
+def test_items_with_other_numbers_are_other_items() -> None:
+    text = (
+        "Examplol tablets:\n- 100 mg: round tablets marked with 10 on one side\n"
+        "- 400 mg: round tablets marked with 40 on one side"
+    )
+    stated = answers("43678-2", text)
+    assert not stated or ("100 mg" in stated and "400 mg" in stated)
+
+
+def test_an_item_glued_behind_another_is_said_once() -> None:
+    text = (
+        "VELTORAN is contraindicated in:\n- Patients with G6PD deficiency of the blood\n"
+        "- Patients with hypersensitivity to it Patients with G6PD deficiency of the blood"
+    )
+    assert answers("34070-3", text).count("G6PD") <= 1
+
+
+@pytest.mark.parametrize("heading", ["Note", "Important", "Notes"])
+def test_a_dose_under_a_heading_that_says_nothing_is_not_asked(heading: str) -> None:
+    text = (
+        f"2.1 {heading} The usual dosage is 10 mg VELTORAN every four weeks.\n"
+        "2.2 Gout The recommended dose of VELTORAN is 5 mg."
+    )
+    assert "10 mg" not in "\n".join(d.answer for d in facts("34068-7", text).values() if "dose" in d.question_type)
+
+
+def test_a_line_of_the_first_page_is_asked_as_what_it_is() -> None:
+    text = (
+        "Lactation: Advise women not to breastfeed. ( 8.2 ) Renal Impairment: Reduce the dose. ( 8.6 )\n"
+        "8.2 Lactation Risk Summary There are no data on VELTORAN in milk. "
+        "Do not breastfeed for 7 days after the last dose.\n"
+        "8.6 Renal Impairment Reduce the dose of VELTORAN to 5 mg in severe renal impairment."
+    )
+    for question, draft in facts("43684-0", text).items():
+        assert "highlights" in question or "Advise women" not in draft.answer
+        assert "Renal Impairment:" not in draft.answer
+
+
+def test_what_is_not_teratogenic_is_not_asked_as_teratogenic() -> None:
+    assert not facts("34077-8", "Nonteratogenic Effects Neonates exposed to examplol late are at risk for withdrawal.")
+    assert facts(
+        "34077-8", "Teratogenic Effects Examplol is known to cause defects in the fetuses of rats at high doses."
+    )
+
+
+def test_a_table_without_a_caption_gives_no_dose() -> None:
+    rows = "| Creatinine Clearance | Recommended Daily Dose |\n| --- | --- |\n| 10 to 20 mL/min | 200 mg/day |"
+    assert not [d for d in facts("34068-7", rows).values() if "200 mg" in d.answer]
+
+
+def test_uses_stand_below_what_they_belong_to() -> None:
+    purpose = section("55105-1", "Antacid", title="Purpose")
+    stated = answers("34067-9", "- relieves\n- heartburn\n- sour stomach", purpose)
+    assert "relieves:\n- heartburn\n- sour stomach" in stated

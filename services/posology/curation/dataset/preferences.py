@@ -4,7 +4,7 @@ Two answers of equal length and style that differ in one fact teach the fact; "o
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,15 +50,14 @@ def preference_from_json(line: Mapping[str, Any]) -> tuple[str, tuple[Message, .
 def edited_facts(pairs: Sequence[Pair], sections: Mapping[str, Section], *, wanted: int, seed: int) -> list[Preference]:
     """Exactly `wanted` preferences, kinds of facts in turns, one per pair first; InvalidInput if there are too few."""
     usable = [p for p in pairs if not {GENERAL, REFUSAL, CONTRADICTION} & set(p.tags) and not _is_filler(p)]
-    labels: dict[str, str] = {}
+    labels: dict[str, list[str]] = {}
     for section in sections.values():
-        label = section.set_id or section.source
-        labels[label] = f"{labels.get(label, '')}\n{section.text}"
+        labels.setdefault(section.set_id or section.source, []).append(section.text)
     order = sorted(usable, key=lambda pair: draw(seed, "preference", pair.id))
     chosen: list[Preference] = []
     counts: Counter[str] = Counter()
-    queues = [(pair, _editable(pair, _label_text(pair, sections, labels))) for pair in order]
-    for pair, options in _rounds(queues, counts):
+    queues = ((pair, _editable(pair, _label_texts(pair, sections, labels))) for pair in order)
+    for pair, options in _rounds(queues):
         if len(chosen) == wanted:
             break
         edit = min(options, key=lambda one: (counts[one.kind], KINDS.index(one.kind), draw(seed, pair.id, one.text)))
@@ -78,23 +77,30 @@ def make_preference(pair: Pair, rejected: str, *, kind: str, before: str = "", a
     return Preference(content_id("d", pair.id, rejected), pair, rejected, kind, before, after)
 
 
-def _rounds(queues: list[tuple[Pair, list[Edit]]], counts: Counter[str]) -> Iterator[tuple[Pair, list[Edit]]]:
-    """Each pair once, then those with edits left once more, until no edit is left."""
-    while queues := [(pair, options) for pair, options in queues if options]:
-        yield from queues
+def _rounds(queues: Iterable[tuple[Pair, list[Edit]]]) -> Iterator[tuple[Pair, list[Edit]]]:
+    """Each pair once, read only as far as anybody asks; then those with edits left once more, until none is left."""
+    while True:
+        left = []
+        for pair, options in queues:
+            if options:
+                yield pair, options
+                left.append((pair, options))
+        if not left:
+            return
+        queues = left
 
 
-def _label_text(pair: Pair, sections: Mapping[str, Section], labels: Mapping[str, str]) -> str:
+def _label_texts(pair: Pair, sections: Mapping[str, Section], labels: Mapping[str, list[str]]) -> Sequence[str]:
     """The whole label: an edit that any of its sections states is no wrong answer."""
     section = sections.get(pair.section)
-    return labels[section.set_id or section.source] if section else pair.answer
+    return labels[section.set_id or section.source] if section else (pair.answer,)
 
 
 def _is_filler(pair: Pair) -> bool:
     return pair.question_type.removeprefix("open-book/") in {"check", "gap"}
 
 
-def _editable(pair: Pair, label: str) -> list[Edit]:
+def _editable(pair: Pair, label: Sequence[str]) -> list[Edit]:
     if pair.question.startswith("Name one"):
         return []  # what is denied would be no answer to it
     found = edits(pair.answer, context=label, drug=pair.drug, kind=pair.question_type.removeprefix("open-book/"))

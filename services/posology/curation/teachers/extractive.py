@@ -7,6 +7,7 @@ value alone, and only where every word beside the value stands in the question.
 # ruff: noqa: E501  (tables and expressions read better unbroken)
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -140,7 +141,7 @@ class ExtractiveTeacher:
     def _gaps(self, task: Task, place: Place, known: set[str]) -> Iterator[Draft]:
         """A sentence that names the drug with its only quantity taken out; the quantity is the answer."""
         made = 0
-        for statement in sorted(_single(place), key=lambda s: self._draw(place.section.id, s.text)):
+        for statement in sorted(_plainest(place), key=lambda s: self._draw(place.section.id, s.text)):
             if made == _FEW:
                 break
             sentence = statement.text
@@ -167,8 +168,8 @@ class ExtractiveTeacher:
 
     def _checks(self, place: Place) -> Iterator[Draft]:
         """True statements and statements with one edited fact, half and half."""
-        whole_label = "\n".join(s.text for s in (place.section, *place.siblings))
-        usable = [s for s in _single(place) if not leans_back(s.text) and names_it(place.section, s.text)]
+        whole_label = tuple(s.text for s in (place.section, *place.siblings))
+        usable = [s for s in _plainest(place) if not leans_back(s.text) and names_it(place.section, s.text)]
         for statement in sorted(usable, key=lambda s: self._draw(place.section.id, s.text))[:_FEW]:
             sentence = statement.text
             draw = self._draw(place.section.id, "check", sentence)
@@ -201,6 +202,27 @@ def _facts(place: Place) -> list[Fact]:
 def _single(place: Place) -> list[Statement]:
     """Sound sentences, no lists."""
     return [s for s in place.statements if not s.doubtful and "\n" not in s.text and s.words <= 60]
+
+
+# Fillers come from what pharmacists read, not from chemistry, studies or the laboratory.
+_FILLED_FROM = frozenset(
+    {"34067-9", "34068-7", "34070-3", "43685-7", "34071-1", "34073-7", "42228-7", "77290-5", "34080-2", "34081-0", "34082-8", "88828-9",
+     "88829-7", "43684-0", "34088-5", "44425-7", "34069-5", "34076-0", "43679-0", "43682-4", "34084-4", "90374-0"}
+)  # fmt: skip
+
+
+_POINTING = re.compile(r"\[|\b[Tt]he following\b")
+
+
+def _plainest(place: Place) -> list[Statement]:
+    """Sentences that a reader understands alone: of middle length, without lists, colons and brackets of brackets."""
+    if place.code not in _FILLED_FROM:
+        return []
+    return [
+        s
+        for s in _single(place)
+        if 8 <= s.words <= 40 and ":" not in s.text and not s.highlight and not _POINTING.search(s.text)
+    ]
 
 
 def _readable(place: Place) -> list[str]:

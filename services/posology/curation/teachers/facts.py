@@ -96,22 +96,14 @@ class Place:
     def code(self) -> str:
         return self.section.code
 
-    @cached_property
+    @property
     def passages(self) -> tuple[Passage, ...]:
         return passages(self.section)
 
-    @cached_property
+    @property
     def statements(self) -> tuple[Statement, ...]:
         """Every statement of the section; a highlight that a full statement covers is left out."""
-        every = [s for p in self.passages for s in p.statements]
-        full = [s for s in every if not s.highlight]
-        known = _content(" ".join(s.text for s in full))
-        kept = [s for s in every if not (s.highlight and full and _covered(s.text, known))]
-        once: list[Statement] = []
-        for s in dict.fromkeys(kept):  # a first page without its references repeats the text in nearly the same words
-            if not any(_repeats(s.text, other.text) for other in once):
-                once.append(s)
-        return tuple(once)
+        return statements_of(self.section)
 
     @cached_property
     def is_over_the_counter(self) -> bool:
@@ -164,6 +156,21 @@ class Place:
         return bool(_NO_NAME.search(self.section.drug))
 
 
+@lru_cache(maxsize=4096)
+def statements_of(section: Section) -> tuple[Statement, ...]:
+    """What `Place.statements` returns; kept by section, since every other section of its code asks for it too."""
+    every = [s for p in passages(section) for s in p.statements]
+    full = [s for s in every if not s.highlight]
+    known = _content(" ".join(s.text for s in full))
+    kept = [s for s in every if not (s.highlight and full and _covered(s.text, known))]
+    once: list[tuple[Statement, _Gist]] = []
+    for s in dict.fromkeys(kept):  # a first page without its references repeats the text in nearly the same words
+        gist = _gist(s.text)
+        if leans_back(s.text) or not any(_repeats(s.text, gist, other) for _, other in once):
+            once.append((s, gist))
+    return tuple(s for s, _ in once)
+
+
 _LABELLED = re.compile(r"[A-Z][A-Za-z/,() -]{3,60}?\s?: [A-Z]")  # a line of the first page: "Renal Impairment: Reduce"
 
 Reader = Callable[[Place], Iterator[Fact]]
@@ -198,17 +205,28 @@ def spelled(drug: str, text: str) -> str:
 
 def aliases(section: Section) -> tuple[str, ...]:
     """Every name by which the label may call its drug, longest first."""
-    names = {section.drug, *section.brands}
-    for brand in section.brands:
+    return _aliases(section.drug, section.brands)
+
+
+@lru_cache(maxsize=4096)
+def _aliases(drug: str, brands: tuple[str, ...]) -> tuple[str, ...]:
+    names = {drug, *brands}
+    for brand in brands:
         first = brand.split()[0].strip("(),")
         if len(first) >= 5 and first.casefold() not in _PLAIN_FIRST_WORDS and first.isalpha():
             names.add(first)
     return tuple(sorted((n for n in names if len(n) > 2), key=lambda n: (-len(n), n)))
 
 
+@lru_cache(maxsize=4096)
+def any_name(names: tuple[str, ...]) -> re.Pattern[str]:
+    """An expression that finds any of the names, longest first, as words of their own."""
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names)) or '(?!)'})(?!\w)", re.IGNORECASE)
+
+
 def names_it(section: Section, text: str) -> bool:
     """Whether the text calls the drug by one of its names."""
-    return any(re.search(rf"(?<![\w-]){re.escape(n)}(?!\w)", text, re.IGNORECASE) for n in aliases(section))
+    return bool(any_name(aliases(section)).search(text))
 
 
 def answered(place: Place, statement: str) -> str:
@@ -217,7 +235,7 @@ def answered(place: Place, statement: str) -> str:
     A brand is followed by the drug's name in brackets; a statement that names neither is introduced.
     """
     drug = place.section.drug
-    if re.search(rf"(?<![\w-]){re.escape(drug)}(?!\w)", statement, re.IGNORECASE):
+    if any_name((drug,)).search(statement):
         return statement
     if not place.is_over_the_counter:
         for name in aliases(place.section):
@@ -232,6 +250,7 @@ def clean_heading(title: str) -> str:
     """A heading without its number: "5.1 Hepatotoxicity" -> "Hepatotoxicity"; "" for what is none."""
     bare = re.sub(r"^\W*\d{0,2}(?:\.\d{1,2})*\W*", "", " ".join(title.split())).strip(" .:")
     bare = re.sub(r"^(?:[A-Z]{4,}[ /&,]+(?:AND |OF |OR |FOR )*){2,}(?=[A-Z][a-z])", "", bare)
+    bare = re.sub(r"(?<=[a-z]) (?:[A-Z]{2,}\W+){3,}.*$", "", bare)  # a sentence in capitals behind its heading
     bare = re.sub(r"\s*[\[(]\s*(?:see\b.*|\d[\d., ]*)[\])]$", "", bare)
     words = bare.split()
     sound = 1 <= len(words) <= 14 and len(bare) > 3 and not re.search(r"[.;|?]|\bTable\b|https?:|\d{4,}|[\[\]]", bare)
@@ -262,36 +281,44 @@ def _covered(text: str, known: frozenset[str]) -> bool:
     return bool(words) and len(words & known) >= 0.8 * len(words)
 
 
-def _repeats(text: str, before: str) -> bool:
+@dataclass(frozen=True)
+class _Gist:
+    """What of a statement is compared with another: content words, numbers, negations."""
+
+    words: frozenset[str]
+    numbers: frozenset[str]
+    negations: int
+
+
+def _gist(text: str) -> _Gist:
+    return _Gist(_content(text), frozenset(_NUMBERS.findall(text)), len(_NEGATION_WORDS.findall(text)))
+
+
+def _repeats(text: str, gist: _Gist, before: _Gist) -> bool:
     """Whether a statement says again, with the same numbers, what one before it says."""
-    words, other = _content(text), _content(before)
-    if len(words) < 6 or not set(re.findall(r"\d[\d.,]*", text)) <= set(re.findall(r"\d[\d.,]*", before)):
+    if len(gist.words) < 6 or gist.negations != before.negations or not gist.numbers <= before.numbers:
         return False
-    same_polarity = len(re.findall(r"\b(?:no|not|never)\b", text)) == len(re.findall(r"\b(?:no|not|never)\b", before))
-    condensed = re.match(r"\S+(?: \S+){0,4} is an? [^.]{3,160}? indicated\b", text)
-    return same_polarity and (words <= other or bool(condensed and len(words & other) >= 0.8 * len(words)))
+    if gist.words <= before.words:
+        return True
+    condensed = _CONDENSED.match(text)
+    what_for = _content(text[condensed.end() :]) if condensed else frozenset()
+    return len(what_for) >= 3 and len(what_for & before.words) >= 0.8 * len(what_for)
+
+
+_NUMBERS = re.compile(r"\d[\d.,]*")
+_NEGATION_WORDS = re.compile(r"\b(?:no|not|never)\b")
+_CONDENSED = re.compile(r"\S+(?: \S+){0,4} (?:is|are) an? [^.]{3,200}? indicated\b")
+_CONTENT_WORD = re.compile(r"[a-z0-9]{2,}")
+_SMALL_CONTENT = frozenset(
+    ["the", "and", "with", "for", "are", "not", "that", "this", "from", "have", "has", "was", "were", "patients"]
+)
 
 
 def _content(text: str) -> frozenset[str]:
-    small = {
-        "the",
-        "and",
-        "with",
-        "for",
-        "are",
-        "not",
-        "that",
-        "this",
-        "from",
-        "have",
-        "has",
-        "was",
-        "were",
-        "patients",
-    }
-    return frozenset(w[:6] for w in re.findall(r"[a-z0-9]{2,}", text.casefold()) if w not in small)
+    return frozenset([w[:6] for w in _CONTENT_WORD.findall(text.casefold()) if w not in _SMALL_CONTENT])
 
 
+@lru_cache(maxsize=16384)
 def leans_back(text: str) -> bool:
     """Whether a sentence needs the one before it: "It", "These", "this reaction", "such patients"."""
     first = split_sentences(text.split("\n")[0])[:1]

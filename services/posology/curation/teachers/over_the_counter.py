@@ -43,10 +43,31 @@ def drug_facts(place: Place) -> Iterator[Fact]:
             and re.search(r"\b(?:if you|if the|have|product|use|are)$", lines[0].rstrip(":"))
         ):
             stem, lines = lines[0].rstrip(":"), lines[1:]
-        listed = [line if re.match(r"[A-Z].*\.$", line) else f"- {line}" for line in lines]
+        listed = _listed(lines)
         text = "\n".join([f"{stem}:"] * bool(stem) + listed)
     answer = f"The label of {place.name} states:\n{text}"
     yield Fact(kind, (question.format(drug=place.name),), answer, evidence="\n".join(_lines(place)))
+
+
+_USE = re.compile(
+    r"(?:temporarily |for the temporary |for |helps? )?(?:relieves?|reduces?|prevents?|treats?|controls?|relief|decreases?|protects?)\b",
+    re.IGNORECASE,
+)
+
+
+def _listed(lines: list[str]) -> list[str]:
+    """Items with a dash; a line that others continue ("relieves", "due to:") stands above them without one."""
+    listed = []
+    for number, line in enumerate(lines):
+        follower = lines[number + 1] if number + 1 < len(lines) else ""
+        opens = line.endswith(":") or bool(re.fullmatch(_USE.pattern, line, re.IGNORECASE))
+        if number and listed[0].endswith(":") and line.casefold().startswith("temporarily") and not opens:
+            listed.append(line)
+        elif opens and follower:
+            listed.append(f"{line.rstrip(':')}:")
+        else:
+            listed.append(line if re.match(r"[A-Z].*\.$", line) else f"- {line}")
+    return listed
 
 
 @reader("purpose", codes="55105-1")

@@ -6,9 +6,11 @@ What stands beside the value goes into the question: `{lead}` ("In adults, ...")
 """
 # ruff: noqa: E501  (tables and expressions read better unbroken)
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from posology.curation.domain import Section
 from posology.curation.teachers.facts import Fact, Place, aliases, answered, clean_heading, leans_back, reader
@@ -333,6 +335,7 @@ PATTERNS = (
         "What happens after an overdose of {drug}?",
         "How does an overdose of {drug} show?",
         codes="34088-5",
+        sole=r"\b(?:signs|symptoms|manifest\w+|observed|occurs?|severe cases)\b",
         beside="signs symptoms overdose overdosage include includes manifestations acute following",
     ),
     _pattern(
@@ -372,11 +375,12 @@ def by_pattern(place: Place) -> Iterator[Fact]:
     """Facts that one sentence states; two sentences with different values would make the question ambiguous."""
     if place.is_over_the_counter:
         return
+    sentences = _readable(place)
     for pattern in PATTERNS:
         if pattern.codes and place.code and place.code not in pattern.codes:
             continue
         by_question: dict[str, dict[str, Fact]] = {}
-        for fact in _matches(place, pattern):
+        for fact in _matches(place, pattern, sentences):
             by_question.setdefault(fact.questions[0].casefold(), {}).setdefault(normal(fact.statement), fact)
         groups = [list(facts.values()) for facts in by_question.values()]
         yield from (group[0] for group in groups if len(group) == 1 or _alike(group))
@@ -390,10 +394,16 @@ def matches_kind(section: Section, sentence: str, kind: str) -> bool:
 
 def mask(section: Section, sentence: str) -> str:
     """The sentence with every name of the drug, and "Brand (drug)", replaced by one word."""
-    out = sentence
-    for name in aliases(section):
-        out = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", DRUG, out, flags=re.IGNORECASE)
-    return re.sub(rf"{DRUG}(?: \({DRUG}\)| {DRUG})", DRUG, out)
+    out = _masked_names(aliases(section)).sub(DRUG, sentence)
+    return _TWICE.sub(DRUG, out) if DRUG in out else out
+
+
+@lru_cache(maxsize=4096)
+def _masked_names(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names)) or '(?!)'})(?![\w-])", re.IGNORECASE)
+
+
+_TWICE = re.compile(rf"{DRUG}(?: \({DRUG}\)| {DRUG})")
 
 
 def _alike(group: list[Fact]) -> bool:
@@ -402,25 +412,51 @@ def _alike(group: list[Fact]) -> bool:
     return all(len(words[0] & other) >= 0.8 * max(len(words[0]), len(other)) for other in words[1:])
 
 
-def _matches(place: Place, pattern: Pattern) -> Iterator[Fact]:
-    for passage in place.passages:
-        for statement in passage.statements:
-            text = statement.text
-            if statement.doubtful or leans_back(text) or statement not in place.statements:
-                continue
-            masked = mask(place.section, text)
-            flat = masked.replace("\n- ", " ") if pattern.name == "common-reactions" else masked
-            match = next((m for e in pattern.expressions if (m := e.match(flat))), None)
-            if match is None or (pattern.refuse and re.search(pattern.refuse, text)):
-                continue
-            above = _above(place, passage) if pattern.dose else ""
-            if above == "?" or (pattern.dose and (DRUG not in masked or DRUG in match.groupdict("").get("quals", ""))):
-                continue
-            fact = _fact(place, pattern, text, match, above)
-            if fact:
-                yield fact
+def _readable(place: Place) -> list[tuple[Passage, str, str]]:
+    """(passage, sentence, sentence with the drug's names masked) of all that can be read and stands alone."""
+    kept = set(place.statements)
+    return [
+        (passage, statement.text, mask(place.section, statement.text))
+        for passage in place.passages
+        for statement in passage.statements
+        if not statement.doubtful and statement in kept and not leans_back(statement.text)
+    ]
+
+
+def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, str, str]]) -> Iterator[Fact]:
+    several = pattern.name == "common-reactions" and _several_lists(place)
+    for passage, text, masked in sentences:
+        flat = masked.replace("\n- ", " ") if pattern.name == "common-reactions" else masked
+        match = next((m for e in pattern.expressions if (m := e.match(flat))), None)
+        if match is None or (pattern.refuse and re.search(pattern.refuse, text)):
+            continue
+        above = _above(place, passage, text) if pattern.dose else ""
+        if above == "?" or (pattern.dose and (DRUG not in masked or DRUG in match.groupdict("").get("quals", ""))):
+            continue
+        fact = _fact(place, pattern, text, match, above)
+        if fact and not (several and not _names_its_patients(text)):
+            yield fact
     if pattern.name == "common-reactions":
         yield from _reactions_of_the_first_page(place, pattern)
+
+
+_LIST_OF_REACTIONS = re.compile(
+    r"\b[Mm]ost (?:common|frequent)\w*(?: \w+)? (?:\([^)]*\) )?(?:adverse|side|treatment-emergent)"
+)
+_PATIENTS = re.compile(
+    r"\b(?:patients|subjects|adults|children|women|men) (?:with|receiving|treated|taking|who|on|in|aged?)\b|\b(?:in|among|for) (?:[a-z-]+ ){0,4}(?:patients|subjects|adults|children|trials?|studies)\b|"
+    r"\b(?:plus|arm|combination|single agent|monotherapy|trial|study)\b|\bTrial \d"
+)
+
+
+def _several_lists(place: Place) -> bool:
+    """Whether the label lists its commonest reactions more than once: each list then belongs to patients of its own."""
+    texts = {normal(s.text) for other in place.kin() for s in other.statements if _LIST_OF_REACTIONS.search(s.text)}
+    return len(texts) > 1
+
+
+def _names_its_patients(text: str) -> bool:
+    return bool(_PATIENTS.search(text))
 
 
 def _reactions_of_the_first_page(place: Place, pattern: Pattern) -> Iterator[Fact]:
@@ -433,6 +469,9 @@ def _reactions_of_the_first_page(place: Place, pattern: Pattern) -> Iterator[Fac
                 yield fact
 
 
+_NO_HEADING = re.compile(
+    r"^(?:notes?|important|other|caution|warning|data|examples?|limitations? of use)$", re.IGNORECASE
+)
 _PLAIN_HEADING = re.compile(
     r"^(?:(?:recommended|general|usual|important|basic|adult|dose|dosage|doses|dosing|and|administration|initial|starting|maximum|schedule|information|for|of|instructions|regimen|"
     r"considerations|overview|the|treatment|oral|intravenous|subcutaneous) ?)*$",
@@ -440,9 +479,12 @@ _PLAIN_HEADING = re.compile(
 )
 
 
-def _above(place: Place, passage: Passage) -> str:
+def _above(place: Place, passage: Passage, text: str) -> str:
     """The heading above a dose when it narrows whom the dose is for; "?" when it could not be read."""
-    if "?" in passage.heading:
+    before = list(itertools.takewhile(lambda s: s.text != text, passage.statements))
+    if any(s.doubtful and not s.highlight for s in before):
+        return "?"  # a heading that could not be told from its sentence may stand among them
+    if "?" in passage.heading or _NO_HEADING.match(clean_heading(passage.heading.split(" > ")[-1])):
         return "?"
     parts = [clean_heading(part) for part in passage.heading.split(" > ")]
     title = clean_heading(place.section.title)
@@ -499,7 +541,7 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
     }
     asks = [q.format(**fields) for q in pattern.questions if not ("{modsafter}" in q and fields["modsafter"] == "?")]
     if groups.get("nature"):
-        after = groups["after"].strip()
+        after = groups["after"].strip(" ,")
         asks = _reactions(fields, groups["how"], groups["threshold"] + groups["nature"], after)
         if not asks:
             return None

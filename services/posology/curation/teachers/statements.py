@@ -96,7 +96,8 @@ def indication(place: Place) -> Iterator[Fact]:
     ]
     for number, (passage, statement) in enumerate(named[:4]):
         heading = clean_heading(passage.heading.split(" > ")[-1])
-        question = f"Name one indication of {place.name} that its label states{place.headed()}."
+        one = "indications" if "\n- " in statement.text else "one indication"
+        question = f"Name {one} of {place.name} that its label states{place.headed()}."
         if number and not heading:
             continue
         if number:
@@ -200,6 +201,8 @@ def dosage_forms(place: Place) -> Iterator[Fact]:
         known |= numbers
         texts.append(bare if bare[-1] in ".:" or "\n" in bare else bare + ".")
     text = joined(list(dict.fromkeys(texts)))
+    if re.search(r"\d ?(?:mg|mcg|g|mL)\b[^.\n]*: [^.\n]* \d+ ?(?:mg|mcg|g|mL)\b[^.\n]*: ", text):
+        return  # strengths whose bullets got lost
     if 3 <= len(text.split()) <= 90 and re.search(r"\d", text) and not re.match(r"[a-z]", text):
         question = f"In which dosage forms and strengths is {place.name} available{place.headed()}?"
         yield _said(place, "dosage-forms", question, text)
@@ -224,7 +227,7 @@ def mechanism(place: Place) -> Iterator[Fact]:
     """The whole section, or its first sentences when they stand alone."""
     text = place.whole(_LONG)
     if text:
-        if names_it(place.section, text):
+        if names_it(place.section, text) and len(text.split()) >= 8:
             question = f"What does the label of {place.name} state on its mechanism of action{place.headed()}?"
             yield _said(place, "mechanism", question, text)
         return
@@ -296,14 +299,26 @@ def populations(place: Place) -> Iterator[Fact]:
             yield from _group(place, kind, topic)
             return
         if place.code == "43684-0" and not place.has(*authority):
-            for p in place.passages:
-                last = clean_heading(p.heading)
-                if re.search(heading, last, re.IGNORECASE) and _fits(p, _PASSAGE) and _once(place, heading):
-                    yield _said(place, kind, f"What does the label of {place.name} state on its {topic}?", p.text)
+            yield from _among_populations(place, kind, heading, topic)
 
 
-def _once(place: Place, heading: str) -> bool:
-    return sum(bool(re.search(heading, clean_heading(p.heading), re.IGNORECASE)) for p in place.passages) == 1
+def _among_populations(place: Place, kind: str, heading: str, topic: str) -> Iterator[Fact]:
+    """A group's passage in the section on all of them; the first page's line is asked for as what it is."""
+    parts = [(p, [clean_heading(part) for part in p.heading.split(" > ")]) for p in place.passages]
+    own = [(p, names[1:]) for p, names in parts if re.search(heading, names[0], re.IGNORECASE)]
+    full = [(p, rest) for p, rest in own if not all(s.highlight for s in p.statements)]
+    plain = [p for p, rest in full if not rest]
+    summaries = [p for p, rest in full if rest and rest[-1].casefold() == "risk summary"]
+    if len(full) == len(plain) == 1 and _fits(plain[0], _PASSAGE):
+        yield _said(place, kind, f"What does the label of {place.name} state on its {topic}?", plain[0].text)
+    elif len(summaries) == 1 and _fits(summaries[0]):
+        question = f"What does the risk summary on {topic} in the label of {place.name} state?"
+        yield _said(place, kind, question, summaries[0].text)
+    else:
+        lines = [p for p, rest in own if p.statements and all(s.highlight for s in p.statements) and not rest]
+        if len(lines) == 1 and _fits(lines[0], _PASSAGE):
+            question = f"What do the highlights of the label of {place.name} state on its {topic}?"
+            yield _said(place, kind, question, lines[0].text)
 
 
 def _group(place: Place, kind: str, topic: str) -> Iterator[Fact]:
@@ -327,7 +342,11 @@ _LABELLED = re.compile(r"[A-Z][A-Za-z/,() -]{3,60}?\s?: [A-Z]")
 
 def _fits(passage: Passage, words: int = _LONG) -> bool:
     return (
-        passage.sound and not passage.rows and 4 <= len(passage.text.split()) <= words and not leans_back(passage.text)
+        passage.sound
+        and not passage.rows
+        and not any(_LABELLED.match(s.text) for s in passage.statements[1:])
+        and 4 <= len(passage.text.split()) <= words
+        and not leans_back(passage.text)
     )
 
 
@@ -409,7 +428,8 @@ def warnings(place: Place) -> Iterator[Fact]:
     if (
         title
         and not place.alone()
-        and title.casefold() not in {"warnings and precautions", "warnings", "precautions", "general"}
+        and title.casefold()
+        not in {"warnings and precautions", "warnings", "precautions", "general", "drug interactions"}
     ):
         text = place.whole(_LONG)
         if text and not leans_back(text):
@@ -502,7 +522,7 @@ def interactions(place: Place) -> Iterator[Fact]:
         if place.alone():
             yield _said(place, "interaction", f"What does the label of {place.name} state on drug interactions?", whole)
             return
-        if title:
+        if title and title.casefold() != "drug interactions":
             question = f"What does the label of {place.name} state on drug interactions under the heading “{title}”?"
             yield _said(place, "interaction", question, whole)
             return
@@ -618,6 +638,8 @@ def sections(place: Place) -> Iterator[Fact]:
     }  # fmt: skip
     topic = topics[place.code]
     text = place.whole(_LONG)
+    if place.code == "34077-8" and re.search(r"non-?teratogenic", place.section.text, re.IGNORECASE):
+        return
     on_topic = re.search(_SECTION_TOPICS.get(place.code, ""), place.section.text, re.IGNORECASE)
     if text and on_topic and not leans_back(text) and len(text.split()) >= 6:
         yield _said(place, "section", f"What does the label of {place.name} state on {topic}{place.headed()}?", text)

@@ -4,7 +4,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from posology.curation.teachers.facts import Fact, Place, answered, clean_heading, reader
+from posology.curation.teachers.facts import Fact, Place, answered, reader
 from posology.curation.text.normal import without_references
 from posology.curation.text.repair import is_sentence, plain_text
 
@@ -66,10 +66,9 @@ def dose_table(place: Place) -> Iterator[Fact]:
                 and _plain(cells[1], 40)
                 and _plain(" ".join(head), 16)
             ):
-                above = caption or clean_heading(passage.heading.split(" > ")[-1]) or clean_heading(place.section.title)
-                if not above or not _plain(above, 24) or above.casefold() == "dosage and administration":
-                    continue
-                question = f"In the table “{above}” of the label of {place.name}, what is given as “{head[1]}” for “{head[0]}: {cells[0]}”?"
+                if not caption or not _plain(caption, 24):
+                    continue  # flat texts put tables behind the text, so the heading before one is none of its own
+                question = f"In the table “{caption}” of the label of {place.name}, what is given as “{head[1]}” for “{head[0]}: {cells[0]}”?"
                 answer = (
                     f"For “{head[0]}: {cells[0]}”, the label of {place.name} gives “{head[1]}”: {_stopped(cells[1])}"
                 )

@@ -6,8 +6,9 @@ amounts that a bracket repeats, and temperatures in two scales, change together 
 # ruff: noqa: E501  (tables and expressions read better unbroken)
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from posology.curation.text.normal import split_sentences
 from posology.curation.text.quantities import QUANTITY, plain_number, quantities
@@ -119,10 +120,10 @@ _COLD = {"20": "2", "25": "8", "68": "36", "77": "46"}  # room temperature -> re
 _WARM = {after: before for before, after in _COLD.items()}
 
 
-def edits(sentence: str, *, context: str, drug: str, kind: str = "") -> list[Edit]:
+def edits(sentence: str, *, context: str | Sequence[str], drug: str, kind: str = "") -> list[Edit]:
     """All edits of the slots that a question of this kind asks for, in a fixed order; none that `context` also states.
 
-    `context` is the whole label. A list, or an answer of more than 60 words, is not edited: nobody could say what of it
+    `context` is the whole label, in one text or section by section. A list, or an answer of more than 60 words, is not edited: nobody could say what of it
     was asked.
     """
     slots = _SLOTS.get(kind, frozenset())
@@ -134,11 +135,12 @@ def edits(sentence: str, *, context: str, drug: str, kind: str = "") -> list[Edi
         slots = slots - {"frequency"}  # the times of day would no longer agree with it
     if _REASONS.search(sentence):
         slots = slots - {"direction", "negation"}  # the opposite of a reasoned statement is absurd
+    texts = (context,) if isinstance(context, str) else tuple(context)
     found: list[Edit] = []
     if "number" in slots:
-        found += _numbers(sentence, context, kind)
+        found += _numbers(sentence, texts, kind)
     if "temperature" in slots:
-        found += _temperatures(sentence, context)
+        found += _temperatures(sentence, texts)
     for name, rules in (
         ("frequency", _FREQUENCIES),
         ("food", _FOODS),
@@ -148,9 +150,18 @@ def edits(sentence: str, *, context: str, drug: str, kind: str = "") -> list[Edi
         if name in slots:
             found += _rewritten(name, sentence, rules)
     if "enzyme" in slots:
-        found += _enzymes(sentence, context)
-    known = " ".join(context.split())
-    return [edit for edit in found if edit.text != sentence and _changed(edit) not in known]
+        found += _enzymes(sentence, texts)
+    return [edit for edit in found if edit.text != sentence and not _stands(_changed(edit), texts)]
+
+
+def _stands(words: str, texts: Sequence[str]) -> bool:
+    """Whether a text of the label has the words, however its lines break."""
+    return any(words in text or words in _flat(text) for text in texts)
+
+
+@lru_cache(maxsize=4096)
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _changed(edit: Edit) -> str:
@@ -182,7 +193,7 @@ def _sentences(text: str) -> list[str]:
     )
 
 
-def _numbers(sentence: str, context: str, kind: str) -> Iterator[Edit]:
+def _numbers(sentence: str, texts: Sequence[str], kind: str) -> Iterator[Edit]:
     """The value halved or doubled; silent where a bracket or a second mention repeats it."""
     units = _VALUE_UNITS.get(kind, r"^(?:mg|mcg|g|units?|IU|milligrams|micrograms)\b|^mL$")
     if re.search(r"\([^)]*\d[^)]*\)", sentence) or len(re.findall(r"\d+(?:\.\d+)?", sentence)) > 5:
@@ -190,7 +201,7 @@ def _numbers(sentence: str, context: str, kind: str) -> Iterator[Edit]:
     for match in QUANTITY.finditer(sentence):
         fits = re.search(units, match.group("unit")) and _BEFORE_VALUE.search(sentence[: match.start()])
         if fits and not match.group("to") and not match.group("sign"):
-            yield from _scaled_values(sentence, match, quantities(context))
+            yield from _scaled_values(sentence, match, frozenset[str]().union(*map(quantities, texts)))
             return
 
 
@@ -212,7 +223,7 @@ def _scaled_values(sentence: str, match: re.Match[str], stated: frozenset[str]) 
             yield Edit("number", match.group(), after, sentence[: match.start()] + after + rest)
 
 
-def _temperatures(sentence: str, context: str) -> Iterator[Edit]:
+def _temperatures(sentence: str, texts: Sequence[str]) -> Iterator[Edit]:
     """Room temperature for the refrigerator and back, Celsius and Fahrenheit in step; other degrees ten away, C alone."""
     if "xcursion" in sentence or not re.search(r"\d", sentence):
         return
@@ -228,7 +239,7 @@ def _temperatures(sentence: str, context: str) -> Iterator[Edit]:
         for step in (10, -10):
             low, high = int(celsius["low"]) + step, int(celsius["high"]) + step
             after = f"{low} to {high} degrees C"
-            if low > 0 and after not in context:
+            if low > 0 and not _stands(after, texts):
                 text = sentence[: celsius.start()] + after + sentence[celsius.end() :]
                 yield Edit("temperature", celsius.group(), after, text)
 
@@ -248,8 +259,8 @@ def _rewritten(kind: str, sentence: str, rules: tuple[tuple[str, str], ...]) -> 
             return
 
 
-def _enzymes(sentence: str, context: str) -> Iterator[Edit]:
+def _enzymes(sentence: str, texts: Sequence[str]) -> Iterator[Edit]:
     named = [enzyme for enzyme in _ENZYMES if re.search(rf"\b{enzyme}\b", sentence)]
-    other = next((enzyme for enzyme in _ENZYMES if enzyme not in context), "")
+    other = next((enzyme for enzyme in _ENZYMES if not any(enzyme in text for text in texts)), "")
     if len(named) == 1 and other and sentence.count(named[0]) == 1:
         yield Edit("enzyme", named[0], other, sentence.replace(named[0], other))

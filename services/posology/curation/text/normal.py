@@ -11,7 +11,7 @@ _ABBREVIATIONS_TEXT = """
 _ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
 _BOUNDARY = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9•])")
 _REFERENCE = re.compile(
-    r"\s*[\[(]\s*(?:see(?: also)?|refer to)\b[^\])]*?(?:\([^)]*\)[^\])]*?)*[\])]"  # [see Warnings (5.1)]
+    r"\s*[\[(]\s*(?:s\s?ee(?: also)?|refer to)\b[^\])]*?(?:\([^)]*\)[^\])]*?)*[\])]"  # [see Warnings (5.1)]
     r"|\s*\(\s*\d{1,2}(?:\.\d{1,2})*(?:\s*,\s*\d{1,2}(?:\.\d{1,2})*)*\s*\)(?!\s*(?:mg|mL|%))",  # (5.1, 7)
     re.IGNORECASE,
 )

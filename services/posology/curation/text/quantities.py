@@ -250,16 +250,20 @@ def _quantity_spans(text: str) -> list[tuple[int, int, str]]:
         taken[start:end] = b"\x01" * (end - start)
     for m in BARE_NUMBER.finditer(text):
         if not taken[m.start("number")]:
-            before = text[: m.start()].rstrip()
-            sign = "-" if m.group("sign") and not before[-1:].isdigit() else ""
+            sign = (
+                "-" if m.group("sign") and not text[max(0, m.start() - 40) : m.start()].rstrip()[-1:].isdigit() else ""
+            )
             spans.append((m.start(), m.end(), _shared_unit(text, m, sign)))
     return spans
 
 
+_BETWEEN_NUMBERS = re.compile(r"\s?°?\s?(?:(?:,|or|and|to|-|–|/)\s*)+")
+
+
 def _shared_unit(text: str, match: re.Match[str], sign: str) -> str:
     """ "20° to 25°C", "10, 20 or 40 mg": a bare number before another takes the unit of the one that follows."""
-    ahead = re.match(r"\s?°?\s?(?:(?:,|or|and|to|-|–|/)\s*)+", text[match.end() :])
-    follower = QUANTITY.match(text, match.end() + ahead.end()) if ahead else None
+    ahead = _BETWEEN_NUMBERS.match(text, match.end())
+    follower = QUANTITY.match(text, ahead.end()) if ahead else None
     number = sign + plain_number(match.group("number"))
     return _scaled(number, _unit(follower.group("unit"))) if follower else number
 

@@ -7,8 +7,8 @@ doubtful, and whoever builds on sentences leaves it alone.
 # ruff: noqa: E501  (expressions read better unbroken)
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from posology.curation import codes
@@ -21,7 +21,7 @@ _BARE = re.compile(
 )
 # A reference with no stop behind it, and then a capital: what stood between two items or sentences got lost.
 _SEE_THEN_CAPITAL = re.compile(
-    r"(?<=[a-z0-9)%])\s*[\[(]\s*(?:see(?: also)?|refer to)\b[^\])]*?(?:\([^)]*\)[^\])]*?)*[\])]\s+(?=[A-Z][a-z])"
+    r"(?<=[a-z0-9)%])\s*[\[(]\s*(?:s\s?ee(?: also)?|refer to)\b[^\])]*?(?:\([^)]*\)[^\])]*?)*[\])]\s+(?=[A-Z][a-z])"
 )
 _BULLET_SIGN = re.compile(r"\s*[•▪●◦■‣►⦁]\s*|(?<=[.:;)])\s+[·o]\s+(?=[A-Z])")
 _BULLET_LINE = re.compile(r"^\s*(?:[-*]\s+|\d{1,2}[.)]\s+(?=[A-Z]))")
@@ -29,11 +29,26 @@ _NUMBERED = re.compile(r"^\d{1,2}(?:\.\d{1,2})+\.?\s+(?=[A-Z])|^\d{1,2}\.?\s+(?=
 _REPEATS = re.compile(r"\s*See full prescribing information for (?:the )?complete boxed warning\.?\s*", re.IGNORECASE)
 _FULL_INFORMATION = re.compile(r"(?:^|(?<=\. ))See (?:the )?[Ff]ull [Pp]rescribing [Ii]nformation[^.]*\.\s*")
 
+
+def _lowered(letter: str) -> Callable[[re.Match[str]], str]:
+    return lambda match: f"{letter}{match.group(1)}{'-' if match.group().endswith('-') else ''}"
+
+
 _FLATTENED = (  # what flat texts lost of raised and lowered characters, where it is beyond doubt
     (re.compile(r"\b([CT]) (max|min)\b"), r"\1\2"),
     (re.compile(r"\b([Bb]|P2Y) (12|6)\b"), r"\1\2"),
     (re.compile(r"(?<=\^[23]) (?=/)"), ""),
     (re.compile(r"(?<=/)(mm|cm|m) ([23])\b"), r"\1^\2"),
+    (re.compile(r"(?<=\d )(mm|cm|m) ([23])\b(?!\s?(?:mg|mL|%|-))"), r"\1^\2"),
+    (re.compile(r"(?<=[x×] )10 (\d{1,2})(?: (?=/)|\b(?=[ .,)]))"), r"10^\1"),
+    (re.compile(r"\b(IC|EC) (50s?|90s?)\b"), r"\1\2"),
+    (re.compile(r"\b(5-HT|FEV|HbA|CO|SpO) (\d[A-Za-z]?)\b"), r"\1\2"),
+    (re.compile(r"\bH ([12])(?: ?-(?=[a-z])|(?= (?:receptor|blocker|antagonist|O\b)))"), _lowered("H")),
+    (re.compile(r"\bD ([1-5])(?: ?-(?=[a-z])|(?= (?:receptor|and|or|,)))"), _lowered("D")),
+    (re.compile(r"(?<=[αβ])\s(\d)(?=\s?-|[ ,])"), r"\1"),
+    (re.compile(r"\b(alpha|beta) (\d) ?-(?=[a-z])"), r"\1\2-"),
+    (re.compile(r"(?<=[αβ]\d) -(?=[a-z])"), "-"),
+    (re.compile(r"(?<=[a-z]{2})- (?!(?:and|or|to|nor|versus|vs|than|but|as|in|the|with|of|then)\b)(?=[a-z]{3})"), "-"),
 )
 
 SUBHEADINGS = (
@@ -312,7 +327,8 @@ _RESIDUE = re.compile(
     r"https?:|www\.|@|\b1-8\d\d|\bTables? \d|\bTables? [A-Z]\b|\bFigures? \d|\b[Ff]ollowing table|\btable (?:below|above|that follows)|\b(?:shown|described|listed|discussed|see|given|presented|summarized|provided|outlined) (?:below|above|elsewhere)|\bNDC|"
     r"MedWatch|FDA-1088|_{3,}|\.{3,}|\bRevised\b|©|\bError!|Hyperlink|\bTo report\b|\bN ?= ?\d|\bn ?= ?\d|\b\d{1,2}\.\d{1,2} [A-Z][a-z]|\| |\bSection \d|\bsection(?:s)? (?:titled|on|of this)|"
     r"\b(?:[Pp]ackage [Ii]nsert|[Ff]ull [Pp]rescribing|prescribing information|[Ss]ee [A-Z])|\bsee\b(?! (?:a|an|your|the|things|or)\b)|[Mm]edication [Gg]uide|m 2\b|\b10 [-–]\d+\b|\bsubsections?\b|"
-    r"[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|[a-z] [A-Z][a-z]+: [a-z]|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|\b(?:AUC|[CTt]) (?:max|min|ss|1/2|½|0|inf)\b|\b\d{1,2} [CHI]-|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|†|‡|§|¶|\*"
+    r"[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|[a-z] [A-Z][a-z]+: [a-z]|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|\b(?:AUC|[CTt]) (?:max|min|ss|1/2|½|0|inf)\b|\b\d{1,2} [CHI]-|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|"
+    r"\x22\x22|“”|(?:[a-z]s|ing):[a-z]{2}|[a-z]{6,}[A-Z][a-z]{4,}|\b(?:of|by|with|and|the|to|for|in)[A-Z][a-z]{4,}|\b(?:are|is|was|were) (?:\([^)]*\) )?(?:are|is|was|were)\b|\b([A-Z][a-z]{3,}) \1\b|: [A-Z].*[A-Za-z0-9)%] [A-Z][a-z]+ (?:of|to|with) |†|‡|§|¶|\*"
 )
 _TABLE_RUN = re.compile(
     r"(?:\b\d+(?:\.\d+)?(?: \([\d.]+%?\))?\s+){4,}|(?:\b\d+ \(\d+\)\s*){2,}|\b(?:Grade|All Grades) \S+ %"
@@ -371,6 +387,7 @@ def plain_text(text: str) -> str:
 
 
 def _plain_line(line: str) -> str:
+    line = line.replace("®", "").replace("™", "").replace("\ufeff", "")
     marked = _BARE.sub(_MARK, _SEE_THEN_CAPITAL.sub(". ", line))
     plain = _FULL_INFORMATION.sub("", without_references(marked))
     plain = re.sub(r"\s*[\[(]\s*(?:Tables?|Figures?)\s*\d[^)\]]*[\])]", "", plain)
@@ -380,7 +397,7 @@ def _plain_line(line: str) -> str:
     plain = re.sub(r"([(\[])\s+|\s+(?=[)\]])", r"\1", plain)
     for flat, raised in _FLATTENED:
         plain = flat.sub(raised, plain)
-    return re.sub(r"\s+([.,;:])(?!\d)", r"\1", plain.replace("®", "").replace("™", "").replace("\ufeff", ""))
+    return re.sub(r"\s+([.,;:])(?!\d)", r"\1", plain)
 
 
 @lru_cache(maxsize=4096)
@@ -398,9 +415,17 @@ def passages(section: Section) -> tuple[Passage, ...]:
         else:
             blocks[-1][1].append((kind, line))
     out: list[Passage] = []
-    for heading, lines in blocks:
-        out.extend(_passages_of(heading, lines, names, section))
+    for number, (heading, lines) in enumerate(blocks):
+        read = list(_passages_of(heading, lines, names, section))
+        if number == 0 and len(blocks) > 1 and any(s.highlight for p in read for s in p.statements):
+            read = [_as_highlights(p) for p in read]
+        out.extend(read)
     return tuple(p for p in out if p.statements or p.rows)
+
+
+def _as_highlights(passage: Passage) -> Passage:
+    """What stands before the first numbered heading, with bare references in it, is the label's first page."""
+    return replace(passage, statements=tuple(replace(s, highlight=True) for s in passage.statements))
 
 
 def _lines(section: Section) -> Iterator[tuple[str, str]]:
@@ -560,11 +585,31 @@ def _list(parts: Sequence[str]) -> Statement:
 def _once_each(items: Sequence[str]) -> list[str]:
     """Items without those that an earlier one says already: the first page's list may run on behind the full one."""
     kept: list[str] = []
-    for item in items:
-        words = set(re.findall(r"\w{3,}", item.casefold()))
-        if not any(words and len(words & set(re.findall(r"\w{3,}", k.casefold()))) >= 0.8 * len(words) for k in kept):
+    for item in _without_tails(items):
+        words, numbers = _words_and_numbers(item)
+        before = [_words_and_numbers(k) for k in kept]
+        again = any(words <= other and numbers <= figures for other, figures in before)
+        nearly = any(len(words & other) >= 0.9 * len(words) and numbers == figures for other, figures in before)
+        spread = len(before) > 1 and words <= frozenset().union(*(w for w, _ in before)) and _RUN_ON.match(item)
+        if not words or not (again or nearly or spread):
             kept.append(item)
     return kept
+
+
+def _without_tails(items: Sequence[str]) -> Iterator[str]:
+    """Items without an earlier one that was glued behind them."""
+    for number, item in enumerate(items):
+        cuts = [item.find(before.rstrip(" ."), 1) for before in items[:number] if len(before.split()) >= 4]
+        at = min((cut for cut in cuts if cut > 0 and item[cut - 1] == " "), default=len(item))
+        yield item[:at].strip()
+
+
+_RUN_ON = re.compile(r"(?:Tablets?|Capsules?|Injection|For injection|Oral \w+|Cream|Gel|Ointment|Solution)\b:? ?\d")
+
+
+@lru_cache(maxsize=4096)
+def _words_and_numbers(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(re.findall(r"[a-z][a-z0-9]{2,}", text.casefold())), frozenset(re.findall(r"\d[\d.]*", text))
 
 
 def _bad_item(item: str) -> bool:

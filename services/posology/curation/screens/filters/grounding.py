@@ -30,7 +30,7 @@ def grounding(pair: Pair, context: Context) -> FilterResult:
     """
     if not context.section_text:
         return keep
-    text = normal(context.section_text)
+    text = _normal(context.section_text)
     if pair.evidence and not _quoted(pair.evidence, text, context.section_text):
         return drop("the evidence is not a sentence of the section")
     question = bare_question(pair.question)
@@ -54,7 +54,7 @@ def _contradicted(pair: Pair, section_text: str, question: str) -> str:
         return ""  # the evidence stands in the section, and the answer is the evidence
     asked = fingerprint(question)
     for sentence in _claims(answer):
-        if normal(sentence).strip(" .") in {normal(text).strip(" .") for text, _ in _sentence_words(section_text)}:
+        if normal(sentence).strip(" .") in _whole_sentences(section_text):
             continue  # a whole sentence of the section; a part of one may have lost its "Do not"
         near = _nearest(sentence, section_text)
         if not near:
@@ -96,6 +96,16 @@ def _nearest(sentence: str, section_text: str) -> list[str]:
     return [text for score, text in scored if score >= best - 0.05] if best >= 0.4 else []
 
 
+@lru_cache(maxsize=512)
+def _normal(text: str) -> str:
+    return normal(text)
+
+
+@lru_cache(maxsize=256)
+def _whole_sentences(section_text: str) -> frozenset[str]:
+    return frozenset(normal(text).strip(" .") for text, _ in _sentence_words(section_text))
+
+
 @lru_cache(maxsize=256)
 def _sentence_words(section_text: str) -> tuple[tuple[str, frozenset[str]], ...]:
     lines = [s for line in plain_text(section_text).split("\n") for s in split_sentences(line)]
@@ -120,7 +130,7 @@ def _without_counts(amounts: frozenset[str]) -> frozenset[str]:
 def _quoted(evidence: str, text: str, section_text: str) -> bool:
     """Evidence may leave out cross-references, and a list or a summary rests on several lines."""
     plain = normal(evidence)
-    if plain in text or plain in normal(without_references(text)):
+    if plain in text or plain in _normal(without_references(text)):
         return True
     cleaned = _cleaned(section_text)
     lines = [normal(line.removeprefix("- ")) for line in evidence.split("\n") if line.strip(" -")]
