@@ -59,6 +59,8 @@ def test_wording_and_spelling_of_numbers_do_not_matter(one: str, other: str) -> 
         ("drug-class", "Examplol is an opioid agonist.", "Examplol is an opioid antagonist."),
         ("metabolism", "Examplol is metabolized by CYP3A4.", "Examplol is metabolized by CYP2D6."),
         ("starting-dose", "The starting dose is 5 mg twice daily.", "The starting dose is 5 mg four times daily."),
+        ("starting-dose", "The starting dose is 3.125 mg.", "The starting dose is 6.25 mg."),
+        ("warning", "An increased risk of stroke has been seen.", "A decreased risk of stroke has been seen."),
     ],
 )
 def test_the_slot_that_was_asked_for_is_edited_in_step(kind: str, sentence: str, rejected: str) -> None:
@@ -78,6 +80,8 @@ def test_the_slot_that_was_asked_for_is_edited_in_step(kind: str, sentence: str,
         ("pregnancy", "There are no studies in pregnant women. Examplol passes into milk."),
         ("mechanism", "Examplol is an agonist/antagonist of the receptor."),
         ("contraindication", "Examplol is contraindicated in:\n- asthma\n- gout"),
+        ("pregnancy", "Examplol can cause fetal harm and is contraindicated in pregnancy."),  # two things are said
+        ("urinary-excretion", "Less than 0.1% of the dose was recovered in urine."),  # less than half of it as well
     ],
 )
 def test_what_cannot_be_edited_alone_is_left_alone(kind: str, sentence: str) -> None:

@@ -499,7 +499,7 @@ def highlights(place: Place) -> Iterator[tuple[str, str]]:
         match = re.match(r"^[\s.•▪●\-]*([A-Z][A-Za-z/,() -]{3,70}?)\s?:\s+([A-Z].+)$", raw.strip(), re.DOTALL)
         if not match:
             continue
-        heading, text = clean_heading(match.group(1)), plain_text(" ".join(match.group(2).split()))
+        heading, text = clean_heading(plain_text(match.group(1))), plain_text(" ".join(match.group(2).split()))
         sentences = passages(replace(place.section, title="", text=text))
         plain = [s for p in sentences for s in p.statements]
         whole = len(sentences) == 1 and not sentences[0].heading and bool(plain) and not any(s.doubtful for s in plain)

@@ -182,7 +182,7 @@ _VALUE_UNITS = {
     "urinary-excretion": r"%|percent",
 }
 _BEFORE_VALUE = re.compile(
-    r"(?:^|\b(?:is|are|was|were|be|contains|exceed|than|approximately|about|averages|answer is)\s|”:\s|half-life of\s|bioavailability of\s)(?:approximately |about )?$"
+    r"(?:^|\b(?:is|are|was|were|be|contains|exceed|approximately|about|averages|answer is)\s|”:\s|half-life of\s|bioavailability of\s)(?:approximately |about )?$"
 )
 
 
@@ -217,7 +217,8 @@ def _scaled_values(sentence: str, match: re.Match[str], stated: frozenset[str]) 
         changed = plain_number(f"{value * factor:.3f}")
         spelled = f"{value * factor:,.0f}" if "," in number else changed
         after = match.group().replace(number, spelled, 1)
-        if 0 < value * factor < top and len(changed) <= 6 and not quantities(after) & stated:
+        odd = len(changed.partition(".")[2]) > max(1, len(number.partition(".")[2]))
+        if 0 < value * factor < top and not odd and len(changed) <= 6 and not quantities(after) & stated:
             if value * factor <= 1 < value and match.group("unit").endswith("s"):
                 continue
             yield Edit("number", match.group(), after, sentence[: match.start()] + after + rest)
@@ -250,10 +251,13 @@ def _looked_up(table: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
 
 def _rewritten(kind: str, sentence: str, rules: tuple[tuple[str, str], ...]) -> Iterator[Edit]:
     """The first rule that fits: its words stand once, so that the rest of the statement still agrees."""
+    if kind == "negation" and sum(bool(re.search(before, sentence)) for before, _ in rules) > 1:
+        return  # it denies or allows two things, and only one of them would be changed
     for before, after in rules:
         hits = list(re.finditer(before, sentence))
         if len(hits) == 1 and not (kind == "direction" and re.search(r"\bnot\b|\bno\b", sentence)):
-            text = re.sub(r"\ba (?=antag|activ|agon)", "an ", re.sub(before, after, sentence, count=1))
+            text = re.sub(r"\b([Aa]) (?=antag|activ|agon|incr)", r"\1n ", re.sub(before, after, sentence, count=1))
+            text = re.sub(r"\b([Aa])n (?=decr|lower|higher|block)", r"\1 ", text)
             new = hits[0].expand(after)
             yield Edit(kind, hits[0].group(), " ".join(new.split()), " ".join(text.split(" ")).replace("  ", " "))
             return

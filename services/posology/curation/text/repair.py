@@ -48,6 +48,7 @@ _FLATTENED = (  # what flat texts lost of raised and lowered characters, where i
     (re.compile(r"(?<=[αβ])\s(\d)(?=\s?-|[ ,])"), r"\1"),
     (re.compile(r"\b(alpha|beta) (\d) ?-(?=[a-z])"), r"\1\2-"),
     (re.compile(r"(?<=[αβ]\d) -(?=[a-z])"), "-"),
+    (re.compile(r"(?<=[a-z]{3}) -(?=[A-Z]?[a-z]{4})"), "-"),
     (re.compile(r"(?<=[a-z]{2})- (?!(?:and|or|to|nor|versus|vs|than|but|as|in|the|with|of|then)\b)(?=[a-z]{3})"), "-"),
 )
 
