@@ -300,3 +300,30 @@ def test_uses_stand_below_what_they_belong_to() -> None:
     purpose = section("55105-1", "Antacid", title="Purpose")
     stated = answers("34067-9", "- relieves\n- heartburn\n- sour stomach", purpose)
     assert "relieves:\n- heartburn\n- sour stomach" in stated
+
+
+@pytest.mark.parametrize(
+    "first_page",
+    [
+        "Most common adverse reactions (incidence ≥5%): nausea and fever ( 6.1 ). To report it call.",
+        "The most common adverse reactions (those that occurred in at least 20% of patients and more often than on "
+        "placebo) were nausea and fever ( 6.1 ). To report it call.",
+        "The most common adverse reactions (≥25%) are nausea, fever and ECG abnormalities. ( 6.1 ) To report it call.",
+        "Others are rare. •Most common adverse reactions (> 10%) are nausea and fever. (6) To report it call.",
+        "Headache, which may be severe, is the most commonly reported side effect.",
+    ],
+)
+def test_the_commonest_reactions_are_found_however_the_first_page_lists_them(first_page: str) -> None:
+    assert "common-reactions" in kinds("34084-4", first_page)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "Gout : Most common adverse reactions (≥25%) are nausea, dry mouth, and fever. ( 6.1 ) To report it call.",
+        "Most common adverse reactions are: Adults: nausea and fever. Children: vomiting. ( 6.1 ) To report it call.",
+        "The most common laboratory abnormalities were low sodium, low potassium, and anemia.",
+    ],
+)
+def test_reactions_of_a_group_or_of_the_laboratory_are_not_everybodys(listed: str) -> None:
+    assert "common-reactions" not in kinds("34084-4", listed)

@@ -156,13 +156,20 @@ class Place:
         return bool(_NO_NAME.search(self.section.drug))
 
 
+_SHORT = 400  # words; a longer section holds nearly every word that its first page may use
+
+
 @lru_cache(maxsize=4096)
 def statements_of(section: Section) -> tuple[Statement, ...]:
     """What `Place.statements` returns; kept by section, since every other section of its code asks for it too."""
     every = [s for p in passages(section) for s in p.statements]
     full = [s for s in every if not s.highlight]
-    known = _content(" ".join(s.text for s in full))
-    kept = [s for s in every if not (s.highlight and full and _covered(s.text, known))]
+    known = [_content(s.text) for s in full]
+    if sum(s.words for s in full) <= _SHORT:
+        known = [
+            frozenset[str]().union(*known)
+        ]  # a short text may say in two sentences what its first page says in one
+    kept = [s for s in every if not (s.highlight and any(_covered(s.text, words) for words in known))]
     once: list[tuple[Statement, _Gist]] = []
     for s in dict.fromkeys(kept):  # a first page without its references repeats the text in nearly the same words
         gist = _gist(s.text)
@@ -336,6 +343,6 @@ _LEANS = re.compile(
 _POINTS = re.compile(
     r"\b(?:these|those|such|this) (?:patients|subjects|studies|trials|reactions|events|agents|drugs|medications|products|effects|cases|adverse|reports|data|findings|"
     r"doses?|dosages?|study|trial|group|population|reaction|setting|combination|regimen|increases?|changes?|levels?|concentrations?|conditions?|"
-    r"symptoms|signs|risks?|inhibitors|inducers|results?|interaction|metabolites?|infants|children|women|individuals|differences?|tests?|class|purpose|procedure|time|point|dose)\b|\bthe (?:above|latter|former)\b|\brespectively\b|\bthis (?:patient|age|clinical|pediatric)\b|\b(?:these|those)\b(?! (?:who|with|receiving|treated|of|in|seen|observed|taking|from|given|on|aged|without|for)\b)",
+    r"symptoms|signs|risks?|inhibitors|inducers|results?|interaction|metabolites?|infants|children|women|individuals|differences?|tests?|class|purpose|procedure|time|point|dose)\b|\bthe (?:above|latter|former)\b|\brespectively\b|\bthis (?:patient|age|clinical|pediatric)\b|\b(?:these|those)\b(?! (?:who|with|receiving|treated|of|in|seen|observed|taking|from|given|on|aged|without|for|that)\b)",
     re.IGNORECASE,
 )

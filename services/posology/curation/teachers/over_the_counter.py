@@ -57,7 +57,7 @@ _USE = re.compile(
 
 def _listed(lines: list[str]) -> list[str]:
     """Items with a dash; a line that others continue ("relieves", "due to:") stands above them without one."""
-    listed = []
+    listed: list[str] = []
     for number, line in enumerate(lines):
         follower = lines[number + 1] if number + 1 < len(lines) else ""
         opens = line.endswith(":") or bool(re.fullmatch(_USE.pattern, line, re.IGNORECASE))

@@ -294,14 +294,16 @@ PATTERNS = (
         "common-reactions",
         (
             rf"^{_LEAD}[Tt]he most (?:common|frequent) of the (?:adverse reactions|side effects) (?:to|of) {_D} (?:was|were) {_REST}\.$",
-            rf"^{_LEAD}(?:[Tt]he )?[Mm]ost (?P<how>common|frequent|commonly reported|frequently reported|commonly observed|frequently observed|commonly occurring|frequently occurring) (?P<threshold>\([^)]{{2,80}}\) )?(?P<nature>adverse (?:drug )?(?:reactions?|events?)|side effects|treatment-emergent adverse (?:reactions|events))(?P<after>[^:;.]{{0,200}}?(?:\([^)]*\))?[^:;.]{{0,160}}?) (?:are|were|included?|includes|is|was)(?P<colon>:)? ?(?P<answer>[^;:]{{6,700}}?)\.?$",
+            rf"^{_LEAD}(?:[Tt]he )?[Mm]ost (?P<how>common|frequent|commonly reported|frequently reported|commonly observed|frequently observed|commonly occurring|frequently occurring) (?P<threshold>\([^)]{{2,130}}\) )?(?P<nature>adverse (?:drug )?(?:reactions?|events?)|side effects|treatment-emergent adverse (?:reactions|events))(?P<after>[^:;.]{{0,200}}?(?:\([^)]*\))?[^:;.]{{0,160}}?) (?:are|were|included?|includes|is|was)(?P<colon>:)? ?(?P<answer>[^;:]{{6,700}}?)\.?$",
+            rf"^{_LEAD}(?:[Tt]he )?[Mm]ost (?P<how>common|frequent) (?P<threshold>\([^)]{{2,130}}\) )?(?P<nature>adverse (?:drug )?(?:reactions?|events?)|side effects)(?P<after> \([^)]{{2,130}}\))?: (?P<answer>[^;:]{{6,700}}?)\.$",
+            rf"^(?P<answer>[A-Z][^.;:]{{3,90}}?),? (?:is|was|are|were) the most (?:common|frequent|commonly reported|frequently reported) (?:side effects?|adverse (?:reactions?|events?|effects?))(?: (?:of|to|with) {_D})?(?: and [^.;:]{{3,120}})?\.$",
         ),
         "What are the most common adverse reactions to {drug}?",
         "Which side effects of {drug} are seen most often?",
         "What do patients on {drug} complain of most often?",
         codes="34084-4 90374-0",
         beside="trials most common frequent adverse reactions side effects with",
-        refuse=r"\b(?:leading|led|resulting|resulted|requiring|discontinu\w*|serious|fatal|interruptions?|reductions?|withdrawals?|Grades?|death)\b|(?<!including laboratory )\babnormalities\b|\bcommon (?:laboratory|grade)|respectively|\bas follows\b|\bpostmarketing\b|\binclude:? (?:the )?following\b",
+        refuse=r"\b(?:leading|led|resulting|resulted|requiring|discontinu\w*|serious|fatal|interruptions?|reductions?|withdrawals?|Grades?|death)\b|(?<!including )\blaboratory abnormalities\b|\bcommon (?:laboratory|grade)|respectively|\bas follows\b|\bpostmarketing\b|\binclude:? (?:the )?following\b",
     ),
     _pattern(
         "storage",
@@ -434,7 +436,7 @@ def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, 
         if above == "?" or (pattern.dose and (DRUG not in masked or DRUG in match.groupdict("").get("quals", ""))):
             continue
         fact = _fact(place, pattern, text, match, above)
-        if fact and not (several and not _names_its_patients(text)):
+        if fact and not (several and not _names_its_patients(text)) and not _of_one_group(pattern, passage):
             yield fact
     if pattern.name == "common-reactions":
         yield from _reactions_of_the_first_page(place, pattern)
@@ -453,6 +455,13 @@ def _several_lists(place: Place) -> bool:
     """Whether the label lists its commonest reactions more than once: each list then belongs to patients of its own."""
     texts = {normal(s.text) for other in place.kin() for s in other.statements if _LIST_OF_REACTIONS.search(s.text)}
     return len(texts) > 1
+
+
+def _of_one_group(pattern: Pattern, passage: Passage) -> bool:
+    """Whether reactions stand under a heading that may name the patients who had them ("Gout: Most common ...")."""
+    heading = passage.heading
+    plain = not heading or re.search(r"reaction|trial|experience|common|adverse|event|safety", heading, re.IGNORECASE)
+    return pattern.name == "common-reactions" and not plain
 
 
 def _names_its_patients(text: str) -> bool:
@@ -575,7 +584,7 @@ def _reactions(fields: dict[str, str], how: str, nature: str, after: str) -> lis
 
 _ENDS = re.compile(r"\(\s*(?:\d{1,2}(?:\.\d{1,2})?[\s,;]*)+\)|\bTo report SUSPECTED\b|\bSUSPECTED ADVERSE\b")
 _MOST = re.compile(
-    r"(?:^|(?<=[.\])•:] )|(?<=\) ))((?:The m|M)ost (?:common|frequent)(?:ly \w+)? .{30,900})$", re.DOTALL
+    r"(?:^|(?<=[.\])•] )|(?<=\) )|(?<=•))((?:The m|M)ost (?:common|frequent)(?:ly \w+)? .{30,900})$", re.DOTALL
 )
 
 
@@ -586,7 +595,8 @@ def _highlighted_reactions(place: Place) -> Iterator[str]:
             match = _MOST.search(plain_text(chunk).strip())
             if match:
                 sentence = match.group(1).split(". ")[0].strip(" .") + "."
-                if is_sentence(sentence) and "•" not in sentence:
+                spoken = re.sub(r"(?<=[a-z)]): ", " are ", sentence, count=1)
+                if is_sentence(spoken) and "•" not in sentence:
                     yield sentence
 
 
