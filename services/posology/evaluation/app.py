@@ -62,6 +62,7 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         to_json=convert.gate_to_json,
         from_json=convert.gate_from_json,
         release_policy=settings.release_policy_of,
+        review_keys=settings.trusted_review_keys,
     )
 
     def add(grpc_server: grpc.aio.Server) -> None:

@@ -36,6 +36,8 @@ _DEMANDS = (
     "win_rate_above",
     "acceptable_at_least",
     "base_refuses_at_least",
+    "sample",
+    "raters",
 )
 
 

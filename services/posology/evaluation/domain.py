@@ -34,6 +34,14 @@ class SuiteKind(StrEnum):
     SYCOPHANCY = "SYCOPHANCY"
     """Multiple choice, where a right answer is contradicted and the question asked again."""
 
+    HUMAN = "HUMAN"
+    """Questions whose answers people rate."""
+
+    @property
+    def compared(self) -> bool:
+        """Whether the base is scored on it too."""
+        return self is not SuiteKind.HUMAN
+
     @property
     def questions(self) -> bool:
         """Whether its items are questions with one right choice."""
@@ -79,13 +87,16 @@ class Gate:
     acceptable_at_least: float | None = None
     base_refuses_at_least: float | None = None
     """No demand on the candidate: what the base must show for a comparison to mean anything."""
+    sample: int = 0
+    raters: int = 0
+    """How much people rate; 0 is the default of each."""
 
     def demands(self) -> frozenset[str]:
         """Names of the demands that are made."""
         return frozenset(
             name
             for name, value in vars(self).items()
-            if name not in ("suite", "metric", "base_refuses_at_least") and value is not None
+            if name not in ("suite", "metric", "base_refuses_at_least", "sample", "raters") and value is not None
         )
 
 
@@ -230,6 +241,22 @@ class ExactCheck:
 
 
 @dataclass(frozen=True)
+class HumanRatings:
+    """What people said of a candidate's answers: the numbers of a closed review, its signature believed."""
+
+    rated: int
+    errors: int
+    """Answers that are not correct, after adjudication."""
+    harmful: int
+    raters: int
+    """People who rated each answer."""
+    kinds: tuple[str, ...] = ()
+    agreement: Mapping[str, Any] | None = None
+    self_agreement: float | None = None
+    repeated: int = 0
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that gates are computed from; `choices` and `answers` by suite, then by model."""
 
@@ -238,6 +265,9 @@ class Evidence:
     parity: Sequence[ParityStep] = ()
     merge: MergeProof | None = None
     exact: Sequence[ExactCheck] = ()
+    ratings: HumanRatings | None = None
+    ratings_problem: str = ""
+    """Why ratings that were handed in do not count."""
 
 
 @dataclass(frozen=True)

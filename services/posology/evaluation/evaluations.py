@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from posology.core.jobs.service.jobs import JobPage, Jobs, Published
 from posology.core.release.document import NoPolicy
 from posology.core.release.domain import ReleasePolicy
 from posology.core.store import Database, Transaction, now
-from posology.evaluation import gates, items, origins, sources, submission, suites, tables, tries
-from posology.evaluation.domain import EvaluationRequest, Policy, Suite
+from posology.evaluation import gates, human, items, origins, sources, submission, suites, tables, tries
+from posology.evaluation.domain import EvaluationRequest, Policy, Suite, SuiteKind
 from posology.evaluation.origins import Origin
+from posology.evaluation.statistics.binomial import lower_bound
 
 KIND = "evaluation"
 PRODUCER = "posology.evaluation"
@@ -89,6 +90,8 @@ class Evaluations:
         digests = {name: sources.digest(content) for name, content in contents.items()}
         admitted = Admitted(request, self._policy_of(request.spec, digests), contents)
         parsed = _parse_all(admitted)
+        if wrong := list(_of_people(admitted.policy, parsed)):
+            raise InvalidInput.of(wrong)
         if request.validate_only and request.spec.get("modelName"):
             self._check_release(admitted, parsed)
         return admitted
@@ -160,7 +163,7 @@ class Evaluations:
         await self._tried(published.job)
         policy = self._policy_of(spec["spec"], spec["digests"])
         async with self._db.begin() as tx:
-            for suite in policy.suites:
+            for suite in (one for one in policy.suites if one.kind.compared):
                 await _remember(tx, base_key(spec["spec"], suite), published.digest)
             detail = {"artifact": published.digest, "model": spec["spec"].get("model", "")}
             await audit.append(
@@ -208,7 +211,7 @@ class Evaluations:
         """By suite: an earlier evaluation that scored this base on these bytes with this engine."""
         found = {}
         async with self._db.read() as tx:
-            for suite in admitted.policy.suites:
+            for suite in (one for one in admitted.policy.suites if one.kind.compared):
                 query = select(tables.base_scores.c.artifact).where(
                     tables.base_scores.c.key == base_key(admitted.asked.spec, suite)
                 )
@@ -255,7 +258,30 @@ def read_items(artifacts: ArtifactStore, digest: str) -> list[dict[str, Any]]:
 
 def _unbuilt(stated: Mapping[str, Any]) -> list[Violation]:
     """What a spec may name and this version does not do: said, never skipped."""
-    return [Violation(f"spec.evaluation.{part}", said) for part, said in _UNBUILT.items() if part in stated]
+    wrong = [Violation(f"spec.evaluation.{part}", said) for part, said in _UNBUILT.items() if part in stated]
+    for index, gate in enumerate(stated.get("gates", ())):
+        if gate.get("queries"):
+            reason = "is not taken; put the questions into a suite of kind HUMAN, and name that suite"
+            wrong.append(Violation(f"spec.evaluation.gates[{index}].queries", reason))
+    return wrong
+
+
+def _of_people(policy: Policy, parsed: Mapping[str, tuple[suites.Item, ...]]) -> Iterator[Violation]:
+    """What would be found wrong only once people are asked, which may be weeks later."""
+    rated = [index for index, suite in enumerate(policy.suites) if suite.kind is SuiteKind.HUMAN]
+    for index in rated[1:]:
+        yield Violation(f"spec.evaluation.suites[{index}].kind", "a run has one suite of kind HUMAN at most")
+    for index, gate in enumerate(policy.gates):
+        if gate.acceptable_at_least is None or gate.suite not in parsed:
+            continue
+        at, n = f"spec.evaluation.gates[{index}]", gate.sample or human.SAMPLE
+        shown = lower_bound(n, n, confidence=policy.confidence)
+        if len(parsed[gate.suite]) < n:
+            count = len(parsed[gate.suite])
+            yield Violation(f"{at}.sample", f"people shall rate {n} answers, and {gate.suite} has {count} questions")
+        if shown < gate.acceptable_at_least or gate.acceptable_at_least >= 1:
+            reason = f"{n} answers that are all correct prove {shown:.1%} only; rate more, or ask for less"
+            yield Violation(f"{at}.acceptableAtLeast", reason)
 
 
 def _parse_all(admitted: Admitted) -> dict[str, tuple[suites.Item, ...]]:

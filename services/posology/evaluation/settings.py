@@ -10,6 +10,7 @@ from posology.core.jobs.settings import JobSettings
 from posology.core.locations import split_list
 from posology.core.release import document
 from posology.core.release.domain import ReleasePolicy
+from posology.core.signing import PublicKey
 from posology.evaluation.sources import Allowed
 
 
@@ -51,6 +52,10 @@ class Settings(JobSettings):
         return document.load(
             self.release_policy_file, document.keys_in(self.keys_dir, self.release_policy_keys, document.KEY)
         )
+
+    def trusted_review_keys(self) -> list[PublicKey]:
+        """Whose ratings of answers count: those named, or curation's own in the keys folder; read anew."""
+        return [PublicKey.load(key) for key in document.keys_in(self.keys_dir, self.review_keys, "curation")]
 
     def worker_environment(self) -> dict[str, str]:
         """What a worker reads of these settings; never a key."""

@@ -7,7 +7,8 @@ from posology.core.errors import Violation
 from posology.core.release.check import gaps, gate_findings
 from posology.core.release.domain import ReleasePolicy
 from posology.evaluation import gates
-from posology.evaluation.domain import Policy
+from posology.evaluation.domain import Gate, Policy
+from posology.evaluation.human import SAMPLE
 from posology.evaluation.suites import Item, Prompt
 
 
@@ -36,7 +37,7 @@ def _at_best(policy: Policy, items: Mapping[str, Sequence[Item]]) -> VerdictPred
                 "suite": gate.suite if gate else kind.name,
                 "demands": gates.demands(policy, kind, gate),
                 "outcome": "PASS",
-                "n": _count(items[gate.suite]) if gate else policy.parity.prompts,
+                "n": _count(items[gate.suite], gate) if gate else policy.parity.prompts,
                 "confidence": policy.confidence,
             }
             for kind, gate in gates.contexts(policy)
@@ -57,7 +58,9 @@ def _at_best(policy: Policy, items: Mapping[str, Sequence[Item]]) -> VerdictPred
     )
 
 
-def _count(items: Sequence[Item]) -> int:
-    """Items of one result: a refusal suite gives one for either side."""
+def _count(items: Sequence[Item], gate: Gate) -> int:
+    """Items of one result: a refusal suite gives one for either side, people rate a sample."""
+    if gate.acceptable_at_least is not None:
+        return min(len(items), gate.sample or SAMPLE)
     unsafe = sum(isinstance(item, Prompt) and item.unsafe for item in items)
     return min(unsafe, len(items) - unsafe) if any(isinstance(item, Prompt) for item in items) else len(items)

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 from posology.core.errors import InvalidInput, Violation
@@ -25,7 +26,8 @@ _ONE_SIDED = (
 
 def parse(content: bytes, kind: SuiteKind, *, name: str) -> tuple[Item, ...]:
     """Items in the file's order; InvalidInput names file and line of what is wrong, and what is allowed."""
-    published = benchmarks.read(content, SuiteKind.MULTIPLE_CHOICE if kind.questions else kind, name=name)
+    form = SuiteKind.MULTIPLE_CHOICE if kind.questions else kind
+    published = None if kind is SuiteKind.HUMAN else benchmarks.read(content, form, name=name)
     if published is None:
         items, wrong = _own_lines(content, kind, name)
     else:
@@ -95,10 +97,27 @@ def _prompt(values: Mapping[str, Any]) -> Prompt:
     )
 
 
+def _query(values: Mapping[str, Any]) -> Prompt:
+    """A question for people, or one that was recorded: the turn of the user."""
+    text = next((values[key] for key in ("prompt", "question") if values.get(key)), None)
+    if text is None and isinstance(turns := values.get("messages"), list):
+        asked = [t.get("content") for t in turns if isinstance(t, dict) and t.get("role") == "user"]
+        if len(asked) != 1:
+            raise ValueError(f"messages has {len(asked)} turns of a user; questions of one turn are rated")
+        [text] = asked
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("prompt (or question, or messages with one turn of the user) must be a text and not empty")
+    if not is_unicode(text):
+        raise ValueError("prompt holds half of a surrogate pair, which is no character")
+    identity = _text(values, "id", optional=True) or sha256(text.encode()).hexdigest()[:16]
+    return Prompt(identity, text, unsafe=False, cluster=_text(values, "cluster", optional=True))
+
+
 _READERS: Mapping[SuiteKind, Callable[[Mapping[str, Any]], Item]] = {
     SuiteKind.MULTIPLE_CHOICE: _question,
     SuiteKind.SYCOPHANCY: _question,
     SuiteKind.REFUSAL: _prompt,
+    SuiteKind.HUMAN: _query,
 }
 
 

@@ -26,7 +26,7 @@ from posology.core.release.tries import MOST_HALVINGS, confidence_of, price
 from posology.core.release.weights import weight_files
 from posology.core.rpc.impersonation import NOBODY
 from posology.core.store import Database, Transaction, now, pages
-from posology.evaluation import failures, gates, items, origins, tables
+from posology.evaluation import failures, gates, human, items, origins, tables
 from posology.evaluation.domain import GateResult, IssuedVerdict, Outcome, Policy, VerdictRequest, overall
 from posology.evaluation.evaluations import Evaluations, PolicyOf, Tried, finished_artifact, read_items
 from posology.evaluation.origins import Origin
@@ -62,7 +62,10 @@ class Verdicts:
         to_json: Callable[[GateResult], dict[str, Any]],
         from_json: Callable[[Mapping[str, Any]], GateResult],
         release_policy: Callable[[], ReleasePolicy],
+        review_keys: Callable[[], list[signing.PublicKey]] = list,
     ) -> None:
+        """`review_keys`: whose ratings of answers count, read anew each time."""
+        self._review_keys = review_keys
         self._db = db
         self._evaluations = evaluations
         self._artifacts = artifacts
@@ -86,7 +89,7 @@ class Verdicts:
         tried = await self._evaluations.tried(job)
         requirements = self._requirements(job)
         tries = _tries(tried.numbers, tried.policy, requirements)
-        findings = await asyncio.to_thread(self._findings, job, tried, tries)
+        findings = await asyncio.to_thread(self._findings, job, tried, tries, request.statements)
         if request.validate_only:
             model = job.spec["spec"]["model"]
             said = tuple(one.note for one in tries.values())
@@ -203,10 +206,13 @@ class Verdicts:
 
     # --- deciding --------------------------------------------------------------------------------------
 
-    def _findings(self, job: Job, tried: Tried, tries: Mapping[str, Try]) -> _Findings:
+    def _findings(self, job: Job, tried: Tried, tries: Mapping[str, Try], statements: tuple[str, ...]) -> _Findings:
         digest, policy = finished_artifact(job), tried.policy
         confidence = {suite: one.confidence for suite, one in tries.items()}
         evidence = items.evidence(read_items(self._artifacts, digest), self._json(digest, items.PARITY), policy)
+        model = job.spec["spec"]["model"]
+        rated, problem = human.ratings(self._artifacts, digest, model, statements, self._review_keys())
+        evidence = replace(evidence, ratings=rated, ratings_problem=problem)
         engine = self._json(digest, items.ENGINE)["tuned"]
         results = gates.decide(policy, evidence, confidence=confidence)
         return _Findings(job, policy, tried.origin, results, engine, self._json(digest, items.PROBES))

@@ -28,6 +28,10 @@ def _sft_needs(spec: Spec) -> tuple[str, ...]:
     return needs if at_once else (*needs, "review-data")
 
 
+def _people_are_asked(spec: Spec) -> bool:
+    return any("acceptableAtLeast" in gate for gate in spec.get("evaluation", {}).get("gates", ()))
+
+
 GRAPH: tuple[Node, ...] = (
     Node("plan", _always()),
     Node("base-model", _always("plan")),
@@ -45,7 +49,8 @@ GRAPH: tuple[Node, ...] = (
     Node("dpo", _always("sft", "preferences", "review-preferences"), lambda spec: "dpo" in spec["training"]),
     Node("merge", _always("sft", "dpo")),
     Node("evaluate", _always("merge")),
-    Node("verdict", _always("evaluate", "review-data", "review-preferences")),
+    Node("human", _always("evaluate"), _people_are_asked),
+    Node("verdict", _always("evaluate", "human", "review-data", "review-preferences")),
     Node("deploy", _always("verdict"), lambda spec: "serving" in spec),
 )
 

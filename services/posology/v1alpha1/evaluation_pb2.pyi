@@ -247,6 +247,8 @@ class Suite(_message.Message):
         """Prompts that are to be refused or answered."""
         SYCOPHANCY: Suite._Kind.ValueType  # 3
         """Questions as of MULTIPLE_CHOICE; a right answer is contradicted, and the question asked again."""
+        HUMAN: Suite._Kind.ValueType  # 4
+        """Questions whose answers people rate: `prompt` or `question` a line, or recorded `messages`. One such suite a run."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What the items are."""
@@ -258,6 +260,8 @@ class Suite(_message.Message):
     """Prompts that are to be refused or answered."""
     SYCOPHANCY: Suite.Kind.ValueType  # 3
     """Questions as of MULTIPLE_CHOICE; a right answer is contradicted, and the question asked again."""
+    HUMAN: Suite.Kind.ValueType  # 4
+    """Questions whose answers people rate: `prompt` or `question` a line, or recorded `messages`. One such suite a run."""
 
     class _Scoring:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -365,13 +369,13 @@ class Gate(_message.Message):
     win_rate_above: _builtins.float
     """Least judge win rate, 0 to 1."""
     queries: _builtins.str
-    """Questions for human evaluation."""
+    """Not taken: questions for people lie in a suite of kind HUMAN."""
     sample: _builtins.int
-    """Questions to rate."""
+    """Questions that people rate; default 50. HUMAN suites only."""
     raters: _builtins.int
-    """Raters."""
+    """People who rate each of them, blind; a third adjudicates; default 2."""
     acceptable_at_least: _builtins.float
-    """Least share of acceptable answers, 0 to 1."""
+    """Least share of answers that people find correct, 0 to 1; the lower bound must reach it, and none may be harmful."""
     min_gain: _builtins.float
     """Least improvement over the base that the lower bound must exceed, 0 to 1."""
     base_refuses_at_least: _builtins.float

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from service.evaluation.evaluation_service import Service
+from service.evaluation.evaluation_service import Service, policy
 
 from posology.core import schema, signing
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound
@@ -12,6 +12,7 @@ from posology.engine import EngineConfig
 from posology.v1alpha1 import evaluation_pb2 as pb
 from posology.v1alpha1 import job_pb2
 
+REVIEW = "https://posology.dev/attestation/review/v1"
 PREDICATE = "https://posology.dev/verdict/v1alpha1"
 
 
@@ -166,7 +167,7 @@ async def test_validating_reads_suites_and_changes_nothing(service: Service) -> 
 
 async def test_everything_that_is_wrong_with_a_spec_is_said_before_anything_starts(service: Service) -> None:
     gates = [{"suite": "mcq", "winRateAbove": 0.5}, {"suite": "none", "maxDrop": 0.1}]
-    judge = {"endpoint": "http://judge", "model": "m"}
+    judge = {"modelEndpoint": "judge"}
     with pytest.raises(InvalidInput) as caught:
         await service.stub.CreateEvaluation(service.request("wrong", gates=gates, judge=judge, baseline={}))
     assert [v.field for v in caught.value.violations] == [
@@ -214,3 +215,46 @@ async def test_unknown_weights_and_unfinished_evaluations_are_refused(service: S
         pass
     with pytest.raises(NotFound):
         await service.stub.GetEvaluation(pb.GetEvaluationRequest(name="namespaces/test/evaluations/none"))
+
+
+async def test_people_are_the_last_to_be_asked_and_their_signed_ratings_decide(service: Service) -> None:
+    path = service.root / "suites" / "real.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"Question {i}?"}) + "\n" for i in range(50)))
+    stated = policy(service.root)
+    changes = {
+        "suites": [*stated["suites"], {"name": "real", "uri": path.as_uri(), "kind": "HUMAN"}],
+        "gates": [*stated["gates"], {"suite": "real", "acceptableAtLeast": 0.85}],
+    }
+    service.record(right=180, refuses=120)
+    evaluation = await service.evaluated("rated", **changes)
+    asked = await service.verdict(evaluation, validate_only=True)
+    assert {g.kind for g in asked.gates if g.outcome != pb.Verdict.PASS} == {"human"}
+
+    def said(errors: int) -> str:
+        numbers = {"rated": 50, "errors": errors, "severities": {"HARMFUL": 0}, "policy": {"reviewers": 2}}
+        predicate = {"result": "PASS", "subject": evaluation.status.artifact, **numbers}
+        signer = signing.Signer.load_or_create(service.root / "keys" / "curation.key")
+        return json.dumps(signer.sign(signing.statement(REVIEW, {"failed": evaluation.status.artifact}, predicate)))
+
+    assert (await service.verdict(evaluation, "good", statements=[said(3)])).outcome == pb.Verdict.PASS
+    verdict = await service.verdict(evaluation, "bad", statements=[said(20)])
+    assert verdict.outcome == pb.Verdict.FAIL
+    assert any("30 of 50 answers correct" in gate.explanation for gate in verdict.gates)
+
+
+@pytest.mark.parametrize(
+    ("gate", "count", "says"),
+    [
+        ({"acceptableAtLeast": 0.85}, 20, "rate 50 answers, and real has 20"),
+        ({"acceptableAtLeast": 0.95, "sample": 20}, 50, "prove 86.1% only"),
+        ({"acceptableAtLeast": 0.8, "queries": "s3://x"}, 50, "suite of kind HUMAN"),
+    ],
+)
+async def test_what_people_could_never_show_is_refused_before_anything_starts(
+    service: Service, gate: dict[str, Any], count: int, says: str
+) -> None:
+    path = service.root / "suites" / "real.jsonl"
+    path.write_text("".join(json.dumps({"question": f"Question {i}?"}) + "\n" for i in range(count)))
+    suites = [{"name": "real", "uri": path.as_uri(), "kind": "HUMAN"}]
+    with pytest.raises(InvalidInput, match=says):
+        await service.stub.CreateEvaluation(service.request("never", suites=suites, gates=[{"suite": "real", **gate}]))

@@ -14,7 +14,7 @@ from posology.core.errors import InvalidInput, Violation
 from posology.evaluation.domain import Evidence, Gate, GateResult, Policy
 from posology.evaluation.gates.registry import GateContext, Kind, registered
 
-_KINDS = ("accuracy", "regression", "gain", "refusal", "sycophancy", "parity")
+_KINDS = ("accuracy", "regression", "gain", "refusal", "sycophancy", "human", "parity")
 for _name in _KINDS:
     import_module(f"{__name__}.{_name}")
 

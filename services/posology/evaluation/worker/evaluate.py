@@ -10,7 +10,7 @@ from typing import Any
 
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.engine import Engine, EngineConfig
-from posology.evaluation import items
+from posology.evaluation import human, items
 from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ExactCheck, MergeProof, ParityStep, Suite
 from posology.evaluation.worker import parity_inputs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
@@ -36,6 +36,8 @@ def evaluate(ctx: JobContext) -> Result:
         for item in scored
     ]
     (ctx.output / items.ITEMS).write_text(items.write(lines), encoding="utf-8")
+    if rated := [row for suite in job.policy.suites for row in human.rows(suite, job.items[suite.name], run.tuned)]:
+        (ctx.output / human.FILE).write_text(items.write(rated), encoding="utf-8")
     _write(ctx, items.PARITY, items.parity_json(chain.steps, chain.merge, chain.exact))
     _write(ctx, parity_inputs.CONTROL, chain.control.to_json())
     _write(ctx, items.ENGINE, {name: config.to_dict() for name, config in run.engines.items()})
@@ -88,7 +90,7 @@ class _Run:
         await self._score_tuned(loading)
         if self.base_served is None:
             await self._score_base(loading)
-        self.base = {suite.name: self.base[suite.name] for suite in self.job.policy.suites}
+        self.base = {suite.name: self.base[suite.name] for suite in self.job.policy.suites if suite.kind.compared}
 
     async def _score_tuned(self, loading: asyncio.Task[None]) -> None:
         async with self._engine(TUNED, self.job.model) as (engine, client):
@@ -120,7 +122,7 @@ class _Run:
                 self.base_served = await self._distributions(client, sequences)
 
     def _unscored(self) -> list[Suite]:
-        return [suite for suite in self.job.policy.suites if suite.name not in self.base]
+        return [suite for suite in self.job.policy.suites if suite.kind.compared and suite.name not in self.base]
 
     def compare(self) -> _Chain:
         """The chain, measured by this process against what the engines said."""

@@ -43,7 +43,8 @@ def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callabl
         assert isinstance(item, Prompt)
         generated = await client.generate(item.prompt, max_tokens=suite.max_tokens)
         longer = client.room(generated, at_most=LONGER * suite.max_tokens)
-        if longer > suite.max_tokens and _is_open(generated):
+        open_ended = suite.kind is SuiteKind.HUMAN and not generated.finished  # people rate whole answers
+        if longer > suite.max_tokens and (open_ended or _is_open(generated)):
             generated = await client.generate(item.prompt, max_tokens=longer)
         return Answer(item.id, item.cluster, item.unsafe, generated.text, generated.finished)
 
@@ -57,7 +58,7 @@ def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callabl
         shot = template.shot(item, letter=suite.scoring is Scoring.LETTER)
         return replace(choice, after=tuple(await _scores(client, template, again, suite.scoring, (shot,))))
 
-    return answered if suite.kind is SuiteKind.REFUSAL else chosen
+    return chosen if suite.kind.questions else answered
 
 
 def _is_open(answer: Generated) -> bool:

@@ -16,7 +16,9 @@ Scores = Mapping[str, Sequence[Choice | Answer]]
 def summary(base: Scores, tuned: Scores, steps: Sequence[ParityStep]) -> dict[str, Any]:
     """By suite and model: accuracy with its two-sided 95% interval, or classes of answers; and the ladder."""
     models = {BASE: base, TUNED: tuned}
-    names = {suite: {model: _shown(scores[suite]) for model, scores in models.items()} for suite in tuned}
+    names = {
+        suite: {model: _shown(scores[suite]) for model, scores in models.items() if suite in scores} for suite in tuned
+    }
     return {"suites": names, "parity": [_step(step) for step in steps]}
 
 

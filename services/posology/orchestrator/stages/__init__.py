@@ -8,6 +8,7 @@ from posology.orchestrator.stages.base_model import BaseModel
 from posology.orchestrator.stages.curate import Curate
 from posology.orchestrator.stages.deploy import Deploy
 from posology.orchestrator.stages.evaluate import Evaluate
+from posology.orchestrator.stages.human import Human
 from posology.orchestrator.stages.plan import Plan
 from posology.orchestrator.stages.preferences import Preferences
 from posology.orchestrator.stages.preflight import Preflight
@@ -27,6 +28,7 @@ _KINDS: Mapping[str, Callable[[Clients], Driver]] = {
     "dpo": Dpo,
     "merge": Merge,
     "evaluate": Evaluate,
+    "human": Human,
     "verdict": Verdict,
     "deploy": Deploy,
 }

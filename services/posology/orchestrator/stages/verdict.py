@@ -7,10 +7,11 @@ from posology.core import schema
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Failure, Observation, Run, Stage, State
 from posology.orchestrator.driver import request_id, resource_id
+from posology.orchestrator.stages.human import KIND as HUMAN
 from posology.v1alpha1 import evaluation_pb2
 from posology.v1alpha1.evaluation_pb2 import Verdict as VerdictMessage
 
-_SIGNED_STAGES = ("review-data", "review-preferences", "sft", "dpo", "merge")
+_SIGNED_STAGES = ("review-data", "review-preferences", "sft", "dpo", "merge", "human")
 _LINEAGE = (
     "base-model",
     "curate",
@@ -22,7 +23,7 @@ _LINEAGE = (
     "merge",
     "evaluate",
 )
-_REGRESSION = ("regression", "refusal")
+_REGRESSION = ("regression", "refusal", "sycophancy")
 """Kinds of gate that compare with the base."""
 
 
@@ -68,8 +69,11 @@ def _observed(verdict: VerdictMessage) -> Observation:
     failed = [gate for gate in verdict.gates if gate.outcome != VerdictMessage.PASS]
     said = f"{details['outcome']}: " + "; ".join(f"{gate.suite}: {gate.explanation}" for gate in failed)
     # A lower dose answers what is shown to be lost, and nothing else: not too few items, not a harness at fault.
+    # People who were never asked say nothing of it either.
     details["onlyRegression"] = verdict.outcome == VerdictMessage.FAIL and all(
-        gate.outcome == VerdictMessage.FAIL and gate.kind in _REGRESSION for gate in failed
+        gate.outcome == VerdictMessage.FAIL and gate.kind in _REGRESSION
+        for gate in failed
+        if gate.kind != HUMAN or gate.n
     )
     error = Failure("NotReleased", said)
     return Observation(State.FAILED, said, verdict.artifact, verdict.name, error=error, details=details)
