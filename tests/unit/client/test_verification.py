@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.evidence.signed_world import World, build, forge, spoil
+from support.signed_world import World, build, forge, spoil
 
 from posology.client import envelopes
 from posology.client.verification import TrustedKeys, Verification, find, verify

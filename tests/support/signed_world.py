@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support import parity as healthy
-
 from posology.client.stored import Stored
 from posology.client.verification import TrustedKeys
 from posology.client.verification.trusted_keys import PROVENANCE, REVIEW, VERDICT
@@ -22,6 +20,7 @@ from posology.engine import EngineConfig
 from posology.engine.config import chat_template_digest
 from posology.evaluation import convert, gates, items
 from posology.evaluation.domain import Choice
+from support import parity as healthy
 
 SERVICES = ("curation", "training", "evaluation")
 SECTION = {

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from unit.evidence.signed_world import PAIR, SECTION, build
+from support.signed_world import PAIR, SECTION, build
 
 from posology.client.recall import look, match
 from posology.v1alpha1.catalog_pb2 import Artifact
