@@ -51,6 +51,7 @@ check: .venv/dev/.made ## Lint, types, import contracts, drift of generated code
 	$(BIN)/mypy services tests benchmarks examples charts checks docs
 	$(BIN)/lint-imports
 	$(BIN)/python -m checks.names
+	$(BIN)/python -m checks.mirrors
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python -m charts.generate --check
 	$(BIN)/python -m docs.generate --check
