@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from posology.core import audit
-from posology.core.errors import AlreadyExists, Conflict, FailedPrecondition
+from posology.core.errors import AlreadyExists, Conflict, FailedPrecondition, PermissionDenied
 from posology.core.notifications import Signal
 from posology.core.rpc import context
 from posology.core.rpc.context import Kind
-from posology.core.rpc.impersonation import check_second_person
+from posology.core.rpc.impersonation import check_second_person, same_person
 from posology.core.store import Database, Transaction, is_duplicate, now
 from posology.serving import repository
 from posology.serving.domain import Deployment, DeploymentRequest, Goal, State
@@ -70,7 +70,9 @@ class Deployments:
         return [(d, ready[d.name]) for d in listed], following
 
     async def delete(self, namespace: str, deployment_id: str, *, actor: str) -> Deployment:
-        """Drain and stop; doing it again changes nothing."""
+        """Drain and stop; doing it again changes nothing. What is left takes all traffic, so whoever had that evaluated
+        may not bring it about."""
+        await self._check_heirs(namespace, deployment_id)
         async with self._db.begin() as tx:
             deployment = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
             if deployment.goal is Goal.STOP:
@@ -114,6 +116,22 @@ class Deployments:
             await self._change(tx, back, actor=actor, action="RollBackDeployment", detail={"from": leaving.name})
         self._wake.notify()
         return back
+
+    async def _check_heirs(self, namespace: str, deployment_id: str) -> None:
+        caller = context.caller.get()
+        if caller.kind is not Kind.USER:
+            return
+        async with self._db.read() as tx:
+            leaving = await repository.get(tx, namespace=namespace, deployment_id=deployment_id)
+            heirs = [d for d in await repository.live(tx) if _same_name(d, _again(leaving)) and d.id != leaving.id]
+        for heir in heirs:
+            waits = heir.goal is Goal.SERVE and not heir.promoted and heir.traffic < 100
+            submitter = await asyncio.to_thread(self._releaser.submitter, _again(heir)) if waits else ""
+            if waits and same_person(submitter, caller.subject):
+                raise PermissionDenied(
+                    f"without {leaving.name}, {heir.name} would take all traffic, which {submitter} had evaluated; "
+                    "somebody else must delete it"
+                )
 
     async def _check_again(self, deployment: Deployment) -> None:
         """What let it in must still let it in, and this caller must be one who may release it."""

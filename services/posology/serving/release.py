@@ -10,6 +10,7 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.attestations.verdict import FILE as VERDICT_FILE
 from posology.core.canonical import canonical_json
 from posology.core.errors import DataCorrupt, NotFound
+from posology.core.release.carried import payload
 from posology.serving.admission import Trust, admit
 from posology.serving.domain import ONLY_PASS, AlteredWeights, DeploymentRequest, MissingVerdict
 from posology.serving.verdict import Verdict, parse_envelope
@@ -56,6 +57,11 @@ class Releaser:
         except DataCorrupt as error:
             raise AlteredWeights(f"these are not the weights that were evaluated: {error.message}") from error
         return Released(verdict, digest)
+
+    def submitter(self, request: DeploymentRequest) -> str:
+        """Who had weights evaluated that serve already, as their verdict says; whether they may serve is not asked."""
+        envelope = self._presented(request).envelope
+        return str(payload(envelope)["predicate"].get("submitter", ""))
 
     def _admit(self, request: DeploymentRequest, presented: _Presented) -> Verdict:
         verdict = admit(

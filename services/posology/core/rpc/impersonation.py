@@ -72,6 +72,11 @@ def own_name(requested: str, field: str) -> str:
     return requested
 
 
+def same_person(one: str, other: str) -> bool:
+    """Whether two subjects name one user: identity providers write an address now with capitals, now without."""
+    return one.casefold() == other.casefold()
+
+
 def check_second_person(submitter: str, doing: str) -> None:
     """Refuse the caller what somebody other than the submitter must do: `doing`, as in "approve this run".
 
@@ -87,5 +92,5 @@ def check_second_person(submitter: str, doing: str) -> None:
             f"nobody can {doing}: who submitted it is not known, so it can't be somebody else; submit it again with a "
             f"token of your own, or with the annotation posology.dev/submitted-by"
         )
-    if caller.subject == submitter:
+    if same_person(caller.subject, submitter):
         raise PermissionDenied(f"{submitter} submitted it, so somebody else must {doing}")

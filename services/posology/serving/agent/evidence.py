@@ -9,6 +9,7 @@ from posology.core.artifacts import ArtifactStore, cache_eviction
 from posology.core.attestations.verdict import FILE as VERDICT_FILE
 from posology.core.errors import DataCorrupt, NotFound
 from posology.core.release import document
+from posology.core.release.domain import ReleasePolicy
 from posology.core.revocation import read_revoked
 from posology.engine import EngineConfig, chat_template_digest
 from posology.serving.admission import Trust, admit
@@ -24,12 +25,15 @@ class Evidence:
 
     folder: Path
     verdict: Verdict
+    policy: ReleasePolicy
+    """The one that let them in."""
 
 
 def gather(settings: AgentSettings) -> Evidence:
     """Verify everything that can be verified without the engine. Blocking; the error says what is wrong."""
     released = ArtifactStore(settings.released_url, credentials_from=settings.released_credentials)
     revoked = read_revoked(settings.revoked_file) if settings.revoked_file else frozenset()
+    policy = document.load(settings.policy_file, settings.policy_keys, revoked=revoked)
     verdict = admit(
         _envelope(released, settings.verdict),
         model=settings.model,
@@ -38,7 +42,7 @@ def gather(settings: AgentSettings) -> Evidence:
         model_name=settings.model_name,
         trust=Trust(
             public_keys(settings.keys),
-            document.load(settings.policy_file, settings.policy_keys, revoked=revoked),
+            policy,
             public_keys(settings.review_keys),
             revoked,
             deny_list=deny_list.read(settings, revoked),
@@ -47,7 +51,7 @@ def gather(settings: AgentSettings) -> Evidence:
     )
     folder = _weights(released, settings.model, settings.weights_dir)
     _same_template(folder, verdict.engine, settings.model)
-    return Evidence(folder, verdict)
+    return Evidence(folder, verdict, policy)
 
 
 def public_keys(paths: Sequence[Path]) -> list[signing.PublicKey]:

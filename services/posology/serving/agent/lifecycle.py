@@ -107,7 +107,7 @@ async def live(settings: AgentSettings, report: Report, proxy: Proxy, stop: asyn
     async with _verified(settings, report) as evidence, engine(settings, evidence) as running:
         report.say(ReplicaState.PROBING, f"replaying {len(evidence.verdict.probes)} probes")
         await replay(running.url, evidence, model_name=settings.model_name)
-        watch = DenyListWatch(settings, evidence.verdict)
+        watch = DenyListWatch(settings, evidence.verdict, evidence.policy)
         await watch.check()  # loading may have taken long
         proxy.target = running.url
         if not proxy.draining:
