@@ -14,8 +14,6 @@ from typing import Any
 import psutil
 import pytest
 
-from posology.catalog import app as catalog_app
-from posology.catalog.settings import Settings as CatalogSettings
 from posology.core import schema
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.environment import SPEC_VARIABLE
@@ -32,6 +30,7 @@ from posology.curation.teachers.extractive import ExtractiveTeacher
 from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2_grpc
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1.job_pb2 import JobStatus
+from support.catalogs import serving_catalog
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKER_PYTHON = os.environ.get("POSOLOGY_WORKER_PYTHON", str(REPOSITORY / ".venv/worker/bin/python"))
@@ -167,14 +166,11 @@ async def serve(root: Path, monkeypatch: pytest.MonkeyPatch, stack: AsyncExitSta
         monkeypatch.setenv("POSOLOGY_WORKER_PYTHON", WORKER_PYTHON)
     (root / "data").mkdir(exist_ok=True)
     (root / "data" / "token").write_text("secret-token-of-this-test")
-    settings = load(CatalogSettings)
-    catalog = await catalog_app.build(settings, stack)
-    runner = server.Server(name="catalog", settings=settings, add=catalog.add, service_names=catalog.service_names)
-    catalog_address = await stack.enter_async_context(server.running(runner))
+    catalog_address = await stack.enter_async_context(serving_catalog(root / "data"))
     monkeypatch.setenv("POSOLOGY_CATALOG_ADDRESS", catalog_address)
     curation_settings = load(CurationSettings)
     address = await stack.enter_async_context(server.running(await app.build(curation_settings, stack)))
-    token = read_token(settings.token_file)
+    token = read_token(curation_settings.token_file)
     curation = await stack.enter_async_context(client.channel(address, token=token, service="curation"))
     index = await stack.enter_async_context(client.channel(catalog_address, token=token, service="catalog"))
     return World(

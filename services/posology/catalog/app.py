@@ -32,7 +32,9 @@ class Catalog:
     background: tuple[Callable[[], Awaitable[None]], ...] = ()
 
 
-async def build(settings: Settings, stack: AsyncExitStack) -> Catalog:
+async def build(
+    settings: Settings, stack: AsyncExitStack, *, served: type[CatalogServicer] = CatalogServicer
+) -> Catalog:
     """The catalog over its own database and the candidates' store; what must be closed goes on `stack`."""
     db = Database(settings.database_url, schema=settings.service)
     stack.push_async_callback(db.close)
@@ -41,7 +43,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> Catalog:
     evaluation = EvaluationStub(await stack.enter_async_context(connect(settings, "evaluation")))
     publisher = Publisher(db, signer, settings.deny_list_file, evaluation, settings.deny_list_seconds)
     await publisher.publish()  # agents that start now find a list
-    servicer = CatalogServicer(db, ArtifactStore(settings.candidates_url), publisher)
+    servicer = served(db, ArtifactStore(settings.candidates_url), publisher)
     return Catalog(
         lambda server: catalog_pb2_grpc.add_CatalogServicer_to_server(servicer, server), background=(publisher.run,)
     )

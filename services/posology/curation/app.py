@@ -15,6 +15,7 @@ from posology.core.model_endpoints.document import Registry
 from posology.core.registrar import Registrar
 from posology.core.rpc import server
 from posology.core.rpc.client import connect
+from posology.core.rpc.digests import CatalogListings
 from posology.core.signing import Signer
 from posology.core.store import Database
 from posology.curation import convert, origins
@@ -35,7 +36,8 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
     await db.migrate("posology.core.audit", "posology.core.jobs", "posology.curation")
     artifacts = ArtifactStore(settings.candidates_url)
     channel = await stack.enter_async_context(connect(settings, "catalog"))
-    registrar = Registrar(catalog_pb2_grpc.CatalogStub(channel))
+    catalog = catalog_pb2_grpc.CatalogStub(channel)
+    registrar = Registrar(catalog)
 
     jobs = build_jobs(settings, db, commands=commands(settings), on_published=registrar.register_published)
     signer = Signer.load_or_create(settings.keys_dir / f"{settings.service}.key")
@@ -53,6 +55,7 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
         add=add,
         service_names=(NAME, SERVICE_NAME),
         rights=RIGHTS,
+        listings=CatalogListings(catalog),
         exempt=(SERVICE_NAME,),
         on_ready=(jobs.ready,),
         background=(jobs.run, reviews.run),

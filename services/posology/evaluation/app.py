@@ -14,6 +14,7 @@ from posology.core.jobs.service.jobs import Published
 from posology.core.registrar import Registrar
 from posology.core.rpc import server
 from posology.core.rpc.client import connect
+from posology.core.rpc.digests import CatalogListings
 from posology.core.store import Database
 from posology.evaluation import convert
 from posology.evaluation.evaluations import KIND, Evaluations, origin_of
@@ -35,7 +36,8 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
     artifacts = ArtifactStore(settings.candidates_url)
 
     channel = await stack.enter_async_context(connect(settings, "catalog"))
-    registrar = Registrar(catalog_pb2_grpc.CatalogStub(channel))
+    catalog = catalog_pb2_grpc.CatalogStub(channel)
+    registrar = Registrar(catalog)
 
     async def remember(published: Published) -> None:
         await evaluations.remember(published)
@@ -76,6 +78,7 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         add=add,
         service_names=(NAME, WORKER_SERVICE),
         rights=RIGHTS,
+        listings=CatalogListings(catalog),
         exempt=(WORKER_SERVICE,),
         on_ready=(jobs.ready,),
         background=(jobs.run,),

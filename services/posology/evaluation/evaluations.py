@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from posology.core import audit
+from posology.core import audit, names
 from posology.core.artifacts import ArtifactStore
 from posology.core.canonical import canonical_digest
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, PosologyError, Violation
@@ -162,9 +162,10 @@ class Evaluations:
         spec = published.job.spec
         await self._tried(published.job)
         policy = self._policy_of(spec["spec"], spec["digests"])
+        namespace = names.namespace_of(published.job.name)
         async with self._db.begin() as tx:
             for suite in (one for one in policy.suites if one.kind.compared):
-                await _remember(tx, base_key(spec["spec"], suite), published.digest)
+                await _remember(tx, base_key(spec["spec"], suite, namespace=namespace), published.digest)
             detail = {"artifact": published.digest, "model": spec["spec"].get("model", "")}
             await audit.append(
                 tx, actor=PRODUCER, action="evaluation.published", subject=published.job.name, detail=detail
@@ -209,21 +210,25 @@ class Evaluations:
 
     async def _reusable(self, admitted: Admitted) -> dict[str, str]:
         """By suite: an earlier evaluation that scored this base on these bytes with this engine."""
-        found = {}
+        found, namespace = {}, names.namespace_of(admitted.asked.name)
         async with self._db.read() as tx:
             for suite in (one for one in admitted.policy.suites if one.kind.compared):
                 query = select(tables.base_scores.c.artifact).where(
-                    tables.base_scores.c.key == base_key(admitted.asked.spec, suite)
+                    tables.base_scores.c.key == base_key(admitted.asked.spec, suite, namespace=namespace)
                 )
                 if artifact := (await tx.execute(query)).scalar():
                     found[suite.name] = artifact
         return {name: a for name, a in found.items() if await asyncio.to_thread(self._artifacts.exists, a)}
 
 
-def base_key(spec: Mapping[str, Any], suite: Suite) -> str:
-    """Digest of everything that decides a base's scores on a suite, except what only a running engine knows."""
+def base_key(spec: Mapping[str, Any], suite: Suite, *, namespace: str) -> str:
+    """Digest of everything that decides a base's scores on a suite, except what only a running engine knows.
+
+    Its namespace is part of it: a worker there scored the base, and what it wrote decides nobody else's gates.
+    """
     return canonical_digest(
         {
+            "namespace": namespace,
             "base": spec.get("baseModel", ""),
             "suite": suite.digest,
             "name": suite.name,

@@ -8,6 +8,7 @@ from posology.catalog import app as catalog
 from posology.catalog.settings import Settings as CatalogSettings
 from posology.core import settings as environment
 from posology.core.rpc import server
+from posology.core.rpc.digests import CatalogListings
 from posology.core.store import Database
 from posology.orchestrator import clients, metrics, stages
 from posology.orchestrator.artifact_pins import CatalogHolds
@@ -55,6 +56,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         add=add,
         service_names=(NAME, *beside.service_names),
         rights={**RIGHTS, **beside.rights},
+        listings=CatalogListings(services.catalog),
         background=(reconciler.run, watcher.run, gauges, *beside.background),
     )
 

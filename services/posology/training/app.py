@@ -14,6 +14,7 @@ from posology.core.jobs.service.jobs import SERVICE_NAME, Jobs
 from posology.core.jobs.service.publisher import Published
 from posology.core.registrar import Registrar
 from posology.core.rpc.client import connect
+from posology.core.rpc.digests import CatalogListings, Listings
 from posology.core.rpc.server import Server, launch, run
 from posology.core.settings import PREFIX, load
 from posology.core.signing import Signer
@@ -48,6 +49,7 @@ class Training:
     settings: TrainingSettings
     jobs: Jobs
     servicer: TrainingServicer
+    listings: Listings
 
     def server(self) -> Server:
         """What the runner needs."""
@@ -57,6 +59,7 @@ class Training:
             add=self._register,
             service_names=(SERVICE, SERVICE_NAME),
             rights=RIGHTS,
+            listings=self.listings,
             exempt=(SERVICE_NAME,),
             on_ready=(self.jobs.ready,),
             background=(self.jobs.run,),
@@ -112,7 +115,8 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
         stack.push_async_callback(db.close)
         await db.migrate("posology.core.audit", "posology.core.jobs", "posology.training")
         provenance = Provenance(db, Signer.load_or_create(settings.keys_dir / "training.key"))
-        registrar = Registrar(CatalogStub(await stack.enter_async_context(connect(settings, "catalog"))))
+        catalog = CatalogStub(await stack.enter_async_context(connect(settings, "catalog")))
+        registrar = Registrar(catalog)
 
         async def attested(published: Published) -> None:
             await provenance.sign(published)
@@ -125,7 +129,7 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
         servicer = TrainingServicer(
             jobs, provenance, models, rules=settings.rules, device=settings.device, most_nodes=_most_nodes(settings)
         )
-        yield Training(settings, jobs, servicer)
+        yield Training(settings, jobs, servicer, CatalogListings(catalog))
 
 
 async def serve() -> None:

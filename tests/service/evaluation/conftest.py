@@ -39,4 +39,4 @@ async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         channel = client.channel(address, token="secret")
         stack.push_async_callback(channel.close)
         stub: evaluation_pb2_grpc.EvaluationAsyncStub = evaluation_pb2_grpc.EvaluationStub(channel)
-        yield Service(stub, tmp_path, ArtifactStore(settings.candidates_url))
+        yield Service(stub, tmp_path, ArtifactStore(settings.candidates_url), catalog)

@@ -28,6 +28,8 @@ class Service:
     stub: evaluation_pb2_grpc.EvaluationAsyncStub
     root: Path
     artifacts: ArtifactStore
+    catalog: str = ""
+    """Address."""
 
     @property
     def key(self) -> signing.PublicKey:
@@ -54,13 +56,14 @@ class Service:
 
     def request(self, name: str, **changes: Any) -> pb.CreateEvaluationRequest:
         """An evaluation of new weights against the gates of `POLICY`; `changes` go into its evaluation spec."""
+        parent = changes.pop("parent", "namespaces/test")
         spec = {
             "model": changes.pop("model", "") or self.weights(f"{name}-tuned"),
             "baseModel": changes.pop("base", "") or self.weights(f"{name}-base"),
             "evaluation": {**policy(self.root), **changes},
         }
         parsed = schema.parse(pb.EvaluationJobSpec, spec)
-        return pb.CreateEvaluationRequest(parent="namespaces/test", evaluation_id=name, spec=parsed, request_id=name)
+        return pb.CreateEvaluationRequest(parent=parent, evaluation_id=name, spec=parsed, request_id=name)
 
     async def evaluated(self, name: str, **changes: Any) -> pb.EvaluationJob:
         """A finished evaluation."""

@@ -1,5 +1,7 @@
 """Evaluations and verdicts over real gRPC."""
 
+from __future__ import annotations  # the AsyncStub names exist for type checkers only
+
 import json
 from typing import Any
 
@@ -8,9 +10,10 @@ from service.evaluation.evaluation_service import Service, policy
 
 from posology.core import schema, signing
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound
+from posology.core.rpc import client
 from posology.engine import EngineConfig
+from posology.v1alpha1 import catalog_pb2, catalog_pb2_grpc, job_pb2
 from posology.v1alpha1 import evaluation_pb2 as pb
-from posology.v1alpha1 import job_pb2
 
 REVIEW = "https://posology.dev/attestation/review/v1"
 PREDICATE = "https://posology.dev/verdict/v1alpha1"
@@ -137,6 +140,28 @@ async def test_the_base_is_known_to_a_later_evaluation_of_the_same_base_suites_a
     on_gpus = await service.evaluated("four", base=base, resources={"gpus": 1})
     reuse = [json.loads(str(e.status.summary["reuse"])) for e in (first, second, other_engine, on_gpus)]
     assert reuse == [{}, {"mcq": first.status.artifact, "safety": first.status.artifact}, {}, {}]
+
+
+async def test_base_scores_of_one_namespace_decide_no_gate_of_another(service: Service) -> None:
+    """A worker that one team took over would score the base of everybody, and lower what their gates compare with."""
+    service.record(right=180, refuses=120)
+    base = service.weights("shared-base")
+    theirs = await service.evaluated("one", base=base)
+    mine = await service.evaluated("two", base=base, parent="namespaces/other")
+    assert [json.loads(str(e.status.summary["reuse"])) for e in (theirs, mine)] == [{}, {}]
+
+
+async def test_the_questions_of_an_evaluation_are_listed_and_so_kept_with_it(service: Service) -> None:
+    service.record(right=180, refuses=120)
+    evaluation = await service.evaluated("kept")
+    channel = client.channel(service.catalog, token="secret")
+    catalog: catalog_pb2_grpc.CatalogAsyncStub = catalog_pb2_grpc.CatalogStub(channel)
+    name = f"namespaces/test/artifacts/{evaluation.status.artifact.removeprefix('sha256:')}"
+    await catalog.PinArtifact(catalog_pb2.PinArtifactRequest(name=name, holder="auditor"))
+    suites = service.artifacts.manifest(evaluation.status.artifact).parents
+    await catalog.CollectGarbage(catalog_pb2.CollectGarbageRequest(parent="namespaces/test", older_than_seconds=0))
+    await channel.close()
+    assert all(service.artifacts.exists(parent) for parent in suites)
 
 
 async def test_the_same_request_gives_the_first_evaluation_and_another_spec_is_refused(service: Service) -> None:

@@ -46,10 +46,10 @@ class Installation:
         self.engine_python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{vllm_protocol.__file__}" "$@"\n')
         self.engine_python.chmod(0o700)
 
-    def weights(self, seed: str = "one") -> str:
+    def weights(self, seed: str = "one", *, parents: tuple[str, ...] = ()) -> str:
         """Candidate weights; their digest."""
         folder = vllm_protocol.make_model(self.root / "models" / seed, seed=seed)
-        return self.candidates.publish(folder, kind="model", producer="tests")
+        return self.candidates.publish(folder, kind="model", producer="tests", parents=parents)
 
     def statement(self, model: str, *, seed: str = "one", **said: Any) -> dict[str, Any]:
         """What an evaluation would say of these weights."""

@@ -138,9 +138,9 @@ def _blob_of(installation: Installation, digest: str, path: str, *, store: str =
 async def test_weights_that_rest_on_something_withdrawn_are_refused(
     installation: Installation, service: Service
 ) -> None:
-    model = installation.weights()
-    passing = installation.verdict(model)
     data = installation.candidates.publish(installation.root / "keys", kind="dataset", producer="tests")
+    model = installation.weights(parents=(data,))
+    passing = installation.verdict(model)
     address = service.settings["catalog_address"]
     async with client.channel(address, token=installation.token, service="catalog") as channel:
         catalog = catalog_pb2_grpc.CatalogStub(channel)

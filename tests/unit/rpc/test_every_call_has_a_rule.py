@@ -56,6 +56,7 @@ def test_no_rule_is_for_a_call_that_does_not_exist() -> None:
 def test_what_only_services_call_is_known() -> None:
     assert {name.rpartition("/")[2] for name, rule in ALL.items() if rule is SERVICES_ONLY} == {
         "WatchRoutes",
+        "CreateArtifact",
         "FindWithdrawals",
         "GetDenyList",
         "ListFailedWeights",

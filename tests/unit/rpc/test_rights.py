@@ -51,7 +51,20 @@ def test_a_right_in_one_namespace_reaches_no_resource_of_another() -> None:
         )
 
 
-def test_names_deep_in_a_request_are_looked_at_too() -> None:
+@pytest.mark.parametrize(
+    "message",
+    [
+        evaluation_pb2.IssueVerdictRequest(parent="namespaces/a", lineage=["sha256:0", "namespaces/b/artifacts/0"]),
+        evaluation_pb2.IssueVerdictRequest(parent="namespaces/a", statements=["namespaces/b/reviews/x"]),
+        evaluation_pb2.IssueVerdictRequest(parent="namespaces/a", audit_heads={"x": "namespaces/b/y/z"}),
+    ],
+)
+def test_names_in_a_list_of_a_requestare_looked_at_too(message: evaluation_pb2.IssueVerdictRequest) -> None:
+    with pytest.raises(PermissionDenied, match="another namespace"):
+        right_of(Rule("create", "verdicts", field="parent"), message)
+
+
+def test_names_deep_in_a_requestare_looked_at_too() -> None:
     request = pb.CreateRunRequest(parent="namespaces/a", labels={"copied-from": "namespaces/b/fineTuneRuns/x"})
     with pytest.raises(PermissionDenied, match=r"labels\.copied-from"):
         right_of(Rule("create", field="parent"), request)

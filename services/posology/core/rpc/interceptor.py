@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Collection
 import grpc
 import grpc.aio
 
-from posology.core.rpc import context
+from posology.core.rpc import context, digests
 from posology.core.rpc.authentication import Callers
+from posology.core.rpc.digests import Listings
 from posology.core.rpc.handler import Guard, Handler
 from posology.core.rpc.impersonation import enter, on_behalf
 from posology.core.rpc.method import method
@@ -19,11 +20,21 @@ from posology.core.rpc.rights import Check, Table, check
 
 class Interceptor(grpc.aio.ServerInterceptor):
     """See the module. `exempt` holds full service names, or service/Method, that need no token; `rights` says what
-    users need for the others. `call_seconds` bounds unary calls whose caller set no deadline.
+    users need for the others. `listings` knows which artifacts a namespace has.
+    `call_seconds` bounds unary calls whose caller set no deadline.
     """
 
-    def __init__(self, callers: Callers, *, rights: Table, exempt: Collection[str], call_seconds: float) -> None:
+    def __init__(
+        self,
+        callers: Callers,
+        *,
+        rights: Table,
+        exempt: Collection[str],
+        call_seconds: float,
+        listings: Listings | None = None,
+    ) -> None:
         self._callers = callers
+        self._listings = listings
         self._rights = rights
         self._exempt = frozenset(exempt)
         self._call_seconds = call_seconds
@@ -62,5 +73,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
         return served
 
     def _check(self, name: str) -> Check | None:
+        """First whether the caller may, then whether what the request names is the namespace's; services too."""
         authorizer = self._callers.authorizer
-        return check(name, self._rights, authorizer) if authorizer else None
+        return digests.both(
+            check(name, self._rights, authorizer) if authorizer else None,
+            digests.check(name, self._rights, self._listings) if self._listings else None,
+        )

@@ -6,7 +6,7 @@ subresource), in a namespace, for a name. Services of the installation, and the 
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +38,8 @@ class Rule:
     verb: str
     part: str = ""
     field: str = "name"
+    not_artifacts: tuple[str, ...] = ()
+    """Fields whose digests are of something else than artifacts; see core.rpc.digests."""
 
 
 SERVICES_ONLY = Rule("")
@@ -111,12 +113,13 @@ def right_of(rule: Rule, request: Message) -> Right:
 
 def _check_one_namespace(request: Message, namespace: str) -> None:
     """A right in one namespace must not reach into another through a name further down in the request."""
-    for path, value in _strings(request, ""):
+    for path, value in strings(request):
         if value.startswith("namespaces/") and not f"{value}/".startswith(f"namespaces/{namespace}/"):
             raise PermissionDenied(f"{path}: {value!r} is of another namespace than {namespace}")
 
 
-def _strings(message: Message, prefix: str) -> Iterator[tuple[str, str]]:
+def strings(message: Message, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Path and text of every string in a message, at any depth; items of a list have the path of the list."""
     for field, value in message.ListFields():
         yield from _within(value, f"{prefix}{field.name}")
 
@@ -125,10 +128,10 @@ def _within(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Message):
-        yield from _strings(value, f"{path}.")
+        yield from strings(value, f"{path}.")
     elif isinstance(value, Mapping):
         for key in value:
             yield from _within(value[key], f"{path}.{key}")
-    elif hasattr(value, "__iter__") and not isinstance(value, bytes):
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):  # protobuf's lists have no __iter__
         for item in value:
             yield from _within(item, path)

@@ -26,6 +26,7 @@ from posology.core.files import write_atomically
 from posology.core.rpc import certificate_metrics, context, tls
 from posology.core.rpc.authentication import Callers, open_callers
 from posology.core.rpc.client import LARGEST_MESSAGE
+from posology.core.rpc.digests import Listings
 from posology.core.rpc.interceptor import Interceptor
 from posology.core.rpc.rights import Table
 from posology.core.settings import ServiceSettings, misspelt, split_address
@@ -66,6 +67,8 @@ class Server:
     """Full service names, or `service/Method`, that carry no bearer token (they check their own)."""
     rights: Table = field(default_factory=dict)
     """What users need for each call; what is not in it is for services only."""
+    listings: Listings | None = None
+    """Which artifacts a namespace has; with it, requests that make something may name no others."""
     callers: Callers | None = None
     """By default as `settings.authentication` says."""
 
@@ -127,6 +130,7 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
                 rights=server.rights,
                 exempt=(*_OPEN, *server.exempt),
                 call_seconds=settings.call_seconds,
+                listings=server.listings,
             )
         ],
         options=[*_OPTIONS, *_connection_age(settings)],
