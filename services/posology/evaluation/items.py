@@ -6,7 +6,7 @@ the control process each time, so a worker cannot claim an outcome.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -39,8 +39,13 @@ def line(suite: str, model: str, item: Choice | Answer) -> dict[str, Any]:
 
 
 def write(lines: Iterable[Mapping[str, Any]]) -> str:
-    """JSON lines."""
-    return "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
+    """JSON lines, as one text."""
+    return "".join(texts(lines))
+
+
+def texts(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """JSON lines, one after the other."""
+    return (json.dumps(each, ensure_ascii=False, allow_nan=False) + "\n" for each in lines)
 
 
 def read_lines(content: bytes) -> list[dict[str, Any]]:

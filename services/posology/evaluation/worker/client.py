@@ -31,6 +31,7 @@ class EngineClient:
         self._name = name
         self._context = context
         self._places = asyncio.Semaphore(in_flight)
+        self.in_flight = in_flight
 
     @classmethod
     @asynccontextmanager

@@ -14,40 +14,44 @@ from posology.evaluation import human, items
 from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ExactCheck, MergeProof, ParityStep, Suite
 from posology.evaluation.worker import parity_inputs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
+from posology.evaluation.worker.journal import Journal
 from posology.evaluation.worker.parity_inputs import Control, Trained
+from posology.evaluation.worker.scoring import Scored
 from posology.evaluation.worker.task import Task
 
 PROBES, PROBE_TOKENS = 8, 32
 PARITY_TOP, PARITY_TOKENS = 20, 32
 PARITY_CONVERSATIONS = 8
-Scores = dict[str, list[Choice | Answer]]
+HAND_ON_SECONDS = 60.0
+Scores = dict[str, Scored | list[Choice | Answer]]
 
 
 def evaluate(ctx: JobContext) -> Result:
     """Score, compare, and leave the items; what they prove is for the control process to say."""
     job = task.read(ctx)
-    run = _Run(ctx, job)
-    _until_stopped(ctx, run.score_both())
-    chain = run.compare()
-    lines = [
-        items.line(suite, model, item)
-        for model, scores in ((BASE, run.base), (TUNED, run.tuned))
-        for suite, scored in scores.items()
-        for item in scored
-    ]
-    (ctx.output / items.ITEMS).write_text(items.write(lines), encoding="utf-8")
-    if rated := [row for suite in job.policy.suites for row in human.rows(suite, job.items[suite.name], run.tuned)]:
-        (ctx.output / human.FILE).write_text(items.write(rated), encoding="utf-8")
-    _write(ctx, items.PARITY, items.parity_json(chain.steps, chain.merge, chain.exact))
-    _write(ctx, parity_inputs.CONTROL, chain.control.to_json())
-    _write(ctx, items.ENGINE, {name: config.to_dict() for name, config in run.engines.items()})
-    _write(ctx, items.PROBES, run.probes)
-    return Result(
-        "evaluation",
-        parents=tuple(d for d in (job.model, job.base, job.adapter, job.suites_artifact) if d),
-        parameters={"engine": run.engines[TUNED].to_dict()},
-        summary=summary.summary(run.base, run.tuned, chain.steps) | {"reused": sorted(run.reused)},
-    )
+    with contextlib.closing(_Run(ctx, job)) as run:
+        _until_stopped(ctx, run.score_both())
+        chain = run.compare()
+        lines = (
+            items.line(suite, model, item)
+            for model, scores in ((BASE, run.base), (TUNED, run.tuned))
+            for suite, scored in scores.items()
+            for item in scored
+        )
+        with (ctx.output / items.ITEMS).open("w", encoding="utf-8") as stored:
+            stored.writelines(items.texts(lines))
+        if rated := [row for suite in job.policy.suites for row in human.rows(suite, job.items[suite.name], run.tuned)]:
+            (ctx.output / human.FILE).write_text(items.write(rated), encoding="utf-8")
+        _write(ctx, items.PARITY, items.parity_json(chain.steps, chain.merge, chain.exact))
+        _write(ctx, parity_inputs.CONTROL, chain.control.to_json())
+        _write(ctx, items.ENGINE, {name: config.to_dict() for name, config in run.engines.items()})
+        _write(ctx, items.PROBES, run.probes)
+        return Result(
+            "evaluation",
+            parents=tuple(d for d in (job.model, job.base, job.adapter, job.suites_artifact) if d),
+            parameters={"engine": run.engines[TUNED].to_dict()},
+            summary=summary.summary(run.base, run.tuned, chain.steps) | {"reused": sorted(run.reused)},
+        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,11 @@ class _Run:
         self.control: Control | None = None
         self.reused: set[str] = set()
         self._done = 0
+        self._journals = contextlib.ExitStack()
+
+    def close(self) -> None:
+        """Close the journals: what was scored is read from them until then."""
+        self._journals.close()
 
     async def score_both(self) -> None:
         """Both models through one engine after the other.
@@ -84,6 +93,7 @@ class _Run:
         comes first: the engine it meets decides whether what is known of the base still counts.
         """
         loading = asyncio.create_task(asyncio.to_thread(_load_libraries))
+        handing_on = asyncio.create_task(self._hand_on())
         self.control = self._kept_control()
         if self.control is None:
             await self._score_base(loading)
@@ -91,6 +101,7 @@ class _Run:
         if self.base_served is None:
             await self._score_base(loading)
         self.base = {suite.name: self.base[suite.name] for suite in self.job.policy.suites if suite.kind.compared}
+        handing_on.cancel()
 
     async def _score_tuned(self, loading: asyncio.Task[None]) -> None:
         async with self._engine(TUNED, self.job.model) as (engine, client):
@@ -98,7 +109,7 @@ class _Run:
             self.tuned = await self._score(client, TUNED, self.job.model, self.job.policy.suites)
             self.probes = [p.to_dict() for p in await engine.probe(self.job.prompts(PROBES), max_tokens=PROBE_TOKENS)]
             sequences = self.control.sequences if self.control else [one.ids for one in self.base_served or ()]
-            self.served = await self._distributions(client, sequences)
+            self.served = await self._distributions(client, TUNED, self.job.model, sequences)
 
     async def _score_base(self, loading: asyncio.Task[None]) -> None:
         """What no earlier evaluation knows of the base; without an engine of its own if that is nothing."""
@@ -119,7 +130,7 @@ class _Run:
                 self.base_served = []
             else:
                 sequences = self.control.sequences if self.control else await self._answers(client)
-                self.base_served = await self._distributions(client, sequences)
+                self.base_served = await self._distributions(client, BASE, self.job.base, sequences)
 
     def _unscored(self) -> list[Suite]:
         return [suite for suite in self.job.policy.suites if suite.kind.compared and suite.name not in self.base]
@@ -202,29 +213,60 @@ class _Run:
                 self._done += 1
                 self._tell(f"{model}: {name}")
 
-            scores[suite.name] = await scoring.score(client, template, suite, self.job.items[suite.name], on_item=count)
+            decided_by = {"suite": suite.digest, "scoring": suite.scoring.value, "maxTokens": suite.max_tokens}
+            journal = self._journal(model, digest, kind=suite.kind.value, name=suite.name, **decided_by)
+            scores[suite.name] = await scoring.score(
+                client, template, suite, self.job.items[suite.name], journal=journal, on_item=count
+            )
+            await asyncio.to_thread(self.ctx.checkpoint)
         return scores
 
     async def _answers(self, client: EngineClient) -> list[tuple[int, ...]]:
-        """Prompts with the model's greedy answers behind them, as token ids."""
+        """Prompts with the base's greedy answers behind them, as token ids."""
+        journal = self._journal(BASE, self.job.base, kind="parity answers", tokens=PARITY_TOKENS)
 
         async def one(prompt: str) -> tuple[int, ...]:
-            answer = await client.generate(prompt, max_tokens=PARITY_TOKENS)
-            return answer.prompt_token_ids + answer.token_ids
+            if prompt not in journal:
+                answer = await client.generate(prompt, max_tokens=PARITY_TOKENS)
+                journal.append(prompt, [*answer.prompt_token_ids, *answer.token_ids])
+            return tuple(journal.read(prompt))
 
         prompts = self.job.prompts(self.job.policy.parity.prompts)
         return list(await asyncio.gather(*(one(prompt) for prompt in prompts)))
 
     async def _distributions(
-        self, client: EngineClient, sequences: Iterable[tuple[int, ...]]
+        self, client: EngineClient, model: str, digest: str, sequences: Iterable[tuple[int, ...]]
     ) -> list[parity_inputs.Served]:
         """What the engine says at the last positions of each sequence."""
+        last = parity_inputs.POSITIONS
+        journal = self._journal(model, digest, kind="parity distributions", top=PARITY_TOP, last=last)
 
         async def one(ids: tuple[int, ...]) -> parity_inputs.Served:
-            places = await client.distributions(ids, top=PARITY_TOP, last=parity_inputs.POSITIONS)
-            return parity_inputs.Served(ids, tuple(places))
+            name = " ".join(map(str, ids))
+            if name not in journal:
+                places = await client.distributions(ids, top=PARITY_TOP, last=last)
+                journal.append(name, [list(place.items()) for place in places])
+            return parity_inputs.Served(ids, tuple(dict(map(tuple, place)) for place in journal.read(name)))
 
         return list(await asyncio.gather(*(one(ids) for ids in sequences)))
+
+    def _journal(self, model: str, digest: str, **decided_by: Any) -> Journal:
+        """Where the items of these weights, under these settings and this engine, are kept for the next attempt."""
+        engine = self.engines[model].to_dict()
+        journal = Journal(
+            self.ctx.workdir / "journal",
+            {"weights": digest, "engine": engine, "gpus": self.host.gpus, "form": 1, **decided_by},
+        )
+        self._journals.callback(journal.close)
+        if len(journal):
+            self.ctx.log("an earlier attempt measured some already", items=len(journal), **decided_by)
+        return journal
+
+    async def _hand_on(self) -> None:
+        """Where the workdir ends with this worker's node, let the next attempt have what there is."""
+        while True:
+            await asyncio.sleep(HAND_ON_SECONDS)
+            await asyncio.to_thread(self.ctx.checkpoint)
 
     def _reuse(self, version: str) -> None:
         """Take the base's items from earlier evaluations made with the very engine that was just met."""

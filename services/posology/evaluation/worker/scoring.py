@@ -1,16 +1,18 @@
 """Scores one suite on one engine: letters, option likelihoods, or greedy answers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from posology.core.errors import Internal
 from posology.evaluation.domain import Answer, Choice, Scoring, Suite, SuiteKind
+from posology.evaluation.items import answer, choice, line
 from posology.evaluation.push_back import contradicted
 from posology.evaluation.refusals import Content, content, unfinished_thought
 from posology.evaluation.suites import Item, Prompt, Question
 from posology.evaluation.worker.client import EngineClient, Generated
+from posology.evaluation.worker.journal import Journal
 
 if TYPE_CHECKING:  # the real import takes seconds, and happens while the engine starts
     from posology.evaluation.worker.tokens import Split, Template
@@ -18,24 +20,56 @@ if TYPE_CHECKING:  # the real import takes seconds, and happens while the engine
 LONGER = 8
 """How many times the suite's most tokens a cut answer may have when it is asked again."""
 OnItem = Callable[[], None]
-"""Called after each item."""
+"""Called after each item, also for those that an earlier attempt scored."""
+
+
+class Scored:
+    """The items of a suite as they were scored, in its order; read from the journal when they are looked at."""
+
+    def __init__(self, journal: Journal, ids: Sequence[str]) -> None:
+        self._journal, self._ids = journal, ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[Choice | Answer]:
+        return (read(self._journal.read(id)) for id in self._ids)
+
+
+def read(stored: Mapping[str, Any]) -> Choice | Answer:
+    """A stored line as what it is."""
+    return choice(stored) if "scores" in stored else answer(stored)
 
 
 async def score(
-    client: EngineClient, template: "Template", suite: Suite, items: Sequence[Item], *, on_item: OnItem
-) -> list[Choice | Answer]:
-    """Every item in order; the first failure cancels the rest."""
-    await _check_template(client, template, items[0])
-    one = _one_of(client, template, suite)
+    client: EngineClient,
+    template: "Template",
+    suite: Suite,
+    items: Sequence[Item],
+    *,
+    journal: Journal,
+    on_item: OnItem,
+) -> Scored:
+    """Every item that `journal` does not have yet; the first failure cancels the rest, and what was scored stays.
 
-    async def tell(item: Item) -> Choice | Answer:
-        scored = await one(item)
+    Never more items are under way than keep the engine busy, so memory does not grow with the suite.
+    """
+    missing = [item for item in items if item.id not in journal]
+    for _ in range(len(items) - len(missing)):
         on_item()
-        return scored
+    if missing:
+        await _check_template(client, template, missing[0])
+    one, queue = _one_of(client, template, suite), iter(missing)
+
+    async def take() -> None:
+        for item in queue:  # shared: each task takes the next
+            journal.append(item.id, line(suite.name, "", await one(item)))
+            on_item()
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(tell(item)) for item in items]
-    return [task.result() for task in tasks]
+        for _ in range(min(2 * client.in_flight, len(missing))):
+            group.create_task(take())
+    return Scored(journal, [item.id for item in items])
 
 
 def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callable[[Item], Awaitable[Choice | Answer]]:

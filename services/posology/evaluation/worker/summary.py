@@ -1,7 +1,7 @@
 """The few numbers that are shown on an evaluation; gates do not read them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from posology.evaluation.items import parity_json
 from posology.evaluation.refusals import classify
 from posology.evaluation.statistics.binomial import clopper_pearson
 
-Scores = Mapping[str, Sequence[Choice | Answer]]
+Scores = Mapping[str, Iterable[Choice | Answer]]
 
 
 def summary(base: Scores, tuned: Scores, steps: Sequence[ParityStep]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def _step(step: ParityStep) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if name != "prompts"}
 
 
-def _shown(scored: Sequence[Choice | Answer]) -> dict[str, Any]:
+def _shown(scored: Iterable[Choice | Answer]) -> dict[str, Any]:
     choices = [item for item in scored if isinstance(item, Choice)]
     return _accuracy(choices) if choices else _classes([item for item in scored if isinstance(item, Answer)])
 
