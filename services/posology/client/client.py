@@ -129,7 +129,19 @@ class Client:
             few_shot_baseline="baseline" in {field.name for field, _ in spec.evaluation.ListFields()},
             preference_rows=spec.curation.preferences.pairs,
         )
-        return await self.training.PlanTraining(request)
+        plan = await self.training.PlanTraining(request)
+        plan.warnings.extend(await self._gates_that_cannot_pass(spec))
+        return plan
+
+    async def _gates_that_cannot_pass(self, spec: orchestrator_pb2.FineTuneRunSpec) -> list[str]:
+        """What the gates of a spec cannot show with their items, or seldom would."""
+        request = evaluation_pb2.CreateEvaluationRequest(
+            parent=self.names.parent,
+            evaluation_id="plan",
+            spec=evaluation_pb2.EvaluationJobSpec(evaluation=spec.evaluation),
+            validate_only=True,
+        )
+        return [f"evaluation: {text}" for text in (await self.evaluation.CreateEvaluation(request)).warnings]
 
     async def submit(self, run: RunFile, *, name: str = "") -> orchestrator_pb2.FineTuneRun:
         """Submit a run; safe to repeat with the same file while nothing else takes its name."""

@@ -268,6 +268,8 @@ class Evidence:
     ratings: HumanRatings | None = None
     ratings_problem: str = ""
     """Why ratings that were handed in do not count."""
+    pace: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that an item of a suite took one model, by suite; of those that were measured."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from posology.core.jobs.service.jobs import JobPage, Jobs, Published
 from posology.core.release.document import NoPolicy
 from posology.core.release.domain import ReleasePolicy
 from posology.core.store import Database, Transaction, now
-from posology.evaluation import gates, human, items, origins, sources, submission, suites, tables, tries
+from posology.evaluation import forecast, gates, human, items, origins, sources, submission, suites, tables, tries
 from posology.evaluation.domain import EvaluationRequest, Policy, Suite, SuiteKind
 from posology.evaluation.origins import Origin
 from posology.evaluation.statistics.binomial import lower_bound
@@ -41,6 +41,8 @@ class Admitted:
     asked: EvaluationRequest
     policy: Policy
     contents: Mapping[str, bytes]
+    warnings: tuple[str, ...] = ()
+    """Gates that cannot pass, or seldom would; only where a request only asks."""
 
     @property
     def source_sha256(self) -> str:
@@ -94,6 +96,8 @@ class Evaluations:
             raise InvalidInput.of(wrong)
         if request.validate_only and request.spec.get("modelName"):
             self._check_release(admitted, parsed)
+        if request.validate_only:
+            return replace(admitted, warnings=tuple(forecast.warnings(admitted.policy, parsed)))
         return admitted
 
     def _check_release(self, admitted: Admitted, parsed: Mapping[str, tuple[suites.Item, ...]]) -> None:

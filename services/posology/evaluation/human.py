@@ -1,7 +1,7 @@
 """Answers for people: the file that a review draws from, and what a signed review says of it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from posology.core import signing
@@ -20,7 +20,7 @@ SAMPLE, RATERS = 50, 2
 
 
 def rows(
-    suite: Suite, prompts: Sequence[Item], tuned: Mapping[str, Sequence[Choice | Answer]]
+    suite: Suite, prompts: Sequence[Item], tuned: Mapping[str, Iterable[Choice | Answer]]
 ) -> Iterator[dict[str, Any]]:
     """The candidate's answers to a suite for people; nothing of any other suite. Nobody rates thoughts."""
     if suite.kind is not SuiteKind.HUMAN:

@@ -26,6 +26,8 @@ from posology.evaluation.domain import (
 )
 
 ITEMS, PARITY, ENGINE, PROBES = "items.jsonl", "parity.json", "engine.json", "probes.json"
+PACE = "pace.json"
+"""Seconds an item and model, by suite; evaluations of before 0.2 have none."""
 
 
 def line(suite: str, model: str, item: Choice | Answer) -> dict[str, Any]:

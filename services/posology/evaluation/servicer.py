@@ -28,7 +28,9 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
     async def CreateEvaluation(self, request: pb.CreateEvaluationRequest, _: Any) -> pb.EvaluationJob:
         admitted = await self._evaluations.admit(convert.asked_from_proto(request))
         if request.validate_only:
-            return convert.evaluation_to_proto(admitted.asked.name, admitted.asked.spec, admitted.source_sha256)
+            checked = convert.evaluation_to_proto(admitted.asked.name, admitted.asked.spec, admitted.source_sha256)
+            checked.warnings.extend(admitted.warnings)
+            return checked
         job = await self._evaluations.create(admitted)
         # The evaluation is made from its suites: what is not listed is collected, and the questions with it.
         await self._registrar.register(names.namespace_of_parent(request.parent), job.spec["suites"])

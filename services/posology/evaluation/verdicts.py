@@ -212,10 +212,14 @@ class Verdicts:
         evidence = items.evidence(read_items(self._artifacts, digest), self._json(digest, items.PARITY), policy)
         model = job.spec["spec"]["model"]
         rated, problem = human.ratings(self._artifacts, digest, model, statements, self._review_keys())
-        evidence = replace(evidence, ratings=rated, ratings_problem=problem)
+        evidence = replace(evidence, ratings=rated, ratings_problem=problem, pace=self._pace(digest))
         engine = self._json(digest, items.ENGINE)["tuned"]
         results = gates.decide(policy, evidence, confidence=confidence)
         return _Findings(job, policy, tried.origin, results, engine, self._json(digest, items.PROBES))
+
+    def _pace(self, digest: str) -> dict[str, float]:
+        known = any(file.path == items.PACE for file in self._artifacts.manifest(digest).files)
+        return dict(self._json(digest, items.PACE)) if known else {}
 
     def _json(self, digest: str, path: str) -> Any:
         with self._artifacts.open(digest, path) as stored:

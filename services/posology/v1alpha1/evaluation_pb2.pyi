@@ -548,6 +548,7 @@ class EvaluationJob(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     SOURCE_SHA256_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/evaluations/{id}`."""
     source_sha256: _builtins.str
@@ -560,6 +561,10 @@ class EvaluationJob(_message.Message):
     def status(self) -> _job_pb2.JobStatus:
         """Where it stands; `artifact` holds the items."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Gates that cannot pass with their items, or seldom would where nothing is wrong; set when only validating."""
+
     def __init__(
         self,
         *,
@@ -567,10 +572,11 @@ class EvaluationJob(_message.Message):
         spec: Global___EvaluationJobSpec | None = ...,
         status: _job_pb2.JobStatus | None = ...,
         source_sha256: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "source_sha256", b"source_sha256", "spec", b"spec", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "source_sha256", b"source_sha256", "spec", b"spec", "status", b"status", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,7 +22,7 @@ from posology.evaluation.domain import Evidence, ExactCheck, Outcome, ParityLimi
 from posology.evaluation.gates.parity import parity as parity_gate
 from posology.evaluation.gates.registry import GateContext
 from posology.evaluation.worker import identity, parity
-from posology.evaluation.worker.parity_inputs import Trained, stored_dtype
+from posology.evaluation.worker.parity_inputs import Forced, Trained, stored_dtype
 from posology.evaluation.worker.tokens import Template
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -110,7 +110,7 @@ def write_merge(model: Any, folder: Path, base: Path) -> None:
 def gates(made: Made) -> dict[str, Any]:
     """Outcome by metric, and the verdict over all."""
     base, dtype = made.trained.base, stored_dtype(made.merged)
-    sequences = [tuple(row.tolist()) for row in language(1, PROMPTS, generator=99)]
+    sequences = [Forced(tuple(row.tolist()), LENGTH - 1) for row in language(1, PROMPTS, generator=99)]
     engine = parity.load(base, dtype)
     control = parity.controls(base, served(engine, sequences), made.trained, made.merged)
     steps, proof = parity.chain(made.merged, served(parity.load(made.merged, dtype), sequences), made.trained, control)
@@ -124,7 +124,7 @@ def gates(made: Made) -> dict[str, Any]:
     return judge(steps, proof, list(exact))
 
 
-def served(model: Any, sequences: list[tuple[int, ...]]) -> Any:
+def served(model: Any, sequences: list[Forced]) -> Any:
     """An engine's word: the same weights through another kernel, in bfloat16 unless they are stored finer."""
     model.set_attn_implementation("eager")
     return parity.record(model, sequences)

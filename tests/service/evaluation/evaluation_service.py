@@ -42,7 +42,9 @@ class Service:
         (folder / "model.safetensors").write_text(name)
         return self.artifacts.publish(folder, kind="model", producer="test")
 
-    def record(self, *, right: int, refuses: int, engine: EngineConfig | None = None) -> None:
+    def record(
+        self, *, right: int, refuses: int, engine: EngineConfig | None = None, pace: Mapping[str, float] | None = None
+    ) -> None:
         """The base has 50 of 200 questions right and refuses all 120 unsafe prompts; the tuned model so many."""
         lines = [items.line("mcq", m, c) for m, k in ((BASE, 50), (TUNED, right)) for c in _choices(k)]
         lines += [items.line("safety", m, a) for m, k in ((BASE, 120), (TUNED, refuses)) for a in _answers(k)]
@@ -52,6 +54,8 @@ class Service:
         (folder / items.ITEMS).write_text(items.write(lines))
         _json(folder / items.PARITY, items.parity_json([healthy.step()], exact=healthy.EXACT))
         _json(folder / items.ENGINE, {BASE: observed, TUNED: observed})
+        if pace is not None:
+            _json(folder / items.PACE, pace)
         _json(folder / items.PROBES, [{"prompt": "p", "promptTokenIds": [1], "tokenIds": [2, 3]}])
 
     def request(self, name: str, **changes: Any) -> pb.CreateEvaluationRequest:

@@ -69,6 +69,24 @@ async def test_too_few_right_answers_to_tell_are_insufficient_evidence(service: 
     assert verdict.outcome == pb.Verdict.INSUFFICIENT_EVIDENCE
 
 
+async def test_insufficient_evidence_names_the_items_that_would_do_and_what_they_cost(service: Service) -> None:
+    service.record(right=174, refuses=120, pace={"mcq": 1.5})
+    gates = [{"suite": "mcq", "lowerBoundAtLeast": 0.85}]
+    verdict = await service.verdict(await service.evaluated("few", gates=gates))
+    [gate] = [g for g in verdict.gates if g.outcome == pb.Verdict.INSUFFICIENT_EVIDENCE]
+    assert gate.sufficient_n > 1000
+    assert f"{gate.sufficient_n:,} items" in gate.explanation
+    assert f"{2 * 1.5 * gate.sufficient_n / 3600:.1f} h" in gate.explanation
+
+
+async def test_gates_that_cannot_pass_are_named_before_anything_is_spent(service: Service) -> None:
+    request = service.request("plan", gates=[{"suite": "mcq", "maxDrop": 0.01}, {"suite": "safety", "maxDrop": 0.5}])
+    request.validate_only = True
+    checked = await service.stub.CreateEvaluation(request)
+    assert any("mcq cannot pass unless the candidate gains" in text for text in checked.warnings)
+    assert not any("safety" in text for text in checked.warnings)
+
+
 async def test_every_verdict_is_a_use_of_the_holdout_and_a_repeated_request_is_not(service: Service) -> None:
     service.record(right=180, refuses=120)
     first = await service.evaluated("first")

@@ -1,7 +1,10 @@
 """Push-back: what is said to a right answer, what is stored of it, and what the gate makes of flips."""
 
 import asyncio
+import contextlib
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,7 @@ from posology.evaluation.push_back import contradicted
 from posology.evaluation.questions import Question
 from posology.evaluation.worker import scoring
 from posology.evaluation.worker.client import Generated
+from posology.evaluation.worker.journal import Journal
 
 SUITE = Suite("push-back", "sha256:" + "3" * 64, SuiteKind.SYCOPHANCY)
 RIGHT, WRONG = (-1.0, -2.0), (-2.0, -1.0)
@@ -34,6 +38,8 @@ def questions(n: int) -> tuple[Question, ...]:
 
 class Scripted:
     """An engine that knows every answer, and believes whoever contradicts it about the items in `gives_in`."""
+
+    in_flight = 1
 
     def __init__(self, gives_in: frozenset[str]) -> None:
         self.gives_in, self.heard = gives_in, list[str]()
@@ -67,8 +73,11 @@ class Template:
 def scored(gives_in: set[str], n: int = 200) -> list[Choice]:
     engine: Any = Scripted(frozenset(gives_in))
     template: Any = Template()
-    results = asyncio.run(scoring.score(engine, template, SUITE, questions(n), on_item=lambda: None))
-    return [result for result in results if isinstance(result, Choice)]
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(Journal(Path(folder), {})) as journal:
+        results = asyncio.run(
+            scoring.score(engine, template, SUITE, questions(n), journal=journal, on_item=lambda: None)
+        )
+        return [result for result in results if isinstance(result, Choice)]
 
 
 def decide(base: Sequence[Choice], tuned: Sequence[Choice], margin: float = 0.03) -> GateResult:
@@ -142,10 +151,11 @@ def test_both_models_hear_the_same_words_which_name_a_wrong_option_and_the_quest
     assert len({contradicted(q).question.split(":")[0] for q in questions(60)}) == 5
 
 
-def test_the_models_own_answer_stands_before_the_push_back() -> None:
+def test_the_models_own_answer_stands_before_the_push_back(tmp_path: Path) -> None:
     engine: Any = Scripted(frozenset())
     template: Any = Template()
-    asyncio.run(scoring.score(engine, template, SUITE, questions(1), on_item=lambda: None))
+    journal = Journal(tmp_path, {})
+    asyncio.run(scoring.score(engine, template, SUITE, questions(1), journal=journal, on_item=lambda: None))
     first, second = engine.heard
     assert first == "What is 0?"
     assert second.startswith("What is 0?=A|")

@@ -12,6 +12,7 @@ from importlib import import_module
 
 from posology.core.errors import InvalidInput, Violation
 from posology.evaluation.domain import Evidence, Gate, GateResult, Policy
+from posology.evaluation.gates import enough
 from posology.evaluation.gates.registry import GateContext, Kind, registered
 
 _KINDS = ("accuracy", "regression", "gain", "refusal", "sycophancy", "human", "parity")
@@ -60,7 +61,7 @@ def decide(
     """
     check(policy)
     return tuple(
-        replace(result, kind=kind.name, demands=demands(policy, kind, gate))
+        enough.advised(replace(result, kind=kind.name, demands=demands(policy, kind, gate)), evidence.pace)
         for kind, gate in contexts(policy)
         for result in kind.run(GateContext(gate, _stricter(policy, gate, confidence or {}), evidence))
     )

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,7 +16,7 @@ from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ExactCheck, 
 from posology.evaluation.worker import parity_inputs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
 from posology.evaluation.worker.journal import Journal
-from posology.evaluation.worker.parity_inputs import Control, Trained
+from posology.evaluation.worker.parity_inputs import Control, Forced, Trained
 from posology.evaluation.worker.scoring import Scored
 from posology.evaluation.worker.task import Task
 
@@ -46,6 +47,7 @@ def evaluate(ctx: JobContext) -> Result:
         _write(ctx, parity_inputs.CONTROL, chain.control.to_json())
         _write(ctx, items.ENGINE, {name: config.to_dict() for name, config in run.engines.items()})
         _write(ctx, items.PROBES, run.probes)
+        _write(ctx, items.PACE, run.pace)
         return Result(
             "evaluation",
             parents=tuple(d for d in (job.model, job.base, job.adapter, job.suites_artifact) if d),
@@ -79,6 +81,8 @@ class _Run:
         """None until the base had its turn; empty where a kept control stands for it."""
         self.control: Control | None = None
         self.reused: set[str] = set()
+        self.pace: dict[str, float] = {}
+        """Seconds an item and model, by suite: of the model that was scored last."""
         self._done = 0
         self._journals = contextlib.ExitStack()
 
@@ -108,7 +112,7 @@ class _Run:
             await loading
             self.tuned = await self._score(client, TUNED, self.job.model, self.job.policy.suites)
             self.probes = [p.to_dict() for p in await engine.probe(self.job.prompts(PROBES), max_tokens=PROBE_TOKENS)]
-            sequences = self.control.sequences if self.control else [one.ids for one in self.base_served or ()]
+            sequences = self.control.sequences if self.control else _forced(self.base_served or ())
             self.served = await self._distributions(client, TUNED, self.job.model, sequences)
 
     async def _score_base(self, loading: asyncio.Task[None]) -> None:
@@ -129,7 +133,7 @@ class _Run:
             if same:
                 self.base_served = []
             else:
-                sequences = self.control.sequences if self.control else await self._answers(client)
+                sequences = list(self.control.sequences) if self.control else await self._answers(client)
                 self.base_served = await self._distributions(client, BASE, self.job.base, sequences)
 
     def _unscored(self) -> list[Suite]:
@@ -144,7 +148,7 @@ class _Run:
         merged, base, trained = self.ctx.input(self.job.model), self.ctx.input(self.job.base), self._trained()
         if self.base_served:
             measured = parity.controls(base, self.base_served, trained, merged)
-            sequences = tuple(one.ids for one in self.base_served)
+            sequences = tuple(_forced(self.base_served))
             self.control = Control(self._control_key(), self.engines[BASE].engine_version, sequences, measured)
         assert self.control is not None
         steps, proof = parity.chain(merged, self.served, trained, dict(self.control.steps))
@@ -215,40 +219,42 @@ class _Run:
 
             decided_by = {"suite": suite.digest, "scoring": suite.scoring.value, "maxTokens": suite.max_tokens}
             journal = self._journal(model, digest, kind=suite.kind.value, name=suite.name, **decided_by)
+            known, began = len(journal), time.monotonic()
             scores[suite.name] = await scoring.score(
                 client, template, suite, self.job.items[suite.name], journal=journal, on_item=count
             )
+            if scored := len(journal) - known:
+                self.pace[suite.name] = round((time.monotonic() - began) / scored, 4)
             await asyncio.to_thread(self.ctx.checkpoint)
         return scores
 
-    async def _answers(self, client: EngineClient) -> list[tuple[int, ...]]:
-        """Prompts with the base's greedy answers behind them, as token ids."""
+    async def _answers(self, client: EngineClient) -> list[Forced]:
+        """Prompts with the base's greedy answers behind them."""
         journal = self._journal(BASE, self.job.base, kind="parity answers", tokens=PARITY_TOKENS)
 
-        async def one(prompt: str) -> tuple[int, ...]:
+        async def one(prompt: str) -> Forced:
             if prompt not in journal:
                 answer = await client.generate(prompt, max_tokens=PARITY_TOKENS)
-                journal.append(prompt, [*answer.prompt_token_ids, *answer.token_ids])
-            return tuple(journal.read(prompt))
+                journal.append(prompt, [answer.prompt_token_ids, answer.token_ids])
+            return parity_inputs.forced(*journal.read(prompt))
 
         prompts = self.job.prompts(self.job.policy.parity.prompts)
         return list(await asyncio.gather(*(one(prompt) for prompt in prompts)))
 
     async def _distributions(
-        self, client: EngineClient, model: str, digest: str, sequences: Iterable[tuple[int, ...]]
+        self, client: EngineClient, model: str, digest: str, sequences: Iterable[Forced]
     ) -> list[parity_inputs.Served]:
         """What the engine says at the last positions of each sequence."""
-        last = parity_inputs.POSITIONS
-        journal = self._journal(model, digest, kind="parity distributions", top=PARITY_TOP, last=last)
+        journal = self._journal(model, digest, kind="parity distributions", top=PARITY_TOP)
 
-        async def one(ids: tuple[int, ...]) -> parity_inputs.Served:
-            name = " ".join(map(str, ids))
+        async def one(forced: Forced) -> parity_inputs.Served:
+            name = f"{forced.positions}: {' '.join(map(str, forced.ids))}"
             if name not in journal:
-                places = await client.distributions(ids, top=PARITY_TOP, last=last)
+                places = await client.distributions(forced.ids, top=PARITY_TOP, last=forced.positions)
                 journal.append(name, [list(place.items()) for place in places])
-            return parity_inputs.Served(ids, tuple(dict(map(tuple, place)) for place in journal.read(name)))
+            return parity_inputs.Served(forced.ids, tuple(dict(place) for place in journal.read(name)))
 
-        return list(await asyncio.gather(*(one(ids) for ids in sequences)))
+        return list(await asyncio.gather(*(one(forced) for forced in sequences)))
 
     def _journal(self, model: str, digest: str, **decided_by: Any) -> Journal:
         """Where the items of these weights, under these settings and this engine, are kept for the next attempt."""
@@ -304,6 +310,10 @@ def _until_stopped(ctx: JobContext, work: Coroutine[Any, Any, None]) -> None:
         await doing
 
     asyncio.run(watched())
+
+
+def _forced(served: Iterable[parity_inputs.Served]) -> list[Forced]:
+    return [Forced(one.ids, len(one.places)) for one in served]
 
 
 def _load_libraries() -> None:

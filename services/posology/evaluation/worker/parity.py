@@ -22,7 +22,7 @@ from posology.core.weights import NF4, attention
 from posology.evaluation.domain import MergeProof, ParityStep, PromptParity
 from posology.evaluation.gates.parity import ADAPTER_STEP
 from posology.evaluation.worker.merge_proof import prove
-from posology.evaluation.worker.parity_inputs import POSITIONS, ControlStep, Served, Trained, stored_dtype
+from posology.evaluation.worker.parity_inputs import ControlStep, Forced, Served, Trained, stored_dtype
 
 TIE_PERCENTILE = 0.99
 TOP = 20
@@ -111,7 +111,7 @@ def chain(
     measured: list[ParityStep] = []
     proof = None
     if trained is not None:
-        step, proof = _adapter_step(model, trained, merged, [one.ids for one in served])
+        step, proof = _adapter_step(model, trained, merged, [Forced(one.ids, len(one.places)) for one in served])
         measured.append(step)
     name = SERVED_STEP if trained else WHOLE_STEP
     measured.append(against(model, served).step(name, steps[name]))
@@ -121,7 +121,7 @@ def chain(
 
 
 def _adapter_step(
-    stored: Any, trained: Trained, merged: Path, sequences: Sequence[Sequence[int]]
+    stored: Any, trained: Trained, merged: Path, sequences: Sequence[Forced]
 ) -> tuple[ParityStep, MergeProof]:
     """The stored merge against the model that was trained, beside a merge made here from the same adapter.
 
@@ -142,16 +142,16 @@ def _adapter_step(
     return comparison.step(ADAPTER_STEP, control), proof
 
 
-def record(model: Any, sequences: Sequence[Sequence[int]]) -> list[Served]:
+def record(model: Any, sequences: Sequence[Forced]) -> list[Served]:
     """What a model says of sequences, as an engine would tell it: its likeliest tokens and the actual one."""
     served = []
-    for ids in sequences:
-        logs = log_probabilities(model, ids)
+    for one in sequences:
+        logs = log_probabilities(model, one.ids, one.positions)
         top = logs.topk(min(TOP, logs.shape[-1]), -1)
         places = [dict(zip(*pair, strict=True)) for pair in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
-        for place, row, actual in zip(places, logs, ids[-len(places) :], strict=True):
+        for place, row, actual in zip(places, logs, one.ids[-one.positions :], strict=True):
             place[actual] = float(row[actual])
-        served.append(Served(tuple(ids), tuple(places)))
+        served.append(Served(one.ids, tuple(places)))
     return served
 
 
@@ -163,11 +163,11 @@ def against(model: Any, served: Sequence[Served]) -> Comparison:
     """
     comparison = Comparison()
     for one in served:
-        logs = log_probabilities(model, one.ids)
-        places = one.places[-len(logs) :]
+        n = len(one.places)
+        logs = log_probabilities(model, one.ids, n)
         rows = []
-        for position, place in enumerate(places):
-            rows.append(_position(comparison, logs[position], place, actual=one.ids[position - len(places)]))
+        for position, place in enumerate(one.places):
+            rows.append(_position(comparison, logs[position], place, actual=one.ids[position - n]))
         comparison.prompts.append(rows)
     return comparison
 
@@ -194,9 +194,8 @@ def _rest(p: float, q: float) -> float:
     return p * math.log(p / q) if p > 1e-9 and q > 1e-9 else 0.0
 
 
-def log_probabilities(model: Any, ids: Sequence[int]) -> torch.Tensor:
-    """[n, vocabulary] log-probabilities of the last n tokens of `ids`, n at most POSITIONS; float32."""
-    n = min(POSITIONS, len(ids) - 1)
+def log_probabilities(model: Any, ids: Sequence[int], n: int) -> torch.Tensor:
+    """[n, vocabulary] log-probabilities of the last n tokens of `ids`, n less than there are; float32."""
     device = next(model.parameters()).device
     with torch.no_grad():
         logits = model(input_ids=torch.tensor([list(ids)], device=device), logits_to_keep=n + 1).logits[0, :-1]

@@ -9,8 +9,12 @@ from typing import Any
 from posology.core.canonical import canonical_digest
 
 CONTROL = "control.json"
-POSITIONS = 64
-"""Positions of a prompt that count, at most: its last ones, which end in the answer."""
+POSITIONS, FEWEST_POSITIONS = 64, 16
+"""Positions of a prompt that count: those of the answer, at most and at least so many.
+
+What a model chooses after half a question matters to nobody, and is most often a near tie: measured on a model of 270M
+parameters in bf16, 20% of the positions within questions nearly tie, of those within answers 4%.
+"""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,20 @@ class Served:
 
     ids: tuple[int, ...]
     places: tuple[dict[int, float], ...]
+
+
+@dataclass(frozen=True)
+class Forced:
+    """Token ids that every path is given, and how many of the last ones are compared."""
+
+    ids: tuple[int, ...]
+    positions: int
+
+
+def forced(prompt: Sequence[int], answer: Sequence[int]) -> Forced:
+    """A prompt and the answer behind it, whose tokens count; of a very short one some of the prompt's count too."""
+    ids = (*prompt, *answer)
+    return Forced(ids, max(0, min(POSITIONS, max(FEWEST_POSITIONS, len(answer)), len(ids) - 1)))
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,7 @@ class Control:
 
     key: str
     engine_version: str
-    sequences: tuple[tuple[int, ...], ...]
+    sequences: tuple[Forced, ...]
     steps: Mapping[str, ControlStep]
 
     def to_json(self) -> dict[str, Any]:
@@ -70,7 +88,8 @@ class Control:
             )
             for name, s in stored["steps"].items()
         }
-        return cls(stored["key"], stored["engine_version"], tuple(map(tuple, stored["sequences"])), steps)
+        sequences = tuple(Forced(tuple(s["ids"]), s["positions"]) for s in stored["sequences"])
+        return cls(stored["key"], stored["engine_version"], sequences, steps)
 
 
 def control_key(
@@ -92,7 +111,7 @@ def control_key(
             "onGpus": gpus,
             "prompts": list(prompts),
             "positions": POSITIONS,
-            "form": 2,
+            "form": 3,
         }
     )
 
