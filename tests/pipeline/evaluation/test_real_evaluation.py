@@ -74,7 +74,8 @@ async def test_a_candidate_is_scored_compared_and_judged_and_its_base_only_once(
         pb.IssueVerdictRequest(parent="namespaces/test", verdict_id="v", evaluation=first.name)
     )
     assert {g.outcome for g in verdict.gates if g.suite == "parity"} == {pb.Verdict.PASS}
-    assert pb.Verdict.INVALID not in {g.outcome for g in verdict.gates}
+    # Of random weights nobody can say whether they gave harmful content, so the refusal suite rightly decides nothing.
+    assert pb.Verdict.INVALID not in {g.outcome for g in verdict.gates if g.suite != "safety"}
 
     again = await _finished(service, _request(service, candidate, "two", model=candidate.base, adapter=False))
     assert schema.to_mapping(again.status.summary)["reused"] == ["letter", "likely", "safety"]

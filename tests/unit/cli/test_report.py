@@ -113,7 +113,7 @@ def test_text_of_labels_and_specs_stays_text() -> None:
 def test_every_part_of_a_finished_run_is_there() -> None:
     page = render(FULL)
     for title in ("Before and after", "Gates", "Parity", "Stages", "Training: sft", "Reviews", "Data card", "Lineage"):
-        assert f"<h2>{title}" in page
+        assert re.search(rf'<h2 id="[a-z0-9-]+">{title}', page)
     for said in ("all 3 gates are shown to hold", "plateau at step 20", "+50.0%", "1.49%", "too short", "0.32.0"):
         assert said in page, said
     assert DIGEST in page
@@ -185,3 +185,43 @@ def test_curves_take_the_colours_of_the_page() -> None:
     assert "var(--first)" in page
     assert "#030303" not in page
     assert page.count('class="curves"') == 1
+
+
+REGRESSIONS = (
+    {
+        "suite": "open-book",
+        "lost": 12,
+        "items": [{"id": "q7", "prompt": f"How much? {HOSTILE}", "base": "10 mg", "tuned": "100 mg"}],
+        "groups": [{"name": "cardiology", "n": 40, "base": 35, "tuned": 20}],
+    },
+)
+
+
+def test_the_contents_link_to_every_section() -> None:
+    page = render(dataclasses.replace(FULL, regressions=REGRESSIONS))
+    anchors = re.findall(r'<h2 id="([a-z0-9-]+)">', page)
+    assert re.findall(r'<li><a href="#([a-z0-9-]+)">', page) == anchors
+    assert "<h2>" not in page
+    assert len(set(anchors)) == len(anchors) >= 10
+
+
+def test_what_was_lost_stands_side_by_side_and_by_subject() -> None:
+    page = render(dataclasses.replace(FULL, regressions=REGRESSIONS))
+    assert "open-book: 12 lost" in page
+    assert page.index("10 mg") < page.index("100 mg")
+    assert '<th scope="row">cardiology</th><td class="n">40</td><td class="n">35</td><td class="n">20</td>' in page
+    assert HOSTILE not in page
+    assert "Worst regressions" not in render(FULL)
+
+
+def test_which_try_it_was_is_said_at_the_top() -> None:
+    page = render(dataclasses.replace(FULL, tries=("everyday: the 2nd use, decided at 97.5%",)))
+    assert "Which try this was: everyday: the 2nd use, decided at 97.5%." in page
+    assert "Which try" not in render(FULL)
+
+
+def test_every_header_has_a_scope_and_every_table_scrolls_by_itself() -> None:
+    page = render(dataclasses.replace(FULL, regressions=REGRESSIONS))
+    assert page.count("<th ") == len(re.findall(r'<th scope="(?:col|row)"', page))
+    assert "<th>" not in page
+    assert page.count("<table") == page.count('<div class="wide"><table')

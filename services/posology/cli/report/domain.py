@@ -166,6 +166,10 @@ class Report:
     versions: Mapping[str, str]
     written: str
     deployment: Mapping[str, Any] = field(default_factory=dict)
+    tries: tuple[str, ...] = ()
+    """Which use of each suite this was, and what that costs."""
+    regressions: tuple[Mapping[str, Any], ...] = ()
+    """By suite: what the base had right and the tuned model lost, as the evaluation left it."""
 
     @property
     def standing(self) -> Standing:

@@ -69,6 +69,10 @@ async def gather(client: Client, run: str) -> Report:
         versions=_versions([t for t in trainings if t], predicate),
         written=decode.shown(datetime.now(UTC)),
         deployment=await _deployment(client, shown),
+        tries=tuple(verdict.tries) if verdict else (),
+        regressions=tuple(
+            (await _json(stored, decode.artifact(shown, "evaluate"), "regressions.json")).get("suites", ())
+        ),
     )
 
 

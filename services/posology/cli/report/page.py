@@ -1,5 +1,6 @@
 """A report as one HTML file: no links to anything outside, readable on paper and in dark mode."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from posology.cli.report.domain import STAND_IN, Accuracy, Gate, Report
 TONES = {"PASS": "good", "FAIL": "bad", "INVALID": "bad", "INSUFFICIENT_EVIDENCE": "bad"}
 STATE_TONES = {"SUCCEEDED": "good", "PASSED": "good", "FAILED": "bad", "CANCELLED": "open", "RUNNING": "open"}
 
+_HEADING = re.compile(r"<h2>(.*?)</h2>")
 MOST = 200
 """Entries of a list that a page shows; the data set's own card has them all."""
 
@@ -91,6 +93,35 @@ def settings(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return rows
 
 
+def contents(body: Markup) -> Markup:
+    """Links to every section of a page's body."""
+    links = Markup("").join(
+        Markup('<li><a href="#{}">{}</a></li>').format(_anchor(heading), heading) for heading in _headings(body)
+    )
+    return Markup('<nav aria-label="Contents"><ul>{}</ul></nav>').format(links)
+
+
+def anchored(body: Markup) -> Markup:
+    """The body with an anchor at each section's heading."""
+
+    def with_anchor(heading: re.Match[str]) -> str:
+        return f'<h2 id="{_anchor(_text(heading[1]))}">{heading[1]}</h2>'
+
+    return Markup(_HEADING.sub(with_anchor, body))
+
+
+def _headings(body: Markup) -> list[str]:
+    return [_text(found) for found in _HEADING.findall(body)]
+
+
+def _text(heading: str) -> str:
+    return Markup(re.sub(r"<span class=\"chip.*?</span>", "", heading)).striptags()
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("posology.cli.report", "."), autoescape=True, undefined=StrictUndefined,
@@ -104,6 +135,8 @@ def _environment() -> Environment:
         "short": short,
         "duration": show.duration,
         "settings": settings,
+        "contents": contents,
+        "anchored": anchored,
     }
     environment.globals |= {
         "curves": figures.curves,

@@ -11,7 +11,7 @@ from typing import Any
 
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.engine import Engine, EngineConfig
-from posology.evaluation import human, items
+from posology.evaluation import human, items, regressions
 from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ExactCheck, MergeProof, ParityStep, Suite
 from posology.evaluation.worker import parity_inputs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
@@ -48,6 +48,12 @@ def evaluate(ctx: JobContext) -> Result:
         _write(ctx, items.ENGINE, {name: config.to_dict() for name, config in run.engines.items()})
         _write(ctx, items.PROBES, run.probes)
         _write(ctx, items.PACE, run.pace)
+        lost = [
+            regressions.of_suite(suite, job.items[suite.name], run.base[suite.name], run.tuned[suite.name])
+            for suite in job.policy.suites
+            if suite.kind.compared
+        ]
+        _write(ctx, regressions.FILE, {"suites": [one for one in lost if one["lost"]]})
         return Result(
             "evaluation",
             parents=tuple(d for d in (job.model, job.base, job.adapter, job.suites_artifact) if d),
