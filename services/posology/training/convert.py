@@ -116,7 +116,7 @@ def base_model_from_spec(spec: Mapping[str, Any]) -> BaseModelSpec:
 
 def base_model_from_proto(msg: pb.BaseModelSpec) -> BaseModelSpec:
     """Field by field."""
-    return BaseModelSpec(msg.uri, msg.revision, msg.credentials_secret)
+    return BaseModelSpec(msg.uri, msg.revision, msg.credentials_secret, msg.template_date)
 
 
 def shape_to_summary(shape: shapes.ModelShape) -> dict[str, Any]:

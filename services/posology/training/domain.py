@@ -155,8 +155,10 @@ class Note:
 
 @dataclass(frozen=True)
 class BaseModelSpec:
-    """Where a base model comes from; `credentials_secret` is a reference, never the secret."""
+    """Where a base model comes from; `credentials_secret` is a reference, never the secret. `template_date` is the
+    date that a template which reads the clock writes for ever, YYYY-MM-DD; empty = none."""
 
     uri: str
     revision: str = ""
     credentials_secret: str = ""
+    template_date: str = ""

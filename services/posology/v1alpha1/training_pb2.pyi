@@ -57,22 +57,28 @@ class BaseModelSpec(_message.Message):
     URI_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     CREDENTIALS_SECRET_FIELD_NUMBER: _builtins.int
+    TEMPLATE_DATE_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     """`hf://org/name`, `file:` path within the allowed folders, or `artifact:sha256:<hex>` of a pushed one."""
     revision: _builtins.str
     """Commit of a Hugging Face model; required with `hf://`."""
     credentials_secret: _builtins.str
     """Secret with the hub's token, by reference."""
+    template_date: _builtins.str
+    """The date that the model's chat template writes for ever, where it reads the clock (Llama 3.2, gpt-oss): YYYY-MM-DD. A template that
+    reads the clock is refused without it, since tomorrow's prompt would be another one than was evaluated.
+    """
     def __init__(
         self,
         *,
         uri: _builtins.str = ...,
         revision: _builtins.str = ...,
         credentials_secret: _builtins.str = ...,
+        template_date: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials_secret", b"credentials_secret", "revision", b"revision", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials_secret", b"credentials_secret", "revision", b"revision", "template_date", b"template_date", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,7 @@
 """Run by the worker python: templates and tokenizers of many kinds, and what is said of them; prints JSON."""
 
 import json
+from datetime import date
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -77,7 +78,7 @@ def labels_of(made: Any, one: Any) -> dict[str, int]:
 
 row_checks.RENDER_SECONDS = 0.5
 normal = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-stopped = tokenizer(templates.stopped(CLOCK))
+stopped = tokenizer(templates.stopped(CLOCK, date(2024, 7, 26)))
 print(
     json.dumps(
         {

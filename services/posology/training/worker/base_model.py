@@ -1,10 +1,11 @@
 """Importing a base model: fetch, check its files, and try its template before anybody trains on it."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
-from posology.core.errors import Exhausted
-from posology.core.jobs.worker.runtime import JobContext, Result
+from posology.core.errors import Exhausted, InvalidInput, Violation
+from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.core.settings import load
 from posology.training import convert
 from posology.training.base_models import fetching, folder, locations
@@ -32,8 +33,8 @@ def run(ctx: JobContext) -> Result:
             parents = (source.digest,)
             _copy(ctx.input(source.digest), ctx.output)
     shape = folder.check(ctx.output)
-    if _stop_clock(ctx.output):
-        ctx.log("the chat template writes today's date into prompts; its clock was stopped, so that prompts stay equal")
+    _stop_clock(ctx, spec.template_date)
+    _render_apart(ctx)
     _try_template(ctx.output)
     return Result(
         kind="base-model",
@@ -52,10 +53,17 @@ def _download(ctx: JobContext, source: locations.HubModel, secret: str, *, endpo
         kept,
         endpoint=endpoint,
         token=ctx.secret(secret) if secret else None,
-        progress=ctx.progress,
+        progress=lambda done, total, message: _progress(ctx, done, total, message),
     )
     _copy(kept, ctx.output)
     shutil.rmtree(kept)
+
+
+def _progress(ctx: JobContext, done: float, total: float, message: str) -> None:
+    """What is downloaded stays in the workdir until the job is over."""
+    if ctx.stopping.is_set():
+        raise Stopped
+    ctx.progress(done, total, message)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -67,10 +75,29 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfile(path, target / path.name)
 
 
-def _stop_clock(model: Path) -> bool:
+def _stop_clock(ctx: JobContext, day: str) -> None:
+    """The spec's date takes the clock's place; without one, a template that reads the clock is refused below."""
     from posology.training.worker import templates
 
-    return templates.stop_clock(model)
+    if not day:
+        return
+    try:
+        at = date.fromisoformat(day)
+    except ValueError:
+        raise InvalidInput.of([Violation("spec.baseModel.templateDate", f"{day} is no day")]) from None
+    if templates.stop_clock(ctx.output, at):
+        ctx.log("the chat template's clock stands still", at=day)
+    else:
+        ctx.log("the chat template reads no clock, so templateDate changes nothing")
+
+
+def _render_apart(ctx: JobContext) -> None:
+    """In processes of their own, before anything renders it in this one."""
+    from posology.training.worker import template_trial, tokens
+
+    tokenizer = tokens.open_tokenizer(ctx.output)
+    ctx.progress(0, 0, "rendering the chat template under two clocks")
+    template_trial.check(tokenizer, stopping=ctx.stopping)
 
 
 def _try_template(model: Path) -> None:

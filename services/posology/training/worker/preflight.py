@@ -140,7 +140,8 @@ def _template_violations(base: Path, tokenizer: Any, letter_suites: Sequence[str
         yield Violation(
             "spec.baseModel",
             "the chat template writes today's date into every prompt, so tomorrow's prompt is another one than was "
-            "trained and evaluated. Import the base model again: imports stop a template's clock.",
+            "trained and evaluated. Import the base model again with "
+            "baseModel.templateDate, the date that its prompts are to show.",
         )
     if letter_suites and (problem := templates.letters_problem(tokenizer, LETTERS)):
         yield Violation(

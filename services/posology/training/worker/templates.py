@@ -3,26 +3,24 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from posology.training.worker import tokens
 
-STOPPED_AT = datetime(2024, 7, 26)
-"""The date that a stopped clock shows: the one that Llama 3.1's own template has written into it."""
-_CALLS = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1\s*\)")
+_FORMATS = re.compile(r"(['\"])([^'\"{}\n]*%-?[A-Za-z][^'\"{}\n]*)\1")
 _READS = "strftime_now"
 _PROBE = ({"role": "user", "content": "Hello."},)
 
 
-def stop_clock(model: Path) -> bool:
-    """Give the templates of a model folder a clock that stands still; whether there was one to stop.
+def stop_clock(model: Path, at: date) -> bool:
+    """Give the templates of a model folder a clock that stands still at a date; whether there was one to stop.
 
     A template that writes today's date (Llama 3.2, gpt-oss) renders another prompt tomorrow than the one that was
     trained and evaluated, under the same digest. Jinja finds a macro of the function's name before the function.
     """
-    changed = [_stop_in(path) for path in _template_files(model)]
+    changed = [_stop_in(path, at) for path in _template_files(model)]
     return any(changed)
 
 
@@ -32,36 +30,37 @@ def _template_files(model: Path) -> Iterator[Path]:
             yield model / name
 
 
-def _stop_in(path: Path) -> bool:
+def _stop_in(path: Path, at: date) -> bool:
     text = path.read_text(encoding="utf-8")
     if _READS not in text:
         return False
     if path.suffix == ".jinja":
-        path.write_text(stopped(text), encoding="utf-8")
-        return stopped(text) != text
+        path.write_text(stopped(text, at), encoding="utf-8")
+        return stopped(text, at) != text
     settings = json.loads(text)
     template = settings.get("chat_template")
     if isinstance(template, str):
-        settings["chat_template"] = stopped(template)
+        settings["chat_template"] = stopped(template, at)
     elif isinstance(template, list):
-        settings["chat_template"] = [{**each, "template": stopped(each["template"])} for each in template]
+        settings["chat_template"] = [{**each, "template": stopped(each["template"], at)} for each in template]
     else:
         return False
     path.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return bool(settings["chat_template"] != template)
 
 
-def stopped(template: str) -> str:
+def stopped(template: str, at: date) -> str:
     """The template with a macro in the clock's place; unchanged if it reads no clock or has the macro already."""
     if _READS not in template or f"macro {_READS}" in template:
         return template
-    formats = dict.fromkeys(match[2] for match in _CALLS.finditer(template))
+    formats = dict.fromkeys(match[2] for match in _FORMATS.finditer(template))  # wherever they stand: it may be aliased
+    midnight = datetime(at.year, at.month, at.day)
     cases = "".join(
-        f"{{%- {'if' if number == 0 else 'elif'} format == {each!r} -%}}{STOPPED_AT.strftime(each)}"
+        f"{{%- {'if' if number == 0 else 'elif'} format == {each!r} -%}}{midnight.strftime(each)}"
         for number, each in enumerate(formats)
     )
-    otherwise = STOPPED_AT.strftime("%d %b %Y")
-    body = f"{cases}{{%- else -%}}{otherwise}{{%- endif -%}}" if cases else otherwise
+    unknown = "{{- raise_exception('templateDate knows no format ' ~ format) -}}"
+    body = f"{cases}{{%- else -%}}{unknown}{{%- endif -%}}" if cases else unknown
     return f"{{%- macro {_READS}(format) -%}}{body}{{%- endmacro -%}}{template}"
 
 
