@@ -327,3 +327,38 @@ def test_the_commonest_reactions_are_found_however_the_first_page_lists_them(fir
 )
 def test_reactions_of_a_group_or_of_the_laboratory_are_not_everybodys(listed: str) -> None:
     assert "common-reactions" not in kinds("34084-4", listed)
+
+
+@pytest.mark.parametrize(
+    ("text", "dose"),
+    [
+        ("The recommended dose of VELTORAN is a 125 mg capsule taken orally once daily.", "125 mg capsule"),
+        ("The recommended dosage of VELTORAN is one tablet, taken orally, once daily with food.", "one tablet"),
+        ("The usual starting dose for adult patients with gout is 50 mg three times a day.", "50 mg three times a day"),
+        (
+            "The recommended dosage of VELTORAN is 120 mg once daily with or without food. ( 2.1 )\n"
+            "2.1 Recommended Dosage The recommended dosage of VELTORAN is 120 mg orally once daily until progression.",
+            "120 mg",
+        ),
+    ],
+)
+def test_a_dose_is_read_in_each_of_its_wordings(text: str, dose: str) -> None:
+    assert any(dose in d.answer and "dose" in d.question_type for d in facts("34068-7", text).values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Premedicate first. The recommended dose for patients is 10 mg once daily.",
+        "VELTORAN is given in combination with others. The usual dose in adults is 5 mg.",
+        "The recommended dose of VELTORAN is 1 mg daily. The recommended dose of VELTORAN is 0.5 mg daily.",
+    ],
+)
+def test_a_dose_that_may_be_another_drugs_or_one_of_two_is_not_asked(text: str) -> None:
+    assert not [d for d in facts("34068-7", text).values() if "dose" in d.question_type]
+
+
+def test_directions_in_cells_are_read_row_by_row() -> None:
+    other = section("55105-1", "Pain reliever", title="Purpose")
+    text = "- take daily\n| adults and children 12 years and over | • take 2 caplets; • do not take more than 6 | |"
+    assert "12 years and over: take 2 caplets; do not take more than 6" in answers("34068-7", text, other)

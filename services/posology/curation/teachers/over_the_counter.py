@@ -89,10 +89,11 @@ def _lines(place: Place) -> list[str]:
     lines: list[str] = []
     for raw in place.section.text.replace("\ufeff", "").split("\n"):
         if raw.strip().startswith("|"):
-            cells = [cell.strip(" •-") for cell in raw.strip("| ").split(" | ")]
-            if len(cells) != 2 or not all(cells):
+            cells = [cell for part in raw.strip("| ").split("|") if (cell := part.strip(" •-"))]
+            if len(cells) != 2:
                 return []
-            lines.append(f"{cells[0].rstrip(':')}: {cells[1]}")
+            directions = re.sub(r";?\s*[•▪●■]\s*", "; ", cells[1])
+            lines.append(f"{cells[0].rstrip(':')}: {directions}")
         else:
             parts = re.split(r"\s*[•▪●■]\s*", re.sub(r"^\s*[-•▪●■]\s*", "", raw))
             lines.extend(part.strip() for part in parts if part.strip(" .-"))

@@ -16,7 +16,7 @@ from posology.curation.domain import Section
 from posology.curation.teachers.facts import Fact, Place, aliases, answered, clean_heading, leans_back, reader
 from posology.curation.text.normal import normal
 from posology.curation.text.quantities import UNITS
-from posology.curation.text.repair import Passage, is_sentence, plain_text
+from posology.curation.text.repair import Passage, Statement, is_sentence, plain_text
 
 DRUG = "Xdrugx"
 _N = r"\d[\d,]*(?:\.\d+)?"
@@ -25,6 +25,8 @@ _D = DRUG + _FORM
 _LEAD = r"(?:(?P<lead>(?:In|For|Among|After|Following|During|When|At) [^,.;:]{3,100}?),? )?"
 _ABOUT = r"(?:approximately |about |around |roughly |up to )?"
 _AMOUNT = rf"{_ABOUT}{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:{UNITS})(?![A-Za-z/])"
+_COUNT = r"(?:one|two|three|four|\d) (?:tablets?|capsules?|caplets?|inhalations?|sprays?|drops?|vials?|patch(?:es)?)\b"
+_DOSED = rf"(?:(?:an?|one|two) )?(?:{_AMOUNT}|{_COUNT})"
 _TIME = rf"{_ABOUT}{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:hours?|days?|minutes?|weeks?)\b[^.;:]{{0,60}}?"
 _SHARE = rf"(?:approximately |about |around |roughly |greater than |more than |less than |>|≥|<)?{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:%|percent)"
 _QUALS = r"(?P<quals>(?: (?:for|in|as|when|to|after|following|with|at|given|among) [^.;:]{2,110}?)?)"
@@ -142,8 +144,8 @@ PATTERNS = (
     _pattern(
         "starting-dose",
         (
-            rf"^{_LEAD}[Tt]he (?:recommended |usual )?(?:starting|initial) (?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should be) (?P<answer>{_AMOUNT}.{{0,260}}?)\.$",
-            rf"^{_LEAD}[Tt]he (?:recommended |usual )(?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:starting|initial) (?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should be) (?P<answer>{_AMOUNT}.{{0,260}}?)\.$",
+            rf"^{_LEAD}[Tt]he (?:recommended |usual )?(?:starting|initial) (?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should be) (?P<answer>{_DOSED}.{{0,260}}?)\.$",
+            rf"^{_LEAD}[Tt]he (?:recommended |usual )(?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:starting|initial) (?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should be) (?P<answer>{_DOSED}.{{0,260}}?)\.$",
         ),
         "What is the starting {mods}dose of {drug}{quals}{lead}?",
         "At which {mods}dose is {drug} started{quals}{lead}?",
@@ -156,7 +158,7 @@ PATTERNS = (
     _pattern(
         "recommended-dose",
         (
-            rf"^{_LEAD}[Tt]he (?:recommended|usual) (?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should be) (?P<answer>{_AMOUNT}.{{0,260}}?)\.$",
+            rf"^{_LEAD}[Tt]he (?:recommended|usual) (?P<mods>(?:(?:{_MODS}) ){{0,3}})(?:dose|dosage)(?: (?:of|for) {_D})?{_QUALS} (?:is|should be) (?P<answer>{_DOSED}.{{0,260}}?)\.$",
         ),
         "What is the recommended {mods}dose of {drug}{quals}{lead}?",
         "How much {drug} is recommended{modsafter}{quals}{lead}?",
@@ -385,7 +387,9 @@ def by_pattern(place: Place) -> Iterator[Fact]:
         for fact in _matches(place, pattern, sentences):
             by_question.setdefault(fact.questions[0].casefold(), {}).setdefault(normal(fact.statement), fact)
         groups = [list(facts.values()) for facts in by_question.values()]
-        yield from (group[0] for group in groups if len(group) == 1 or _alike(group))
+        yield from (
+            _fullest(group) for group in groups if len(group) == 1 or _alike(group) or _same_amounts(pattern, group)
+        )
 
 
 def matches_kind(section: Section, sentence: str, kind: str) -> bool:
@@ -408,35 +412,47 @@ def _masked_names(names: tuple[str, ...]) -> re.Pattern[str]:
 _TWICE = re.compile(rf"{DRUG}(?: \({DRUG}\)| {DRUG})")
 
 
+def _fullest(group: list[Fact]) -> Fact:
+    return max(group, key=lambda fact: len(fact.statement)) if len(group) > 1 else group[0]
+
+
+def _same_amounts(pattern: Pattern, group: list[Fact]) -> bool:
+    """One dose in two wordings, as on the first page and in the text: every number of one is in the other."""
+    numbers = [set(re.findall(r"\d[\d.,]*\d|\d", fact.statement)) for fact in group]
+    return pattern.dose and all(numbers[0] == other for other in numbers[1:])
+
+
 def _alike(group: list[Fact]) -> bool:
     """One list in two wordings: at least four fifths of the words are the same."""
     words = [set(re.findall(r"\w+", normal(fact.statement))) for fact in group]
     return all(len(words[0] & other) >= 0.8 * max(len(words[0]), len(other)) for other in words[1:])
 
 
-def _readable(place: Place) -> list[tuple[Passage, str, str]]:
-    """(passage, sentence, sentence with the drug's names masked) of all that can be read and stands alone."""
+def _readable(place: Place) -> list[tuple[Passage, Statement, str]]:
+    """(passage, statement, its text with the drug's names masked) of all that can be read and stands alone."""
     kept = set(place.statements)
     return [
-        (passage, statement.text, mask(place.section, statement.text))
+        (passage, statement, mask(place.section, statement.text))
         for passage in place.passages
         for statement in passage.statements
         if not statement.doubtful and statement in kept and not leans_back(statement.text)
     ]
 
 
-def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, str, str]]) -> Iterator[Fact]:
+def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, Statement, str]]) -> Iterator[Fact]:
     several = pattern.name == "common-reactions" and _several_lists(place)
-    for passage, text, masked in sentences:
+    for passage, statement, masked in sentences:
+        text = statement.text
         flat = masked.replace("\n- ", " ") if pattern.name == "common-reactions" else masked
         match = next((m for e in pattern.expressions if (m := e.match(flat))), None)
         if match is None or (pattern.refuse and re.search(pattern.refuse, text)):
             continue
         above = _above(place, passage, text) if pattern.dose else ""
-        if above == "?" or (pattern.dose and (DRUG not in masked or DRUG in match.groupdict("").get("quals", ""))):
+        if above == "?" or (pattern.dose and not _doses_the_drug(place, masked, match)):
             continue
         fact = _fact(place, pattern, text, match, above)
-        if fact and not (several and not _names_its_patients(text)) and not _of_one_group(pattern, passage):
+        of_some = several and not statement.highlight and not _names_its_patients(text)
+        if fact and not of_some and not _of_one_group(pattern, passage):
             yield fact
     if pattern.name == "common-reactions":
         yield from _reactions_of_the_first_page(place, pattern)
@@ -449,6 +465,22 @@ _PATIENTS = re.compile(
     r"\b(?:patients|subjects|adults|children|women|men) (?:with|receiving|treated|taking|who|on|in|aged?)\b|\b(?:in|among|for) (?:[a-z-]+ ){0,4}(?:patients|subjects|adults|children|trials?|studies)\b|"
     r"\b(?:plus|arm|combination|single agent|monotherapy|trial|study)\b|\bTrial \d"
 )
+
+
+_OTHERS_BESIDE = re.compile(
+    r"\b(?:[Pp]remedicat|[Cc]ombin|[Cc]o-?administ|[Cc]oncomitant|[Cc]oncurrent|[Aa]djunct|[Tt]ogether with)"
+)
+_WHOM = re.compile(
+    r"^(?: (?:for|in) (?:the treatment of |all )?(?:adults?|patients|pediatric|children|adolescents|women|men|hypertension)\b.*)?$"
+)
+
+
+def _doses_the_drug(place: Place, masked: str, match: re.Match[str]) -> bool:
+    """Whether the dose is the drug's own: it is named, or the section speaks of no other drug that is given beside it."""
+    quals = match.groupdict("").get("quals", "")
+    if DRUG in quals:
+        return False
+    return DRUG in masked or (bool(_WHOM.match(quals)) and not _OTHERS_BESIDE.search(place.section.text))
 
 
 def _several_lists(place: Place) -> bool:
