@@ -55,12 +55,8 @@ def test_defaults_are_the_usual_recipe_and_are_written_out() -> None:
     message = spec(MINIMAL)
     schema.apply_defaults(message)
     sft = message.training.sft
-    assert (sft.method, sft.rank, sft.alpha, sft.learning_rate) == (
-        training_pb2.SftConfig.QLORA,
-        16,
-        32,
-        2e-4,
-    )
+    assert (sft.method, sft.rank, sft.learning_rate) == (training_pb2.SftConfig.QLORA, 16, 2e-4)
+    assert not sft.HasField("alpha")  # it follows the rank, also of a dose, unless somebody says it
     assert list(sft.target_modules) == ["q_proj", "k_proj", "v_proj", "o_proj"]
     assert message.curation.deduplicate.semantic == pytest.approx(0.92)
     assert message.evaluation.confidence == pytest.approx(0.95)

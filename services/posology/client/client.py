@@ -13,6 +13,7 @@ from posology.client.installation import Installation
 from posology.client.names import Names
 from posology.client.specfile import RunFile
 from posology.client.stored import Stored, copy_out
+from posology.core import doses, schema
 from posology.core.artifacts import ArtifactStore, Manifest
 from posology.core.errors import FailedPrecondition, InvalidInput, Retryable
 from posology.core.rpc import client as rpc
@@ -116,7 +117,18 @@ class Client:
 
     async def plan(self, run: RunFile) -> training_pb2.TrainingPlan:
         """Parameters, memory, steps, time, warnings and advice for a run; no GPU, no weights."""
-        spec = (await self.validate(run)).spec
+        return await self._plan((await self.validate(run)).spec)
+
+    async def plan_doses(self, run: RunFile) -> list[tuple[str, training_pb2.TrainingPlan]]:
+        """What each dose of a sweep is called and would take; empty for a run without one."""
+        spec = schema.to_mapping((await self.validate(run)).spec)
+        planned = []
+        for dose in doses.doses_of(spec):
+            message = schema.parse(orchestrator_pb2.FineTuneRunSpec, doses.dosed(spec, dose))
+            planned.append((doses.label(dose), await self._plan(message)))
+        return planned
+
+    async def _plan(self, spec: orchestrator_pb2.FineTuneRunSpec) -> training_pb2.TrainingPlan:
         share = spec.curation.general.share if spec.curation.HasField("general") else 0.0
         validation = min(spec.curation.validation, spec.curation.pairs)
         request = training_pb2.PlanTrainingRequest(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from posology.client import yaml_text
-from posology.core import schema
+from posology.core import doses, schema
 from posology.core.errors import InvalidInput, Violation
 from posology.v1alpha1 import orchestrator_pb2
 
@@ -114,6 +114,8 @@ def parse_run(document: object) -> RunFile:
     filled.CopyFrom(spec)
     schema.apply_defaults(filled)
     if wrong := [*wrong, *schema.violations(filled, at="spec")]:
+        raise InvalidInput.of(wrong)
+    if wrong := list(doses.violations(schema.to_mapping(filled))):
         raise InvalidInput.of(wrong)
     metadata = document["metadata"]
     return RunFile(metadata["name"], metadata.get("namespace", "default"), spec, metadata.get("labels", {}))

@@ -12,7 +12,9 @@ from posology.core.jobs import convert as jobs_convert
 from posology.core.jobs.domain import Job, Resources
 from posology.core.times import to_timestamp
 from posology.engine import EngineConfig
+from posology.evaluation.development import ComparedDose
 from posology.evaluation.domain import (
+    Development,
     EvaluationRequest,
     Gate,
     GateResult,
@@ -25,6 +27,7 @@ from posology.evaluation.domain import (
     SuiteKind,
     VerdictRequest,
 )
+from posology.evaluation.window import Estimate, Judged, Rule, Window
 from posology.v1alpha1 import evaluation_pb2 as pb
 
 _DEMANDS = (
@@ -53,11 +56,16 @@ def asked_from_proto(request: pb.CreateEvaluationRequest) -> EvaluationRequest:
 
 
 def policy_from_spec(spec: Mapping[str, Any], digests: Mapping[str, str]) -> Policy:
-    """What decides a verdict; `digests` by name of suite (empty ones when only validating)."""
-    message = schema.parse(pb.EvaluationJobSpec, dict(spec)).evaluation
+    """What decides a verdict; `digests` by name of suite (empty ones when only validating).
+
+    Of a development evaluation: its suites, and no gates. Of any other: the suites that gate, and no development ones.
+    """
+    job = schema.parse(pb.EvaluationJobSpec, dict(spec))
+    message = job.evaluation
+    suites = (_suite(suite, digests.get(suite.name, "")) for suite in message.suites)
     return Policy(
-        suites=tuple(_suite(suite, digests.get(suite.name, "")) for suite in message.suites),
-        gates=tuple(_gate(gate) for gate in message.gates),
+        suites=tuple(suite for suite in suites if (suite.development is not None) == job.development),
+        gates=() if job.development else tuple(_gate(gate) for gate in message.gates),
         confidence=message.confidence,
         parity=ParityLimits(
             prompts=message.parity.prompts,
@@ -99,6 +107,7 @@ def _suite(message: pb.Suite, digest: str) -> Suite:
         kind=SuiteKind(pb.Suite.Kind.Name(message.kind)),
         scoring=Scoring(pb.Suite.Scoring.Name(message.scoring)),
         max_tokens=message.max_tokens,
+        development=Development(pb.Development.Name(message.development)) if message.HasField("development") else None,
     )
 
 
@@ -138,7 +147,50 @@ def to_issue_from_proto(request: pb.IssueVerdictRequest, *, run: str) -> Verdict
         run=run,
         request_id=request.request_id,
         validate_only=request.validate_only,
+        doses_tried=request.doses_tried,
     )
+
+
+def doses_from_proto(request: pb.CompareDosesRequest) -> tuple[tuple[ComparedDose, ...], Rule]:
+    """The doses to compare, and what decides."""
+    doses = tuple(ComparedDose(one.number, one.label, one.evaluation, one.stopped) for one in request.doses)
+    return doses, Rule(request.margin, request.max_drop, request.min_gain, request.confidence)
+
+
+def window_to_proto(window: Window) -> pb.DoseComparison:
+    """The window as it is shown."""
+    return pb.DoseComparison(
+        doses=[_judged(one) for one in window.doses],
+        best=window.best,
+        recommended=window.recommended,
+        sufficient_n=window.sufficient,
+        sentence=window.sentence,
+        margin=window.rule.margin,
+        max_drop=window.rule.max_drop,
+        min_gain=window.rule.min_gain,
+        confidence=window.rule.confidence,
+    )
+
+
+def _judged(one: Judged) -> pb.JudgedDose:
+    return pb.JudgedDose(
+        number=one.number,
+        label=one.label,
+        intensity=one.intensity,
+        accuracy=one.accuracy,
+        gain=_estimate(one.gain),
+        side_effects={name: estimate for name, each in one.side_effects.items() if (estimate := _estimate(each))},
+        versus_best=_estimate(one.versus_best),
+        rival=one.rival,
+        out=one.out,
+        dominated=one.dominated,
+    )
+
+
+def _estimate(one: Estimate | None) -> pb.DoseEstimate | None:
+    if one is None:
+        return None
+    return pb.DoseEstimate(n=one.n, estimate=one.estimate, low=one.low, high=one.high, sufficient_n=one.sufficient)
 
 
 def verdict_to_proto(found: IssuedVerdict) -> pb.Verdict:
@@ -156,6 +208,7 @@ def verdict_to_proto(found: IssuedVerdict) -> pb.Verdict:
         tries=found.tries,
         policy=found.policy,
         policy_gaps=found.policy_gaps,
+        doses_tried=found.doses_tried,
     )
 
 

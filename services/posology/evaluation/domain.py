@@ -48,6 +48,13 @@ class SuiteKind(StrEnum):
         return self in (SuiteKind.MULTIPLE_CHOICE, SuiteKind.SYCOPHANCY)
 
 
+class Development(StrEnum):
+    """What items that choose among doses measure."""
+
+    BENEFIT = "BENEFIT"
+    SIDE_EFFECT = "SIDE_EFFECT"
+
+
 class Scoring(StrEnum):
     """How a choice is read from a model."""
 
@@ -70,6 +77,8 @@ class Suite:
     kind: SuiteKind = SuiteKind.MULTIPLE_CHOICE
     scoring: Scoring = Scoring.LETTER
     max_tokens: int = 64
+    development: Development | None = None
+    """None for a suite that gates."""
 
 
 @dataclass(frozen=True)
@@ -333,6 +342,8 @@ class VerdictRequest:
     run: str = ""
     request_id: str = ""
     validate_only: bool = False
+    doses_tried: int = 0
+    """Doses among which the weights were chosen."""
 
 
 @dataclass(frozen=True)
@@ -354,3 +365,5 @@ class IssuedVerdict:
     """Name of the release policy that it was held against."""
     policy_gaps: tuple[str, ...] = ()
     """What that policy asks for and this verdict does not show."""
+    doses_tried: int = 0
+    """Doses among which the weights were chosen, on development items; 0 without a sweep."""

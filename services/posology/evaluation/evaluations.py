@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,24 @@ from posology.core.jobs.service.jobs import JobPage, Jobs, Published
 from posology.core.release.document import NoPolicy
 from posology.core.release.domain import ReleasePolicy
 from posology.core.store import Database, Transaction, now
-from posology.evaluation import forecast, gates, human, items, origins, sources, submission, suites, tables, tries
+from posology.evaluation import (
+    development,
+    forecast,
+    gates,
+    human,
+    items,
+    origins,
+    sources,
+    submission,
+    suites,
+    tables,
+    tries,
+)
+from posology.evaluation.development import ComparedDose
 from posology.evaluation.domain import EvaluationRequest, Policy, Suite, SuiteKind
 from posology.evaluation.origins import Origin
 from posology.evaluation.statistics.binomial import lower_bound
+from posology.evaluation.window import Dose, Rule, Window, judge
 
 KIND = "evaluation"
 PRODUCER = "posology.evaluation"
@@ -85,20 +99,55 @@ class Evaluations:
         A request that only asks, and names what the weights would serve as, is held against the release policy too.
         """
         stated = request.spec["evaluation"]
-        wrong = [*_unbuilt(stated), *gates.violations(self._policy_of(request.spec, {}))]
+        policy = self._policy_of(request.spec, {})
+        choosing = {suite["name"] for suite in stated.get("suites", []) if "development" in suite}
+        gating = replace(policy, gates=tuple(gate for gate in policy.gates if gate.suite not in choosing))
+        wrong = [*_unbuilt(stated), *gates.violations(gating), *_taken_twice(stated.get("suites", []))]
         contents = await asyncio.to_thread(self._read, stated.get("suites", []), wrong)
         if wrong:
             raise InvalidInput.of(wrong)
         digests = {name: sources.digest(content) for name, content in contents.items()}
         admitted = Admitted(request, self._policy_of(request.spec, digests), contents)
-        parsed = _parse_all(admitted)
-        if wrong := list(_of_people(admitted.policy, parsed)):
+        parsed = _parse_all(self._all_suites(request.spec, digests), contents)
+        choices = development.violations(stated.get("suites", []), parsed, stated["gates"])
+        if wrong := [*_of_people(admitted.policy, parsed), *choices]:
             raise InvalidInput.of(wrong)
         if request.validate_only and request.spec.get("modelName"):
             self._check_release(admitted, parsed)
         if request.validate_only:
             return replace(admitted, warnings=tuple(forecast.warnings(admitted.policy, parsed)))
         return admitted
+
+    def _all_suites(self, spec: Mapping[str, Any], digests: Mapping[str, str]) -> tuple[Suite, ...]:
+        """Those that gate and those that choose."""
+        both = ({**spec, "development": choosing} for choosing in (False, True))
+        return tuple(suite for one in both for suite in self._policy_of(one, digests).suites)
+
+    async def compare(self, parent: str, doses: Sequence[ComparedDose], rule: Rule) -> Window:
+        """What the development items of several doses say beside each other; InvalidInput for what is no comparison."""
+        wrong = [
+            Violation(f"doses[{i}].evaluation", f"{one.evaluation} is not of {parent}")
+            for i, one in enumerate(doses)
+            if one.evaluation and not one.evaluation.startswith(f"{parent}/")
+        ]
+        if wrong:
+            raise InvalidInput.of(wrong)
+        jobs = {i: await self.get(one.evaluation) for i, one in enumerate(doses) if one.evaluation and not one.stopped}
+        for job in jobs.values():
+            finished_artifact(job)
+        development.check_comparable(jobs)
+
+        def judged() -> Window:
+            scored = []
+            for index, one in enumerate(doses):
+                if job := jobs.get(index):
+                    suites = self._policy_of(job.spec["spec"], job.spec["digests"]).suites
+                    scored.append(development.dose_of(one, suites, self._artifacts, job))
+                else:
+                    scored.append(Dose(one.number, one.label, stopped=one.stopped or "it was not scored"))
+            return judge(scored, rule)
+
+        return await asyncio.to_thread(judged)
 
     def _check_release(self, admitted: Admitted, parsed: Mapping[str, tuple[suites.Item, ...]]) -> None:
         try:
@@ -143,8 +192,15 @@ class Evaluations:
         return self._jobs.watch(name, resume_token)
 
     async def tried(self, job: Job) -> Tried:
-        """Which use of each suite this evaluation is; counted when it was published, and once only."""
+        """Which use of each suite this evaluation is; counted when it was published, and once only.
+
+        InvalidInput for a development evaluation: its items chose the weights.
+        """
         finished_artifact(job)
+        if job.spec["spec"].get("development"):
+            raise InvalidInput(
+                f"{job.name} scored development items, which choose a dose; issue a verdict on suites that gate"
+            )
         return await self._tried(job)
 
     async def _tried(self, job: Job) -> Tried:
@@ -164,7 +220,8 @@ class Evaluations:
     async def remember(self, published: Published) -> None:
         """After an evaluation was published: its base scores may be used by later ones. Bears repetition."""
         spec = published.job.spec
-        await self._tried(published.job)
+        if not spec["spec"].get("development"):  # choosing on development items is no use of the holdout
+            await self._tried(published.job)
         policy = self._policy_of(spec["spec"], spec["digests"])
         namespace = names.namespace_of(published.job.name)
         async with self._db.begin() as tx:
@@ -293,12 +350,20 @@ def _of_people(policy: Policy, parsed: Mapping[str, tuple[suites.Item, ...]]) ->
             yield Violation(f"{at}.acceptableAtLeast", reason)
 
 
-def _parse_all(admitted: Admitted) -> dict[str, tuple[suites.Item, ...]]:
+def _taken_twice(stated: Sequence[Mapping[str, Any]]) -> list[Violation]:
+    """Names that a suite which gates shares with one that chooses."""
+    kinds: dict[str, set[bool]] = {}
+    for suite in stated:
+        kinds.setdefault(suite["name"], set()).add("development" in suite)
+    return [Violation("spec.evaluation.suites", f"{name} is taken") for name, both in kinds.items() if len(both) > 1]
+
+
+def _parse_all(chosen: Sequence[Suite], contents: Mapping[str, bytes]) -> dict[str, tuple[suites.Item, ...]]:
     wrong: list[Violation] = []
     parsed: dict[str, tuple[suites.Item, ...]] = {}
-    for suite in admitted.policy.suites:
+    for suite in chosen:
         try:
-            parsed[suite.name] = suites.parse(admitted.contents[suite.name], suite.kind, name=suite.name)
+            parsed[suite.name] = suites.parse(contents[suite.name], suite.kind, name=suite.name)
         except InvalidInput as error:
             wrong += error.violations or (Violation(suite.name, error.message),)
     if wrong:

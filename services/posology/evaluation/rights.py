@@ -12,6 +12,7 @@ RIGHTS = table(
         "WatchEvaluation": Rule("watch", "jobs"),
         "CancelEvaluation": Rule("update", "jobs"),
         "ListEvaluationItems": Rule("get", "jobs"),
+        "CompareDoses": Rule("list", "jobs", field="parent"),
         "IssueVerdict": Rule("create", "verdicts", field="parent", not_artifacts=("audit_heads",)),
         "ListFailures": Rule("list", "verdicts", field="parent"),
         "ListFailedWeights": SERVICES_ONLY,

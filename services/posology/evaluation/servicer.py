@@ -52,6 +52,11 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
     async def CancelEvaluation(self, request: pb.CancelEvaluationRequest, _: Any) -> pb.EvaluationJob:
         return convert.job_to_proto(await self._evaluations.cancel(request.name))
 
+    async def CompareDoses(self, request: pb.CompareDosesRequest, _: Any) -> pb.DoseComparison:
+        return convert.window_to_proto(
+            await self._evaluations.compare(request.parent, *convert.doses_from_proto(request))
+        )
+
     async def ListEvaluationItems(
         self, request: pb.ListEvaluationItemsRequest, _: Any
     ) -> pb.ListEvaluationItemsResponse:

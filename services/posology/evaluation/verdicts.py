@@ -123,6 +123,7 @@ class Verdicts:
                 base=base,
                 derived=derived,
                 tries=tries,
+                doses_tried=request.doses_tried,
             )
             unanswered = await failures.standing(tx, draft.weight_files, answer=draft)
             predicate = replace(draft, unanswered=unanswered)
@@ -303,7 +304,8 @@ class Verdicts:
             artifact=row["artifact"],
             created=row["created"],
             holdout_uses=max(counts, default=0),
-            tries=tuple(f"{suite}: {one.note}" for suite, one in predicate.tries.items()),
+            tries=(*_chosen(predicate.doses_tried), *(f"{s}: {one.note}" for s, one in predicate.tries.items())),
+            doses_tried=predicate.doses_tried,
             policy=policy,
             policy_gaps=missing,
         )
@@ -327,6 +329,10 @@ def _tries(numbers: Mapping[str, int], policy: Policy, requirements: Requirement
         confidence = confidence_of(spent, confidence=policy.confidence, tries=budget)
         tries[suite] = Try(number, confidence, price(number, confidence=policy.confidence, tries=budget))
     return tries
+
+
+def _chosen(doses: int) -> tuple[str, ...]:
+    return (f"chosen among {doses} doses on development items, which no gate uses",) if doses else ()
 
 
 def _statements(texts: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Iterator
 
-from posology.core import schema
+from posology.core import doses, schema
 from posology.core.errors import InvalidInput, PermissionDenied, Violation
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.stages import plan
@@ -24,6 +24,8 @@ async def admit(clients: Clients, request: orchestrator_pb2.CreateRunRequest) ->
     """Write the defaults into the request's spec and check it whole; InvalidInput lists everything that is wrong."""
     schema.apply_defaults(request.spec)
     schema.validate(request.spec, at="spec")
+    if wrong := list(doses.violations(schema.to_mapping(request.spec))):
+        raise InvalidInput.of(wrong)
     answers = await asyncio.gather(*(_wrong(part, call) for part, call in _questions(clients, request)))
     violations = [violation for answer in answers for violation in answer]
     if violations:
@@ -60,7 +62,9 @@ def _questions(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> 
             )
         ),
     )
-    yield "plan", clients.training.PlanTraining(plan.request(schema.to_mapping(spec)))
+    mapping = schema.to_mapping(spec)
+    for one in [doses.dosed(mapping, dose) for dose in doses.doses_of(mapping)] or [mapping]:
+        yield "plan", clients.training.PlanTraining(plan.request(one))
 
 
 async def _wrong(part: str, call: Awaitable[object]) -> list[Violation]:

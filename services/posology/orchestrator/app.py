@@ -30,7 +30,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
     services = await stack.enter_async_context(clients.connected(settings))
     reconciler = Reconciler(
         db,
-        stages.drivers(services, users_are_known=settings.authentication != "token"),
+        stages.drivers(services, db=db, users_are_known=settings.authentication != "token"),
         CatalogHolds(services),
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,

@@ -53,7 +53,15 @@ def run_to_proto(run: domain.Run) -> pb.FineTuneRun:
         create_time=to_timestamp(run.created),
         end_time=to_timestamp(run.ended),
         creator=run.creator,
+        window=_window(run),
     )
+
+
+def _window(run: domain.Run) -> pb.Window | None:
+    sweep = run.stage("sweep")
+    if sweep is None or "window" not in sweep.details:
+        return None
+    return schema.parse(pb.Window, sweep.details["window"])
 
 
 def stage_to_proto(stage: domain.Stage) -> pb.Stage:

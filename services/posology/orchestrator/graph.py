@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from posology.core.doses import sweeps_share
 from posology.orchestrator.domain import Spec, Stage
 
 MAX_ATTEMPTS = 3
@@ -23,13 +24,33 @@ def _always(*names: str) -> Callable[[Spec], tuple[str, ...]]:
 
 
 def _sft_needs(spec: Spec) -> tuple[str, ...]:
-    at_once = spec.get("startTraining") == "IMMEDIATELY"
+    needs = ("base-model", "curate", "preflight", "sweep")
+    return needs if _at_once(spec) else (*needs, "review-data")
+
+
+def _sweep_needs(spec: Spec) -> tuple[str, ...]:
+    """Where doses differ in their data, they are tried before experts read, who then read the chosen one's alone."""
     needs = ("base-model", "curate", "preflight")
-    return needs if at_once else (*needs, "review-data")
+    return needs if _at_once(spec) or sweeps_share(spec) else (*needs, "review-data")
+
+
+def _review_needs(subject: str) -> Callable[[Spec], tuple[str, ...]]:
+    return lambda spec: (subject, "preflight", "sweep") if sweeps_share(spec) else (subject, "preflight")
+
+
+def _at_once(spec: Spec) -> bool:
+    return spec.get("startTraining") == "IMMEDIATELY"
+
+
+def _is_no_dose(spec: Spec) -> bool:
+    """A dose of a sweep ends with the scores that choose: the holdout is not for it."""
+    return "doseOf" not in spec
 
 
 def _people_are_asked(spec: Spec) -> bool:
-    return any("acceptableAtLeast" in gate for gate in spec.get("evaluation", {}).get("gates", ()))
+    return _is_no_dose(spec) and any(
+        "acceptableAtLeast" in gate for gate in spec.get("evaluation", {}).get("gates", ())
+    )
 
 
 GRAPH: tuple[Node, ...] = (
@@ -39,18 +60,19 @@ GRAPH: tuple[Node, ...] = (
     Node("preferences", _always("curate"), lambda spec: "preferences" in spec["curation"]),
     # Before an expert reads a line: whatever training would refuse is refused here.
     Node("preflight", _always("base-model", "curate", "preferences")),
-    Node("review-data", _always("curate", "preflight"), lambda spec: "review" in spec["curation"]),
+    Node("review-data", _review_needs("curate"), lambda spec: "review" in spec["curation"]),
     Node(
         "review-preferences",
-        _always("preferences", "preflight"),
+        _review_needs("preferences"),
         lambda spec: "review" in spec["curation"].get("preferences", {}),
     ),
+    Node("sweep", _sweep_needs, lambda spec: "sweep" in spec),
     Node("sft", _sft_needs),
     Node("dpo", _always("sft", "preferences", "review-preferences"), lambda spec: "dpo" in spec["training"]),
     Node("merge", _always("sft", "dpo")),
     Node("evaluate", _always("merge")),
     Node("human", _always("evaluate"), _people_are_asked),
-    Node("verdict", _always("evaluate", "human", "review-data", "review-preferences")),
+    Node("verdict", _always("evaluate", "human", "review-data", "review-preferences"), _is_no_dose),
     Node("deploy", _always("verdict"), lambda spec: "serving" in spec),
 )
 

@@ -16,7 +16,7 @@ from posology.core.notifications import Signal
 from posology.core.rpc import context
 from posology.core.rpc.impersonation import act_for
 from posology.core.store import Database, Transaction, now
-from posology.orchestrator import repository, transitions
+from posology.orchestrator import repository, sweeps, transitions
 from posology.orchestrator.artifact_pins import Holds
 from posology.orchestrator.domain import Phase, Run, Stage, phase_of
 from posology.orchestrator.driver import Driver
@@ -95,11 +95,21 @@ class Reconciler:
         run = await self.advance(run)
         if self.holds is not None and run.phase in (Phase.FAILED, Phase.CANCELLED):
             await self.holds.let_go(run)
+        if self.holds is not None and run.phase.ended and "sweep" in run.spec:
+            await self._let_doses_go(run)
         async with self.db.begin() as tx:
             at = await now(tx)
             pause = transitions.requeue_after(run, at=at, graph=self.graph)
             wake_at = None if pause is None else at + timedelta(seconds=pause)
             await repository.release(tx, run, wake_at=wake_at)
+
+    async def _let_doses_go(self, run: Run) -> None:
+        """The sweep is over: what of its doses the run uses, it holds itself."""
+        assert self.holds is not None
+        for name in sweeps.names_of_doses(run):
+            async with self.db.read() as tx:
+                dose = await repository.get(tx, run.namespace, name)
+            await self.holds.let_go(dose)
 
     async def advance(self, run: Run) -> Run:
         """Look at every stage that can move until none does; each step is written before the next."""

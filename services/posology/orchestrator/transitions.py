@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from posology.core.canonical import canonical_digest
 from posology.core.errors import PosologyError
 from posology.core.store import Database, now
-from posology.orchestrator import repository
+from posology.orchestrator import repository, sweeps
 from posology.orchestrator.domain import Failure, Observation, Run, Stage, State, begin_anew
 from posology.orchestrator.driver import Driver
 from posology.orchestrator.graph import GRAPH, MAX_ATTEMPTS, Node, behind, needs_of
@@ -39,7 +39,11 @@ def movable(run: Run, graph: tuple[Node, ...] = GRAPH) -> Iterator[Stage]:
 
 
 async def look(db: Database, driver: Driver, run: Run, stage: Stage) -> Stage:
-    """The stage as it is now: cancelled, reused, started, or moved on by its service."""
+    """The stage as it is now: cancelled, reused, started, or moved on by its service.
+
+    After a sweep, drivers see the run with the chosen dose in its recipe.
+    """
+    run = sweeps.effective(run)
     if reason := _why_stop(run):
         if stage.resource:
             await driver.cancel(run, stage)
@@ -67,7 +71,9 @@ def after_error(stage: Stage, error: PosologyError) -> Stage:
 
 
 def consequences(run: Run, failed: Stage, graph: tuple[Node, ...] = GRAPH) -> Change:
-    """What follows from a stage's new state: a retry, a lower dose, or nothing."""
+    """What follows from a stage's new state: a retry, a lower dose, other data for a chosen dose, or nothing."""
+    if again := sweeps.made_anew(run, failed):
+        return Change((failed, *again))
     if failed.state is not State.FAILED:
         return Change((failed,))
     if failed.error and failed.error.retryable and failed.attempt < MAX_ATTEMPTS:

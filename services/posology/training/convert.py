@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import json_format
@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from posology.core.errors import InvalidInput
 from posology.core.jobs.convert import job_status
-from posology.core.jobs.domain import Job, Resources
+from posology.core.jobs.domain import Event, Job, Resources
 from posology.training.base_models.models import Known
 from posology.training.domain import (
     BaseModelSpec,
@@ -29,6 +29,7 @@ from posology.training.domain import (
 from posology.training.planning import shapes
 from posology.training.planning.planned import MIB, Plan, memory_mib
 from posology.v1alpha1 import training_pb2 as pb
+from posology.v1alpha1.job_pb2 import Metric
 
 
 def task_from_spec(spec: Mapping[str, Any]) -> Task:
@@ -72,7 +73,7 @@ def sft_from_proto(msg: pb.SftConfig) -> Sft:
     """The recipe of SFT."""
     return Sft(
         method=Method(pb.SftConfig.Method.Name(msg.method)),
-        lora=Lora(rank=msg.rank, alpha=msg.alpha, dropout=msg.dropout, target_modules=tuple(msg.target_modules)),
+        lora=Lora(rank=msg.rank, alpha=_alpha(msg), dropout=msg.dropout, target_modules=tuple(msg.target_modules)),
         optimisation=Optimisation(
             epochs=msg.epochs,
             max_steps=msg.max_steps,
@@ -90,11 +91,16 @@ def sft_from_proto(msg: pb.SftConfig) -> Sft:
     )
 
 
+def _alpha(msg: pb.SftConfig | pb.DpoConfig) -> float:
+    """Twice the rank unless said, so that the scale of the updates stays when only the rank is changed."""
+    return msg.alpha if msg.HasField("alpha") else 2 * msg.rank
+
+
 def dpo_from_proto(msg: pb.DpoConfig) -> Dpo:
     """The recipe of DPO; schedule and warm-up are fixed."""
     return Dpo(
         beta=msg.beta,
-        lora=Lora(rank=msg.rank, alpha=msg.alpha, dropout=0.0, target_modules=tuple(msg.target_modules)),
+        lora=Lora(rank=msg.rank, alpha=_alpha(msg), dropout=0.0, target_modules=tuple(msg.target_modules)),
         optimisation=Optimisation(
             epochs=msg.epochs,
             max_steps=msg.max_steps,
@@ -172,14 +178,15 @@ def plan_to_proto(plan: Plan) -> pb.TrainingPlan:
     )
 
 
-def job_to_proto(job: Job, envelope: Mapping[str, Any] | None) -> pb.TrainingJob:
-    """A job row as a TrainingJob."""
+def job_to_proto(job: Job, envelope: Mapping[str, Any] | None, validation: Sequence[Event] = ()) -> pb.TrainingJob:
+    """A job row as a TrainingJob; `validation` are its metrics that hold a validation loss."""
     return pb.TrainingJob(
         name=job.name,
         spec=json_format.ParseDict(dict(job.spec), pb.TrainingJobSpec()),
         status=job_status(job),
         findings=list(job.summary.get("findings", ())),
         statement=json.dumps(envelope, sort_keys=True) if envelope else "",
+        validation=[Metric(step=event.data["step"], values=event.data["values"]) for event in validation],
     )
 
 

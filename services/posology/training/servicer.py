@@ -1,13 +1,13 @@
 """Training's gRPC face: decode, delegate, encode."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from posology.core import names, schema
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.convert import job_event
-from posology.core.jobs.domain import Job, NewJob, Resources
+from posology.core.jobs.domain import Event, Job, NewJob, Resources
 from posology.core.jobs.service.jobs import Jobs
 from posology.training import admission, convert
 from posology.training.base_models import locations
@@ -117,7 +117,9 @@ class TrainingServicer(Base):
         return await self._shown(job)
 
     async def GetTrainingJob(self, request: pb.GetTrainingJobRequest, _: Any) -> pb.TrainingJob:
-        return await self._shown(await self._get(request.name, *JOBS))
+        job = await self._get(request.name, *JOBS)
+        validation = await self._jobs.metrics(job.name, "eval_loss") if request.validation else ()
+        return await self._shown(job, validation)
 
     async def ListTrainingJobs(self, request: pb.ListTrainingJobsRequest, _: Any) -> pb.ListTrainingJobsResponse:
         page = await self._jobs.list(
@@ -150,5 +152,6 @@ class TrainingServicer(Base):
         async for event in self._jobs.watch(request.name, request.resume_token):
             yield job_event(event)
 
-    async def _shown(self, job: Job) -> pb.TrainingJob:
-        return convert.job_to_proto(job, await self._provenance.of(job.name) if job.artifact else None)
+    async def _shown(self, job: Job, validation: Sequence[Event] = ()) -> pb.TrainingJob:
+        envelope = await self._provenance.of(job.name) if job.artifact else None
+        return convert.job_to_proto(job, envelope, validation)

@@ -28,6 +28,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Development:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DevelopmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Development.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEVELOPMENT_UNSPECIFIED: _Development.ValueType  # 0
+    """Not chosen."""
+    BENEFIT: _Development.ValueType  # 1
+    """What tuning is for: the task."""
+    SIDE_EFFECT: _Development.ValueType  # 2
+    """What tuning must not cost: everything else."""
+
+class Development(_Development, metaclass=_DevelopmentEnumTypeWrapper):
+    """What the development items of a sweep measure."""
+
+DEVELOPMENT_UNSPECIFIED: Development.ValueType  # 0
+"""Not chosen."""
+BENEFIT: Development.ValueType  # 1
+"""What tuning is for: the task."""
+SIDE_EFFECT: Development.ValueType  # 2
+"""What tuning must not cost: everything else."""
+Global___Development: _TypeAlias = Development  # noqa: Y015
+
 @_typing.final
 class EvaluationSpec(_message.Message):
     """What the model must prove."""
@@ -297,6 +321,7 @@ class Suite(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     SCORING_FIELD_NUMBER: _builtins.int
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    DEVELOPMENT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name that gates use."""
     uri: _builtins.str
@@ -307,6 +332,10 @@ class Suite(_message.Message):
     """How a choice is read; default LETTER."""
     max_tokens: _builtins.int
     """Most tokens of a generated answer; default 64."""
+    development: Global___Development.ValueType
+    """Set on items that choose among the doses of a sweep. No gate may name such a suite, and no item of it may stand in
+    a suite that gates; absent = the suite gates.
+    """
     def __init__(
         self,
         *,
@@ -315,17 +344,22 @@ class Suite(_message.Message):
         kind: Global___Suite.Kind.ValueType | None = ...,
         scoring: Global___Suite.Scoring.ValueType | None = ...,
         max_tokens: _builtins.int | None = ...,
+        development: Global___Development.ValueType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "kind", b"kind", "max_tokens", b"max_tokens", "scoring", b"scoring"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_development", b"_development", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "development", b"development", "kind", b"kind", "max_tokens", b"max_tokens", "scoring", b"scoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "kind", b"kind", "max_tokens", b"max_tokens", "name", b"name", "scoring", b"scoring", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_development", b"_development", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "development", b"development", "kind", b"kind", "max_tokens", b"max_tokens", "name", b"name", "scoring", b"scoring", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__development: _TypeAlias = _typing.Literal["development"]  # noqa: Y015
+    _WhichOneofArgType__development: _TypeAlias = _typing.Literal["_development", b"_development"]  # noqa: Y015
     _WhichOneofReturnType__kind: _TypeAlias = _typing.Literal["kind"]  # noqa: Y015
     _WhichOneofArgType__kind: _TypeAlias = _typing.Literal["_kind", b"_kind"]  # noqa: Y015
     _WhichOneofReturnType__max_tokens: _TypeAlias = _typing.Literal["max_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_tokens: _TypeAlias = _typing.Literal["_max_tokens", b"_max_tokens"]  # noqa: Y015
     _WhichOneofReturnType__scoring: _TypeAlias = _typing.Literal["scoring"]  # noqa: Y015
     _WhichOneofArgType__scoring: _TypeAlias = _typing.Literal["_scoring", b"_scoring"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__development) -> _WhichOneofReturnType__development | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
     @_typing.overload
@@ -594,6 +628,7 @@ class EvaluationJobSpec(_message.Message):
     EVALUATION_FIELD_NUMBER: _builtins.int
     MODEL_NAME_FIELD_NUMBER: _builtins.int
     TUNED_FROM_FIELD_NUMBER: _builtins.int
+    DEVELOPMENT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Digest of the candidate's weights; may be empty when only validating."""
     base_model: _builtins.str
@@ -606,6 +641,8 @@ class EvaluationJobSpec(_message.Message):
     """
     tuned_from: _builtins.str
     """Digest of the model that the adapter was trained over, where that is not `base_model`: gates compare with the root."""
+    development: _builtins.bool
+    """Score the development suites alone, and measure how far tuning moved the model. No parity, no gates, no verdict."""
     @_builtins.property
     def evaluation(self) -> Global___EvaluationSpec:
         """What must be proven, and how."""
@@ -619,14 +656,274 @@ class EvaluationJobSpec(_message.Message):
         evaluation: Global___EvaluationSpec | None = ...,
         model_name: _builtins.str = ...,
         tuned_from: _builtins.str = ...,
+        development: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "base_model", b"base_model", "evaluation", b"evaluation", "model", b"model", "model_name", b"model_name", "tuned_from", b"tuned_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "base_model", b"base_model", "development", b"development", "evaluation", b"evaluation", "model", b"model", "model_name", b"model_name", "tuned_from", b"tuned_from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EvaluationJobSpec: _TypeAlias = EvaluationJobSpec  # noqa: Y015
+
+@_typing.final
+class ComparedDose(_message.Message):
+    """One dose of a sweep, and the development evaluation that scored it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Number in the sweep, from 1."""
+    label: _builtins.str
+    """What it is called in sentences, for example `rank 8`."""
+    evaluation: _builtins.str
+    """`namespaces/{ns}/evaluations/{id}`; empty for a dose that was never scored."""
+    stopped: _builtins.str
+    """Why it was never scored."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        label: _builtins.str = ...,
+        evaluation: _builtins.str = ...,
+        stopped: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "label", b"label", "number", b"number", "stopped", b"stopped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparedDose: _TypeAlias = ComparedDose  # noqa: Y015
+
+@_typing.final
+class CompareDosesRequest(_message.Message):
+    """Asks for the window of several doses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    DOSES_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    MAX_DROP_FIELD_NUMBER: _builtins.int
+    MIN_GAIN_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`namespaces/{ns}`."""
+    margin: _builtins.float
+    """See SweepSpec."""
+    max_drop: _builtins.float
+    """See SweepSpec."""
+    min_gain: _builtins.float
+    """See SweepSpec."""
+    confidence: _builtins.float
+    """One-sided confidence of every bound."""
+    @_builtins.property
+    def doses(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparedDose]:
+        """The doses."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        doses: _abc.Iterable[Global___ComparedDose] | None = ...,
+        margin: _builtins.float = ...,
+        max_drop: _builtins.float = ...,
+        min_gain: _builtins.float = ...,
+        confidence: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "doses", b"doses", "margin", b"margin", "max_drop", b"max_drop", "min_gain", b"min_gain", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareDosesRequest: _TypeAlias = CompareDosesRequest  # noqa: Y015
+
+@_typing.final
+class DoseEstimate(_message.Message):
+    """A paired difference with one-sided bounds, -1 to 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    N_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    SUFFICIENT_N_FIELD_NUMBER: _builtins.int
+    n: _builtins.int
+    """Items."""
+    estimate: _builtins.float
+    """Mean difference."""
+    low: _builtins.float
+    """Lower bound."""
+    high: _builtins.float
+    """Upper bound."""
+    sufficient_n: _builtins.int
+    """Items that would show what is asked if the difference seen is the true one; 0 when no number would."""
+    def __init__(
+        self,
+        *,
+        n: _builtins.int = ...,
+        estimate: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        sufficient_n: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "high", b"high", "low", b"low", "n", b"n", "sufficient_n", b"sufficient_n"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoseEstimate: _TypeAlias = DoseEstimate  # noqa: Y015
+
+@_typing.final
+class JudgedDose(_message.Message):
+    """What development items say of one dose."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SideEffectsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___DoseEstimate: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___DoseEstimate | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    INTENSITY_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
+    SIDE_EFFECTS_FIELD_NUMBER: _builtins.int
+    VERSUS_BEST_FIELD_NUMBER: _builtins.int
+    RIVAL_FIELD_NUMBER: _builtins.int
+    OUT_FIELD_NUMBER: _builtins.int
+    DOMINATED_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Number in the sweep."""
+    label: _builtins.str
+    """What it is called."""
+    intensity: _builtins.float
+    """Mean KL(tuned || base) in nats per token over the base's own answers to general development prompts."""
+    accuracy: _builtins.float
+    """Share right on the items of the task."""
+    rival: _builtins.str
+    """Label of that other dose."""
+    out: _builtins.str
+    """Why it is out of the window; empty for a dose that may be recommended."""
+    dominated: _builtins.bool
+    """True where another dose has at least its benefit at no more intensity: it is off the Pareto line."""
+    @_builtins.property
+    def gain(self) -> Global___DoseEstimate:
+        """Benefit: dose - base."""
+
+    @_builtins.property
+    def side_effects(self) -> _containers.MessageMap[_builtins.str, Global___DoseEstimate]:
+        """Side effects, dose - base, by suite (and side of a refusal suite)."""
+
+    @_builtins.property
+    def versus_best(self) -> Global___DoseEstimate:
+        """Dose - the other dose against which its lower bound is lowest."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        label: _builtins.str = ...,
+        intensity: _builtins.float | None = ...,
+        accuracy: _builtins.float = ...,
+        gain: Global___DoseEstimate | None = ...,
+        side_effects: _abc.Mapping[_builtins.str, Global___DoseEstimate] | None = ...,
+        versus_best: Global___DoseEstimate | None = ...,
+        rival: _builtins.str = ...,
+        out: _builtins.str = ...,
+        dominated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_intensity", b"_intensity", "gain", b"gain", "intensity", b"intensity", "versus_best", b"versus_best"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_intensity", b"_intensity", "accuracy", b"accuracy", "dominated", b"dominated", "gain", b"gain", "intensity", b"intensity", "label", b"label", "number", b"number", "out", b"out", "rival", b"rival", "side_effects", b"side_effects", "versus_best", b"versus_best"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__intensity: _TypeAlias = _typing.Literal["intensity"]  # noqa: Y015
+    _WhichOneofArgType__intensity: _TypeAlias = _typing.Literal["_intensity", b"_intensity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__intensity) -> _WhichOneofReturnType__intensity | None: ...
+
+Global___JudgedDose: _TypeAlias = JudgedDose  # noqa: Y015
+
+@_typing.final
+class DoseComparison(_message.Message):
+    """The therapeutic window. Every figure is *selected*: it chose a dose and proves nothing about it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOSES_FIELD_NUMBER: _builtins.int
+    BEST_FIELD_NUMBER: _builtins.int
+    RECOMMENDED_FIELD_NUMBER: _builtins.int
+    SUFFICIENT_N_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    MAX_DROP_FIELD_NUMBER: _builtins.int
+    MIN_GAIN_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    best: _builtins.int
+    """Number of the dose with the highest benefit among those that are not out; 0 for none."""
+    recommended: _builtins.int
+    """Number of the recommended dose; 0 for none."""
+    sufficient_n: _builtins.int
+    """Development items that would have sufficed where none is recommended; 0 when no number would."""
+    sentence: _builtins.str
+    """The reason in one sentence."""
+    margin: _builtins.float
+    """What decided."""
+    max_drop: _builtins.float
+    """What decided."""
+    min_gain: _builtins.float
+    """What decided."""
+    confidence: _builtins.float
+    """What decided."""
+    @_builtins.property
+    def doses(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgedDose]:
+        """Every dose."""
+
+    def __init__(
+        self,
+        *,
+        doses: _abc.Iterable[Global___JudgedDose] | None = ...,
+        best: _builtins.int = ...,
+        recommended: _builtins.int = ...,
+        sufficient_n: _builtins.int = ...,
+        sentence: _builtins.str = ...,
+        margin: _builtins.float = ...,
+        max_drop: _builtins.float = ...,
+        min_gain: _builtins.float = ...,
+        confidence: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best", b"best", "confidence", b"confidence", "doses", b"doses", "margin", b"margin", "max_drop", b"max_drop", "min_gain", b"min_gain", "recommended", b"recommended", "sentence", b"sentence", "sufficient_n", b"sufficient_n"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoseComparison: _TypeAlias = DoseComparison  # noqa: Y015
 
 @_typing.final
 class CreateEvaluationRequest(_message.Message):
@@ -879,6 +1176,7 @@ class Verdict(_message.Message):
     TRIES_FIELD_NUMBER: _builtins.int
     POLICY_GAPS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    DOSES_TRIED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/verdicts/{id}`."""
     outcome: Global___Verdict.Outcome.ValueType
@@ -895,6 +1193,8 @@ class Verdict(_message.Message):
     """Uses of the holdout suites so far, this one included."""
     policy: _builtins.str
     """Name of that policy; empty when there is none, and nothing is released."""
+    doses_tried: _builtins.int
+    """Doses that were tried on development items before these weights were chosen; 0 = there was no sweep."""
     @_builtins.property
     def gates(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateResult]:
         """Every gate."""
@@ -926,10 +1226,11 @@ class Verdict(_message.Message):
         tries: _abc.Iterable[_builtins.str] | None = ...,
         policy_gaps: _abc.Iterable[_builtins.str] | None = ...,
         policy: _builtins.str = ...,
+        doses_tried: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "envelope", b"envelope", "evaluation", b"evaluation", "gates", b"gates", "holdout_uses", b"holdout_uses", "model", b"model", "name", b"name", "outcome", b"outcome", "policy", b"policy", "policy_gaps", b"policy_gaps", "tries", b"tries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "doses_tried", b"doses_tried", "envelope", b"envelope", "evaluation", b"evaluation", "gates", b"gates", "holdout_uses", b"holdout_uses", "model", b"model", "name", b"name", "outcome", b"outcome", "policy", b"policy", "policy_gaps", b"policy_gaps", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1075,6 +1376,7 @@ class IssueVerdictRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     AUDIT_HEADS_FIELD_NUMBER: _builtins.int
+    DOSES_TRIED_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`namespaces/{ns}`."""
     verdict_id: _builtins.str
@@ -1085,6 +1387,8 @@ class IssueVerdictRequest(_message.Message):
     """Repeating a request id returns the first answer."""
     validate_only: _builtins.bool
     """Check only, change nothing."""
+    doses_tried: _builtins.int
+    """Doses that were tried before these weights were chosen among them; 0 = there was no sweep."""
     @_builtins.property
     def statements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Signed statements that the verdict carries along (reviews, provenance): DSSE envelopes, JSON."""
@@ -1108,10 +1412,11 @@ class IssueVerdictRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         audit_heads: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        doses_tried: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_heads", b"audit_heads", "evaluation", b"evaluation", "lineage", b"lineage", "parent", b"parent", "request_id", b"request_id", "statements", b"statements", "validate_only", b"validate_only", "verdict_id", b"verdict_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_heads", b"audit_heads", "doses_tried", b"doses_tried", "evaluation", b"evaluation", "lineage", b"lineage", "parent", b"parent", "request_id", b"request_id", "statements", b"statements", "validate_only", b"validate_only", "verdict_id", b"verdict_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

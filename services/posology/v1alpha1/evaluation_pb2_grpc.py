@@ -61,6 +61,11 @@ class EvaluationStub:
                 request_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.CancelEvaluationRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.EvaluationJob.FromString,
                 _registered_method=True)
+        self.CompareDoses = channel.unary_unary(
+                '/posology.v1alpha1.Evaluation/CompareDoses',
+                request_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.CompareDosesRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.DoseComparison.FromString,
+                _registered_method=True)
         self.ListEvaluationItems = channel.unary_unary(
                 '/posology.v1alpha1.Evaluation/ListEvaluationItems',
                 request_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.ListEvaluationItemsRequest.SerializeToString,
@@ -127,6 +132,13 @@ class EvaluationServicer:
 
     def CancelEvaluation(self, request, context):
         """Stop an evaluation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareDoses(self, request, context):
+        """Work out what several development evaluations of one base say beside each other: the therapeutic window.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,6 +213,11 @@ def add_EvaluationServicer_to_server(servicer, server):
                     servicer.CancelEvaluation,
                     request_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.CancelEvaluationRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.EvaluationJob.SerializeToString,
+            ),
+            'CompareDoses': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareDoses,
+                    request_deserializer=posology_dot_v1alpha1_dot_evaluation__pb2.CompareDosesRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_evaluation__pb2.DoseComparison.SerializeToString,
             ),
             'ListEvaluationItems': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEvaluationItems,
@@ -369,6 +386,33 @@ class Evaluation:
             '/posology.v1alpha1.Evaluation/CancelEvaluation',
             posology_dot_v1alpha1_dot_evaluation__pb2.CancelEvaluationRequest.SerializeToString,
             posology_dot_v1alpha1_dot_evaluation__pb2.EvaluationJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareDoses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Evaluation/CompareDoses',
+            posology_dot_v1alpha1_dot_evaluation__pb2.CompareDosesRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_evaluation__pb2.DoseComparison.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class EvaluationStub:
     """Follow an evaluation."""
     CancelEvaluation: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.CancelEvaluationRequest, _evaluation_pb2.EvaluationJob]
     """Stop an evaluation."""
+    CompareDoses: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.CompareDosesRequest, _evaluation_pb2.DoseComparison]
+    """Work out what several development evaluations of one base say beside each other: the therapeutic window."""
     ListEvaluationItems: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.ListEvaluationItemsRequest, _evaluation_pb2.ListEvaluationItemsResponse]
     """Read the result of every item."""
     IssueVerdict: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.IssueVerdictRequest, _evaluation_pb2.Verdict]
@@ -72,6 +74,8 @@ class EvaluationAsyncStub(EvaluationStub):
     """Follow an evaluation."""
     CancelEvaluation: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.CancelEvaluationRequest, _evaluation_pb2.EvaluationJob]  # type: ignore[assignment]
     """Stop an evaluation."""
+    CompareDoses: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.CompareDosesRequest, _evaluation_pb2.DoseComparison]  # type: ignore[assignment]
+    """Work out what several development evaluations of one base say beside each other: the therapeutic window."""
     ListEvaluationItems: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.ListEvaluationItemsRequest, _evaluation_pb2.ListEvaluationItemsResponse]  # type: ignore[assignment]
     """Read the result of every item."""
     IssueVerdict: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.IssueVerdictRequest, _evaluation_pb2.Verdict]  # type: ignore[assignment]
@@ -127,6 +131,14 @@ class EvaluationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_evaluation_pb2.EvaluationJob, _abc.Awaitable[_evaluation_pb2.EvaluationJob]]:
         """Stop an evaluation."""
+
+    @_abc_1.abstractmethod
+    def CompareDoses(
+        self,
+        request: _evaluation_pb2.CompareDosesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.DoseComparison, _abc.Awaitable[_evaluation_pb2.DoseComparison]]:
+        """Work out what several development evaluations of one base say beside each other: the therapeutic window."""
 
     @_abc_1.abstractmethod
     def ListEvaluationItems(

@@ -61,6 +61,8 @@ class FineTuneRunSpec(_message.Message):
     EVALUATION_FIELD_NUMBER: _builtins.int
     SERVING_FIELD_NUMBER: _builtins.int
     START_TRAINING_FIELD_NUMBER: _builtins.int
+    SWEEP_FIELD_NUMBER: _builtins.int
+    DOSE_OF_FIELD_NUMBER: _builtins.int
     start_training: Global___StartTraining.ValueType
     """When SFT may start; default AFTER_REVIEW."""
     @_builtins.property
@@ -83,6 +85,14 @@ class FineTuneRunSpec(_message.Message):
     def serving(self) -> _serving_pb2.ServingSpec:
         """Where to serve it; absent = stop at the verdict."""
 
+    @_builtins.property
+    def sweep(self) -> Global___SweepSpec:
+        """Doses to try before one is trained for good; absent = the recipe as it stands."""
+
+    @_builtins.property
+    def dose_of(self) -> Global___DoseOf:
+        """Written by the orchestrator on the runs of a sweep, never by users: which dose of which run this is."""
+
     def __init__(
         self,
         *,
@@ -92,10 +102,12 @@ class FineTuneRunSpec(_message.Message):
         evaluation: _evaluation_pb2.EvaluationSpec | None = ...,
         serving: _serving_pb2.ServingSpec | None = ...,
         start_training: Global___StartTraining.ValueType | None = ...,
+        sweep: Global___SweepSpec | None = ...,
+        dose_of: Global___DoseOf | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_start_training", b"_start_training", "_training", b"_training", "base_model", b"base_model", "curation", b"curation", "evaluation", b"evaluation", "serving", b"serving", "start_training", b"start_training", "training", b"training"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_start_training", b"_start_training", "_training", b"_training", "base_model", b"base_model", "curation", b"curation", "dose_of", b"dose_of", "evaluation", b"evaluation", "serving", b"serving", "start_training", b"start_training", "sweep", b"sweep", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start_training", b"_start_training", "_training", b"_training", "base_model", b"base_model", "curation", b"curation", "evaluation", b"evaluation", "serving", b"serving", "start_training", b"start_training", "training", b"training"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_start_training", b"_start_training", "_training", b"_training", "base_model", b"base_model", "curation", b"curation", "dose_of", b"dose_of", "evaluation", b"evaluation", "serving", b"serving", "start_training", b"start_training", "sweep", b"sweep", "training", b"training"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__start_training: _TypeAlias = _typing.Literal["start_training"]  # noqa: Y015
     _WhichOneofArgType__start_training: _TypeAlias = _typing.Literal["_start_training", b"_start_training"]  # noqa: Y015
@@ -107,6 +119,314 @@ class FineTuneRunSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__training) -> _WhichOneofReturnType__training | None: ...
 
 Global___FineTuneRunSpec: _TypeAlias = FineTuneRunSpec  # noqa: Y015
+
+@_typing.final
+class SweepSpec(_message.Message):
+    """Doses to try. Each is a run of its own that shares data, reviews, preflight and base scores with this one, trains by
+    SFT alone and is scored on the development suites; the holdout, DPO and the verdict are for the chosen dose.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRID_FIELD_NUMBER: _builtins.int
+    DOSES_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    MAX_DROP_FIELD_NUMBER: _builtins.int
+    MIN_GAIN_FIELD_NUMBER: _builtins.int
+    PARALLEL_FIELD_NUMBER: _builtins.int
+    STOP_EARLY_FIELD_NUMBER: _builtins.int
+    margin: _builtins.float
+    """A dose is as good as the best one when the lower bound of the difference lies above minus this, 0 to 1; default 0.02."""
+    max_drop: _builtins.float
+    """A dose whose loss on a side-effect suite is shown to exceed this is out, 0 to 1; default 0.03."""
+    min_gain: _builtins.float
+    """The lower bound of a dose's gain over the base must lie above this, 0 to 1; default 0."""
+    parallel: _builtins.int
+    """Doses at work at the same time; 1 lets each later dose use the base scores of the first; default 1."""
+    stop_early: _builtins.bool
+    """Stop a dose whose validation loss diverged or is dominated by a gentler dose's; default true."""
+    @_builtins.property
+    def grid(self) -> Global___DoseGrid:
+        """Every combination of these values."""
+
+    @_builtins.property
+    def doses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dose]:
+        """A list of doses."""
+
+    def __init__(
+        self,
+        *,
+        grid: Global___DoseGrid | None = ...,
+        doses: _abc.Iterable[Global___Dose] | None = ...,
+        margin: _builtins.float | None = ...,
+        max_drop: _builtins.float | None = ...,
+        min_gain: _builtins.float | None = ...,
+        parallel: _builtins.int | None = ...,
+        stop_early: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_margin", b"_margin", "_max_drop", b"_max_drop", "_min_gain", b"_min_gain", "_parallel", b"_parallel", "_stop_early", b"_stop_early", "grid", b"grid", "margin", b"margin", "max_drop", b"max_drop", "min_gain", b"min_gain", "parallel", b"parallel", "stop_early", b"stop_early"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_margin", b"_margin", "_max_drop", b"_max_drop", "_min_gain", b"_min_gain", "_parallel", b"_parallel", "_stop_early", b"_stop_early", "doses", b"doses", "grid", b"grid", "margin", b"margin", "max_drop", b"max_drop", "min_gain", b"min_gain", "parallel", b"parallel", "stop_early", b"stop_early"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__margin: _TypeAlias = _typing.Literal["margin"]  # noqa: Y015
+    _WhichOneofArgType__margin: _TypeAlias = _typing.Literal["_margin", b"_margin"]  # noqa: Y015
+    _WhichOneofReturnType__max_drop: _TypeAlias = _typing.Literal["max_drop"]  # noqa: Y015
+    _WhichOneofArgType__max_drop: _TypeAlias = _typing.Literal["_max_drop", b"_max_drop"]  # noqa: Y015
+    _WhichOneofReturnType__min_gain: _TypeAlias = _typing.Literal["min_gain"]  # noqa: Y015
+    _WhichOneofArgType__min_gain: _TypeAlias = _typing.Literal["_min_gain", b"_min_gain"]  # noqa: Y015
+    _WhichOneofReturnType__parallel: _TypeAlias = _typing.Literal["parallel"]  # noqa: Y015
+    _WhichOneofArgType__parallel: _TypeAlias = _typing.Literal["_parallel", b"_parallel"]  # noqa: Y015
+    _WhichOneofReturnType__stop_early: _TypeAlias = _typing.Literal["stop_early"]  # noqa: Y015
+    _WhichOneofArgType__stop_early: _TypeAlias = _typing.Literal["_stop_early", b"_stop_early"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__margin) -> _WhichOneofReturnType__margin | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_drop) -> _WhichOneofReturnType__max_drop | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_gain) -> _WhichOneofReturnType__min_gain | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__parallel) -> _WhichOneofReturnType__parallel | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_early) -> _WhichOneofReturnType__stop_early | None: ...
+
+Global___SweepSpec: _TypeAlias = SweepSpec  # noqa: Y015
+
+@_typing.final
+class Dose(_message.Message):
+    """Values of the recipe that a dose sets; what it leaves out is as training.sft and curation.general say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANK_FIELD_NUMBER: _builtins.int
+    LEARNING_RATE_FIELD_NUMBER: _builtins.int
+    EPOCHS_FIELD_NUMBER: _builtins.int
+    TARGET_MODULES_FIELD_NUMBER: _builtins.int
+    GENERAL_SHARE_FIELD_NUMBER: _builtins.int
+    MAX_STEPS_FIELD_NUMBER: _builtins.int
+    rank: _builtins.int
+    """Rank of the adapter."""
+    learning_rate: _builtins.float
+    """Peak learning rate."""
+    epochs: _builtins.float
+    """Passes over the data, instead of maxSteps where the recipe has these."""
+    target_modules: _builtins.str
+    """Modules that get an adapter, joined by commas, or the one word `all-linear`."""
+    general_share: _builtins.float
+    """Share of the training set that is general, 0 to 0.9; the data set is made anew with it."""
+    max_steps: _builtins.int
+    """Optimizer steps instead of epochs."""
+    def __init__(
+        self,
+        *,
+        rank: _builtins.int | None = ...,
+        learning_rate: _builtins.float | None = ...,
+        epochs: _builtins.float | None = ...,
+        target_modules: _builtins.str | None = ...,
+        general_share: _builtins.float | None = ...,
+        max_steps: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_epochs", b"_epochs", "_general_share", b"_general_share", "_learning_rate", b"_learning_rate", "_max_steps", b"_max_steps", "_rank", b"_rank", "_target_modules", b"_target_modules", "epochs", b"epochs", "general_share", b"general_share", "learning_rate", b"learning_rate", "max_steps", b"max_steps", "rank", b"rank", "target_modules", b"target_modules"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_epochs", b"_epochs", "_general_share", b"_general_share", "_learning_rate", b"_learning_rate", "_max_steps", b"_max_steps", "_rank", b"_rank", "_target_modules", b"_target_modules", "epochs", b"epochs", "general_share", b"general_share", "learning_rate", b"learning_rate", "max_steps", b"max_steps", "rank", b"rank", "target_modules", b"target_modules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__epochs: _TypeAlias = _typing.Literal["epochs"]  # noqa: Y015
+    _WhichOneofArgType__epochs: _TypeAlias = _typing.Literal["_epochs", b"_epochs"]  # noqa: Y015
+    _WhichOneofReturnType__general_share: _TypeAlias = _typing.Literal["general_share"]  # noqa: Y015
+    _WhichOneofArgType__general_share: _TypeAlias = _typing.Literal["_general_share", b"_general_share"]  # noqa: Y015
+    _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
+    _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
+    _WhichOneofReturnType__max_steps: _TypeAlias = _typing.Literal["max_steps"]  # noqa: Y015
+    _WhichOneofArgType__max_steps: _TypeAlias = _typing.Literal["_max_steps", b"_max_steps"]  # noqa: Y015
+    _WhichOneofReturnType__rank: _TypeAlias = _typing.Literal["rank"]  # noqa: Y015
+    _WhichOneofArgType__rank: _TypeAlias = _typing.Literal["_rank", b"_rank"]  # noqa: Y015
+    _WhichOneofReturnType__target_modules: _TypeAlias = _typing.Literal["target_modules"]  # noqa: Y015
+    _WhichOneofArgType__target_modules: _TypeAlias = _typing.Literal["_target_modules", b"_target_modules"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__epochs) -> _WhichOneofReturnType__epochs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__general_share) -> _WhichOneofReturnType__general_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_steps) -> _WhichOneofReturnType__max_steps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_modules) -> _WhichOneofReturnType__target_modules | None: ...
+
+Global___Dose: _TypeAlias = Dose  # noqa: Y015
+
+@_typing.final
+class DoseGrid(_message.Message):
+    """Values of the recipe; every combination is a dose, at most 64 in all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANK_FIELD_NUMBER: _builtins.int
+    LEARNING_RATE_FIELD_NUMBER: _builtins.int
+    EPOCHS_FIELD_NUMBER: _builtins.int
+    TARGET_MODULES_FIELD_NUMBER: _builtins.int
+    GENERAL_SHARE_FIELD_NUMBER: _builtins.int
+    MAX_STEPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rank(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ranks of the adapter."""
+
+    @_builtins.property
+    def learning_rate(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Peak learning rates."""
+
+    @_builtins.property
+    def epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Passes over the data."""
+
+    @_builtins.property
+    def target_modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sets of modules: each names modules joined by commas, or is the one word `all-linear`."""
+
+    @_builtins.property
+    def general_share(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Shares of the training set that are general."""
+
+    @_builtins.property
+    def max_steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Optimizer steps instead of epochs."""
+
+    def __init__(
+        self,
+        *,
+        rank: _abc.Iterable[_builtins.int] | None = ...,
+        learning_rate: _abc.Iterable[_builtins.float] | None = ...,
+        epochs: _abc.Iterable[_builtins.float] | None = ...,
+        target_modules: _abc.Iterable[_builtins.str] | None = ...,
+        general_share: _abc.Iterable[_builtins.float] | None = ...,
+        max_steps: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epochs", b"epochs", "general_share", b"general_share", "learning_rate", b"learning_rate", "max_steps", b"max_steps", "rank", b"rank", "target_modules", b"target_modules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoseGrid: _TypeAlias = DoseGrid  # noqa: Y015
+
+@_typing.final
+class DoseOf(_message.Message):
+    """Which dose of which run a run of a sweep is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    run: _builtins.str
+    """`namespaces/{ns}/fineTuneRuns/{id}`."""
+    number: _builtins.int
+    """Number in the sweep, from 1."""
+    def __init__(
+        self,
+        *,
+        run: _builtins.str = ...,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoseOf: _TypeAlias = DoseOf  # noqa: Y015
+
+@_typing.final
+class Window(_message.Message):
+    """The doses of a run beside each other."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    DOSES_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    sentence: _builtins.str
+    """What to do, why and at what cost, in one sentence."""
+    @_builtins.property
+    def comparison(self) -> _evaluation_pb2.DoseComparison:
+        """What the development items say; absent while doses are at work."""
+
+    @_builtins.property
+    def doses(self) -> _containers.RepeatedCompositeFieldContainer[Global___TriedDose]:
+        """What was tried, in the order of the sweep."""
+
+    def __init__(
+        self,
+        *,
+        comparison: _evaluation_pb2.DoseComparison | None = ...,
+        doses: _abc.Iterable[Global___TriedDose] | None = ...,
+        sentence: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "doses", b"doses", "sentence", b"sentence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Window: _TypeAlias = Window  # noqa: Y015
+
+@_typing.final
+class TriedDose(_message.Message):
+    """One dose as it was trained."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    DOSE_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALIDATION_LOSS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Number in the sweep, from 1."""
+    label: _builtins.str
+    """What it is called."""
+    run: _builtins.str
+    """Its run."""
+    phase: Global___FineTuneRun.Phase.ValueType
+    """Where that run stands."""
+    reason: _builtins.str
+    """Why it was stopped or failed; empty while all is well."""
+    validation_loss: _builtins.float
+    """Least validation loss, nats per token; absent where none was measured."""
+    seconds: _builtins.float
+    """Seconds of its own work: what it reused of another run does not count."""
+    evaluation: _builtins.str
+    """Its development evaluation."""
+    @_builtins.property
+    def dose(self) -> Global___Dose:
+        """What it set."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        label: _builtins.str = ...,
+        dose: Global___Dose | None = ...,
+        run: _builtins.str = ...,
+        phase: Global___FineTuneRun.Phase.ValueType = ...,
+        reason: _builtins.str = ...,
+        validation_loss: _builtins.float | None = ...,
+        seconds: _builtins.float = ...,
+        evaluation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss", "dose", b"dose", "validation_loss", b"validation_loss"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss", "dose", b"dose", "evaluation", b"evaluation", "label", b"label", "number", b"number", "phase", b"phase", "reason", b"reason", "run", b"run", "seconds", b"seconds", "validation_loss", b"validation_loss"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__validation_loss: _TypeAlias = _typing.Literal["validation_loss"]  # noqa: Y015
+    _WhichOneofArgType__validation_loss: _TypeAlias = _typing.Literal["_validation_loss", b"_validation_loss"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__validation_loss) -> _WhichOneofReturnType__validation_loss | None: ...
+
+Global___TriedDose: _TypeAlias = TriedDose  # noqa: Y015
 
 @_typing.final
 class FineTuneRun(_message.Message):
@@ -186,6 +506,7 @@ class FineTuneRun(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     CREATOR_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/fineTuneRuns/{id}`."""
     uid: _builtins.str
@@ -218,6 +539,10 @@ class FineTuneRun(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
 
+    @_builtins.property
+    def window(self) -> Global___Window:
+        """The doses beside each other, in a run with a sweep."""
+
     def __init__(
         self,
         *,
@@ -232,10 +557,11 @@ class FineTuneRun(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         creator: _builtins.str = ...,
+        window: Global___Window | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "spec", b"spec", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "end_time", b"end_time", "labels", b"labels", "message", b"message", "name", b"name", "phase", b"phase", "spec", b"spec", "spec_sha256", b"spec_sha256", "stages", b"stages", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "creator", b"creator", "end_time", b"end_time", "labels", b"labels", "message", b"message", "name", b"name", "phase", b"phase", "spec", b"spec", "spec_sha256", b"spec_sha256", "stages", b"stages", "uid", b"uid", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

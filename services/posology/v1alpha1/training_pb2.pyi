@@ -180,7 +180,7 @@ class SftConfig(_message.Message):
     rank: _builtins.int
     """Rank of the adapter; default 16."""
     alpha: _builtins.int
-    """Scale of the adapter (scale = alpha / rank); default 32."""
+    """Scale of the adapter (scale = alpha / rank); absent = twice the rank."""
     dropout: _builtins.float
     """Dropout on the adapter's input, 0 to 1; default 0.05."""
     epochs: _builtins.float
@@ -354,7 +354,7 @@ class DpoConfig(_message.Message):
     SFT is continued, with its own rank, scale and modules.
     """
     alpha: _builtins.int
-    """Scale of that fresh adapter; default 32."""
+    """Scale of that fresh adapter; absent = twice the rank."""
     max_length: _builtins.int
     """Tokens in one row; default 1024."""
     held_out: _builtins.float
@@ -608,6 +608,7 @@ class TrainingJob(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     STATEMENT_FIELD_NUMBER: _builtins.int
+    VALIDATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/trainingJobs/{id}`."""
     statement: _builtins.str
@@ -624,6 +625,10 @@ class TrainingJob(_message.Message):
     def findings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the loss curves say, for people; never a gate alone."""
 
+    @_builtins.property
+    def validation(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.Metric]:
+        """Validation losses so far, in order of their steps; the first is the loss before training. Only where asked for."""
+
     def __init__(
         self,
         *,
@@ -632,10 +637,11 @@ class TrainingJob(_message.Message):
         status: _job_pb2.JobStatus | None = ...,
         findings: _abc.Iterable[_builtins.str] | None = ...,
         statement: _builtins.str = ...,
+        validation: _abc.Iterable[_job_pb2.Metric] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "name", b"name", "spec", b"spec", "statement", b"statement", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "name", b"name", "spec", b"spec", "statement", b"statement", "status", b"status", "validation", b"validation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -914,16 +920,20 @@ class GetTrainingJobRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    VALIDATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/trainingJobs/{id}`."""
+    validation: _builtins.bool
+    """Read the validation losses too."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        validation: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "validation", b"validation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -21,7 +21,7 @@ from posology.client.client import ENDED
 from posology.client.specfile import name_misfit
 from posology.core import schema
 from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, Unavailable, Violation
-from posology.v1alpha1 import job_pb2
+from posology.v1alpha1 import job_pb2, training_pb2
 from posology.v1alpha1 import orchestrator_pb2 as pb
 
 T = TypeVar("T")
@@ -63,8 +63,43 @@ def plan(context: typer.Context, file: File, parameters: Set = None) -> None:
     """Say what a run would take: parameters, memory, steps, time, warnings and advice. No GPU, no weights."""
     at = state.of(context)
     run = _load(at, file, parameters)
+    if run.spec.HasField("sweep"):
+        _plan_doses(at, run)
+        return
     planned = _placed(run, lambda: at.call(lambda client: client.plan(run)))
+    at.write.value(planned, "\n".join(_plan_lines(planned)))
+
+
+def _plan_doses(at: state.State, run: RunFile) -> None:
+    """Every dose of a sweep, and what they take together; what is said of several is said once."""
+    planned = _placed(run, lambda: at.call(lambda client: client.plan_doses(run)))
+    steps, seconds = sum(plan.sft_steps for _, plan in planned), sum(plan.seconds for _, plan in planned)
+    memory = max((plan.memory_mib.get("total", 0.0) for _, plan in planned), default=0.0)
     lines = [
+        f"{label}: {plan.trainable_parameters:,} parameters are trained in {plan.sft_steps:,} steps, "
+        f"{plan.memory_mib.get('total', 0.0):,.0f} MiB" + (f", {shown.duration(plan.seconds)}" if plan.seconds else "")
+        for label, plan in planned
+    ]
+    together = f" and about {shown.duration(seconds)} of training" if seconds else ""
+    lines.append(
+        f"{len(planned)} doses take {steps:,} steps{together} before one is chosen, {memory:,.0f} MiB at most; "
+        "each is merged and scored on the development suites too. The chosen one's training is not repeated."
+    )
+    notes = dict.fromkeys(
+        [f"[yellow]warning:[/] {escape(text)}" for _, plan in planned for text in plan.warnings]
+        + [f"[dim]advice:[/] {escape(text)}" for _, plan in planned for text in plan.advice]
+    )
+    mapping = {
+        "doses": [{"label": label, "plan": schema.to_mapping(plan)} for label, plan in planned],
+        "sftSteps": steps,
+        "seconds": seconds,
+        "memoryMib": memory,
+    }
+    at.write.value(mapping, "\n".join([*lines, *notes]))
+
+
+def _plan_lines(planned: training_pb2.TrainingPlan) -> list[str]:
+    return [
         f"{planned.trainable_parameters:,} of {planned.parameters:,} parameters are trained.",
         f"SFT takes {planned.sft_steps:,} steps" + (f", DPO {planned.dpo_steps:,}." if planned.dpo_steps else "."),
         "Memory (MiB): " + ", ".join(f"{name} {value:,.0f}" for name, value in sorted(planned.memory_mib.items())),
@@ -72,7 +107,6 @@ def plan(context: typer.Context, file: File, parameters: Set = None) -> None:
         *(f"[yellow]warning:[/] {escape(text)}" for text in planned.warnings),
         *(f"[dim]advice:[/] {escape(text)}" for text in planned.advice),
     ]
-    at.write.value(planned, "\n".join(lines))
 
 
 def submit(

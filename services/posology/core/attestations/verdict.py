@@ -90,6 +90,8 @@ class VerdictPredicate:
     """By name of suite."""
     unanswered: tuple[str, ...] = ()
     """Verdicts that said FAIL of these weight files and that this one does not answer."""
+    doses_tried: int = 0
+    """Doses among which a sweep chose these weights, on development items; 0 without a sweep."""
 
     def to_json(self) -> dict[str, Any]:
         """The JSON that is signed."""
@@ -109,6 +111,7 @@ class VerdictPredicate:
             "derived": [{"model": one.model, "verdict": one.verdict} for one in self.derived],
             "tries": {name: vars(one) for name, one in self.tries.items()},
             "unanswered": list(self.unanswered),
+            "dosesTried": self.doses_tried,
         }
         return {
             "outcome": self.outcome,
@@ -164,6 +167,7 @@ class VerdictPredicate:
             derived=tuple(DerivedBase(one["model"], one["verdict"]) for one in predicate.get("derived", ())),
             tries={name: Try(**one) for name, one in predicate.get("tries", {}).items()},
             unanswered=tuple(predicate.get("unanswered", ())),
+            doses_tried=int(predicate.get("dosesTried", 0)),
         )
 
 

@@ -12,7 +12,18 @@ from typing import Any
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.engine import Engine, EngineConfig
 from posology.evaluation import human, items, regressions
-from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ExactCheck, MergeProof, ParityStep, Suite
+from posology.evaluation.development import INTENSITY
+from posology.evaluation.domain import (
+    BASE,
+    TUNED,
+    Answer,
+    Choice,
+    Development,
+    ExactCheck,
+    MergeProof,
+    ParityStep,
+    Suite,
+)
 from posology.evaluation.worker import parity_inputs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
 from posology.evaluation.worker.journal import Journal
@@ -22,6 +33,7 @@ from posology.evaluation.worker.task import Task
 
 PROBES, PROBE_TOKENS = 8, 32
 PARITY_TOP, PARITY_TOKENS = 20, 32
+INTENSITY_PROMPTS = 128
 PARITY_CONVERSATIONS = 8
 HAND_ON_SECONDS = 60.0
 Scores = dict[str, Scored | list[Choice | Answer]]
@@ -32,15 +44,10 @@ def evaluate(ctx: JobContext) -> Result:
     job = task.read(ctx)
     with contextlib.closing(_Run(ctx, job)) as run:
         _until_stopped(ctx, run.score_both())
+        if job.development:
+            return _development(ctx, run)
         chain = run.compare()
-        lines = (
-            items.line(suite, model, item)
-            for model, scores in ((BASE, run.base), (TUNED, run.tuned))
-            for suite, scored in scores.items()
-            for item in scored
-        )
-        with (ctx.output / items.ITEMS).open("w", encoding="utf-8") as stored:
-            stored.writelines(items.texts(lines))
+        _write_items(ctx, run)
         if rated := [row for suite in job.policy.suites for row in human.rows(suite, job.items[suite.name], run.tuned)]:
             (ctx.output / human.FILE).write_text(items.write(rated), encoding="utf-8")
         _write(ctx, items.PARITY, items.parity_json(chain.steps, chain.merge, chain.exact))
@@ -60,6 +67,33 @@ def evaluate(ctx: JobContext) -> Result:
             parameters={"engine": run.engines[TUNED].to_dict()},
             summary=summary.summary(run.base, run.tuned, chain.steps) | {"reused": sorted(run.reused)},
         )
+
+
+def _development(ctx: JobContext, run: "_Run") -> Result:
+    """Scores and intensity: what chooses a dose. Nothing is compared with what would be served."""
+    measured = run.intensity()
+    assert run.control is not None
+    _write_items(ctx, run)
+    _write(ctx, INTENSITY, measured)
+    _write(ctx, parity_inputs.CONTROL, run.control.to_json())
+    _write(ctx, items.ENGINE, {name: config.to_dict() for name, config in run.engines.items()})
+    return Result(
+        "evaluation",
+        parents=tuple(d for d in (run.job.model, run.job.base, run.job.suites_artifact) if d),
+        parameters={"engine": run.engines[TUNED].to_dict(), "development": True},
+        summary=summary.summary(run.base, run.tuned, ()) | {"reused": sorted(run.reused), "intensity": measured},
+    )
+
+
+def _write_items(ctx: JobContext, run: "_Run") -> None:
+    lines = (
+        items.line(suite, model, item)
+        for model, scores in ((BASE, run.base), (TUNED, run.tuned))
+        for suite, scored in scores.items()
+        for item in scored
+    )
+    with (ctx.output / items.ITEMS).open("w", encoding="utf-8") as stored:
+        stored.writelines(items.texts(lines))
 
 
 @dataclass(frozen=True)
@@ -117,6 +151,8 @@ class _Run:
         async with self._engine(TUNED, self.job.model) as (engine, client):
             await loading
             self.tuned = await self._score(client, TUNED, self.job.model, self.job.policy.suites)
+            if self.job.development:
+                return
             self.probes = [p.to_dict() for p in await engine.probe(self.job.prompts(PROBES), max_tokens=PROBE_TOKENS)]
             sequences = self.control.sequences if self.control else _forced(self.base_served or ())
             self.served = await self._distributions(client, TUNED, self.job.model, sequences)
@@ -168,6 +204,22 @@ class _Run:
         )
         return _Chain(steps, proof, list(exact), self.control)
 
+    def intensity(self) -> dict[str, Any]:
+        """How far tuning moved the model on the base's own answers to general prompts: see `window.Dose.intensity`."""
+        from posology.evaluation.worker import intensity
+        from posology.evaluation.worker.tokens import Template
+
+        self._tell("measuring how far tuning moved the model")
+        merged, base = self.ctx.input(self.job.model), self.ctx.input(self.job.base)
+        if self.base_served:
+            sequences = tuple(_forced(self.base_served))
+            self.control = Control(self._control_key(), self.engines[BASE].engine_version, sequences, {})
+        assert self.control is not None
+        template = Template(base)
+        starts = [len(template.prompt(prompt)) for prompt in self._prompts()]
+        answers = [(one.ids, start) for one, start in zip(self.control.sequences, starts, strict=True)]
+        return intensity.measure(merged, base, answers)
+
     def _trained(self) -> Trained | None:
         folder = self.ctx.input(self.job.adapter) if self.job.adapter else None
         if folder is None or not (folder / "adapter_config.json").exists():
@@ -183,7 +235,7 @@ class _Run:
             dtype=parity_inputs.stored_dtype(self.ctx.input(self.job.model)),
             engine=self.job.engine.to_dict(),
             gpus=self.host.gpus > 0,
-            prompts=self.job.prompts(self.job.policy.parity.prompts),
+            prompts=self._prompts(),
         )
 
     def _kept_control(self) -> Control | None:
@@ -244,13 +296,20 @@ class _Run:
                 journal.append(prompt, [answer.prompt_token_ids, answer.token_ids])
             return parity_inputs.forced(*journal.read(prompt))
 
-        prompts = self.job.prompts(self.job.policy.parity.prompts)
-        return list(await asyncio.gather(*(one(prompt) for prompt in prompts)))
+        return list(await asyncio.gather(*(one(prompt) for prompt in self._prompts())))
+
+    def _prompts(self) -> list[str]:
+        """Whose answers by the base are compared."""
+        if self.job.development:
+            return self.job.prompts(INTENSITY_PROMPTS, Development.SIDE_EFFECT)
+        return self.job.prompts(self.job.policy.parity.prompts)
 
     async def _distributions(
         self, client: EngineClient, model: str, digest: str, sequences: Iterable[Forced]
     ) -> list[parity_inputs.Served]:
-        """What the engine says at the last positions of each sequence."""
+        """What the engine says at the last positions of each sequence; nothing is asked where no parity is measured."""
+        if self.job.development:
+            return [parity_inputs.Served(one.ids, tuple({} for _ in range(one.positions))) for one in sequences]
         journal = self._journal(model, digest, kind="parity distributions", top=PARITY_TOP)
 
         async def one(forced: Forced) -> parity_inputs.Served:

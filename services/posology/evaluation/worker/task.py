@@ -11,7 +11,7 @@ from posology.core.jobs.domain import Resources
 from posology.core.jobs.worker.runtime import JobContext
 from posology.engine import EngineConfig, EngineHost
 from posology.evaluation import convert, suites
-from posology.evaluation.domain import Policy
+from posology.evaluation.domain import Development, Policy
 from posology.evaluation.suites import Item
 
 
@@ -31,16 +31,20 @@ class Task:
     items: Mapping[str, tuple[Item, ...]]
     reuse: Mapping[str, str]
     """By suite: the artifact of an earlier evaluation that scored this base."""
+    development: bool = False
+    """Score what chooses a dose: no parity, but how far tuning moved the model."""
 
     @property
     def count(self) -> int:
         """Items of one model."""
         return sum(len(items) for items in self.items.values())
 
-    def prompts(self, most: int) -> list[str]:
-        """Up to `most` prompts, taken from the suites in turn."""
-        turns = max((len(items) for items in self.items.values()), default=0)
-        mixed = [items[i].prompt for i in range(turns) for items in self.items.values() if i < len(items)]
+    def prompts(self, most: int, measuring: Development | None = None) -> list[str]:
+        """Up to `most` prompts, taken from the suites in turn; of development suites those that measure this."""
+        names = [suite.name for suite in self.policy.suites if suite.development is measuring or measuring is None]
+        chosen = [self.items[name] for name in names]
+        turns = max((len(items) for items in chosen), default=0)
+        mixed = [items[i].prompt for i in range(turns) for items in chosen if i < len(items)]
         return mixed[:most]
 
 
@@ -62,6 +66,7 @@ def read(ctx: JobContext) -> Task:
             s.name: suites.parse((folder / f"{s.name}.jsonl").read_bytes(), s.kind, name=s.name) for s in policy.suites
         },
         reuse=job.get("reuse", {}),
+        development=bool(spec.get("development")),
     )
 
 

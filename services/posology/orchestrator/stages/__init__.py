@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from posology.core.store import Database
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.driver import Driver
 from posology.orchestrator.stages.base_model import BaseModel
@@ -13,6 +14,7 @@ from posology.orchestrator.stages.plan import Plan
 from posology.orchestrator.stages.preferences import Preferences
 from posology.orchestrator.stages.preflight import Preflight
 from posology.orchestrator.stages.review import ReviewData, ReviewPreferences
+from posology.orchestrator.stages.sweep import Sweep
 from posology.orchestrator.stages.train import Dpo, Merge, Sft
 from posology.orchestrator.stages.verdict import Verdict
 
@@ -34,7 +36,7 @@ _KINDS: Mapping[str, Callable[[Clients], Driver]] = {
 }
 
 
-def drivers(clients: Clients, *, users_are_known: bool = False) -> dict[str, Driver]:
-    """The driver of every stage in the graph."""
+def drivers(clients: Clients, *, db: Database | None = None, users_are_known: bool = False) -> dict[str, Driver]:
+    """The driver of every stage in the graph; a sweep keeps its runs in `db`."""
     made = {name: kind(clients) for name, kind in _KINDS.items()}
-    return made | {"deploy": Deploy(clients, users_are_known=users_are_known)}
+    return made | {"deploy": Deploy(clients, users_are_known=users_are_known), "sweep": Sweep(clients, db)}

@@ -27,6 +27,8 @@ class Evaluate:
             request.spec.model_name = ""  # a release policy is asked only where something is to be released
         checked = await self._evaluation.CreateEvaluation(request)
         spec = {**schema.to_mapping(checked.spec), "modelName": model_name(run)}
+        if "doseOf" in run.spec:
+            return {"spec": _without_holdout(_without_machine(spec)), "suites": checked.source_sha256}
         return {"spec": _without_machine(spec), "suites": checked.source_sha256}
 
     async def start(self, run: Run, stage: Stage) -> Observation:
@@ -69,6 +71,13 @@ def _without_machine(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**spec, "evaluation": {**spec["evaluation"], "resources": {"onGpus": resources["gpus"] > 0}}}
 
 
+def _without_holdout(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What decides the scores of a dose: neither the suites that gate nor the gates, nor a name to serve it under."""
+    evaluation = {name: value for name, value in spec["evaluation"].items() if name not in ("gates", "parity")}
+    evaluation["suites"] = [suite for suite in evaluation["suites"] if "development" in suite]
+    return {**{name: value for name, value in spec.items() if name != "modelName"}, "evaluation": evaluation}
+
+
 def _request(
     run: Run, evaluation_id: str, repeat: str = "", *, root: str, validate_only: bool = False
 ) -> evaluation_pb2.CreateEvaluationRequest:
@@ -80,6 +89,8 @@ def _request(
         "evaluation": run.spec["evaluation"],
         "modelName": model_name(run),
     }
+    if "doseOf" in run.spec:
+        spec |= {"development": True, "modelName": ""}
     return evaluation_pb2.CreateEvaluationRequest(
         parent=run.parent,
         evaluation_id=evaluation_id,

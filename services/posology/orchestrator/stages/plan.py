@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from posology.core import schema
+from posology.core import doses, schema
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Observation, Run, Stage, State
 from posology.v1alpha1 import training_pb2
@@ -20,9 +20,13 @@ class Plan:
         return None
 
     async def start(self, run: Run, stage: Stage) -> Observation:
-        """Plan and be done."""
-        plan = await self._training.PlanTraining(request(run.spec))
+        """Plan and be done; of a sweep every dose, and the heaviest one's plan is kept."""
+        plan = await self._training.PlanTraining(request(doses.heaviest(run.spec)))
         summary = f"{plan.trainable_parameters:,} of {plan.parameters:,} parameters are trained"
+        if tried := doses.doses_of(run.spec):
+            plans = [await self._training.PlanTraining(request(doses.dosed(run.spec, dose))) for dose in tried]
+            steps, seconds = sum(one.sft_steps for one in plans), sum(one.seconds for one in plans)
+            summary = f"{len(tried)} doses of {steps:,} steps in all, about {seconds / 60:,.0f} min; at most {summary}"
         warned = f"; {len(plan.warnings)} warnings, see `posology plan`" if plan.warnings else ""
         return Observation(State.SUCCEEDED, summary + warned, details=schema.to_mapping(plan))
 

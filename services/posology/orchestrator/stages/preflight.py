@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from posology.core import schema
+from posology.core.doses import heaviest
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Observation, Run, Stage, State
 from posology.orchestrator.driver import request_id, resource_id
@@ -43,12 +44,13 @@ class Preflight:
 
 def job(run: Run) -> dict[str, Any]:
     """The TrainingJobSpec in its JSON mapping."""
-    curation = run.spec["curation"]
-    suites = run.spec["evaluation"].get("suites", [])
+    spec = heaviest(run.spec)  # before a sweep, what fits the heaviest dose fits each
+    curation = spec["curation"]
+    suites = spec["evaluation"].get("suites", [])
     by_letter = [s["name"] for s in suites if s.get("kind") == "MULTIPLE_CHOICE" and s.get("scoring") == "LETTER"]
     task = {
         "dataset": run.artifact("curate"),
-        "training": run.spec["training"],
+        "training": spec["training"],
         "validationRows": curation.get("validation", 0),
         "generalShare": curation.get("general", {}).get("share", 0.0),
         "letterSuites": by_letter,

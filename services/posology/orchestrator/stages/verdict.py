@@ -48,6 +48,7 @@ class Verdict:
             statements=[s for s in statements if s],
             lineage=[digest for name in _LINEAGE if (digest := run.artifact(name))],
             request_id=request_id(run, stage),
+            doses_tried=sweep.details["tried"] if (sweep := run.stage("sweep")) else 0,
         )
         return _observed(await self._evaluation.IssueVerdict(request))
 

@@ -186,6 +186,13 @@ class Jobs:
             if job.state.final or await _drained(changed, since):
                 return
 
+    async def metrics(self, name: str, value: str) -> Sequence[Event]:
+        """What a job measured so far, of the lines that hold `value`; of a step that was done twice the last."""
+        async with self._db.read() as tx:
+            events = await repository.metrics(tx, name)
+        by_step = {event.data["step"]: event for event in events if value in event.data["values"]}
+        return [by_step[step] for step in sorted(by_step)]
+
     async def _look(self, name: str, after: int) -> tuple[Job, Sequence[Event]]:
         async with self._db.read() as tx:
             return await repository.get(tx, name), await repository.events_after(tx, name, after)

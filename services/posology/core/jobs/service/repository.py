@@ -161,6 +161,13 @@ async def events_after(tx: Transaction, name: str, sequence: int, *, limit: int 
     return [event_from_row(row) for row in (await tx.execute(query)).mappings()]
 
 
+async def metrics(tx: Transaction, name: str) -> list[Event]:
+    """Every metric of a job, in order."""
+    c = tables.events.c
+    query = select(tables.events).where(c.job == name, c.kind == EventKind.METRIC).order_by(c.sequence)
+    return [event_from_row(row) for row in (await tx.execute(query)).mappings()]
+
+
 # --- moving on --------------------------------------------------------------------------------------------
 
 
