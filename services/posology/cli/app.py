@@ -21,6 +21,7 @@ from typer._click import exceptions  # what typer raises of its own; its public 
 from posology.cli import output
 from posology.cli.commands import (
     artifacts,
+    compare,
     completion,
     endpoints,
     evidence,
@@ -70,7 +71,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for module in (lifecycle, runs, review, artifacts, keys, endpoints, policy, serving, evidence, completion):
+for module in (lifecycle, runs, review, artifacts, keys, endpoints, policy, serving, evidence, compare, completion):
     module.register(app)
 
 

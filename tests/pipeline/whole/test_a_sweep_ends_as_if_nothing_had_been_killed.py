@@ -1,11 +1,10 @@
-"""Three doses end to end on an embedded installation; workers and the orchestrator die in between, and nothing differs."""
+"""Three doses end to end on an embedded installation; workers and the orchestrator die in between, nothing differs."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ SPEC = Path(__file__).with_name("micro-sweep.yaml")
 
 
 @pytest.fixture
-def wholes(tmp_path: Path) -> Iterator[tuple[Whole, Whole]]:
+def wholes(tmp_path: Path) -> tuple[Whole, Whole]:
     """Two installations that share nothing but the base model and the suites."""
     (tmp_path / "first").mkdir()
     prepare(tmp_path / "first")
@@ -31,7 +30,7 @@ def wholes(tmp_path: Path) -> Iterator[tuple[Whole, Whole]]:
     (suites / "general-development.jsonl").write_text("\n".join(everyday[24:48]) + "\n")
     (suites / "task-development.jsonl").write_text("\n".join(task[:24]) + "\n")
     shutil.copytree(tmp_path / "first", tmp_path / "second")
-    yield Whole(tmp_path / "first"), Whole(tmp_path / "second")
+    return Whole(tmp_path / "first"), Whole(tmp_path / "second")
 
 
 def test_a_killed_dose_ends_as_if_it_had_not_been(wholes: tuple[Whole, Whole]) -> None:

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:  # the real import brings matplotlib
+    from posology.cli.report.window import Window
 
 STAND_IN = "automated stand-in, not an expert"
 """The kind of reviewer that a script names itself."""
@@ -170,6 +173,8 @@ class Report:
     """Which use of each suite this was, and what that costs."""
     regressions: tuple[Mapping[str, Any], ...] = ()
     """By suite: what the base had right and the tuned model lost, as the evaluation left it."""
+    window: "Window | None" = None
+    """The doses of the run's sweep."""
 
     @property
     def standing(self) -> Standing:

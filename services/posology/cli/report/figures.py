@@ -13,22 +13,22 @@ from matplotlib.ticker import MaxNLocator
 from posology.cli.report.domain import Training
 
 # Colours that stand for the page's variables: matplotlib writes the left, the page gets the right.
-_INK, _FAINT, _FIRST, _SECOND = "#010101", "#020202", "#030303", "#040404"
-_VARIABLES = {_INK: "var(--ink)", _FAINT: "var(--line)", _FIRST: "var(--first)", _SECOND: "var(--second)"}
-_STYLE: Any = {
+INK, FAINT, FIRST, SECOND = "#010101", "#020202", "#030303", "#040404"
+_VARIABLES = {INK: "var(--ink)", FAINT: "var(--line)", FIRST: "var(--first)", SECOND: "var(--second)"}
+STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["system-ui", "Helvetica", "Arial", "sans-serif", "DejaVu Sans"],
     "font.size": 9,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "text.color": _INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": _FAINT,
+    "grid.color": FAINT,
     "grid.linewidth": 0.5,
 }
 _FEW = 25
@@ -42,14 +42,14 @@ def curves(training: Training) -> Markup:
     panels = [panel for panel, needs in _PANELS if any(training.series(name) for name in needs)]
     if not panels:
         return Markup("")
-    with mpl.rc_context(_STYLE | {"svg.hashsalt": training.stage}):
+    with mpl.rc_context(STYLE | {"svg.hashsalt": training.stage}):
         figure = Figure(figsize=(3.6 * len(panels), 2.5), layout="constrained")
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             panel(axes, training)
             axes.set_xlabel("step")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.margins(x=0.03)
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
@@ -64,9 +64,9 @@ def _loss(axes: Any, training: Training) -> None:
         steps, values = zip(*train, strict=True)
         few = len(values) <= _FEW
         if not few:
-            axes.plot(steps, values, color=_FIRST, linewidth=0.6, alpha=0.4)
+            axes.plot(steps, values, color=FIRST, linewidth=0.6, alpha=0.4)
         line = values if few else smoothed(values)
-        axes.plot(steps, line, color=_FIRST, linewidth=1.6, marker="o" if few else "", markersize=3, label="training")
+        axes.plot(steps, line, color=FIRST, linewidth=1.6, marker="o" if few else "", markersize=3, label="training")
     _validation(axes, training.series("eval_loss"))
     axes.legend(frameon=False)
 
@@ -74,13 +74,13 @@ def _loss(axes: Any, training: Training) -> None:
 def _validation(axes: Any, points: list[tuple[int, float]]) -> None:
     if points:
         steps, values = zip(*points, strict=True)
-        axes.plot(steps, values, color=_SECOND, linewidth=1.2, marker="s", markersize=3.5, label="validation")
+        axes.plot(steps, values, color=SECOND, linewidth=1.2, marker="s", markersize=3.5, label="validation")
 
 
 def _rate(axes: Any, training: Training) -> None:
     axes.set_title("learning rate", loc="left")
     steps, values = zip(*training.series("learning_rate"), strict=True)
-    axes.plot(steps, values, color=_FIRST, linewidth=1.6)
+    axes.plot(steps, values, color=FIRST, linewidth=1.6)
     axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     axes.set_ylim(bottom=0)
 
@@ -89,7 +89,7 @@ def _preferences(axes: Any, training: Training) -> None:
     axes.set_title("preference accuracy", loc="left")
     if train := training.series("preference_accuracy"):
         steps, values = zip(*train, strict=True)
-        axes.plot(steps, smoothed(values), color=_FIRST, linewidth=1.2, label="training")
+        axes.plot(steps, smoothed(values), color=FIRST, linewidth=1.2, label="training")
     _validation(axes, training.series("eval_preference_accuracy"))
     axes.set_ylim(-0.03, 1.03)
     axes.legend(frameon=False)
@@ -102,7 +102,8 @@ _PANELS: tuple[tuple[Panel, tuple[str, ...]], ...] = (
 )
 
 
-def _svg(figure: Figure) -> Markup:
+def to_svg(figure: Figure) -> Markup:
+    """A figure in the colours of the page."""
     drawn = io.StringIO()
     figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = drawn.getvalue()

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from posology.cli import show
-from posology.cli.report import decode
+from posology.cli.report import decode, window
 from posology.cli.report.domain import Behind, Report, Review, Training
 from posology.client import Client, envelopes
 from posology.client.stored import Stored
@@ -73,6 +73,7 @@ async def gather(client: Client, run: str) -> Report:
         regressions=tuple(
             (await _json(stored, decode.artifact(shown, "evaluate"), "regressions.json")).get("suites", ())
         ),
+        window=window.of(shown.window) if shown.HasField("window") else None,
     )
 
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from posology.cli import show
-from posology.cli.report import figures, intervals
+from posology.cli.report import figures, intervals, window
 from posology.cli.report.domain import STAND_IN, Accuracy, Gate, Report
 
 TONES = {"PASS": "good", "FAIL": "bad", "INVALID": "bad", "INSUFFICIENT_EVIDENCE": "bad"}
@@ -30,8 +30,16 @@ def render(report: Report) -> str:
         parity_gates=[gate for gate in report.gates if gate.suite == "parity"],
         models=paired_accuracies(report.accuracies),
         most=MOST,
+        window=report.window,
+        selected=window.SELECTED,
         spec=yaml.safe_dump(dict(report.spec), sort_keys=False, allow_unicode=True, width=100),
     )
+
+
+def render_window(run: str, shown: window.Window) -> str:
+    """The doses of a sweep on a page of their own."""
+    template = _environment().get_template("window_page.html.jinja")
+    return template.render(run=run, window=shown, selected=window.SELECTED)
 
 
 def gate_plot(gate: Gate) -> Markup:
@@ -57,6 +65,15 @@ def paired_accuracies(accuracies: tuple[Accuracy, ...]) -> list[tuple[str, list[
 def percent(value: float, *, signed: bool = False) -> str:
     """`83.3%`, or `+12.5%` for a difference."""
     return f"{value:+.1%}" if signed else f"{value:.1%}"
+
+
+def points(value: window.Difference | None) -> Markup:
+    """`+12.5` with its bounds below, in points; a dash for nothing."""
+    if value is None:
+        return Markup("–")
+    low, high = f"{100 * value.low:+.1f}", f"{100 * value.high:+.1f}"
+    inner = f'<b>{100 * value.estimate:+.1f}</b><br><span class="soft">{low} to {high}, n {value.n}</span>'
+    return Markup(inner)  # numbers only
 
 
 def number(value: float | int | None) -> str:
@@ -130,6 +147,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "percent": percent,
         "number": number,
+        "points": points,
         "size": size,
         "last": last,
         "short": short,
@@ -141,6 +159,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "curves": figures.curves,
         "gate_plot": gate_plot,
+        "window_picture": window.picture,
         "tones": TONES,
         "state_tones": STATE_TONES,
     }

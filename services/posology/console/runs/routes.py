@@ -52,8 +52,19 @@ async def one(request: Request) -> Response:
     return pages.page(
         request, "runs/run.html", run=run, show=show, waiting=waiting, ended=ended, spec=_as_yaml(run),
         trained=[s.stage for s in run.stages if s.stage in ("sft", "dpo") and s.resource],
-        logged=[s.stage for s in run.stages if is_job(s.resource)],
+        logged=[s.stage for s in run.stages if is_job(s.resource)], **_doses(run),
     )  # fmt: skip
+
+
+def _doses(run: FineTuneRun) -> dict[str, Any]:
+    """What the page says of a sweep; nothing without one."""
+    if not run.HasField("window"):
+        return {"window": None}
+    from posology.cli.report import window  # brings matplotlib, which few pages need
+
+    shown = window.of(run.window)
+    rows = list(zip(shown.doses, window.rows(shown), strict=True))
+    return {"window": shown, "columns": window.COLUMNS, "doses": rows, "selected": window.SELECTED}
 
 
 async def events(request: Request) -> Response:
