@@ -28,7 +28,8 @@ def judged(number: int, gain: float, loss: float, **more: Any) -> evaluation_pb2
 def message(**more: Any) -> pb.Window:
     doses = [
         pb.TriedDose(
-            number=n, label=f"rank {2**n}", run=f"namespaces/default/fineTuneRuns/demo-dose-{n}", phase=pb.FineTuneRun.SUCCEEDED,
+            number=n, label=f"rank {2**n}", run=f"namespaces/default/fineTuneRuns/demo-dose-{n}",
+            phase=pb.FineTuneRun.SUCCEEDED,
             dose=pb.Dose(rank=2**n), validation_loss=2.0 / n, seconds=60.0 * n,
         )
         for n in (1, 2, 3, 4)
@@ -66,7 +67,9 @@ def test_the_picture_has_its_four_panels_and_a_line_of_its_own_for_ranks() -> No
 
 def test_a_sweep_under_way_has_its_table_and_no_picture() -> None:
     shown = window.of(
-        pb.Window(doses=[pb.TriedDose(number=1, label="rate 0.1", phase="RUNNING"), pb.TriedDose(number=2)])
+        pb.Window(
+            doses=[pb.TriedDose(number=1, label="rate 0.1", phase=pb.FineTuneRun.RUNNING), pb.TriedDose(number=2)]
+        )
     )
     assert window.picture(shown) == ""
     assert window.rows(shown)[0][-1] == "running"
