@@ -105,7 +105,7 @@ def check_comparable(jobs: Mapping[int, Job]) -> None:
 
 def _pairs(suite: Suite, lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[Paired, ...] | str]]:
     """What is compared of a suite, by name; a text says why it cannot be."""
-    if suite.kind is SuiteKind.MULTIPLE_CHOICE:
+    if suite.kind.questions:
         choices: dict[str, list[Choice]] = {}
         for line in lines:
             choices.setdefault(line["model"], []).append(items.choice(line))

@@ -12,6 +12,7 @@ from posology.cli.commands import completion
 from posology.client import Client
 from posology.core.errors import InvalidInput, NotFound, Violation
 from posology.core.files import write_atomically
+from posology.core.visible import visible
 from posology.v1alpha1.evaluation_pb2 import Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
 
@@ -52,7 +53,7 @@ def _sweep(at: state.State, name: str, to: Path | None) -> None:
         at.write.value(run.window, "")
         return
     at.write.rows([], window.COLUMNS, window.rows(found))
-    at.write.console.print(f"[bold]{escape(output.visible(found.sentence or run.message))}[/]")
+    at.write.console.print(f"[bold]{escape(visible(found.sentence or run.message))}[/]")
     at.write.note(f"[dim]{window.SELECTED}[/]")
     if to:
         at.write.note(f"the picture is in {escape(str(to))}")
