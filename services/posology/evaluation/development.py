@@ -52,9 +52,7 @@ def violations(
         if suite["development"] == Development.BENEFIT and suite.get("kind") == SuiteKind.REFUSAL:
             yield Violation(f"{at}.development", "is BENEFIT on a refusal suite; a benefit is measured on questions")
         if suite.get("kind") == SuiteKind.HUMAN:
-            yield Violation(
-                f"{at}.development", "is set on a suite that people rate; a dose is chosen by questions and prompts"
-            )
+            yield Violation(f"{at}.development", "is set on a suite that people rate; doses are chosen without them")
         shared = [item for item in parsed.get(suite["name"], ()) if _form(item) in holdout]
         if shared:
             named = ", ".join(f"{item.id} ({holdout[_form(item)]})" for item in shared[:_MOST_NAMED])
