@@ -141,3 +141,11 @@ async def test_what_is_no_comparison_is_refused(service: Service) -> None:
     holdout = await service.evaluated("holdout")
     with pytest.raises(InvalidInput, match="is no development evaluation"):
         await service.stub.CompareDoses(compared(named(1, one), named(2, holdout)))
+
+
+async def test_doses_of_another_namespace_are_not_read(service: Service) -> None:
+    one = await dose(service, "one", base=service.weights("a"), right=60)
+    request = compared(named(1, one))
+    request.parent = "namespaces/other"
+    with pytest.raises(InvalidInput, match="is not of namespaces/other"):
+        await service.stub.CompareDoses(request)
