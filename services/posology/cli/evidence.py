@@ -9,11 +9,14 @@ from rich.markup import escape
 from posology.cli.show import coloured
 from posology.client.explain import Explanation, Sentence
 from posology.client.recall import Data, Recall, Section, Served, Withdrawal
+from posology.client.stale import Change, Stale
 
 if TYPE_CHECKING:  # it brings SQLAlchemy, which no other command should wait for
     from posology.client.verification import Check, Verification
 
 _MOST_SECTIONS = 10
+_MOST_CHANGES = 20
+_MOST_CHARACTERS = 300
 _GOOD = {"PASS": "green", "READY": "green"}
 
 
@@ -118,6 +121,27 @@ def recall_lines(recalled: Recall) -> Iterator[str]:
         yield f"[yellow]not known of {_count(len(recalled.unread), 'data set')} whose bytes are not here:[/]"
         yield from (f"  {digest}" for digest in recalled.unread)
     yield f"{answers} came from these models; {serving} of them now {verb}."
+
+
+def stale_lines(stale: Stale) -> Iterator[str]:
+    """What newer labels change, boxed warnings first, and the way down from it."""
+    boxed = _count(len(stale.boxed_warnings), "boxed warning")
+    changes = _count(len(stale.changes), "change")
+    yield f"[bold]{_count(stale.labels, 'label')}[/] of these stand behind data; {changes}, among them {boxed}"
+    for change in stale.changes[:_MOST_CHANGES]:
+        yield from _change(change)
+    if len(stale.changes) > _MOST_CHANGES:
+        yield f"  and {len(stale.changes) - _MOST_CHANGES} more (--output json lists them)"
+    yield from recall_lines(stale.recall)
+
+
+def _change(change: Change) -> Iterator[str]:
+    about = change.question or "its text, of which no single fact could be read"
+    yield f"  [yellow]{change.kind}[/]  {escape(change.drug)}, {escape(change.title)} ({change.code}): {escape(about)}"
+    if change.before:
+        yield f"    was  {_text(change.before[:_MOST_CHARACTERS])}"
+    if change.after:
+        yield f"    is   {_text(change.after[:_MOST_CHARACTERS])}"
 
 
 def _block(title: str, lines: Sequence[str]) -> Iterator[str]:

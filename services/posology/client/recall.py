@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DATA_KINDS = ("dataset", "preferences")
 WITHDRAWN_KINDS = (*DATA_KINDS, "adapter", "model")
 """What a recall withdraws; evaluations and verdicts stay as the record of what was believed."""
-_FILES = {
+PAIR_FILES = {
     "dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"),
     "preferences": ("preferences.jsonl",),
 }
@@ -119,15 +119,30 @@ async def recall(client: "Client", what: str) -> Recall:
     unread = tuple([one.digest for one in artifacts if await asyncio.to_thread(stored.holding, one.digest) is None])
     matched_as = _matched_as(what, looked, unread)
     looked = [one for one in looked if one.matched_as == matched_as]
-    data = [one.data for one in looked if one.data.pairs]
+    data = tuple(one.data for one in looked if one.data.pairs)
+    return await downstream(
+        client, what=what, matched_as=matched_as, sections=_sections(looked), data=data, unread=unread
+    )
+
+
+async def downstream(
+    client: "Client",
+    *,
+    what: str,
+    matched_as: str,
+    sections: tuple[Section, ...],
+    data: tuple[Data, ...],
+    unread: tuple[str, ...],
+) -> Recall:
+    """What was made from these data, with its verdicts, deployments and answers."""
     made = await _made(client, data)
     models = {one.digest for one in made if one.kind == "model"}
     deployments = [d for d in await client.deployments() if d.model in models]
     return Recall(
         what=what,
         matched_as=matched_as,
-        sections=_sections(looked),
-        data=tuple(data),
+        sections=sections,
+        data=data,
         made=made,
         verdicts=tuple([release for model in sorted(models) for release in await _releases(client, model)]),
         deployments=tuple([await _served(client, deployment) for deployment in deployments]),
@@ -178,7 +193,7 @@ def look(stored: Stored, artifact: catalog_pb2.Artifact, what: str) -> Seen:
     matched_as, sections = match(stored.rows(digest, "sections.jsonl"), what)
     ids = {section["id"] for section in sections}
     counts, by_file, total = Counter[str](), dict[str, int](), 0
-    for path in _FILES[kind]:
+    for path in PAIR_FILES[kind]:
         rows = list(stored.rows(digest, path))
         alone, unplaced = match((row for row in rows if not row["section"]), what)
         placed = Counter(row["section"] for row in rows if row["section"] in ids)

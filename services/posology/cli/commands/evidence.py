@@ -1,4 +1,4 @@
-"""report, explain, recall, verify."""
+"""report, explain, recall, stale, verify."""
 
 import asyncio
 from pathlib import Path
@@ -10,6 +10,8 @@ from posology.cli import evidence, output, state
 from posology.client.explain import explain as explain_answer
 from posology.client.recall import Recall, withdraw_all
 from posology.client.recall import recall as recall_source
+from posology.client.stale import Stale
+from posology.client.stale import stale as stale_labels
 from posology.client.stored import Stored
 from posology.core.errors import Cancelled, FailedPrecondition, InvalidInput, Violation
 from posology.core.files import write_atomically
@@ -17,7 +19,7 @@ from posology.core.files import write_atomically
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (report, explain, recall, verify):
+    for command in (report, explain, recall, stale, verify):
         app.command()(command)
 
 
@@ -78,6 +80,36 @@ def recall(
 def _question(recalled: Recall, *, stop_serving: bool) -> str:
     also = f" and stop {len(recalled.serving)} deployments" if stop_serving else ""
     return f"Withdraw these {len(recalled.affected)} artifacts{also}?"
+
+
+def stale(
+    context: typer.Context,
+    sources: Annotated[Path, typer.Option(help="Folder or file of new labels: SPL (.xml), openFDA (.json, .jsonl).")],
+    on_boxed_warning: Annotated[
+        str,
+        typer.Option(
+            "--quarantine-on-boxed-warning", help="Withdraw for this reason if a boxed warning is new or other."
+        ),
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before withdrawing.")] = False,
+) -> None:
+    """Say which facts newer labels change, and which data, models, deployments and answers rest on them."""
+    at = state.of(context)
+    compared = at.call(lambda client: stale_labels(client, sources))
+    if not (on_boxed_warning and compared.boxed_warnings and compared.recall.affected):
+        at.write.value(_stale_json(compared), "\n".join(evidence.stale_lines(compared)))
+        return
+    if not yes:
+        at.write.note("\n".join(evidence.stale_lines(compared)))
+        if not typer.confirm(_question(compared.recall, stop_serving=False), err=True):
+            raise Cancelled("nothing was withdrawn")
+    done = at.call(lambda client: withdraw_all(client, compared.recall, reason=on_boxed_warning))
+    lines = evidence.withdrawn_lines(done, compared.recall.serving)
+    at.write.value({**_stale_json(compared), **output.plain(done)}, "\n".join(lines))
+
+
+def _stale_json(compared: Stale) -> dict[str, object]:
+    return {**output.plain(compared), "boxedWarnings": len(compared.boxed_warnings)}
 
 
 def verify(
