@@ -1,16 +1,20 @@
 """artifacts, push, pull, inspect, pin, unpin, withdraw, gc."""
 
+import asyncio
 import getpass
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from posology.cli import output, show, state
+from posology.cli import hub, model_card, output, show, state
+from posology.cli.model_card import Card
 from posology.client import Client
 from posology.core.artifacts import Manifest
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
+from posology.core.files import write_atomically
 from posology.v1alpha1 import catalog_pb2
 from posology.v1alpha1.evaluation_pb2 import Verdict
 
@@ -58,30 +62,67 @@ def _state(artifact: catalog_pb2.Artifact) -> str:
 
 def pull(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(help="A run (its merged weights), or an artifact's digest.")],
+    what: Annotated[str, typer.Argument(help="A run, or an artifact's digest.")],
     to: Annotated[Path, typer.Option(help="Folder that is made, or is empty.")],
+    adapter: Annotated[bool, typer.Option("--adapter", help="Of a run: its adapter, not the merged weights.")] = False,
+    to_hub: Annotated[str, typer.Option("--hub", help="Put it into this repository of a hub too: OWNER/NAME.")] = "",
+    private: Annotated[bool, typer.Option("--private/--public", help="What a new repository on the hub is.")] = True,
 ) -> None:
-    """Copy an artifact's files into a folder, each checked. What is withdrawn is refused; that is no release."""
+    """Copy weights and their model card into a folder, each file checked. What is withdrawn is refused.
+
+    A hub gets what has a signed PASS, and nothing else; a copy is no release.
+    """
     at = state.of(context)
+    if adapter and what.startswith("sha256:"):
+        raise InvalidInput.of([Violation("--adapter", "goes with a run; a digest names its artifact itself")])
+    if to_hub:
+        hub.check(to_hub)
 
-    async def work(client: Client) -> tuple[str, Manifest, bool]:
-        digest = what
-        if not what.startswith("sha256:"):
-            run = await client.show(what)
-            digest = next((s.artifact for s in run.stages if s.stage == "merge"), "")
-            if not digest:
-                raise FailedPrecondition(f"{run.name} has no weights yet: {run.message}")
-        bad = next((one for one in await client.trace(digest) if one.quarantine_reason), None)
+    async def work(client: Client) -> tuple[Card, Manifest]:
+        card = await _card(client, what, adapter=adapter)
+        bad = next((one for one in await client.trace(card.digest) if one.quarantine_reason), None)
         if bad is not None:
-            raise FailedPrecondition(f"{digest} rests on {bad.digest}, which was withdrawn: {bad.quarantine_reason}")
-        passed = any(v.outcome == Verdict.PASS for v in await client.verdicts(model=digest))
-        return digest, await client.pull(digest, to), passed
+            raise FailedPrecondition(
+                f"{card.digest} rests on {bad.digest}, which was withdrawn: {bad.quarantine_reason}"
+            )
+        if to_hub and not card.released:
+            raise FailedPrecondition(f"{card.digest} has no PASS: it is not released, and no hub gets it")
+        return card, await client.pull(card.digest, to)
 
-    digest, manifest, passed = at.call(work)
-    if manifest.kind == "model" and not passed:
-        at.write.note(f"[yellow]warning:[/] {digest} has no PASS: it is not released, and must not be served")
-    text = f"{to}: {output.count(len(manifest.files), 'file')}, {manifest.size / 2**20:,.1f} MiB of {digest}"
-    at.write.value({"folder": to, "digest": digest, "kind": manifest.kind, "released": passed}, text)
+    card, manifest = at.call(work)
+    card = replace(card, kind=manifest.kind)
+    if manifest.kind in ("model", "adapter"):
+        name = model_card.OTHER if (to / model_card.NAME).exists() else model_card.NAME
+        write_atomically(to / name, model_card.render(card))
+        if not card.released:
+            at.write.note(f"[yellow]warning:[/] {card.digest} has no PASS: it is not released, and must not be served")
+    address = hub.upload(to, to_hub, private=private, message=f"{card.digest} by posology") if to_hub else ""
+    text = f"{to}: {output.count(len(manifest.files), 'file')}, {manifest.size / 2**20:,.1f} MiB of {card.digest}"
+    answer = {"folder": to, "digest": card.digest, "kind": manifest.kind, "released": card.released}
+    at.write.value(answer | ({"hub": address} if address else {}), f"{text}\n{address}".rstrip())
+
+
+async def _card(client: Client, what: str, *, adapter: bool) -> Card:
+    """What is known of a run's weights, or of an artifact; FailedPrecondition before there are any."""
+    if what.startswith("sha256:"):
+        verdicts = await client.verdicts(model=what)
+        passed = next((v for v in verdicts if v.outcome == Verdict.PASS), None)
+        return Card(what, "", verdict=passed or next(iter(verdicts), None))
+    run = await client.show(what)
+    by_stage = {stage.stage: stage.artifact for stage in run.stages}
+    digest = (by_stage.get("dpo") or by_stage.get("sft", "")) if adapter else by_stage.get("merge", "")
+    if not digest:
+        raise FailedPrecondition(f"{run.name} has no {'adapter' if adapter else 'weights'} yet: {run.message}")
+    verdict = await client.verdict_of(run)
+    if verdict is not None and verdict.model != by_stage.get("merge"):  # of an earlier try
+        verdict = None
+    trained = by_stage.get("dpo") or by_stage.get("sft", "")
+    stored = client.stored()
+
+    def record() -> dict[str, Any]:
+        return dict(stored.json(trained, "training.json")) if stored.has(trained, "training.json") else {}
+
+    return Card(digest, "", run, verdict, await asyncio.to_thread(record))
 
 
 def inspect(
