@@ -26,31 +26,12 @@ from label_split import labels_of
 from planted_faults import planted
 
 from posology.curation.dataset.candidates import _pair, tasks
+from posology.curation.dataset.coverage import coverage
 from posology.curation.dataset.preferences import Preference, edited_facts
 from posology.curation.domain import Pair, Section
 from posology.curation.recipe import FilterRecipe, Style
 from posology.curation.screens.filters import Context, sift, steps
 from posology.curation.teachers.extractive import ExtractiveTeacher, rank
-
-ATTRIBUTES = {
-    "indication": (("34067-9",), ("indication",)),
-    "a dose": (("34068-7",), ("recommended-dose", "starting-dose", "maximum-dose", "dosing")),
-    "contraindications": (("34070-3",), ("contraindication",)),
-    "boxed warning": (("34066-1",), ("boxed-warning",)),
-    "common reactions": (("34084-4", "90374-0"), ("common-reactions",)),
-    "storage": (("44425-7", "34069-5"), ("storage",)),
-    "interactions": (("34073-7",), ("interaction", "avoid-with")),
-    "renal": (("88828-9",), ("renal",)),
-    "hepatic": (("88829-7",), ("hepatic",)),
-    "pregnancy": (("42228-7", "53414-9"), ("pregnancy",)),
-    "lactation": (("77290-5", "34080-2"), ("lactation",)),
-    "paediatric": (("34081-0",), ("pediatric",)),
-    "geriatric": (("34082-8",), ("geriatric",)),
-    "mechanism": (("43679-0",), ("mechanism", "target")),
-    "overdose management": (("34088-5",), ("overdose-management",)),
-    "warnings": (("43685-7", "34071-1"), ("warning",)),
-}
-
 
 PAIRS, PREFERENCES, PLANTED, CHUNK = 400, 60, 20, 60
 _SWAPPED = 3  # planted faults that are preferences
@@ -84,20 +65,11 @@ def taught(sections: list[Section], *, style: Style = Style.SENTENCES) -> Iterat
                 yield pair
 
 
-def coverage(sections: list[Section], pairs: list[Pair]) -> None:
+def print_coverage(sections: list[Section], pairs: list[Pair]) -> None:
     """Of the labels that have a section, how many were asked about it."""
-    label = {s.id: s.set_id or s.source for s in sections}
-    having: dict[str, set[str]] = defaultdict(set)
-    asked: dict[str, set[str]] = defaultdict(set)
-    for section in sections:
-        having[section.code].add(label[section.id])
-    for pair in pairs:
-        asked[pair.question_type].add(label[pair.section])
-    for name, (codes, kinds) in ATTRIBUTES.items():
-        with_section = set().union(*(having[code] for code in codes))
-        with_pair = set().union(*(asked[kind] for kind in kinds)) & with_section
-        share = len(with_pair) / len(with_section) if with_section else 0
-        sys.stdout.write(f"{name:20} {len(with_pair):4}/{len(with_section):4} {share:.0%}\n")
+    for name, counts in coverage(sections, pairs).items():
+        share = counts["asked"] / counts["labels"]
+        sys.stdout.write(f"{name:20} {counts['asked']:4}/{counts['labels']:4} {share:.0%}\n")
 
 
 def in_turns(pairs: list[Pair], wanted: int, draw: str) -> list[Pair]:
@@ -216,7 +188,7 @@ def main() -> None:
     sections = [s for _, found in labels_of(options.data, sealed=options.sealed) for s in found]
     pairs = list(taught(sections, style=Style.MIXED if options.what == "write" else Style.SENTENCES))
     if options.what == "coverage":
-        coverage(sections, pairs)
+        print_coverage(sections, pairs)
     elif options.what == "sample":
         for number, pair in enumerate(in_turns(pairs, options.count, options.draw), 1):
             sys.stdout.write(f"{number}. [{pair.question_type}] Q: {pair.question}\n   A: {pair.answer}\n")

@@ -23,6 +23,7 @@ from posology.cli.commands import (
     artifacts,
     compare,
     completion,
+    dataset,
     endpoints,
     evidence,
     keys,
@@ -71,7 +72,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for module in (lifecycle, runs, review, artifacts, keys, endpoints, policy, serving, evidence, compare, completion):
+for module in (
+    lifecycle,
+    runs,
+    review,
+    dataset,
+    artifacts,
+    keys,
+    endpoints,
+    policy,
+    serving,
+    evidence,
+    compare,
+    completion,
+):
     module.register(app)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from posology.curation.dataset.build import Built
+from posology.curation.dataset.build import Built, is_filler
+from posology.curation.dataset.coverage import coverage
 from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Corpus, Pair
 from posology.curation.recipe import PreferenceRecipe, Recipe
 
@@ -30,6 +31,8 @@ def card(recipe: Recipe, corpus: Corpus, built: Built, *, teacher: str, suite_qu
             "train": sorted({pair.drug for pair in clinical if pair.drug}),
             "validation": sorted({pair.drug for pair in built.validation if pair.drug}),
         },
+        "coverage": coverage(corpus.sections, [*clinical, *built.validation]),
+        "fillers": sum(is_filler(pair) for pair in [*clinical, *built.validation]),
         "sections": {"read": len(corpus.sections), "codes": _counts(section.code for section in corpus.sections)},
         "source_files": dict(sorted(corpus.files.items())),
         "decontaminated_against": {"questions": suite_questions},

@@ -11,6 +11,7 @@ from posology.curation import convert
 from posology.curation.dataset.build import Built, build
 from posology.curation.dataset.card import card, drops_by_reason, parameters
 from posology.curation.dataset.corpus import gather
+from posology.curation.dataset.coverage import gaps
 from posology.curation.dataset.general import read_general
 from posology.curation.domain import Corpus, Pair
 from posology.curation.recipe import Budget, Recipe
@@ -133,6 +134,8 @@ def _write(
     write_lines(out / "validation.jsonl", (pair.as_json() for pair in built.validation))
     write_lines(out / "sections.jsonl", (s.as_json() for s in sorted(corpus.sections, key=lambda s: s.id)))
     write_lines(out / "drops.jsonl", (drop.as_json() for drop in built.drops))
+    kept = [*built.train, *built.validation]
+    write_lines(out / "gaps.jsonl", gaps(corpus.sections, kept, built.drops))
     made = card(recipe, corpus, built, teacher=teacher, suite_questions=len(suites.questions))
     write_json(out / "card.json", made | used)
 

@@ -1,0 +1,164 @@
+"""dataset card, drops, gaps, sample: what a data set holds, what it left out and why."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from posology.cli import state
+from posology.cli.state import State
+from posology.client import Client
+from posology.client.stored import Stored
+from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, Violation
+
+What = Annotated[str, typer.Argument(help="A run, or a data set's digest (sha256:...).")]
+Row = Mapping[str, Any]
+_FILES = ("train.jsonl", "validation.jsonl", "development.jsonl", "preferences.jsonl")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Look into a data set: its card, its drops, its gaps, a sample.", no_args_is_help=True)
+    for command in (card, drops, gaps, sample):
+        group.command()(command)
+    app.add_typer(group, name="dataset")
+
+
+def card(context: typer.Context, what: What) -> None:
+    """Show the data card: counts, kinds, coverage by label, drops by reason, recipe."""
+    at = state.of(context)
+    digest, stored = _find(at, what)
+    content = _json(stored, digest, "card.json")
+    at.write.value({"digest": digest, **content}, "\n".join(_card_lines(digest, content)))
+
+
+def drops(
+    context: typer.Context,
+    what: What,
+    reason: Annotated[str, typer.Option(help="Only this reason, such as min_words; without it, counts.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Most drops to show.")] = 20,
+) -> None:
+    """Count what was dropped by stage and reason, or list the drops of one reason with their evidence."""
+    at = state.of(context)
+    digest, stored = _find(at, what)
+    rows = list(_lines(stored, digest, "drops.jsonl"))
+    if not reason:
+        counts = Counter((row["stage"], row["reason"]) for row in rows)
+        values = [{"stage": s, "reason": r, "drops": n} for (s, r), n in counts.most_common()]
+        at.write.rows(values, ("STAGE", "REASON", "DROPS"), [tuple(value.values()) for value in values])
+        return
+    chosen = [row for row in rows if row["reason"] == reason]
+    if not chosen:
+        known = ", ".join(sorted({row["reason"] for row in rows})) or "none"
+        raise InvalidInput.of([Violation("--reason", f"nothing was dropped for {reason!r}; reasons are: {known}")])
+    shown = chosen[:limit]
+    cells = [(row["detail"], _question(row["pair"]), row["source"]) for row in shown]
+    at.write.rows(shown, ("WHY", "QUESTION", "SOURCE"), cells)
+    if len(chosen) > limit:
+        at.write.note(f"{len(chosen) - limit} more; --limit shows more")
+
+
+def gaps(
+    context: typer.Context,
+    what: What,
+    missing: Annotated[str, typer.Option(help="Only this attribute, such as 'a dose'.")] = "",
+) -> None:
+    """List what labels have and no pair asks about, label by label, with the reason."""
+    at = state.of(context)
+    digest, stored = _find(at, what)
+    rows = [row for row in _lines(stored, digest, "gaps.jsonl") if missing in ("", row["missing"])]
+    cells = [(row["drug"], row["missing"], row["reason"], row["source"]) for row in rows]
+    at.write.rows(rows, ("DRUG", "MISSING", "WHY", "SOURCE"), cells)
+
+
+def sample(
+    context: typer.Context,
+    what: What,
+    count: Annotated[int, typer.Option(min=1, help="How many rows.")] = 10,
+    kind: Annotated[str, typer.Option(help="Only this question type.")] = "",
+    seed: Annotated[int, typer.Option(help="Another seed draws other rows.")] = 0,
+) -> None:
+    """Show rows drawn by the seed, whole: question, answer, evidence, source."""
+    at = state.of(context)
+    digest, stored = _find(at, what)
+    rows = [row for path in _FILES for row in _lines(stored, digest, path) if _is_kind(row, kind)]
+    if not rows:
+        raise NotFound(f"{digest} has no row{f' of kind {kind!r}' if kind else ''}")
+    drawn = sorted(rows, key=lambda row: hashlib.sha256(f"{seed} {row['id']}".encode()).digest())[:count]
+    at.write.value(drawn, "\n\n".join(_row_text(row) for row in drawn))
+
+
+def _find(at: State, what: str) -> tuple[str, Stored]:
+    """The digest of the data set that is meant, and where its bytes are."""
+
+    async def work(client: Client) -> tuple[str, Stored]:
+        if what.startswith("sha256:"):
+            return what, client.stored()
+        run = await client.show(what)
+        made = {stage.stage: stage.artifact for stage in run.stages if stage.artifact}
+        digest = next((made[stage] for stage in ("curate", "curation", "dataset") if stage in made), "")
+        if not digest:
+            raise FailedPrecondition(f"{run.name} has no data set yet: {run.message}")
+        return digest, client.stored()
+
+    return at.call(work)
+
+
+def _json(stored: Stored, digest: str, path: str) -> dict[str, Any]:
+    _need(stored, digest, path)
+    content: dict[str, Any] = stored.json(digest, path)
+    return content
+
+
+def _lines(stored: Stored, digest: str, path: str) -> Iterator[dict[str, Any]]:
+    if path not in _FILES:
+        _need(stored, digest, path)
+    return stored.rows(digest, path)
+
+
+def _need(stored: Stored, digest: str, path: str) -> None:
+    stored.manifest(digest)  # NotFound names the artifact
+    if not stored.has(digest, path):
+        raise NotFound(f"{digest} has no {path}: it is no data set, or one of an earlier version")
+
+
+def _is_kind(row: Row, kind: str) -> bool:
+    return not kind or row.get("question_type") == kind
+
+
+def _question(pair: Row | None) -> str:
+    return str(pair["prompt"][-1]["content"]) if pair else ""
+
+
+def _row_text(row: Row) -> str:
+    """One row as text; brackets of the text are no markup."""
+    answers = [(name, row[name][-1]["content"]) for name in ("completion", "chosen", "rejected") if name in row]
+    named = {"completion": "answer"}
+    lines = [f"[bold]{_plain(row['id'])}[/]  {_plain(row.get('question_type', ''))}  {_plain(row.get('drug', ''))}"]
+    lines += [f"  question  {_plain(_question(row))}"]
+    lines += [f"  {named.get(name, name):<9} {_plain(text)}" for name, text in answers]
+    lines += [f"  evidence  {_plain(row['evidence'])}"] if row.get("evidence") else []
+    return "\n".join([*lines, f"  source    {_plain(row.get('source', ''))}"])
+
+
+def _plain(text: object) -> str:
+    from rich.markup import escape
+
+    return escape(" ".join(str(text).split()))
+
+
+def _card_lines(digest: str, content: Mapping[str, Any]) -> Iterator[str]:
+    yield f"[bold]{digest}[/]"
+    yield from (f"  {name:<24}{value}" for name, value in content.get("pairs", {}).items())
+    if content.get("coverage"):
+        yield "[bold]labels asked about, of those that have it[/]"
+        for name, counts in content["coverage"].items():
+            yield f"  {name:<24}{counts['asked']} of {counts['labels']} ({counts['asked'] / counts['labels']:.0%})"
+    yield "[bold]question types[/]"
+    ordered = sorted(content.get("question_types", {}).items(), key=lambda item: -item[1])
+    yield from (f"  {_plain(kind):<24}{count}" for kind, count in ordered)
+    yield "[bold]dropped[/]"
+    for stage, reasons in content.get("drops", {}).items():
+        yield from (f"  {stage + '/' + reason:<40}{count}" for reason, count in reasons.items())
