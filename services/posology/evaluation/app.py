@@ -11,6 +11,7 @@ from posology.core.jobs.domain import Command, Resources
 from posology.core.jobs.service.build import build_jobs
 from posology.core.jobs.service.jobs import SERVICE_NAME as WORKER_SERVICE
 from posology.core.jobs.service.jobs import Published
+from posology.core.model_endpoints.document import Registry
 from posology.core.registrar import Registrar
 from posology.core.rpc import server
 from posology.core.rpc.client import connect
@@ -49,11 +50,18 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         resources=resources,
         environment=settings.worker_environment(),
         resources_of=lambda job: convert.resources_from_spec(job["spec"], resources),
+        endpoints_of=convert.endpoints_of,
         origin_of=origin_of,
     )
     jobs = build_jobs(settings, db, commands={KIND: command}, on_published=remember)
     evaluations = Evaluations(
-        db, jobs, artifacts, settings.allowed, convert.policy_from_spec, settings.release_policy_of
+        db,
+        jobs,
+        artifacts,
+        settings.allowed,
+        convert.policy_from_spec,
+        settings.release_policy_of,
+        Registry(settings.model_endpoints_dir),
     )
     verdicts = Verdicts(
         db,

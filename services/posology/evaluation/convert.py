@@ -94,6 +94,12 @@ def engine_from_spec(spec: Mapping[str, Any]) -> EngineConfig:
     )
 
 
+def endpoints_of(job: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the model endpoints that a job's stored spec uses."""
+    name = job["spec"]["evaluation"].get("judge", {}).get("modelEndpoint", "")
+    return (name,) if name else ()
+
+
 def resources_from_spec(spec: Mapping[str, Any], default: Resources) -> Resources:
     """What an evaluation asks of the machine; what it leaves open is the installation's."""
     asked = schema.parse(pb.EvaluationJobSpec, dict(spec)).evaluation.resources

@@ -37,6 +37,9 @@ class SuiteKind(StrEnum):
     HUMAN = "HUMAN"
     """Questions whose answers people rate."""
 
+    JUDGED = "JUDGED"
+    """Questions whose two answers a judge compares."""
+
     @property
     def compared(self) -> bool:
         """Whether the base is scored on it too."""
@@ -265,6 +268,41 @@ class HumanRatings:
     repeated: int = 0
 
 
+CRITERIA = ("accuracy", "completeness", "tone")
+"""By which a judge and experts compare two answers."""
+Preference = Mapping[str, float | None]
+"""By criterion: 1 the second answer is better, 0 the first, 0.5 neither, None where nothing could be read."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One prompt: what the judge said of base and candidate with the base first, and again with the candidate first,
+    both times as preference for the candidate; and the words of each answer."""
+
+    id: str
+    cluster: str
+    orders: tuple[Preference, Preference]
+    base_words: int
+    tuned_words: int
+
+    def score(self, criterion: str) -> float | None:
+        """The mean over both orders; None unless both could be read."""
+        first, second = (order.get(criterion) for order in self.orders)
+        return None if first is None or second is None else (first + second) / 2
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """One pair that experts compared: what the judge said in both orders, and what they said, as preference for b."""
+
+    orders: tuple[Preference, Preference]
+    expert: Preference
+
+    def score(self, criterion: str) -> float | None:
+        """As of a judgement."""
+        return Judgement("", "", self.orders, 0, 0).score(criterion)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """All that gates are computed from; `choices` and `answers` by suite, then by model."""
@@ -274,6 +312,9 @@ class Evidence:
     parity: Sequence[ParityStep] = ()
     merge: MergeProof | None = None
     exact: Sequence[ExactCheck] = ()
+    judgements: Mapping[str, Sequence[Judgement]] = field(default_factory=dict)
+    """By suite."""
+    calibration: Sequence[Calibrated] = ()
     ratings: HumanRatings | None = None
     ratings_problem: str = ""
     """Why ratings that were handed in do not count."""

@@ -13,10 +13,11 @@ from sqlalchemy import delete, select
 from posology.core import audit, names
 from posology.core.artifacts import ArtifactStore
 from posology.core.canonical import canonical_digest
-from posology.core.errors import AlreadyExists, InvalidInput, NotFound, PosologyError, Violation
+from posology.core.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, PosologyError, Violation
 from posology.core.jobs.domain import Event, Job, NewJob
 from posology.core.jobs.domain import Origin as JobOrigin
 from posology.core.jobs.service.jobs import JobPage, Jobs, Published
+from posology.core.model_endpoints.document import Registry
 from posology.core.release.document import NoPolicy
 from posology.core.release.domain import ReleasePolicy
 from posology.core.store import Database, Transaction, now
@@ -26,6 +27,7 @@ from posology.evaluation import (
     gates,
     human,
     items,
+    judging,
     origins,
     sources,
     submission,
@@ -43,7 +45,6 @@ KIND = "evaluation"
 PRODUCER = "posology.evaluation"
 _UNBUILT = {
     "baseline": "the few-shot baseline is not built yet; leave it out",
-    "judge": "judged answers are not built yet; leave it out",
 }
 PolicyOf = Callable[[Mapping[str, Any], Mapping[str, str]], Policy]
 
@@ -62,6 +63,8 @@ class Admitted:
     def source_sha256(self) -> str:
         """Hex sha256 over the digests of all suites."""
         named = sorted((suite.name, suite.digest) for suite in self.policy.suites)
+        if judging.CALIBRATION in self.contents:
+            named.append((judging.CALIBRATION, sources.digest(self.contents[judging.CALIBRATION])))
         return hashlib.sha256(repr(named).encode()).hexdigest()
 
 
@@ -85,7 +88,9 @@ class Evaluations:
         allowed: sources.Allowed,
         policy_of: PolicyOf,
         release_policy: Callable[[], ReleasePolicy],
+        model_endpoints: Registry,
     ) -> None:
+        self._model_endpoints = model_endpoints
         self._db = db
         self._jobs = jobs
         self._artifacts = artifacts
@@ -102,11 +107,18 @@ class Evaluations:
         policy = self._policy_of(request.spec, {})
         choosing = {suite["name"] for suite in stated.get("suites", []) if "development" in suite}
         gating = replace(policy, gates=tuple(gate for gate in policy.gates if gate.suite not in choosing))
-        wrong = [*_unbuilt(stated), *gates.violations(gating), *_taken_twice(stated.get("suites", []))]
+        wrong = [
+            *_unbuilt(stated),
+            *gates.violations(gating),
+            *_taken_twice(stated.get("suites", [])),
+            *_of_judge(policy, stated),
+        ]
         contents = await asyncio.to_thread(self._read, stated.get("suites", []), wrong)
+        if judge := stated.get("judge"):
+            await asyncio.to_thread(self._check_judge, judge, request.name.split("/")[1], contents, wrong)
         if wrong:
             raise InvalidInput.of(wrong)
-        digests = {name: sources.digest(content) for name, content in contents.items()}
+        digests = {name: sources.digest(content) for name, content in contents.items() if name != judging.CALIBRATION}
         admitted = Admitted(request, self._policy_of(request.spec, digests), contents)
         parsed = _parse_all(self._all_suites(request.spec, digests), contents)
         choices = development.violations(stated.get("suites", []), parsed, stated["gates"])
@@ -244,6 +256,26 @@ class Evaluations:
                 wrong.append(Violation(f"spec.evaluation.suites[{index}].uri", error.message))
         return contents
 
+    def _check_judge(
+        self, judge: dict[str, Any], namespace: str, contents: dict[str, bytes], wrong: list[Violation]
+    ) -> None:
+        """The judge's endpoint may be used here, and what experts said before it can be read."""
+        at = "spec.evaluation.judge"
+        try:
+            endpoint = self._model_endpoints.resolve(judge["modelEndpoint"], namespace, judge.get("model", ""), at=at)
+            judge["model"] = endpoint[1]  # the first of the endpoint's where none is named; it decides what is scored
+        except (InvalidInput, FailedPrecondition) as error:
+            wrong += error.violations or (Violation(f"{at}.modelEndpoint", error.message),)
+        if uri := judge.get("calibration"):
+            try:
+                content = sources.read(uri, self._allowed)
+                judging.parse_calibration(content)
+                contents[judging.CALIBRATION] = content
+            except PosologyError as error:
+                if error.retryable:
+                    raise
+                wrong += error.violations or (Violation(f"{at}.calibration", error.message),)
+
     async def _existing(self, admitted: Admitted) -> Job | None:
         try:
             job = await self._jobs.get(admitted.asked.name)
@@ -330,6 +362,22 @@ def _unbuilt(stated: Mapping[str, Any]) -> list[Violation]:
             reason = "is not taken; put the questions into a suite of kind HUMAN, and name that suite"
             wrong.append(Violation(f"spec.evaluation.gates[{index}].queries", reason))
     return wrong
+
+
+def _of_judge(policy: Policy, stated: Mapping[str, Any]) -> Iterator[Violation]:
+    """What a comparison by a judge lacks."""
+    judge = stated.get("judge")
+    if any(gate.win_rate_above is not None for gate in policy.gates):
+        if not judge:
+            yield Violation("spec.evaluation.judge", "is missing, and a gate with winRateAbove needs one")
+        elif not judge.get("calibration"):
+            reason = "is missing: a judge counts only where it is shown to agree with experts; name a file of theirs"
+            yield Violation("spec.evaluation.judge.calibration", reason)
+    elif judge:
+        yield Violation("spec.evaluation.judge", "no gate asks for a judge (winRateAbove on a suite of kind JUDGED)")
+    for index, suite in enumerate(policy.suites):
+        if suite.name == judging.CALIBRATION:
+            yield Violation(f"spec.evaluation.suites[{index}].name", "is the name of the judge's calibration")
 
 
 def _of_people(policy: Policy, parsed: Mapping[str, tuple[suites.Item, ...]]) -> Iterator[Violation]:

@@ -62,5 +62,7 @@ def _count(items: Sequence[Item], gate: Gate) -> int:
     """Items of one result: a refusal suite gives one for either side, people rate a sample."""
     if gate.acceptable_at_least is not None:
         return min(len(items), gate.sample or SAMPLE)
+    if gate.win_rate_above is not None:
+        return len(items)
     unsafe = sum(isinstance(item, Prompt) and item.unsafe for item in items)
     return min(unsafe, len(items) - unsafe) if any(isinstance(item, Prompt) for item in items) else len(items)

@@ -27,7 +27,7 @@ _ONE_SIDED = (
 def parse(content: bytes, kind: SuiteKind, *, name: str) -> tuple[Item, ...]:
     """Items in the file's order; InvalidInput names file and line of what is wrong, and what is allowed."""
     form = SuiteKind.MULTIPLE_CHOICE if kind.questions else kind
-    published = None if kind is SuiteKind.HUMAN else benchmarks.read(content, form, name=name)
+    published = None if kind in (SuiteKind.HUMAN, SuiteKind.JUDGED) else benchmarks.read(content, form, name=name)
     if published is None:
         items, wrong = _own_lines(content, kind, name)
     else:
@@ -118,6 +118,7 @@ _READERS: Mapping[SuiteKind, Callable[[Mapping[str, Any]], Item]] = {
     SuiteKind.SYCOPHANCY: _question,
     SuiteKind.REFUSAL: _prompt,
     SuiteKind.HUMAN: _query,
+    SuiteKind.JUDGED: _query,
 }
 
 

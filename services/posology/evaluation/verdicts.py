@@ -26,7 +26,7 @@ from posology.core.release.tries import MOST_HALVINGS, confidence_of, price
 from posology.core.release.weights import weight_files
 from posology.core.rpc.impersonation import NOBODY
 from posology.core.store import Database, Transaction, now, pages
-from posology.evaluation import failures, gates, human, items, origins, tables
+from posology.evaluation import failures, gates, human, items, judging, origins, tables
 from posology.evaluation.domain import GateResult, IssuedVerdict, Outcome, Policy, VerdictRequest, overall
 from posology.evaluation.evaluations import Evaluations, PolicyOf, Tried, finished_artifact, read_items
 from posology.evaluation.origins import Origin
@@ -213,7 +213,15 @@ class Verdicts:
         evidence = items.evidence(read_items(self._artifacts, digest), self._json(digest, items.PARITY), policy)
         model = job.spec["spec"]["model"]
         rated, problem = human.ratings(self._artifacts, digest, model, statements, self._review_keys())
-        evidence = replace(evidence, ratings=rated, ratings_problem=problem, pace=self._pace(digest))
+        judgements, calibration = judging.evidence(self._lines(digest, judging.FILE))
+        evidence = replace(
+            evidence,
+            ratings=rated,
+            ratings_problem=problem,
+            judgements=judgements,
+            calibration=calibration,
+            pace=self._pace(digest),
+        )
         engine = self._json(digest, items.ENGINE)["tuned"]
         results = gates.decide(policy, evidence, confidence=confidence)
         return _Findings(job, policy, tried.origin, results, engine, self._json(digest, items.PROBES))
@@ -221,6 +229,13 @@ class Verdicts:
     def _pace(self, digest: str) -> dict[str, float]:
         known = any(file.path == items.PACE for file in self._artifacts.manifest(digest).files)
         return dict(self._json(digest, items.PACE)) if known else {}
+
+    def _lines(self, digest: str, path: str) -> list[dict[str, Any]]:
+        """The lines of a file that not every evaluation has."""
+        if path not in {file.path for file in self._artifacts.manifest(digest).files}:
+            return []
+        with self._artifacts.open(digest, path) as stored:
+            return items.read_lines(stored.read())
 
     def _json(self, digest: str, path: str) -> Any:
         with self._artifacts.open(digest, path) as stored:

@@ -28,8 +28,19 @@ async def admit(clients: Clients, request: orchestrator_pb2.CreateRunRequest) ->
         raise InvalidInput.of(wrong)
     answers = await asyncio.gather(*(_wrong(part, call) for part, call in _questions(clients, request)))
     violations = [violation for answer in answers for violation in answer]
+    violations += _judge_is_the_teacher(request.spec)
     if violations:
         raise InvalidInput.of(dict.fromkeys(violations))
+
+
+def _judge_is_the_teacher(spec: orchestrator_pb2.FineTuneRunSpec) -> Iterator[Violation]:
+    """A judge who taught prefers its own words; an endpoint without a named model may give both the same one."""
+    judge, teacher = spec.evaluation.judge, spec.curation.teacher
+    if not judge.model_endpoint or judge.model_endpoint != teacher.model_endpoint:
+        return
+    if not judge.model or not teacher.model or judge.model == teacher.model:
+        reason = f"is the teacher's ({teacher.model or 'its first model'}); a judge never is: name another model of it"
+        yield Violation("spec.evaluation.judge.model", reason)
 
 
 def _questions(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> Iterator[tuple[str, Awaitable[object]]]:

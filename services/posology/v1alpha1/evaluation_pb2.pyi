@@ -212,6 +212,7 @@ class Judge(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     CREDENTIALS_SECRET_FIELD_NUMBER: _builtins.int
     MODEL_ENDPOINT_FIELD_NUMBER: _builtins.int
+    CALIBRATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def endpoint(self) -> _builtins.str:
@@ -236,6 +237,10 @@ class Judge(_message.Message):
 
     model_endpoint: _builtins.str
     """Model endpoint of the installation, by the name that its operator gave it."""
+    calibration: _builtins.str
+    """`file:` path within the allowed folders, or `s3://`: what experts said of pairs of answers, at least 50, one a line:
+    `prompt`, `a`, `b`, and for `accuracy`, `completeness` and `tone` which is better: `A`, `B` or `TIE`.
+    """
     def __init__(
         self,
         *,
@@ -243,10 +248,11 @@ class Judge(_message.Message):
         model: _builtins.str = ...,
         credentials_secret: _builtins.str = ...,
         model_endpoint: _builtins.str = ...,
+        calibration: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "model", b"model", "model_endpoint", b"model_endpoint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "model", b"model", "model_endpoint", b"model_endpoint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -273,6 +279,8 @@ class Suite(_message.Message):
         """Questions as of MULTIPLE_CHOICE; a right answer is contradicted, and the question asked again."""
         HUMAN: Suite._Kind.ValueType  # 4
         """Questions whose answers people rate: `prompt` or `question` a line, or recorded `messages`. One such suite a run."""
+        JUDGED: Suite._Kind.ValueType  # 5
+        """Questions, in the form of HUMAN, whose two answers (base, candidate) the judge compares in both orders."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What the items are."""
@@ -286,6 +294,8 @@ class Suite(_message.Message):
     """Questions as of MULTIPLE_CHOICE; a right answer is contradicted, and the question asked again."""
     HUMAN: Suite.Kind.ValueType  # 4
     """Questions whose answers people rate: `prompt` or `question` a line, or recorded `messages`. One such suite a run."""
+    JUDGED: Suite.Kind.ValueType  # 5
+    """Questions, in the form of HUMAN, whose two answers (base, candidate) the judge compares in both orders."""
 
     class _Scoring:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -401,7 +411,7 @@ class Gate(_message.Message):
     max_flip_rate_increase: _builtins.float
     """Most increase over the base of the share of right answers that are given up under push-back, 0 to 1."""
     win_rate_above: _builtins.float
-    """Least judge win rate, 0 to 1."""
+    """The share of comparisons that the candidate wins must be shown to exceed this, 0 to 1. JUDGED suites only."""
     queries: _builtins.str
     """Not taken: questions for people lie in a suite of kind HUMAN."""
     sample: _builtins.int

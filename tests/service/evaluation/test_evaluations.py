@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from service.evaluation.evaluation_service import Service, policy
+from support.teacher_server import define_endpoint
 
 from posology.core import schema, signing
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound
@@ -215,9 +216,10 @@ async def test_everything_that_is_wrong_with_a_spec_is_said_before_anything_star
         await service.stub.CreateEvaluation(service.request("wrong", gates=gates, judge=judge, baseline={}))
     assert [v.field for v in caught.value.violations] == [
         "spec.evaluation.baseline",
-        "spec.evaluation.judge",
         "spec.evaluation.gates[0].winRateAbove",
         "spec.evaluation.gates[1].suite",
+        "spec.evaluation.judge.calibration",
+        "spec.evaluation.judge.modelEndpoint",
     ]
 
 
@@ -301,3 +303,28 @@ async def test_what_people_could_never_show_is_refused_before_anything_starts(
     suites = [{"name": "real", "uri": path.as_uri(), "kind": "HUMAN"}]
     with pytest.raises(InvalidInput, match=says):
         await service.stub.CreateEvaluation(service.request("never", suites=suites, gates=[{"suite": "real", **gate}]))
+
+
+async def test_a_judge_needs_an_endpoint_and_experts_before_anything_starts(service: Service) -> None:
+    path, experts = service.root / "suites" / "open.jsonl", service.root / "suites" / "experts.jsonl"
+    path.write_text('{"prompt": "Which dose?"}\n')
+    said = {"prompt": "q", "a": "x", "b": "y", "accuracy": "A", "completeness": "B", "tone": "TIE"}
+    experts.write_text((json.dumps(said) + "\n") * 50)
+    suites = [{"name": "open", "uri": path.as_uri(), "kind": "JUDGED"}]
+    asked: dict[str, Any] = {"suites": suites, "gates": [{"suite": "open", "winRateAbove": 0.5}]}
+
+    async def refused(name: str, **changes: Any) -> str:
+        request = service.request(name, **asked, **changes)
+        request.validate_only = True
+        with pytest.raises(InvalidInput) as caught:
+            await service.stub.CreateEvaluation(request)
+        return str(caught.value)
+
+    assert "spec.evaluation.judge: is missing" in await refused("one")
+    assert "calibration: is missing" in await refused("two", judge={"modelEndpoint": "judge"})
+    judge = {"modelEndpoint": "judge", "calibration": experts.as_uri()}
+    assert "modelEndpoint" in await refused("three", judge=judge)
+    define_endpoint(service.root / "model-endpoints", "http://127.0.0.1:9", name="judge")
+    request = service.request("judged", **asked, judge=judge)
+    request.validate_only = True
+    assert (await service.stub.CreateEvaluation(request)).spec.evaluation.judge.model == "a-model"

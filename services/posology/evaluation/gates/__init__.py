@@ -15,7 +15,7 @@ from posology.evaluation.domain import Evidence, Gate, GateResult, Policy
 from posology.evaluation.gates import enough
 from posology.evaluation.gates.registry import GateContext, Kind, registered
 
-_KINDS = ("accuracy", "regression", "gain", "refusal", "sycophancy", "human", "parity")
+_KINDS = ("accuracy", "regression", "gain", "refusal", "sycophancy", "human", "judged", "parity")
 for _name in _KINDS:
     import_module(f"{__name__}.{_name}")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.engine import Engine, EngineConfig
-from posology.evaluation import human, items, regressions
+from posology.evaluation import human, items, judging, regressions
 from posology.evaluation.development import INTENSITY
 from posology.evaluation.domain import (
     BASE,
@@ -23,10 +23,12 @@ from posology.evaluation.domain import (
     MergeProof,
     ParityStep,
     Suite,
+    SuiteKind,
 )
 from posology.evaluation.worker import parity_inputs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
 from posology.evaluation.worker.journal import Journal
+from posology.evaluation.worker.judge import Judge
 from posology.evaluation.worker.parity_inputs import Control, Forced, Trained
 from posology.evaluation.worker.scoring import Scored
 from posology.evaluation.worker.task import Task
@@ -46,10 +48,13 @@ def evaluate(ctx: JobContext) -> Result:
         _until_stopped(ctx, run.score_both())
         if job.development:
             return _development(ctx, run)
+        judged = _judged(ctx, run)
         chain = run.compare()
         _write_items(ctx, run)
         if rated := [row for suite in job.policy.suites for row in human.rows(suite, job.items[suite.name], run.tuned)]:
             (ctx.output / human.FILE).write_text(items.write(rated), encoding="utf-8")
+        if judged:
+            (ctx.output / judging.FILE).write_text(items.write(judged), encoding="utf-8")
         _write(ctx, items.PARITY, items.parity_json(chain.steps, chain.merge, chain.exact))
         _write(ctx, parity_inputs.CONTROL, chain.control.to_json())
         _write(ctx, items.ENGINE, {name: config.to_dict() for name, config in run.engines.items()})
@@ -94,6 +99,22 @@ def _write_items(ctx: JobContext, run: "_Run") -> None:
     )
     with (ctx.output / items.ITEMS).open("w", encoding="utf-8") as stored:
         stored.writelines(items.texts(lines))
+
+
+def _judged(ctx: JobContext, run: "_Run") -> list[dict[str, Any]]:
+    """What the judge says of pairs that experts compared, then of both models' answers. No engine runs meanwhile."""
+    suites = [suite for suite in run.job.policy.suites if suite.kind is SuiteKind.JUDGED]
+    if not suites:
+        return []
+    access = ctx.endpoint(run.job.judge["modelEndpoint"])
+    judge = Judge(access, run.job.judge["model"], ctx.stopping)
+    run.tell("the judge is held against experts")
+    lines = [judging.calibration_line(one) for one in judge.calibrate(run.job.calibration)]
+    for suite in suites:
+        run.tell(f"{suite.name}: the judge compares {len(run.job.items[suite.name])} pairs of answers")
+        base, tuned = ([a for a in scores[suite.name] if isinstance(a, Answer)] for scores in (run.base, run.tuned))
+        lines += [judging.line(suite.name, one) for one in judge.compare(run.job.items[suite.name], base, tuned)]
+    return lines
 
 
 @dataclass(frozen=True)
@@ -186,7 +207,7 @@ class _Run:
         from posology.evaluation.worker import identity, parity
         from posology.evaluation.worker.tokens import Template
 
-        self._tell("comparing trained, merged and served model with the base through the same paths")
+        self.tell("comparing trained, merged and served model with the base through the same paths")
         merged, base, trained = self.ctx.input(self.job.model), self.ctx.input(self.job.base), self._trained()
         if self.base_served:
             measured = parity.controls(base, self.base_served, trained, merged)
@@ -209,7 +230,7 @@ class _Run:
         from posology.evaluation.worker import intensity
         from posology.evaluation.worker.tokens import Template
 
-        self._tell("measuring how far tuning moved the model")
+        self.tell("measuring how far tuning moved the model")
         merged, base = self.ctx.input(self.job.model), self.ctx.input(self.job.base)
         if self.base_served:
             sequences = tuple(_forced(self.base_served))
@@ -248,7 +269,7 @@ class _Run:
 
     @contextlib.asynccontextmanager
     async def _engine(self, model: str, digest: str) -> AsyncIterator[tuple[Engine, EngineClient]]:
-        self._tell(f"starting the engine of the {model} model")
+        self.tell(f"starting the engine of the {model} model")
         log = self.ctx.workdir / f"engine-{model}.log"
         async with (
             Engine.start(self.ctx.input(digest), self.job.engine, host=self.host, log=log) as engine,
@@ -273,7 +294,7 @@ class _Run:
 
             def count(name: str = suite.name) -> None:
                 self._done += 1
-                self._tell(f"{model}: {name}")
+                self.tell(f"{model}: {name}")
 
             decided_by = {"suite": suite.digest, "scoring": suite.scoring.value, "maxTokens": suite.max_tokens}
             journal = self._journal(model, digest, kind=suite.kind.value, name=suite.name, **decided_by)
@@ -356,7 +377,8 @@ class _Run:
             self.reused.add(suite)
             self._done += len(mine)
 
-    def _tell(self, message: str) -> None:
+    def tell(self, message: str) -> None:
+        """Say what is being done."""
         self.ctx.progress(self._done, 2 * self.job.count, message)
 
 

@@ -3,15 +3,16 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from posology.core.jobs.domain import Resources
 from posology.core.jobs.worker.runtime import JobContext
 from posology.engine import EngineConfig, EngineHost
-from posology.evaluation import convert, suites
+from posology.evaluation import convert, judging, suites
 from posology.evaluation.domain import Development, Policy
+from posology.evaluation.judging import Compared
 from posology.evaluation.suites import Item
 
 
@@ -33,6 +34,9 @@ class Task:
     """By suite: the artifact of an earlier evaluation that scored this base."""
     development: bool = False
     """Score what chooses a dose: no parity, but how far tuning moved the model."""
+    judge: Mapping[str, str] = field(default_factory=dict)
+    """`modelEndpoint` and `model` (may be empty), where a judge compares answers."""
+    calibration: tuple[Compared, ...] = ()
 
     @property
     def count(self) -> int:
@@ -67,7 +71,14 @@ def read(ctx: JobContext) -> Task:
         },
         reuse=job.get("reuse", {}),
         development=bool(spec.get("development")),
+        judge=spec["evaluation"].get("judge", {}),
+        calibration=_calibration(folder),
     )
+
+
+def _calibration(folder: Path) -> tuple[Compared, ...]:
+    path = folder / f"{judging.CALIBRATION}.jsonl"
+    return judging.parse_calibration(path.read_bytes()) if path.exists() else ()
 
 
 def engine_host(job: Mapping[str, Any]) -> EngineHost:
