@@ -63,7 +63,7 @@ def swept(whole: Whole, *, kill: bool) -> tuple[FineTuneRun, list[dict[str, Any]
         if kill:
             kill_once(whole, "posology.training.worker", during="sft")
             kill_once(whole, "posology.orchestrator.app", during="sft")
-        run = whole.complete("swept", seconds=400)
+        run = whole.complete("swept", seconds=1500)
         doses = [whole.json("show", dose.run.rsplit("/", 1)[1]) for dose in run.window.doses]
         chosen = run.window.comparison.recommended
         if chosen:
@@ -76,7 +76,7 @@ def swept(whole: Whole, *, kill: bool) -> tuple[FineTuneRun, list[dict[str, Any]
 
 def kill_once(whole: Whole, module: str, *, during: str) -> None:
     """SIGKILL the process of this module while a dose is in this stage and has a checkpoint."""
-    until = time.monotonic() + 200
+    until = time.monotonic() + 900
     while time.monotonic() < until:
         runs = [run for run in whole.json("runs") if "-dose-" in run["name"]]
         for run in runs:

@@ -71,7 +71,8 @@ class Sweep:
             await self._stop_early(tried)
         if await self._begin(run, tried):
             tried = await self._tried(run)
-        shown = [await self._shown(one) for one in tried]
+        before = {one["number"]: one for one in stage.details.get("window", {}).get("doses", ())}
+        shown = [await self._shown(one, before.get(one.number, {})) for one in tried]
         if all(one.ended for one in tried):
             return await self._choose(run, tried, shown)
         ended, busy = sum(one.ended for one in tried), [one for one in tried if one.working]
@@ -168,8 +169,10 @@ class Sweep:
         }
         return Observation(State.SUCCEEDED, sentence, resource=run.name, details=details)
 
-    async def _shown(self, one: _Tried) -> dict[str, Any]:
-        """A TriedDose in its JSON mapping."""
+    async def _shown(self, one: _Tried, before: Mapping[str, Any]) -> dict[str, Any]:
+        """A TriedDose in its JSON mapping; of one that had ended `before` nothing is asked again."""
+        if one.run is not None and one.ended and before.get("phase") == one.run.phase.value:
+            return dict(before)
         shown: dict[str, Any] = {"number": one.number, "label": one.label, "dose": dict(one.dose)}
         if one.run is None:
             return shown
