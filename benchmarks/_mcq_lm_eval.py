@@ -48,6 +48,9 @@ def main(told: dict[str, str]) -> None:
     seconds = time.perf_counter() - began
     samples = sorted(found["samples"]["letters"], key=lambda sample: sample["doc_id"])
     scores = [[option[0] for option in sample["filtered_resps"]] for sample in samples]
+    if told.get("way") == "acc_norm":  # as lm-eval normalises: by the characters of each option
+        lengths = [[len(option) for option in sample["doc"]["letters"]] for sample in samples]
+        scores = [[a / b for a, b in zip(*pair, strict=True)] for pair in zip(scores, lengths, strict=True)]
     picked = [options.index(max(options)) for options in scores]
     print("\n" + json.dumps({"seconds": seconds, "picked": picked}))
 

@@ -5,7 +5,7 @@ from __future__ import annotations  # the AsyncStub names exist for type checker
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +58,19 @@ def _python(variable: str, role: str) -> str:
     return str(found)
 
 
-def _run_script(name: str, folder: Path) -> str:
-    """Standard output of a script of this folder, run by the worker's interpreter with one thread."""
-    words = [_python("POSOLOGY_WORKER_PYTHON", "worker"), str(Path(__file__).with_name(name)), str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+def _run_script(name: str, *words: object, threads: int = 1) -> str:
+    """Standard output of a script of this folder, run by the worker's interpreter."""
+    command = [_python("POSOLOGY_WORKER_PYTHON", "worker"), str(Path(__file__).with_name(name)), *map(str, words)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+@pytest.fixture(scope="session")
+def run_script() -> Callable[..., str]:
+    """A script of this folder run by the worker's interpreter: name, words, and how many threads it may use."""
+    return _run_script
 
 
 @pytest.fixture(scope="session")
