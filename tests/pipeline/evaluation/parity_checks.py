@@ -4,6 +4,7 @@ The tiny base knows a language (each token has a likely successor), so that its 
 of a pretrained model are. The engine's place is taken by the same weights through another attention kernel.
 """
 
+import functools
 import json
 import shutil
 import sys
@@ -28,7 +29,7 @@ from posology.evaluation.worker.tokens import Template
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from pipeline.engine import make_tiny_model
 
-LENGTH, PROMPTS, KINDS = 65, 32, 128
+LENGTH, PROMPTS, KINDS = 49, 16, 64
 
 
 def language(seed: int, rows: int, *, generator: int = 0) -> torch.Tensor:
@@ -48,7 +49,7 @@ def train(model: Any, *, seed: int, steps: int, rate: float) -> None:
     """A few steps of AdamW on a language."""
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
     for step in range(steps):
-        ids = language(seed, 16, generator=step)
+        ids = language(seed, 8, generator=step)
         model(input_ids=ids, labels=ids).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -58,7 +59,7 @@ def write_base(folder: Path, *, teach: bool, dtype: torch.dtype, source: Path | 
     """A base model; without `teach` its weights are random and its first choices no better than a draw."""
     model = AutoModelForCausalLM.from_pretrained(str(source)) if source else make_tiny_model.model()
     if teach:
-        train(model, seed=1, steps=160, rate=3e-3)
+        train(model, seed=1, steps=120, rate=3e-3)
     model.to(dtype).save_pretrained(str(folder))
     make_tiny_model.tokenizer().save_pretrained(str(folder))
     return folder
@@ -111,17 +112,33 @@ def gates(made: Made) -> dict[str, Any]:
     """Outcome by metric, and the verdict over all."""
     base, dtype = made.trained.base, stored_dtype(made.merged)
     sequences = [Forced(tuple(row.tolist()), LENGTH - 1) for row in language(1, PROMPTS, generator=99)]
-    engine = parity.load(base, dtype)
-    control = parity.controls(base, served(engine, sequences), made.trained, made.merged)
+    control = control_of(base, dtype, made)
     steps, proof = parity.chain(made.merged, served(parity.load(made.merged, dtype), sequences), made.trained, control)
     exact = identity.checks(
         base,
         made.merged,
-        templates=(Template(base), Template(made.merged)),
+        templates=(template_of(base), Template(made.merged)),
         prompts=["What is the dose?"],
         adapter=made.adapter,
     )
     return judge(steps, proof, list(exact))
+
+
+@functools.cache
+def template_of(base: Path) -> Template:
+    return Template(base)
+
+
+_controls: dict[tuple[Path, str], Any] = {}
+
+
+def control_of(base: Path, dtype: str, made: Made) -> Any:
+    """A base's control, kept as an installation keeps it."""
+    if (base, dtype) not in _controls:
+        sequences = [Forced(tuple(row.tolist()), LENGTH - 1) for row in language(1, PROMPTS, generator=99)]
+        engine = served(parity.load(base, dtype), sequences)
+        _controls[base, dtype] = parity.controls(base, engine, made.trained, made.merged)
+    return _controls[base, dtype]
 
 
 def served(model: Any, sequences: list[Forced]) -> Any:
@@ -232,10 +249,7 @@ def main(root: Path) -> None:
     for name, base, method, dtype, seed in (
         ("LORA float32", taught, "LORA", "float32", 0),
         ("LORA bfloat16", halved, "LORA", "bfloat16", 0),
-        ("LORA bfloat16 again", halved, "LORA", "bfloat16", 1),
         ("QLORA", halved, "QLORA", "bfloat16", 0),
-        ("QLORA again", halved, "QLORA", "bfloat16", 1),
-        ("LORA bfloat16 random", random, "LORA", "bfloat16", 0),
         ("QLORA random", random, "QLORA", "bfloat16", 0),
     ):
         made = tune(root / name, base, method=method, dtype=dtype, seed=seed)
@@ -249,24 +263,29 @@ def tell(name: str, made: Made) -> None:
 
 
 def plant(root: Path, made: Made, name: str) -> None:
-    """Every defect in a copy of its own."""
+    """Every defect in a copy of its own: those of weights for either method, the others, which are alike, for one."""
+    quantised = made.trained.method == "QLORA"
     edits: dict[str, Callable[[dict[str, torch.Tensor], Path], None]] = {
-        "layer skipped": skip("layers.2.", made.trained.base),
-        "projection skipped": skip("layers.1.mlp.down_proj", made.trained.base),
-        "norm changed": nudge("model.norm.weight"),
-        "other template": other_template,
-        "end of turn dropped": no_end_of_turn,
-        "stops elsewhere": stops_elsewhere,
-        "other rope": other_rope,
+        "layer skipped": skip("layers.2.", made.trained.base)
     }
+    if quantised:
+        edits |= {
+            "norm changed": nudge("model.norm.weight"),
+            "other template": other_template,
+            "end of turn dropped": no_end_of_turn,
+            "stops elsewhere": stops_elsewhere,
+            "other rope": other_rope,
+        }
+    else:
+        edits["projection skipped"] = skip("layers.1.mlp.down_proj", made.trained.base)
     for defect, change in edits.items():
         tell(f"{defect}, {name}", edit(made, root / f"{name} {defect}", change))
-    for factor in (0.98, 1.02):
-        tell(f"scale {factor}, {name}", with_other_scale(made, root / f"{name} {factor}", factor))
+    factor = 0.98 if quantised else 1.02
+    tell(f"scale {factor}, {name}", with_other_scale(made, root / f"{name} {factor}", factor))
     stale = tune(root / "stale", made.trained.base, method=made.trained.method, dtype=made.trained.dtype, seed=9)
     tell(f"stale adapter, {name}", merged_from(made, root / f"{name} stale", stale.trained.adapter))
-    tell(f"adapter of another digest, {name}", replace(made, adapter="sha256:b"))
-    if made.trained.method == "QLORA":
+    if quantised:
+        tell(f"adapter of another digest, {name}", replace(made, adapter="sha256:b"))
         tell(f"merged into original, {name}", merged_into_original(made, root / f"{name} original"))
 
 
