@@ -1,4 +1,5 @@
 """Run by the worker python: `parity_checks.py FOLDER` plants defects in tiny candidates; a line of JSON for each.
+With a number behind FOLDER it makes so many healthy ones of either method instead.
 
 The tiny base knows a language (each token has a likely successor), so that its first choices are clear ones, as those
 of a pretrained model are. The engine's place is taken by the same weights through another attention kernel.
@@ -289,5 +290,19 @@ def plant(root: Path, made: Made, name: str) -> None:
         tell(f"merged into original, {name}", merged_into_original(made, root / f"{name} original"))
 
 
+def healthy_seeds(root: Path, count: int) -> None:
+    """As many healthy candidates of either method, each with a seed of its own."""
+    torch.set_num_threads(1)
+    taught = write_base(root / "base", teach=True, dtype=torch.float32)
+    halved = write_base(root / "base-bfloat16", teach=False, dtype=torch.bfloat16, source=taught)
+    for seed in range(count):
+        for method in ("LORA", "QLORA"):
+            made = tune(root / f"{method}-{seed}", halved, method=method, dtype="bfloat16", seed=seed)
+            tell(f"{method} {seed}", made)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        healthy_seeds(Path(sys.argv[1]), int(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]))
