@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -49,7 +49,7 @@ def curves(training: Training) -> Markup:
             axes.set_xlabel("step")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.margins(x=0.03)
-        return to_svg(figure)
+        return to_svg(figure, label=f"Training curves of {training.stage}")
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
@@ -102,7 +102,7 @@ _PANELS: tuple[tuple[Panel, tuple[str, ...]], ...] = (
 )
 
 
-def to_svg(figure: Figure) -> Markup:
+def to_svg(figure: Figure, *, label: str) -> Markup:
     """A figure in the colours of the page."""
     drawn = io.StringIO()
     figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -112,4 +112,4 @@ def to_svg(figure: Figure) -> Markup:
     for standing, variable in _VARIABLES.items():
         text = text.replace(standing, variable)
     # Made by matplotlib from numbers and our own words.
-    return Markup(text.replace("<svg ", '<svg class="curves" role="img" ', 1))
+    return Markup(text.replace("<svg ", f'<svg class="curves" role="img" aria-label="{escape(label)}" ', 1))

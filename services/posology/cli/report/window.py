@@ -175,7 +175,7 @@ def picture(window: Window) -> Markup:
         figure = Figure(figsize=(3.4 * len(panels), 3.0), layout="constrained")
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             panel(axes, window)
-        return to_svg(figure)
+        return to_svg(figure, label="The therapeutic window: gain and loss by dose")
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
