@@ -219,7 +219,7 @@ app.kubernetes.io/component: {{ .component }}
 - {name: POSOLOGY_HUB_ENDPOINT, value: {{ $v.sources.hub | quote }}}
 {{- end }}
 {{- end }}
-{{- if has $service (list "curation" "evaluation") }}
+{{- if has $service (list "curation" "training" "evaluation") }}
 - {name: POSOLOGY_MODEL_ENDPOINTS_DIR, value: /etc/posology/model-endpoints}
 {{- end }}
 {{- if has $service (list "curation" "training" "evaluation") }}

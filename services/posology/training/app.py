@@ -12,6 +12,7 @@ from posology.core.jobs.domain import Command, Resources
 from posology.core.jobs.service.build import build_jobs
 from posology.core.jobs.service.jobs import SERVICE_NAME, Jobs
 from posology.core.jobs.service.publisher import Published
+from posology.core.model_endpoints.document import Registry
 from posology.core.registrar import Registrar
 from posology.core.rpc.client import connect
 from posology.core.rpc.digests import CatalogListings, Listings
@@ -127,7 +128,13 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
         origins = Origins(stores, settings.rules)
         jobs = build_jobs(settings, db, commands=commands(settings, models, origins), on_published=attested)
         servicer = TrainingServicer(
-            jobs, provenance, models, rules=settings.rules, device=settings.device, most_nodes=_most_nodes(settings)
+            jobs,
+            provenance,
+            models,
+            rules=settings.rules,
+            model_endpoints=Registry(settings.model_endpoints_dir),
+            device=settings.device,
+            most_nodes=_most_nodes(settings),
         )
         yield Training(settings, jobs, servicer, CatalogListings(catalog))
 

@@ -1,5 +1,6 @@
 """Training's gRPC face: decode, delegate, encode."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.convert import job_event
 from posology.core.jobs.domain import Event, Job, NewJob, Resources
 from posology.core.jobs.service.jobs import Jobs
+from posology.core.model_endpoints.document import Registry
 from posology.training import admission, convert
 from posology.training.base_models import locations
 from posology.training.base_models.models import Models
@@ -35,6 +37,7 @@ class TrainingServicer(Base):
         models: Models,
         *,
         rules: locations.Rules,
+        model_endpoints: Registry,
         device: str = "",
         most_nodes: int = 1,
     ) -> None:
@@ -44,6 +47,7 @@ class TrainingServicer(Base):
         self._rules = rules
         self._device = device
         self._most_nodes = most_nodes
+        self._model_endpoints = model_endpoints
 
     # --- before anything is spent ----------------------------------------------------------------------
 
@@ -77,6 +81,10 @@ class TrainingServicer(Base):
 
     async def CreateBaseModel(self, request: pb.CreateBaseModelRequest, _: Any) -> pb.BaseModel:
         locations.parse(request.spec.uri, request.spec.revision, self._rules)
+        secret = request.spec.credentials_secret
+        if secret and secret in await asyncio.to_thread(self._model_endpoints.secrets):
+            reason = f"{secret} is the key of a model endpoint, and is sent to no hub; name one with the hub's token"
+            raise InvalidInput.of([Violation("spec.credentialsSecret", reason)])
         name = f"{request.parent}/baseModels/{request.base_model_id}"
         if request.validate_only:
             return pb.BaseModel(name=name, spec=request.spec)

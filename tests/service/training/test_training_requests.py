@@ -5,6 +5,7 @@ import time
 
 import pytest
 from support.model_files import LLAMA_8B, write_model
+from support.teacher_server import define_endpoint
 from support.training_world import PARENT, World, write_lines
 
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, PermissionDenied
@@ -95,6 +96,16 @@ async def test_a_module_that_the_model_lacks_is_refused_before_anything_starts(w
 async def test_nf4_on_a_model_whose_blocks_do_not_fit_is_refused(world: World) -> None:
     with pytest.raises(InvalidInput, match="Use LORA"):
         await world.training.CreateTrainingJob(sft(*inputs(world, hidden=96)))
+
+
+@pytest.mark.parametrize("check", [True, False])
+async def test_the_key_of_a_model_endpoint_is_sent_to_no_hub(world: World, check: bool) -> None:
+    define_endpoint(world.root / "model-endpoints", "https://api.example.org/v1", credentialsSecret="teacher-key")
+    spec = pb.BaseModelSpec(uri="hf://org/model", revision="a" * 40, credentials_secret="teacher-key")
+    request = pb.CreateBaseModelRequest(parent=PARENT, base_model_id="hub", spec=spec, validate_only=check)
+    with pytest.raises(InvalidInput, match="is the key of a model endpoint") as refused:
+        await world.training.CreateBaseModel(request)
+    assert refused.value.violations[0].field == "spec.credentialsSecret"
 
 
 async def test_a_base_model_outside_the_allowed_folders_is_refused(world: World) -> None:

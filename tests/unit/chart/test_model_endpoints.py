@@ -41,13 +41,13 @@ def test_what_the_values_say_is_what_the_services_read(tmp_path: Path) -> None:
     assert (vllm.address, vllm.allow_private) == ("http://vllm.models.svc:8000", True)
 
 
-def test_only_services_that_grant_endpoints_read_them() -> None:
+def test_only_services_that_start_workers_read_them() -> None:
     mounted = {
         name
         for name, pod in pods(DEV).items()
         if any(volume["name"] == "model-endpoints" for volume in pod.get("volumes", ()))
     }
-    assert mounted == {"posology-curation", "posology-evaluation"}
+    assert mounted == {"posology-curation", "posology-training", "posology-evaluation"}
     for name in mounted:
         assert variables(pods(DEV)[name])["POSOLOGY_MODEL_ENDPOINTS_DIR"] == "/etc/posology/model-endpoints"
 

@@ -63,6 +63,18 @@ class Registry:
             raise FailedPrecondition(f"the model endpoint {name} is defined wrongly: its file names {endpoint.name}")
         return endpoint
 
+    def secrets(self) -> frozenset[str]:
+        """Secrets of endpoints; they open an endpoint's address and are sent nowhere else."""
+        references = set()
+        for name in self.names():
+            try:
+                endpoint = self.get(name)
+            except PosologyError:
+                continue
+            if endpoint is not None and endpoint.credentials_secret:
+                references.add(endpoint.credentials_secret)
+        return frozenset(references)
+
     def for_namespace(self, namespace: str) -> list[ModelEndpoint]:
         """Those that specs of a namespace may name; one that is defined wrongly is left out, and logged."""
         endpoints = []
