@@ -362,3 +362,35 @@ def test_directions_in_cells_are_read_row_by_row() -> None:
     other = section("55105-1", "Pain reliever", title="Purpose")
     text = "- take daily\n| adults and children 12 years and over | • take 2 caplets; • do not take more than 6 | |"
     assert "12 years and over: take 2 caplets; do not take more than 6" in answers("34068-7", text, other)
+
+
+@pytest.mark.parametrize(
+    "glued",
+    [
+        "During VELTORAN Treatment Monitor for fever every two weeks and as indicated.",
+        "A have mutations in the gene of the enzyme that VELTORAN replaces.",
+    ],
+)
+def test_a_sentence_with_the_rest_of_a_heading_is_not_asked(glued: str) -> None:
+    assert not facts("43679-0", glued)
+
+
+def test_ions_and_names_with_hyphens_are_put_together() -> None:
+    stated = answers("43679-0", "Examplol inhibits the (H +, K +)-ATPase of the stomach and so lowers its acid.")
+    assert "(H+, K+)-ATPase" in stated
+
+
+def test_a_dose_below_the_heading_of_a_group_needs_its_drug() -> None:
+    text = "2.1 Gout Give it daily.\nChildren The total daily dose should not exceed 1600 mg in divided doses."
+    assert not [d for d in facts("34068-7", text).values() if d.question_type == "maximum-dose"]
+
+
+def test_a_heading_that_a_verb_cut_in_two_is_not_asked() -> None:
+    text = "7.1 Agents That May Decrease Examplol Plasma Levels Effect of Inducers Avoid use of inducers with VELTORAN."
+    assert not any("“Agents That May”" in question for question in facts("34073-7", text))
+
+
+def test_strengths_that_ran_together_are_not_asked() -> None:
+    assert not facts(
+        "43678-2", "For injection: 300 mg of powder in:single-dose syringesingle-dose vial The powder is white."
+    )

@@ -14,6 +14,7 @@ import numpy as np
 
 from posology.curation.domain import CONTRADICTION, GENERAL, Drop, Pair
 from posology.curation.screens.screening import Screened, compared
+from posology.curation.text.normal import tokens
 from posology.curation.text.quantities import COMMON_DRUGS, Fingerprint, fingerprint
 from posology.curation.text.questions import bare_question, is_open_book
 
@@ -30,6 +31,7 @@ class _Known:
 
     pair: Pair
     facts: Fingerprint
+    words: frozenset[str]
     vector: np.ndarray[tuple[int], np.dtype[np.float32]] | None = None
 
 
@@ -50,7 +52,11 @@ class SemanticScreen:
     _removed: dict[str, int] = field(default_factory=dict)
 
     def screen(self, batch: Sequence[Pair]) -> Screened:
-        entries = [_Known(pair, fingerprint(compared(pair), drugs=self.drugs)) for pair in batch]
+        texts = [compared(pair) for pair in batch]
+        entries = [
+            _Known(pair, fingerprint(text, drugs=self.drugs), frozenset(tokens(text)))
+            for pair, text in zip(batch, texts, strict=True)
+        ]
         self._embed_colliding(entries)
         kept: list[Pair] = []
         drops: list[Drop] = []
@@ -77,13 +83,24 @@ class SemanticScreen:
         together = [[*self._same_facts.get(key, ()), *mine] for key, mine in facts.items()]
         for attribute, mine in attributes.items():
             block = [*self._same_attribute.get(attribute, ()), *mine]
-            if len({self._label(e) for e in block}) > 1 or not self.label_of:
-                together.append(block)
+            together.extend(self._nearly_the_same(block, mine))
         colliding = {id(e): e for block in together if len(block) > 1 for e in block if e.vector is None}
         missing = list(colliding.values())
         if missing:
             for entry, vector in zip(missing, self.embed([compared(e.pair) for e in missing]), strict=True):
                 entry.vector = vector
+
+    def _nearly_the_same(self, block: Sequence[_Known], new: Sequence[_Known]) -> list[list[_Known]]:
+        """Pairs of a block that may contradict each other: two labels, other facts, and mostly the same words.
+
+        A cosine of a contradiction is above .9, and texts with few words in common do not come near it.
+        """
+        return [
+            [one, other]
+            for one in new
+            for other in block
+            if one is not other and self._disagree(one, other) and _overlap(one, other) >= _COMMON_WORDS
+        ]
 
     def _judge(self, entry: _Known) -> Pair | Drop:
         pair = entry.pair
@@ -135,6 +152,13 @@ class SemanticScreen:
     def _too_many(self, source: str) -> bool:
         seen = self._seen.get(source, 0)
         return seen >= 20 and self._removed.get(source, 0) >= REMOVED_SHARE * seen
+
+
+_COMMON_WORDS = 0.4  # Jaccard of words; contrasts that MiniLM puts above .9 have more than .6
+
+
+def _overlap(one: _Known, other: _Known) -> float:
+    return len(one.words & other.words) / max(1, len(one.words | other.words))
 
 
 def _cosine(one: _Known, other: _Known) -> float:

@@ -448,7 +448,7 @@ def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, 
         if match is None or (pattern.refuse and re.search(pattern.refuse, text)):
             continue
         above = _above(place, passage, text) if pattern.dose else ""
-        if above == "?" or (pattern.dose and not _doses_the_drug(place, masked, match)):
+        if above == "?" or (pattern.dose and not _doses_the_drug(place, masked, match, above)):
             continue
         fact = _fact(place, pattern, text, match, above)
         of_some = several and not statement.highlight and not _names_its_patients(text)
@@ -475,12 +475,13 @@ _WHOM = re.compile(
 )
 
 
-def _doses_the_drug(place: Place, masked: str, match: re.Match[str]) -> bool:
+def _doses_the_drug(place: Place, masked: str, match: re.Match[str], above: str) -> bool:
     """Whether the dose is the drug's own: it is named, or the section speaks of no other drug that is given beside it."""
     quals = match.groupdict("").get("quals", "")
     if DRUG in quals:
         return False
-    return DRUG in masked or (bool(_WHOM.match(quals)) and not _OTHERS_BESIDE.search(place.section.text))
+    alone = bool(_WHOM.match(quals)) and bool(quals or not above)
+    return DRUG in masked or (alone and not _OTHERS_BESIDE.search(place.section.text))
 
 
 def _several_lists(place: Place) -> bool:
@@ -582,7 +583,7 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
     }
     asks = [q.format(**fields) for q in pattern.questions if not ("{modsafter}" in q and fields["modsafter"] == "?")]
     if groups.get("nature"):
-        after = groups["after"].strip(" ,")
+        after = re.sub(r"^\([A-Z]{2,6}s?\),?\s*", "", groups["after"].strip(" ,"))
         asks = _reactions(fields, groups["how"], groups["threshold"] + groups["nature"], after)
         if not asks:
             return None

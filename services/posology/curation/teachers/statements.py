@@ -203,6 +203,8 @@ def dosage_forms(place: Place) -> Iterator[Fact]:
     text = joined(list(dict.fromkeys(texts)))
     if re.search(r"\d ?(?:mg|mcg|g|mL)\b[^.\n]*: [^.\n]* \d+ ?(?:mg|mcg|g|mL)\b[^.\n]*: ", text):
         return  # strengths whose bullets got lost
+    if re.search(r"[a-z0-9)\"”] (?:Tablets?|Capsules?|Injection|Oral \w+|For injection): \d", text):
+        return  # the first page's line is glued behind
     if 3 <= len(text.split()) <= 90 and re.search(r"\d", text) and not re.match(r"[a-z]", text):
         question = f"In which dosage forms and strengths is {place.name} available{place.headed()}?"
         yield _said(place, "dosage-forms", question, text)
@@ -210,7 +212,8 @@ def dosage_forms(place: Place) -> Iterator[Fact]:
 
 def _sound_fragment(text: str) -> bool:
     clean = not re.search(
-        r"https?:|\bNDC|Table|Figure|[a-z]\.[A-Z]|\bsee\b|\(\s*\)|\||SUPPLIED|STRENGTHS|\d \d|\bo [A-Z]", text
+        r"https?:|\bNDC|Table|Figure|:[a-z]|\x22\x22|“”|\bsection \d|[a-z]\.[A-Z]|\bsee\b|\(\s*\)|\||SUPPLIED|STRENGTHS|\d \d|\bo [A-Z]",
+        text,
     )
     repeats = text.count(" ".join(text.split()[:2])) > 1
     return (

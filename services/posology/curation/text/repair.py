@@ -48,7 +48,8 @@ _FLATTENED = (  # what flat texts lost of raised and lowered characters, where i
     (re.compile(r"(?<=[αβ])\s(\d)(?=\s?-|[ ,])"), r"\1"),
     (re.compile(r"\b(alpha|beta) (\d) ?-(?=[a-z])"), r"\1\2-"),
     (re.compile(r"(?<=[αβ]\d) -(?=[a-z])"), "-"),
-    (re.compile(r"(?<=[a-z]{3}) -(?=[A-Z]?[a-z]{4})"), "-"),
+    (re.compile(r"(?<=[a-z]{3}) -(?=[A-Z]{2}\b|[A-Z]?[a-z]{4})"), "-"),
+    (re.compile(r"\b(H|K|Na|Ca|Mg) (2?\+)"), r"\1\2"),
     (re.compile(r"(?<=[a-z]{2})- (?!(?:and|or|to|nor|versus|vs|than|but|as|in|the|with|of|then)\b)(?=[a-z]{3})"), "-"),
 )
 
@@ -653,10 +654,15 @@ def is_sentence(text: str) -> bool:
         and not _RESIDUE.search(plain)
         and not _TABLE_RUN.search(text)
         and not _GLUED.search(text)
-        and not re.search(r"^[B-HJ-Z] [a-z]|\b[A-Z] -[a-z]", text)
+        and not re.search(r"^[B-HJ-Z] [a-z]|^A (?:have|has|is|are|was|were|can|may|should)\b|\b[A-Z] -[a-z]", text)
+        and not _HEADING_BEFORE.match(text)
         and (bool(_VERBS.search(text)) or words[0].casefold().strip(",") in _IMPERATIVE)
         and sum(w.isupper() and w.isalpha() and len(w) > 4 for w in words) <= max(2, len(words) / 6)
     )
+
+
+# "During Veltoran Treatment Monitor for": the end of a heading, and then a sentence.
+_HEADING_BEFORE = re.compile(r"(?:Before|During|After|Prior to|Following) (?:[A-Z][\w-]+ ){2,}[A-Z][a-z]+ [a-z]")
 
 
 def _unglued(sentence: str, names: tuple[str, ...], titles: Sequence[str]) -> tuple[str, str, bool]:
