@@ -394,3 +394,20 @@ def test_strengths_that_ran_together_are_not_asked() -> None:
     assert not facts(
         "43678-2", "For injection: 300 mg of powder in:single-dose syringesingle-dose vial The powder is white."
     )
+
+
+def test_chapters_in_brackets_are_references() -> None:
+    text = (
+        "VELTORAN is cleared by the kidneys in renal impairment [Warnings and Precautions and Clinical Pharmacology]."
+    )
+    assert "[" not in answers("88828-9", text)
+    kept = "Creatinine clearance of VELTORAN in renal impairment is reduced in adults [30 to 89 mL/min]."
+    assert "[30 to 89 mL/min]" in answers("88828-9", kept)
+
+
+def test_storage_of_two_products_is_not_one_answer() -> None:
+    text = (
+        "Do not freeze. Discard the infusion solution after 4 hours. Store VELTORAN vials at 2°C to 8°C (36°F to 46°F)."
+    )
+    assert "infusion" not in answers("44425-7", text)
+    assert facts("44425-7", "Store VELTORAN vials at 2°C to 8°C (36°F to 46°F). Do not freeze.")

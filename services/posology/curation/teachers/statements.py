@@ -612,7 +612,7 @@ def storage(place: Place) -> Iterator[Fact]:
     words = sum(s.words for s in storing)
     many = [s for s in temperatures if re.search(r"\d", s.text)]
     bulleted = any("\n- " in s.text for s in storing)
-    once = len(many) <= 1 or not any(_other_product(s.text) for s in storing)
+    once = not any(_other_product(s.text) for s in storing)
     if (
         temperatures
         and not blurred
@@ -628,7 +628,13 @@ def storage(place: Place) -> Iterator[Fact]:
 
 
 def _other_product(text: str) -> bool:
-    return bool(re.search(r"\b(?:reconstituted|diluted|opened|admixture|solution prepared)\b", text, re.IGNORECASE))
+    return bool(
+        re.search(
+            r"\b(?:reconstituted|diluted|(?<!un)opened|admixture|solution prepared|infusion solution|after mixing|prepared)\b",
+            text,
+            re.IGNORECASE,
+        )
+    )
 
 
 @reader("section", codes="34083-6 34079-4 34077-8 34075-2 34074-5 34086-9 34087-7 34085-1 43681-6 42227-9 49489-8")

@@ -10,9 +10,15 @@ _ABBREVIATIONS_TEXT = """
 """
 _ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
 _BOUNDARY = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9•])")
+_CHAPTER = (
+    r"(?:Boxed Warnings?|Warnings and Precautions|Clinical Pharmacology|Clinical Studies|Use in Specific Populations|"
+    r"Dosage and Administration|Adverse Reactions|Contraindications|Drug Interactions|Indications and Usage|Overdosage)"
+)
 _REFERENCE = re.compile(
     r"\s*[\[(]\s*(?:s\s?ee(?: also)?|refer to)\b[^\])]*?(?:\([^)]*\)[^\])]*?)*[\])]"  # [see Warnings (5.1)]
-    r"|\s*\(\s*\d{1,2}(?:\.\d{1,2})*(?:\s*,\s*\d{1,2}(?:\.\d{1,2})*)*\s*\)(?!\s*(?:mg|mL|%))",  # (5.1, 7)
+    r"|\s*\(\s*\d{1,2}(?:\.\d{1,2})*(?:\s*,\s*\d{1,2}(?:\.\d{1,2})*)*\s*\)(?!\s*(?:mg|mL|%))"  # (5.1, 7)
+    rf"|\s*\[\s*{_CHAPTER}(?:(?:\s*[,;&]\s*(?:and\s+)?|\s+and\s+){_CHAPTER})*"  # [Clinical Studies]
+    r"\s*(?:\([\d., ]+\))?\s*\]",
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"^\s*(?:[•·▪◦*-]|\d{1,2}[.)])\s+")
