@@ -117,7 +117,7 @@ class Client:
 
     async def plan(self, run: RunFile) -> training_pb2.TrainingPlan:
         """Parameters, memory, steps, time, warnings and advice for a run; no GPU, no weights."""
-        return await self._plan((await self.validate(run)).spec)
+        return await self._plan((await self.validate(run)).spec, run.name)
 
     async def plan_doses(self, run: RunFile) -> list[tuple[str, training_pb2.TrainingPlan]]:
         """What each dose of a sweep is called and would take; empty for a run without one."""
@@ -125,10 +125,14 @@ class Client:
         planned = []
         for dose in doses.doses_of(spec):
             message = schema.parse(orchestrator_pb2.FineTuneRunSpec, doses.dosed(spec, dose))
-            planned.append((doses.label(dose), await self._plan(message)))
+            planned.append((doses.label(dose), await self._plan(message, run.name)))
         return planned
 
-    async def _plan(self, spec: orchestrator_pb2.FineTuneRunSpec) -> training_pb2.TrainingPlan:
+    async def tries(self, spec: orchestrator_pb2.FineTuneRunSpec, name: str) -> list[str]:
+        """Which use of each suite a run called `name` would be, and what that costs; for runs that serve."""
+        return list((await self._evaluation_of(spec, name)).tries)
+
+    async def _plan(self, spec: orchestrator_pb2.FineTuneRunSpec, name: str) -> training_pb2.TrainingPlan:
         share = spec.curation.general.share if spec.curation.HasField("general") else 0.0
         validation = min(spec.curation.validation, spec.curation.pairs)
         request = training_pb2.PlanTrainingRequest(
@@ -142,18 +146,25 @@ class Client:
             preference_rows=spec.curation.preferences.pairs,
         )
         plan = await self.training.PlanTraining(request)
-        plan.warnings.extend(await self._gates_that_cannot_pass(spec))
+        evaluation = await self._evaluation_of(spec, name)
+        plan.warnings.extend(f"evaluation: {text}" for text in evaluation.warnings)
+        plan.advice.extend(f"evaluation: {text}" for text in evaluation.tries)
         return plan
 
-    async def _gates_that_cannot_pass(self, spec: orchestrator_pb2.FineTuneRunSpec) -> list[str]:
-        """What the gates of a spec cannot show with their items, or seldom would."""
+    async def _evaluation_of(self, spec: orchestrator_pb2.FineTuneRunSpec, name: str) -> evaluation_pb2.EvaluationJob:
+        """What the gates of a spec cannot show with their items, or seldom would, and which try of each suite it is."""
+        base = spec.base_model.uri.removeprefix("artifact:")
         request = evaluation_pb2.CreateEvaluationRequest(
             parent=self.names.parent,
             evaluation_id="plan",
-            spec=evaluation_pb2.EvaluationJobSpec(evaluation=spec.evaluation),
+            spec=evaluation_pb2.EvaluationJobSpec(
+                evaluation=spec.evaluation,
+                model_name=(spec.serving.model_name or name) if spec.HasField("serving") else "",
+                base_model=base if base.startswith("sha256:") else "",
+            ),
             validate_only=True,
         )
-        return [f"evaluation: {text}" for text in (await self.evaluation.CreateEvaluation(request)).warnings]
+        return await self.evaluation.CreateEvaluation(request)
 
     async def submit(self, run: RunFile, *, name: str = "") -> orchestrator_pb2.FineTuneRun:
         """Submit a run; safe to repeat with the same file while nothing else takes its name."""

@@ -21,6 +21,7 @@ from posology.evaluation.domain import (
     IssuedVerdict,
     Outcome,
     ParityLimits,
+    PlannedReview,
     Policy,
     Scoring,
     Suite,
@@ -52,7 +53,11 @@ def asked_from_proto(request: pb.CreateEvaluationRequest) -> EvaluationRequest:
     name = f"{request.parent}/evaluations/{request.evaluation_id}"
     if not request.evaluation_id and not request.validate_only:
         raise InvalidInput.of([Violation("evaluation_id", "is missing")])
-    return EvaluationRequest(name, schema.to_mapping(spec), request.request_id, request.validate_only)
+    reviews = None
+    if request.HasField("planned_reviews"):
+        planned = request.planned_reviews.reviews
+        reviews = tuple(PlannedReview(one.of, one.sample, one.confidence, one.reviewers) for one in planned)
+    return EvaluationRequest(name, schema.to_mapping(spec), request.request_id, request.validate_only, reviews)
 
 
 def policy_from_spec(spec: Mapping[str, Any], digests: Mapping[str, str]) -> Policy:
@@ -214,6 +219,9 @@ def verdict_to_proto(found: IssuedVerdict) -> pb.Verdict:
         tries=found.tries,
         policy=found.policy,
         policy_gaps=found.policy_gaps,
+        policy_findings=[
+            pb.PolicyFinding(requirement=one.requirement, met=one.met, shown=one.shown) for one in found.policy_findings
+        ],
         doses_tried=found.doses_tried,
     )
 

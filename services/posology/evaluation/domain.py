@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from posology.core.release.check import Finding
+
 BASE, TUNED = "base", "tuned"
 
 
@@ -361,6 +363,16 @@ class Paired:
 
 
 @dataclass(frozen=True)
+class PlannedReview:
+    """An expert review as its spec asks for it; `sample` 0 is a number that is not known yet."""
+
+    of: str
+    sample: int
+    confidence: float
+    reviewers: int
+
+
+@dataclass(frozen=True)
 class EvaluationRequest:
     """A request to evaluate; `spec` is the JSON mapping of EvaluationJobSpec with every default."""
 
@@ -368,6 +380,8 @@ class EvaluationRequest:
     spec: Mapping[str, Any]
     request_id: str = ""
     validate_only: bool = False
+    reviews: tuple[PlannedReview, ...] | None = None
+    """Reviews that will stand behind the weights; None = nobody said."""
 
 
 @dataclass(frozen=True)
@@ -406,5 +420,7 @@ class IssuedVerdict:
     """Name of the release policy that it was held against."""
     policy_gaps: tuple[str, ...] = ()
     """What that policy asks for and this verdict does not show."""
+    policy_findings: tuple[Finding, ...] = ()
+    """Every requirement of that policy."""
     doses_tried: int = 0
     """Doses among which the weights were chosen, on development items; 0 without a sweep."""

@@ -20,6 +20,7 @@ from posology.core.jobs.service.jobs import JobPage, Jobs, Published
 from posology.core.model_endpoints.document import Registry
 from posology.core.release.document import NoPolicy
 from posology.core.release.domain import ReleasePolicy
+from posology.core.release.tries import price
 from posology.core.store import Database, Transaction, now
 from posology.evaluation import (
     development,
@@ -168,8 +169,29 @@ class Evaluations:
             raise InvalidInput.of([Violation("spec.serving", error.message)]) from error
         namespace, model_name = admitted.asked.name.split("/")[1], admitted.asked.spec["modelName"]
         wrong = submission.violations(release, admitted.policy, parsed, namespace=namespace, model_name=model_name)
+        if (requirements := release.requirements(namespace, model_name)) and admitted.asked.reviews is not None:
+            wrong += submission.review_violations(release.name, requirements, admitted.asked.reviews)
         if wrong:
             raise InvalidInput.of(wrong)
+
+    async def expected_tries(self, admitted: Admitted) -> tuple[str, ...]:
+        """Which use of each suite this would be, and what it costs; nothing where no model name is told."""
+        namespace, model_name = admitted.asked.name.split("/")[1], admitted.asked.spec.get("modelName", "")
+        if not model_name:
+            return ()
+        try:
+            requirements = self._release_policy().requirements(namespace, model_name)
+        except NoPolicy:
+            requirements = None
+        budget = requirements.tries if requirements else 0
+        root = await asyncio.to_thread(origins.root_of, self._artifacts, admitted.asked.spec.get("baseModel", ""))
+        sentences = []
+        async with self._db.read() as tx:
+            for suite in admitted.policy.suites:
+                number = await tries.expected(tx, suite.digest, namespace=namespace, model_name=model_name, root=root)
+                cost = price(number, confidence=admitted.policy.confidence, tries=budget)
+                sentences.append(f"{suite.name}, by {model_name}: {cost}")
+        return tuple(sentences)
 
     async def create(self, admitted: Admitted) -> Job:
         """Start it once; a repeated request gives the first job, whatever became reusable since."""

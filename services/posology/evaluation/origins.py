@@ -61,6 +61,15 @@ def origin(artifacts: ArtifactStore, model: str, base: str) -> Origin:
     return Origin(weight_files(candidate), files, derived, lineage)
 
 
+def root_of(artifacts: ArtifactStore, base: str) -> str:
+    """By what uses of a suite are counted, if this base is a root that lies here; empty else. Blocking."""
+    try:
+        manifest = artifacts.manifest(base) if base else None
+    except NotFound:
+        return ""
+    return canonical_digest(list(weight_files(manifest))) if manifest and not manifest.parents else ""
+
+
 def made_by_runs(artifacts: ArtifactStore, known: set[str]) -> Iterator[tuple[str, str]]:
     """Weight file and artifact of every model that was made from another, without the files that it took over;
     `known` digests are skipped, and those that were looked at are added to it. Blocking."""

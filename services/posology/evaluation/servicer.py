@@ -30,6 +30,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
         if request.validate_only:
             checked = convert.evaluation_to_proto(admitted.asked.name, admitted.asked.spec, admitted.source_sha256)
             checked.warnings.extend(admitted.warnings)
+            checked.tries.extend(await self._evaluations.expected_tries(admitted))
             return checked
         job = await self._evaluations.create(admitted)
         # The evaluation is made from its suites: what is not listed is collected, and the questions with it.

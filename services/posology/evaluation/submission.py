@@ -1,13 +1,14 @@
 """What a spec can prove at best, held against the release policy before anything is spent."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from posology.core.attestations.verdict import Try, VerdictPredicate
 from posology.core.errors import Violation
 from posology.core.release.check import gaps, gate_findings
-from posology.core.release.domain import ReleasePolicy
+from posology.core.release.domain import ReleasePolicy, RequiredReview, Requirements
 from posology.evaluation import gates
-from posology.evaluation.domain import Gate, Policy
+from posology.evaluation.domain import Gate, PlannedReview, Policy
 from posology.evaluation.human import SAMPLE
 from posology.evaluation.suites import Item, Prompt
 
@@ -26,6 +27,39 @@ def violations(
         ]
     missing = gaps(gate_findings(requirements, _at_best(policy, items)))
     return [Violation("spec.evaluation.gates", f"the release policy {release.name} wants {text}") for text in missing]
+
+
+def review_violations(name: str, requirements: Requirements, planned: Sequence[PlannedReview]) -> list[Violation]:
+    """What the release policy `name` wants of reviews and these cannot give, if nobody finds an error."""
+    wrong = []
+    for required in requirements.reviews:
+        kinds = " or ".join(required.reviewer_kinds) or "people"
+        asked = (
+            f"the release policy {name} wants a review of the {required.of.lower()} by {kinds}, "
+            f"under {required.max_error_rate:.1%} errors"
+        )
+        field = "spec.curation.preferences.review" if required.of == "PREFERENCES" else "spec.curation.review"
+        review = next((one for one in planned if one.of == required.of), None)
+        shortfall = "the spec has none" if review is None else _review_shortfall(required, review)
+        if shortfall:
+            wrong.append(Violation(field, f"{asked}: {shortfall}"))
+    return wrong
+
+
+def _review_shortfall(required: RequiredReview, review: PlannedReview) -> str:
+    if review.reviewers < required.reviewers:
+        return f"{review.reviewers} reviewer(s) of each item, {required.reviewers} are asked"
+    if review.confidence < required.confidence:
+        return f"its bound has {review.confidence:.1%} confidence, {required.confidence:.1%} is asked"
+    if not review.sample:
+        return ""  # a share: how many items that will be is known once the data are
+    if review.sample < required.min_rated:
+        return f"{review.sample} items are rated, {required.min_rated} are asked"
+    best = 1 - (1 - review.confidence) ** (1 / review.sample)
+    if best >= required.max_error_rate:
+        needed = math.ceil(math.log(1 - review.confidence) / math.log(1 - required.max_error_rate)) + 1
+        return f"{review.sample} items without an error prove under {best:.2%} only; take {needed} or more"
+    return ""
 
 
 def _at_best(policy: Policy, items: Mapping[str, Sequence[Item]]) -> VerdictPredicate:

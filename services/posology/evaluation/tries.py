@@ -34,6 +34,15 @@ async def count(
     return numbers
 
 
+async def expected(tx: Transaction, suite: str, *, namespace: str, model_name: str, root: str = "") -> int:
+    """The number that the next try will have at least; without a root the largest of any, so that nothing looks
+    cheaper than it is. Weights that were scored under another name may make it more."""
+    c = tables.suite_tries.c
+    used = select(func.max(c.number)).where(c.suite == suite, c.namespace == namespace, c.model_name == model_name)
+    used = used.where(c.root == root) if root else used
+    return ((await tx.execute(used)).scalar() or 0) + 1
+
+
 async def number_of(tx: Transaction, evaluation: str, suite: str) -> int | None:
     """The number that a try was given; None if it was not counted yet."""
     c = tables.suite_tries.c

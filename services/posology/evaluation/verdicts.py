@@ -18,8 +18,8 @@ from posology.core.canonical import canonical_digest, canonical_json
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, Violation
 from posology.core.jobs.domain import Job
 from posology.core.release.carried import carried, payload
+from posology.core.release.check import Finding, gaps
 from posology.core.release.check import findings as requirements_of
-from posology.core.release.check import gaps
 from posology.core.release.document import NoPolicy
 from posology.core.release.domain import ReleasePolicy, Requirements
 from posology.core.release.tries import MOST_HALVINGS, confidence_of, price
@@ -308,7 +308,7 @@ class Verdicts:
         counted = select(tables.holdout_uses.c.suite).where(tables.holdout_uses.c.verdict == row["name"])
         counts = [await _count(tx, use.suite, until=row["created"]) for use in await tx.execute(counted)]
         predicate = failures.predicate_of(row["envelope"])
-        policy, missing = self._held_against_policy(predicate)
+        policy, lines, missing = self._held_against_policy(predicate)
         return IssuedVerdict(
             name=row["name"],
             outcome=Outcome(row["outcome"]),
@@ -323,16 +323,19 @@ class Verdicts:
             doses_tried=predicate.doses_tried,
             policy=policy,
             policy_gaps=missing,
+            policy_findings=lines,
         )
 
-    def _held_against_policy(self, predicate: VerdictPredicate) -> tuple[str, tuple[str, ...]]:
-        """Name of the release policy, and what it asks for that is not shown. For people: serving checks signatures."""
+    def _held_against_policy(self, predicate: VerdictPredicate) -> tuple[str, tuple[Finding, ...], tuple[str, ...]]:
+        """Name of the release policy, its requirements, and which are not shown. For people: serving checks
+        signatures."""
         try:
             release = self._release_policy()
         except NoPolicy as error:
-            return "", (error.message,)
+            return "", (), (error.message,)
         reviews, bases = carried(predicate, lambda envelope, _: payload(envelope))
-        return release.name, tuple(gaps(requirements_of(release, predicate, reviews=reviews, bases=bases)))
+        lines = tuple(requirements_of(release, predicate, reviews=reviews, bases=bases))
+        return release.name, lines, tuple(gaps(lines))
 
 
 def _tries(numbers: Mapping[str, int], policy: Policy, requirements: Requirements | None) -> dict[str, Try]:

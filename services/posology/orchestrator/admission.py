@@ -69,13 +69,37 @@ def _questions(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> 
         "evaluation",
         clients.evaluation.CreateEvaluation(
             evaluation_pb2.CreateEvaluationRequest(
-                parent=parent, evaluation_id="check", spec=evaluation, validate_only=True
+                parent=parent,
+                evaluation_id="check",
+                spec=evaluation,
+                validate_only=True,
+                planned_reviews=_planned_reviews(spec.curation) if spec.HasField("curation") else None,
             )
         ),
     )
     mapping = schema.to_mapping(spec)
     for one in [doses.dosed(mapping, dose) for dose in doses.doses_of(mapping)] or [mapping]:
         yield "plan", clients.training.PlanTraining(plan.request(one))
+
+
+def _planned_reviews(curation: curation_pb2.CurationSpec) -> evaluation_pb2.PlannedReviews:
+    """The reviews of a run, for a release policy that asks for some."""
+    stated = []
+    if curation.HasField("review"):
+        stated.append(("DATASET", curation.review))
+    if curation.HasField("preferences") and curation.preferences.HasField("review"):
+        stated.append(("PREFERENCES", curation.preferences.review))
+    return evaluation_pb2.PlannedReviews(
+        reviews=[
+            evaluation_pb2.PlannedReview(
+                of=of,
+                sample=0 if review.share else review.sample,
+                confidence=review.confidence,
+                reviewers=review.reviewers,
+            )
+            for of, review in stated
+        ]
+    )
 
 
 async def _wrong(part: str, call: Awaitable[object]) -> list[Violation]:

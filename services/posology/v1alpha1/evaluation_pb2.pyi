@@ -593,6 +593,7 @@ class EvaluationJob(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     SOURCE_SHA256_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/evaluations/{id}`."""
     source_sha256: _builtins.str
@@ -609,6 +610,12 @@ class EvaluationJob(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Gates that cannot pass with their items, or seldom would where nothing is wrong; set when only validating."""
 
+    @_builtins.property
+    def tries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """When only validating: which use of each suite this would be by its root and model name, at which confidence, and what
+        that costs; one sentence each.
+        """
+
     def __init__(
         self,
         *,
@@ -617,10 +624,11 @@ class EvaluationJob(_message.Message):
         status: _job_pb2.JobStatus | None = ...,
         source_sha256: _builtins.str = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        tries: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "source_sha256", b"source_sha256", "spec", b"spec", "status", b"status", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "source_sha256", b"source_sha256", "spec", b"spec", "status", b"status", "tries", b"tries", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -946,6 +954,7 @@ class CreateEvaluationRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    PLANNED_REVIEWS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`namespaces/{ns}`."""
     evaluation_id: _builtins.str
@@ -958,6 +967,10 @@ class CreateEvaluationRequest(_message.Message):
     def spec(self) -> Global___EvaluationJobSpec:
         """What to score."""
 
+    @_builtins.property
+    def planned_reviews(self) -> Global___PlannedReviews:
+        """When only validating: the reviews that will stand behind the weights, for the release policy to be held against."""
+
     def __init__(
         self,
         *,
@@ -966,14 +979,73 @@ class CreateEvaluationRequest(_message.Message):
         spec: Global___EvaluationJobSpec | None = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        planned_reviews: Global___PlannedReviews | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["planned_reviews", b"planned_reviews", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation_id", b"evaluation_id", "parent", b"parent", "request_id", b"request_id", "spec", b"spec", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation_id", b"evaluation_id", "parent", b"parent", "planned_reviews", b"planned_reviews", "request_id", b"request_id", "spec", b"spec", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateEvaluationRequest: _TypeAlias = CreateEvaluationRequest  # noqa: Y015
+
+@_typing.final
+class PlannedReviews(_message.Message):
+    """The expert reviews of a run, before anything was reviewed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reviews(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedReview]:
+        """One of the data set, one of the preferences, or none."""
+
+    def __init__(
+        self,
+        *,
+        reviews: _abc.Iterable[Global___PlannedReview] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviews", b"reviews"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedReviews: _TypeAlias = PlannedReviews  # noqa: Y015
+
+@_typing.final
+class PlannedReview(_message.Message):
+    """One review, as its spec asks for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OF_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    REVIEWERS_FIELD_NUMBER: _builtins.int
+    of: _builtins.str
+    """`DATASET` or `PREFERENCES`."""
+    sample: _builtins.int
+    """Items to review; 0 = a share, whose number is not known yet."""
+    confidence: _builtins.float
+    """One-sided confidence of the bound."""
+    reviewers: _builtins.int
+    """Reviewers who rate every item."""
+    def __init__(
+        self,
+        *,
+        of: _builtins.str = ...,
+        sample: _builtins.int = ...,
+        confidence: _builtins.float = ...,
+        reviewers: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "of", b"of", "reviewers", b"reviewers", "sample", b"sample"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedReview: _TypeAlias = PlannedReview  # noqa: Y015
 
 @_typing.final
 class GetEvaluationRequest(_message.Message):
@@ -1187,6 +1259,7 @@ class Verdict(_message.Message):
     POLICY_GAPS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     DOSES_TRIED_FIELD_NUMBER: _builtins.int
+    POLICY_FINDINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/verdicts/{id}`."""
     outcome: Global___Verdict.Outcome.ValueType
@@ -1221,6 +1294,10 @@ class Verdict(_message.Message):
     def policy_gaps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the release policy of the installation asks for and this verdict does not show; empty when it releases."""
 
+    @_builtins.property
+    def policy_findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyFinding]:
+        """Every requirement of that policy, and what this verdict shows of it."""
+
     def __init__(
         self,
         *,
@@ -1237,14 +1314,45 @@ class Verdict(_message.Message):
         policy_gaps: _abc.Iterable[_builtins.str] | None = ...,
         policy: _builtins.str = ...,
         doses_tried: _builtins.int = ...,
+        policy_findings: _abc.Iterable[Global___PolicyFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "doses_tried", b"doses_tried", "envelope", b"envelope", "evaluation", b"evaluation", "gates", b"gates", "holdout_uses", b"holdout_uses", "model", b"model", "name", b"name", "outcome", b"outcome", "policy", b"policy", "policy_gaps", b"policy_gaps", "tries", b"tries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "doses_tried", b"doses_tried", "envelope", b"envelope", "evaluation", b"evaluation", "gates", b"gates", "holdout_uses", b"holdout_uses", "model", b"model", "name", b"name", "outcome", b"outcome", "policy", b"policy", "policy_findings", b"policy_findings", "policy_gaps", b"policy_gaps", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
+
+@_typing.final
+class PolicyFinding(_message.Message):
+    """One requirement of a release policy, and what a verdict shows of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUIREMENT_FIELD_NUMBER: _builtins.int
+    MET_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELD_NUMBER: _builtins.int
+    requirement: _builtins.str
+    """What is asked for."""
+    met: _builtins.bool
+    """Whether it is shown."""
+    shown: _builtins.str
+    """What is shown."""
+    def __init__(
+        self,
+        *,
+        requirement: _builtins.str = ...,
+        met: _builtins.bool = ...,
+        shown: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["met", b"met", "requirement", b"requirement", "shown", b"shown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyFinding: _TypeAlias = PolicyFinding  # noqa: Y015
 
 @_typing.final
 class GateResult(_message.Message):

@@ -228,3 +228,67 @@ async def test_a_verdict_says_what_the_policy_wants_and_it_does_not_show(service
     shown = await service.stub.GetVerdict(pb.GetVerdictRequest(name="namespaces/test/verdicts/first"))
     assert shown.policy == "strict"
     assert any("gates compare with a root" in gap for gap in shown.policy_gaps)
+
+
+async def test_a_submission_says_which_try_it_would_be_and_at_what_price(service: Service) -> None:
+    install(service.root, name="development", **WANTS)
+    root = model(service, "root", kind="base-model")
+    service.record(right=190, refuses=120)
+
+    async def price(model_name: str = "labels", base: str = root) -> str:
+        request = service.request("check", model=root, base=base or root)
+        request.validate_only, request.spec.model_name, request.spec.base_model = True, model_name, base
+        checked = await service.stub.CreateEvaluation(request)
+        return next(text for text in checked.tries if text.startswith("mcq"))
+
+    assert await price() == "mcq, by labels: try 1, decided at 95.000% confidence"
+    for number in range(1, 5):
+        request = service.request(f"e{number}", model=model(service, f"t{number}", parents=(root,)), base=root)
+        request.spec.model_name = "labels"
+        await service.evaluated_again(request)
+        assert f"try {number + 1}, decided at" in await price()
+    assert "times the items of a first try" in await price()
+    assert "a fresh suite is the cheaper way" in await price()
+    assert "try 1," in await price("another")
+    assert "try 1," in await price(base=model(service, "other", kind="base-model"))
+    # Of a base that nobody imported yet the root is not known: nothing looks cheaper than it may be.
+    assert "try 5," in await price(base="")
+
+
+async def test_failed_weights_are_told_by_files_that_their_base_does_not_have(service: Service) -> None:
+    root, tuned = await failing(service)
+    (failure,) = (await service.stub.ListFailedWeights(pb.ListFailedWeightsRequest())).failures
+    weights = {name: service.artifacts.manifest(name).file("model.safetensors").sha256 for name in (root, tuned)}
+    assert (failure.model, list(failure.weight_files)) == (tuned, [weights[tuned]])
+
+
+REVIEW = {"maxErrorRate": 0.02, "reviewerKinds": ["pharmacist"], "reviewers": 2, "minRated": 100}
+
+
+@pytest.mark.parametrize(
+    ("planned", "says"),
+    [
+        ([], "the spec has none"),
+        ([("PREFERENCES", 200, 0.95, 2)], "the spec has none"),
+        ([("DATASET", 200, 0.95, 1)], "1 reviewer.s. of each item, 2 are asked"),
+        ([("DATASET", 200, 0.9, 2)], "90.0% confidence, 95.0% is asked"),
+        ([("DATASET", 99, 0.95, 2)], "99 items are rated, 100 are asked"),
+        ([("DATASET", 120, 0.95, 2)], "120 items without an error prove under 2.47% only; take 150 or more"),
+        ([("DATASET", 200, 0.95, 2)], ""),
+        ([("DATASET", 0, 0.95, 2)], ""),  # a share
+    ],
+)
+async def test_a_review_that_cannot_show_what_the_policy_wants_is_refused_at_submission(
+    service: Service, planned: list[tuple[str, int, float, int]], says: str
+) -> None:
+    install(service.root, name="development", reviews=[REVIEW], **WANTS)
+    request = service.request("check")
+    request.validate_only, request.spec.model_name = True, "labels"
+    reviews = [pb.PlannedReview(of=o, sample=n, confidence=c, reviewers=r) for o, n, c, r in planned]
+    request.planned_reviews.CopyFrom(pb.PlannedReviews(reviews=reviews))
+    if not says:
+        await service.stub.CreateEvaluation(request)
+        return
+    with pytest.raises(InvalidInput, match=says) as refused:
+        await service.stub.CreateEvaluation(request)
+    assert [violation.field for violation in refused.value.violations] == ["spec.curation.review"]

@@ -49,7 +49,8 @@ def validate(
     try:
         checked = _placed(run, lambda: at.call(lambda client: client.validate(run)))
         stages = ", ".join(stage.stage for stage in checked.stages)
-        text = f"{file} is valid; its stages are {stages}."
+        tries = at.call(lambda client: client.tries(checked.spec, run.name))
+        text = "\n".join([f"{file} is valid; its stages are {stages}.", *map(escape, tries)])
         spec = checked.spec
     except (Unavailable, FailedPrecondition) as error:
         # Names and values are checked without any service; say what was not.

@@ -171,6 +171,10 @@ class Report:
     deployment: Mapping[str, Any] = field(default_factory=dict)
     tries: tuple[str, ...] = ()
     """Which use of each suite this was, and what that costs."""
+    policy: str = ""
+    """Name of the release policy that the verdict was held against."""
+    requirements: tuple[tuple[str, bool, str], ...] = ()
+    """Each requirement of that policy, whether the verdict shows it, and what it shows."""
     regressions: tuple[Mapping[str, Any], ...] = ()
     """By suite: what the base had right and the tuned model lost, as the evaluation left it."""
     window: "Window | None" = None

@@ -70,6 +70,8 @@ async def gather(client: Client, run: str) -> Report:
         written=decode.shown(datetime.now(UTC)),
         deployment=await _deployment(client, shown),
         tries=tuple(verdict.tries) if verdict else (),
+        policy=verdict.policy if verdict else "",
+        requirements=tuple((r.requirement, r.met, r.shown) for r in verdict.policy_findings) if verdict else (),
         regressions=tuple(
             (await _json(stored, decode.artifact(shown, "evaluate"), "regressions.json")).get("suites", ())
         ),
