@@ -33,7 +33,8 @@ def _section(path: Path, node: ast.ClassDef) -> str:
     table = ["| variable | default | |", "|---|---|---|", *rows] if rows else []
     parents = ", ".join(f"`{ast.unparse(base)}`" for base in node.bases if ast.unparse(base) not in _BASES)
     also = f"\nReads {parents} as well.\n" if parents else ""
-    return "\n".join([f"\n## {node.name}\n", f"`{path}`: {ast.get_docstring(node) or ''}\n{also}", *table])
+    title = f"{path.parent.name}: Settings" if node.name == "Settings" else node.name
+    return "\n".join([f"\n## {title}\n", f"`{path}`: {ast.get_docstring(node) or ''}\n{also}", *table])
 
 
 def _fields(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:

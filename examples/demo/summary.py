@@ -9,7 +9,7 @@ from rich.table import Table
 
 from examples.demo.follow import seconds, stage
 from posology.client import Client
-from posology.core.jobs.convert import plain
+from posology.core.jobs.convert import struct_from_proto
 from posology.v1alpha1 import curation_pb2, evaluation_pb2, training_pb2
 from posology.v1alpha1.evaluation_pb2 import GateResult, Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
@@ -36,12 +36,12 @@ async def summarise(client: Client, run: FineTuneRun) -> Values:
 
 async def _pairs(client: Client, run: FineTuneRun) -> Values:
     request = curation_pb2.GetDatasetRequest(name=stage(run, "curate").resource)
-    return plain((await client.curation.GetDataset(request)).status.summary)
+    return struct_from_proto((await client.curation.GetDataset(request)).status.summary)
 
 
 async def _losses(client: Client, run: FineTuneRun, name: str) -> Values:
     request = training_pb2.GetTrainingJobRequest(name=stage(run, name).resource)
-    found = plain((await client.training.GetTrainingJob(request)).status.summary)
+    found = struct_from_proto((await client.training.GetTrainingJob(request)).status.summary)
     kept = ("steps", "train_loss", "eval_loss", "preference_accuracy", "tokens_per_second")
     return {key: found[key] for key in kept if key in found}
 
@@ -52,7 +52,7 @@ async def _choices(client: Client, run: FineTuneRun) -> Values:
     if not name:
         return {}
     found = await client.evaluation.GetEvaluation(evaluation_pb2.GetEvaluationRequest(name=name))
-    suites: Values = plain(found.status.summary).get("suites", {})
+    suites: Values = struct_from_proto(found.status.summary).get("suites", {})
     return dict(suites.get(SUITE, {}))
 
 

@@ -23,11 +23,11 @@ from posology.core.rpc import client, server
 from posology.core.rpc.auth import ensure_token
 from posology.core.signing import Signer
 from posology.curation import app as curation_app
-from posology.curation.settings import CurationSettings
+from posology.curation.settings import Settings as CurationSettings
 from posology.evaluation import app as evaluation_app
 from posology.evaluation.settings import Settings as EvaluationSettings
 from posology.training import app as training_app
-from posology.training.settings import TrainingSettings
+from posology.training.settings import Settings as TrainingSettings
 from posology.v1alpha1 import (
     catalog_pb2,
     catalog_pb2_grpc,
@@ -64,7 +64,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         built = {
             "curation": await curation_app.build(CurationSettings(**common), stack),
             "evaluation": await evaluation_app.build(EvaluationSettings(**common), stack),
-            "training": (await stack.enter_async_context(training_app.compose(TrainingSettings(**common)))).server(),
+            "training": (await stack.enter_async_context(training_app.build(TrainingSettings(**common)))).server(),
         }
         addresses = {"catalog": catalog}
         for name, one in built.items():

@@ -24,7 +24,7 @@ from posology.curation import app, convert
 from posology.curation.dataset.build import build
 from posology.curation.dataset.corpus import gather
 from posology.curation.screens.screening import ExactScreen
-from posology.curation.settings import CurationSettings
+from posology.curation.settings import Settings as CurationSettings
 from posology.curation.sources.location import Limits
 from posology.curation.teachers.extractive import ExtractiveTeacher
 from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2_grpc
@@ -89,7 +89,7 @@ class World:
         limits = Limits((self.root / "sources",))
         spec = self.request("draft").spec
         schema.apply_defaults(spec)
-        recipe = convert.recipe_of(spec)
+        recipe = convert.recipe_from_proto(spec)
         corpus = gather(recipe.sources, limits, progress=lambda *_: None)
         built = build(recipe, corpus, ExtractiveTeacher(), [ExactScreen()], (), progress=lambda *_: None)
         folder = self.root / "draft"

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from posology.core.artifacts import ArtifactStore
-from posology.core.jobs.convert import shown_state
+from posology.core.jobs.convert import state_to_proto
 from posology.core.jobs.domain import State
 from posology.core.rpc import client, server
 from posology.training import app
-from posology.training.settings import TrainingSettings
+from posology.training.settings import Settings as TrainingSettings
 from posology.v1alpha1 import catalog_pb2_grpc, training_pb2_grpc
 from posology.v1alpha1 import training_pb2 as pb
 from support.catalogs import serving_catalog
 from support.training_bench import WORKER_PYTHON
 
 PARENT = "namespaces/default"
-OVER = {shown_state(state) for state in State if state.final}
+OVER = {state_to_proto(state) for state in State if state.final}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ async def world(root: Path, **settings: Any) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         catalog = await stack.enter_async_context(serving_catalog(root))
         found = TrainingSettings(**common, catalog_address=catalog, worker_python=WORKER_PYTHON, **settings)
-        composed = await stack.enter_async_context(app.compose(found))
+        composed = await stack.enter_async_context(app.build(found))
         training = await stack.enter_async_context(server.running(composed.server()))
         stubs = [
             await stack.enter_async_context(client.channel(address, token=token.read_text(), service=name))

@@ -17,7 +17,7 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def from_request(request: pb.CreateArtifactRequest) -> tuple[str, str]:
+def name_from_proto(request: pb.CreateArtifactRequest) -> tuple[str, str]:
     """Namespace and digest of what is to be registered; InvalidInput names a digest that is none."""
     digest = request.artifact.digest
     if not _DIGEST.fullmatch(digest):
@@ -51,7 +51,7 @@ def _as_struct(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return json_format.MessageToDict(struct)
 
 
-def to_proto(artifact: Artifact) -> pb.Artifact:
+def artifact_to_proto(artifact: Artifact) -> pb.Artifact:
     """An artifact as its resource."""
     message = pb.Artifact(
         name=artifact.name,

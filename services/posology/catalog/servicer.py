@@ -36,17 +36,17 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         Kind, parents, size, producer and parameters are those of its manifest in the store; a caller who says
         otherwise is refused.
         """
-        namespace, digest = convert.from_request(request)
+        namespace, digest = convert.name_from_proto(request)
         artifact = await asyncio.to_thread(transfer.described, self._candidates, namespace, digest)
         convert.check_claims(request.artifact, artifact)
         if request.validate_only:
-            return convert.to_proto(artifact)
-        return convert.to_proto(await self._register(artifact))
+            return convert.artifact_to_proto(artifact)
+        return convert.artifact_to_proto(await self._register(artifact))
 
     async def GetArtifact(self, request: pb.GetArtifactRequest, _: Any) -> pb.Artifact:
         """Read one artifact."""
         async with self._db.read() as tx:
-            return convert.to_proto(await index.get(tx, *convert.split_name(request.name)))
+            return convert.artifact_to_proto(await index.get(tx, *convert.split_name(request.name)))
 
     async def ListArtifacts(self, request: pb.ListArtifactsRequest, _: Any) -> pb.ListArtifactsResponse:
         """A page of artifacts, newest first."""
@@ -55,7 +55,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
             artifacts, token = await index.list_page(
                 tx, namespace, kind=request.kind, size=request.page_size, token=request.page_token
             )
-        return pb.ListArtifactsResponse(artifacts=[convert.to_proto(a) for a in artifacts], next_page_token=token)
+        return pb.ListArtifactsResponse(
+            artifacts=[convert.artifact_to_proto(a) for a in artifacts], next_page_token=token
+        )
 
     async def TraceArtifact(self, request: pb.TraceArtifactRequest, _: Any) -> pb.TraceArtifactResponse:
         """Walk the graph up or down."""
@@ -63,7 +65,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         async with self._db.read() as tx:
             start = await index.get(tx, *convert.split_name(request.name))
             walked = await index.trace(tx, start, up=up)
-        return pb.TraceArtifactResponse(artifacts=[convert.to_proto(a) for a in walked])
+        return pb.TraceArtifactResponse(artifacts=[convert.artifact_to_proto(a) for a in walked])
 
     async def PinArtifact(self, request: pb.PinArtifactRequest, _: Any) -> pb.Artifact:
         """Hold an artifact and all that it was made from; a run gets nothing that rests on what was withdrawn."""
@@ -153,7 +155,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         """Publish a person's files and register them; the same bytes are the same artifact."""
         async with transfer.received(requests) as upload:
             artifact = await asyncio.to_thread(transfer.publish, self._candidates, upload)
-        return convert.to_proto(await self._register(artifact))
+        return convert.artifact_to_proto(await self._register(artifact))
 
     async def _register(self, artifact: Artifact) -> Artifact:
         """Enter what was read from the store; InvalidInput names parents that belong to other namespaces only."""
@@ -173,7 +175,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
 
     async def _read(self, artifact: Artifact) -> pb.Artifact:
         async with self._db.read() as tx:
-            return convert.to_proto(await index.get(tx, artifact.namespace, artifact.digest))
+            return convert.artifact_to_proto(await index.get(tx, artifact.namespace, artifact.digest))
 
 
 async def _record(tx: Any, action: str, artifact: Artifact, detail: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from posology.console.playground import routes as playground
 from posology.console.review import routes as review
 from posology.console.runs import routes as runs
 from posology.console.sessions import Sessions
-from posology.console.settings import ConsoleSettings
+from posology.console.settings import Settings
 from posology.core import errors, files, telemetry
 from posology.core import settings as environment
 from posology.core.settings import split_address
@@ -83,7 +83,7 @@ async def on_error(request: Request, error: Exception) -> Response:
     return pages.page(request, "error.html", status=status, message=message, violations=violations)
 
 
-def build(settings: ConsoleSettings, installation: Installation | None = None) -> Starlette:
+def build(settings: Settings, installation: Installation | None = None) -> Starlette:
     """The application; the client is opened with it."""
 
     @asynccontextmanager
@@ -116,7 +116,7 @@ def build(settings: ConsoleSettings, installation: Installation | None = None) -
     return app
 
 
-async def serve(settings: ConsoleSettings) -> None:
+async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     host, port = split_address(settings.console_listen)
     listener = socket.create_server((host, port))
@@ -136,7 +136,7 @@ async def serve(settings: ConsoleSettings) -> None:
 
 def main() -> None:
     """Entry point."""
-    settings = environment.load(ConsoleSettings)
+    settings = environment.load(Settings)
     telemetry.log_as_json("console", level=settings.log_level)
     asyncio.run(serve(settings))
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from posology.core.settings import ServiceSettings, split_address
 
 
-class ConsoleSettings(ServiceSettings):
+class Settings(ServiceSettings):
     """Environment -> where the pages are, and how long a session lasts."""
 
     service: ClassVar[str] = "console"

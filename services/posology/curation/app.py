@@ -22,14 +22,14 @@ from posology.curation import convert, origins
 from posology.curation.review.service import Reviews
 from posology.curation.rights import RIGHTS
 from posology.curation.servicer import DATASET, PREFERENCES, CurationServicer
-from posology.curation.settings import CurationSettings
+from posology.curation.settings import Settings
 from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2, curation_pb2_grpc
 
 NAME = curation_pb2.DESCRIPTOR.services_by_name["Curation"].full_name
 WORKER = "posology.curation.worker"
 
 
-async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Server:
+async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
     """Curation over its database and stores; what must be closed goes on `stack`."""
     db = Database(settings.database_url, schema=settings.service)
     stack.push_async_callback(db.close)
@@ -63,7 +63,7 @@ async def build(settings: CurationSettings, stack: AsyncExitStack) -> server.Ser
     )
 
 
-def commands(settings: CurationSettings) -> dict[str, Command]:
+def commands(settings: Settings) -> dict[str, Command]:
     """Both kinds of jobs run in the same worker; it may read what the service may read, and nothing is downloaded."""
     resources = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
     command = Command(
@@ -81,7 +81,7 @@ def commands(settings: CurationSettings) -> dict[str, Command]:
 async def serve() -> None:
     """Run until told to stop."""
     async with AsyncExitStack() as stack:
-        await server.run(await build(environment.load(CurationSettings), stack))
+        await server.run(await build(environment.load(Settings), stack))
 
 
 def main() -> None:

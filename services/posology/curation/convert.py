@@ -21,29 +21,29 @@ from posology.v1alpha1 import model_endpoint_pb2 as pb_endpoint
 SOURCE_SHA256 = "sourceSha256"  # kept beside the spec in a job: which bytes the spec stood for when it was admitted
 
 
-def dataset_spec(stored: Mapping[str, Any]) -> pb.DatasetSpec:
+def dataset_spec_from_json(stored: Mapping[str, Any]) -> pb.DatasetSpec:
     """A job's stored spec as its message; defaults were written at admission."""
     plain = {key: value for key, value in stored.items() if key != SOURCE_SHA256}
     return json_format.ParseDict(plain, pb.DatasetSpec())
 
 
-def preference_spec(stored: Mapping[str, Any]) -> pb.PreferenceSetSpec:
+def preference_spec_from_json(stored: Mapping[str, Any]) -> pb.PreferenceSetSpec:
     """A job's stored spec as its message."""
     return json_format.ParseDict(dict(stored), pb.PreferenceSetSpec())
 
 
-def stored_spec(spec: pb.DatasetSpec | pb.PreferenceSetSpec) -> dict[str, Any]:
+def spec_to_json(spec: pb.DatasetSpec | pb.PreferenceSetSpec) -> dict[str, Any]:
     """JSON of a spec with every default written out, as jobs keep it."""
     made: dict[str, Any] = json_format.MessageToDict(spec)
     return made
 
 
-def recipe_of(spec: pb.DatasetSpec) -> r.Recipe:
+def recipe_from_proto(spec: pb.DatasetSpec) -> r.Recipe:
     """What the worker is to make. Defaults must have been applied."""
     curation = spec.curation
     return r.Recipe(
         sources=tuple(r.Source(s.uri, pb.Source.Format.Name(s.format), s.homeopathic) for s in curation.sources),
-        teacher=teacher_of(curation.teacher),
+        teacher=teacher_from_proto(curation.teacher),
         pairs=curation.pairs,
         validation=curation.validation,
         filters=r.FilterRecipe(
@@ -63,7 +63,7 @@ def recipe_of(spec: pb.DatasetSpec) -> r.Recipe:
     )
 
 
-def teacher_of(teacher: pb.Teacher) -> r.TeacherRecipe:
+def teacher_from_proto(teacher: pb.Teacher) -> r.TeacherRecipe:
     """A teacher with its defaults."""
     filled = pb.Teacher()
     filled.CopyFrom(teacher)
@@ -99,7 +99,7 @@ def endpoints_of(stored: Mapping[str, Any]) -> tuple[str, ...]:
     return (name,) if name else ()
 
 
-def model_endpoint(endpoint: ModelEndpoint, usage: Usage) -> pb_endpoint.ModelEndpoint:
+def model_endpoint_to_proto(endpoint: ModelEndpoint, usage: Usage) -> pb_endpoint.ModelEndpoint:
     """An endpoint as those see it who may use it: neither address nor secret."""
     budget = endpoint.budget
     limited = budget != ModelBudget()
@@ -113,36 +113,38 @@ def model_endpoint(endpoint: ModelEndpoint, usage: Usage) -> pb_endpoint.ModelEn
     )
 
 
-def preferences_of(spec: pb.PreferenceSetSpec) -> r.PreferenceRecipe:
+def preferences_from_proto(spec: pb.PreferenceSetSpec) -> r.PreferenceRecipe:
     """What a preference set is to hold. Defaults must have been applied."""
     return r.PreferenceRecipe(
         dataset=spec.dataset,
         pairs=spec.preferences.pairs,
         weak=r.Weak(pb.Preferences.WeakAnswers.Name(spec.preferences.weak_answers)),
         seed=spec.seed,
-        teacher=teacher_of(spec.teacher) if spec.HasField("teacher") else None,
+        teacher=teacher_from_proto(spec.teacher) if spec.HasField("teacher") else None,
     )
 
 
 # --- resources --------------------------------------------------------------------------------------------
 
 
-def dataset(job: Job) -> pb.Dataset:
+def dataset_to_proto(job: Job) -> pb.Dataset:
     """A data set as its job stands."""
     return pb.Dataset(
         name=job.name,
-        spec=dataset_spec(job.spec),
-        status=jobs.job_status(job),
+        spec=dataset_spec_from_json(job.spec),
+        status=jobs.job_status_to_proto(job),
         source_sha256=str(job.spec.get(SOURCE_SHA256, "")),
     )
 
 
-def preference_set(job: Job) -> pb.PreferenceSet:
+def preference_set_to_proto(job: Job) -> pb.PreferenceSet:
     """A preference set as its job stands."""
-    return pb.PreferenceSet(name=job.name, spec=preference_spec(job.spec), status=jobs.job_status(job))
+    return pb.PreferenceSet(
+        name=job.name, spec=preference_spec_from_json(job.spec), status=jobs.job_status_to_proto(job)
+    )
 
 
-def policy_of(policy: pb.Review.Policy) -> Policy:
+def policy_from_proto(policy: pb.Review.Policy) -> Policy:
     """A review policy with its defaults."""
     filled = pb.Review.Policy()
     filled.CopyFrom(policy)
@@ -152,7 +154,7 @@ def policy_of(policy: pb.Review.Policy) -> Policy:
     )
 
 
-def review(stored: Review, summary: Summary) -> pb.Review:
+def review_to_proto(stored: Review, summary: Summary) -> pb.Review:
     """A review with what its ratings say."""
     return pb.Review(
         name=stored.name,
@@ -199,7 +201,7 @@ def _summary(summary: Summary) -> pb.ReviewSummary:
     )
 
 
-def review_item(item: Item, remaining: int) -> pb.ReviewItem:
+def review_item_to_proto(item: Item, remaining: int) -> pb.ReviewItem:
     """An item as a reviewer sees it: nothing of other reviewers, nothing of where it stands in the data set."""
     return pb.ReviewItem(
         item_id=item.id,
@@ -214,7 +216,7 @@ def review_item(item: Item, remaining: int) -> pb.ReviewItem:
     )
 
 
-def rating_of(message: pb.ReviewRating, *, reviewer: str, at: datetime, adjudication: bool) -> Rating:
+def rating_from_proto(message: pb.ReviewRating, *, reviewer: str, at: datetime, adjudication: bool) -> Rating:
     """A rating as it came; without a kind it is nobody's in particular, least of all an expert's."""
     return Rating(
         item=message.item_id,
@@ -227,7 +229,7 @@ def rating_of(message: pb.ReviewRating, *, reviewer: str, at: datetime, adjudica
     )
 
 
-def rating(stored: Rating) -> pb.ReviewRating:
+def rating_to_proto(stored: Rating) -> pb.ReviewRating:
     """A rating as stored."""
     return pb.ReviewRating(
         item_id=stored.item,

@@ -9,13 +9,13 @@ from posology.curation.teachers import extractive, openai
 
 def of_dataset(job: Job) -> Origin:
     """Sources are files, not artifacts: a data set has no parents."""
-    recipe = convert.recipe_of(convert.dataset_spec(job.spec))
+    recipe = convert.recipe_from_proto(convert.dataset_spec_from_json(job.spec))
     return Origin("dataset", (), parameters(recipe, teacher=_teacher(recipe.teacher)))
 
 
 def of_preferences(job: Job) -> Origin:
     """From the data set that the spec names."""
-    recipe = convert.preferences_of(convert.preference_spec(job.spec))
+    recipe = convert.preferences_from_proto(convert.preference_spec_from_json(job.spec))
     return Origin("preferences", (recipe.dataset,), preference_parameters(recipe))
 
 

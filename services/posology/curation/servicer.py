@@ -44,20 +44,20 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         name = f"{request.parent}/datasets/{request.dataset_id}"
         teacher = request.spec.curation.teacher
         problems = await self._complete(teacher, request.parent, await self._earlier_teacher(name, pb.DatasetSpec))
-        stored = convert.stored_spec(request.spec)
+        stored = convert.spec_to_json(request.spec)
         existing = await self._repeated(name, stored)
         if existing and not request.validate_only:
-            return convert.dataset(existing)
-        recipe = convert.recipe_of(request.spec)
+            return convert.dataset_to_proto(existing)
+        recipe = convert.recipe_from_proto(request.spec)
         digest = await asyncio.to_thread(check_dataset, recipe, self._limits, problems)
         if request.validate_only:
             return pb.Dataset(name=name, spec=request.spec, source_sha256=digest)
         spec = stored | {convert.SOURCE_SHA256: digest}
-        return convert.dataset(await self._jobs.create(NewJob(name, DATASET, spec, request.request_id)))
+        return convert.dataset_to_proto(await self._jobs.create(NewJob(name, DATASET, spec, request.request_id)))
 
     async def GetDataset(self, request: pb.GetDatasetRequest, _: Any) -> pb.Dataset:
         """Read one data set."""
-        return convert.dataset(await self._job(request.name, DATASET))
+        return convert.dataset_to_proto(await self._job(request.name, DATASET))
 
     async def ListDatasets(self, request: pb.ListDatasetsRequest, _: Any) -> pb.ListDatasetsResponse:
         """A page of data sets, newest first."""
@@ -67,19 +67,19 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
             page_size=request.page_size,
             page_token=request.page_token,
         )
-        datasets = [convert.dataset(job) for job in page.jobs]
+        datasets = [convert.dataset_to_proto(job) for job in page.jobs]
         return pb.ListDatasetsResponse(datasets=datasets, next_page_token=page.next_token)
 
     async def WatchDataset(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
         """The job's events from the token on."""
         await self._job(request.name, DATASET)
         async for event in self._jobs.watch(request.name, request.resume_token):
-            yield jobs_convert.job_event(event)
+            yield jobs_convert.job_event_to_proto(event)
 
     async def CancelDataset(self, request: pb.CancelDatasetRequest, _: Any) -> pb.Dataset:
         """Stop making a data set."""
         await self._job(request.name, DATASET)
-        return convert.dataset(await self._jobs.cancel(request.name))
+        return convert.dataset_to_proto(await self._jobs.cancel(request.name))
 
     # --- preference sets -------------------------------------------------------------------------------
 
@@ -91,26 +91,26 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         if request.spec.HasField("teacher"):
             earlier = await self._earlier_teacher(name, pb.PreferenceSetSpec)
             problems = await self._complete(request.spec.teacher, request.parent, earlier)
-        check_preferences(convert.preferences_of(request.spec), problems)
+        check_preferences(convert.preferences_from_proto(request.spec), problems)
         if request.validate_only:
             return pb.PreferenceSet(name=name, spec=request.spec)
-        new = NewJob(name, PREFERENCES, convert.stored_spec(request.spec), request.request_id)
-        return convert.preference_set(await self._jobs.create(new))
+        new = NewJob(name, PREFERENCES, convert.spec_to_json(request.spec), request.request_id)
+        return convert.preference_set_to_proto(await self._jobs.create(new))
 
     async def GetPreferenceSet(self, request: pb.GetPreferenceSetRequest, _: Any) -> pb.PreferenceSet:
         """Read one preference set."""
-        return convert.preference_set(await self._job(request.name, PREFERENCES))
+        return convert.preference_set_to_proto(await self._job(request.name, PREFERENCES))
 
     async def WatchPreferenceSet(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
         """The job's events from the token on."""
         await self._job(request.name, PREFERENCES)
         async for event in self._jobs.watch(request.name, request.resume_token):
-            yield jobs_convert.job_event(event)
+            yield jobs_convert.job_event_to_proto(event)
 
     async def CancelPreferenceSet(self, request: pb.CancelPreferenceSetRequest, _: Any) -> pb.PreferenceSet:
         """Stop making a preference set."""
         await self._job(request.name, PREFERENCES)
-        return convert.preference_set(await self._jobs.cancel(request.name))
+        return convert.preference_set_to_proto(await self._jobs.cancel(request.name))
 
     # --- reviews ---------------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
             namespace=names.namespace_of_parent(request.parent),
             subject=request.subject,
             kind="",
-            policy=convert.policy_of(request.policy),
+            policy=convert.policy_from_proto(request.policy),
             seed=request.seed,
             frame_size=0,
             frame_digest="",
@@ -134,11 +134,11 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         review = await self._reviews.create(draft, request_id=request.request_id, validate_only=request.validate_only)
         if request.validate_only:
             return pb.Review(name=review.name, subject=review.subject, policy=request.policy, seed=review.seed)
-        return convert.review(*await self._reviews.get(review.name))
+        return convert.review_to_proto(*await self._reviews.get(review.name))
 
     async def GetReview(self, request: pb.GetReviewRequest, _: Any) -> pb.Review:
         """A review with its summary."""
-        return convert.review(*await self._reviews.get(request.name))
+        return convert.review_to_proto(*await self._reviews.get(request.name))
 
     async def ListReviews(self, request: pb.ListReviewsRequest, _: Any) -> pb.ListReviewsResponse:
         """A page of reviews, newest first."""
@@ -149,13 +149,13 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
             token=request.page_token,
             ended_after=after,
         )
-        return pb.ListReviewsResponse(reviews=[convert.review(*one) for one in reviews], next_page_token=token)
+        return pb.ListReviewsResponse(reviews=[convert.review_to_proto(*one) for one in reviews], next_page_token=token)
 
     async def NextReviewItem(self, request: pb.NextReviewItemRequest, _: Any) -> pb.NextReviewItemResponse:
         """The next item for a reviewer, blind."""
         reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
         item = await self._reviews.next_item(request.name, reviewer, adjudicate=request.adjudicate)
-        return pb.NextReviewItemResponse(item=convert.review_item(*item) if item else None)
+        return pb.NextReviewItemResponse(item=convert.review_item_to_proto(*item) if item else None)
 
     async def SubmitReviewItem(self, request: pb.SubmitReviewItemRequest, _: Any) -> pb.ReviewRating:
         """Rate an item."""
@@ -168,7 +168,7 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
     async def ConfirmReview(self, request: pb.ConfirmReviewRequest, _: Any) -> pb.Review:
         """Make a reviewer's ratings final."""
         reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
-        return convert.review(*await self._reviews.confirm(request.name, reviewer))
+        return convert.review_to_proto(*await self._reviews.confirm(request.name, reviewer))
 
     async def ExportReviewItems(self, request: pb.ExportReviewItemsRequest, _: Any) -> pb.ExportReviewItemsResponse:
         """A reviewer's items as a spreadsheet."""
@@ -186,7 +186,7 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
 
     async def CancelReview(self, request: pb.CancelReviewRequest, _: Any) -> pb.Review:
         """Close a review early."""
-        return convert.review(*await self._reviews.cancel(request.name))
+        return convert.review_to_proto(*await self._reviews.cancel(request.name))
 
     # --- model endpoints -------------------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         """What a namespace may use, and what of it is used."""
         namespace = names.namespace_of_parent(request.parent)
         endpoints = await asyncio.to_thread(self._model_endpoints.for_namespace, namespace)
-        listed = [convert.model_endpoint(one, await self._jobs.endpoint_usage(one.name)) for one in endpoints]
+        listed = [convert.model_endpoint_to_proto(one, await self._jobs.endpoint_usage(one.name)) for one in endpoints]
         return pb.ListModelEndpointsResponse(model_endpoints=listed)
 
     # --- details ---------------------------------------------------------------------------------------
@@ -243,13 +243,13 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         except NotFound:
             return None
         if kind is pb.DatasetSpec:
-            return convert.dataset_spec(job.spec).curation.teacher
-        return convert.preference_spec(job.spec).teacher
+            return convert.dataset_spec_from_json(job.spec).curation.teacher
+        return convert.preference_spec_from_json(job.spec).teacher
 
     async def _rate(self, request: pb.SubmitReviewItemRequest, *, adjudication: bool) -> pb.ReviewRating:
         reviewer = await self._reviewer(request.name, request.rating.reviewer, "rating.reviewer")
-        rating = convert.rating_of(request.rating, reviewer=reviewer, at=_EPOCH, adjudication=adjudication)
-        return convert.rating(await self._reviews.submit(request.name, rating))
+        rating = convert.rating_from_proto(request.rating, reviewer=reviewer, at=_EPOCH, adjudication=adjudication)
+        return convert.rating_to_proto(await self._reviews.submit(request.name, rating))
 
     async def _reviewer(self, review: str, name: str, field: str) -> str:
         """Who reviews: the caller, and not who submitted what is reviewed."""

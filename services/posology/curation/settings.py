@@ -49,7 +49,7 @@ class SourceSettings(BaseSettings):
         }
 
 
-class CurationSettings(SourceSettings, JobSettings):
+class Settings(SourceSettings, JobSettings):
     """Everything that the curation service reads."""
 
     service: ClassVar[str] = "curation"

@@ -139,7 +139,7 @@ def evaluation_to_proto(
     return pb.EvaluationJob(
         name=name,
         spec=json_format.ParseDict(dict(spec), pb.EvaluationJobSpec()),
-        status=jobs_convert.job_status(job) if job else None,
+        status=jobs_convert.job_status_to_proto(job) if job else None,
         source_sha256=source_sha256,
     )
 
@@ -241,7 +241,7 @@ def _gate_result(gate: GateResult) -> pb.GateResult:
         minimum_detectable_effect=gate.minimum_detectable_effect,
         sufficient_n=gate.sufficient_n,
         explanation=gate.explanation,
-        details=jobs_convert.struct(gate.details),
+        details=jobs_convert.struct_to_proto(gate.details),
         kind=gate.kind,
         demands=gate.demands,
     )
@@ -270,7 +270,7 @@ def gate_from_json(found: Mapping[str, Any]) -> GateResult:
         confidence=message.confidence,
         minimum_detectable_effect=message.minimum_detectable_effect,
         sufficient_n=message.sufficient_n,
-        details=jobs_convert.plain(message.details),
+        details=jobs_convert.struct_from_proto(message.details),
         kind=message.kind,
         demands=dict(message.demands),
     )

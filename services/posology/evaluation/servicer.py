@@ -48,7 +48,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
 
     async def WatchEvaluation(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
         async for event in self._evaluations.watch(request.name, request.resume_token):
-            yield jobs_convert.job_event(event)
+            yield jobs_convert.job_event_to_proto(event)
 
     async def CancelEvaluation(self, request: pb.CancelEvaluationRequest, _: Any) -> pb.EvaluationJob:
         return convert.job_to_proto(await self._evaluations.cancel(request.name))

@@ -33,7 +33,7 @@ from posology.gateway.limits import Limiter, Limits, SharedLimiter
 from posology.gateway.rights import RIGHTS
 from posology.gateway.routes import Routes
 from posology.gateway.servicer import GatewayServicer
-from posology.gateway.settings import GatewaySettings
+from posology.gateway.settings import Settings
 from posology.gateway.upstream import Upstream
 from posology.v1alpha1.gateway_pb2_grpc import add_GatewayServicer_to_server
 
@@ -46,7 +46,7 @@ log = logging.getLogger("posology.gateway")
 class Gateway:
     """Everything that the process holds, put together."""
 
-    settings: GatewaySettings
+    settings: Settings
     db: Database
     door: OpenAiApi
     feed: RouteFeed
@@ -100,7 +100,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def compose(settings: GatewaySettings) -> AsyncIterator[Gateway]:
+async def build(settings: Settings) -> AsyncIterator[Gateway]:
     """The gateway with its database migrated, its last routes in force and HTTP listening."""
     async with AsyncExitStack() as stack:
         db = Database(settings.database_url, schema=settings.service)
@@ -138,7 +138,7 @@ def _limits(db: Database, defaults: KeyLimits) -> Limits:
 
 async def serve() -> None:
     """Run until told to stop."""
-    async with compose(load(GatewaySettings)) as gateway:
+    async with build(load(Settings)) as gateway:
         await run(gateway.server())
 
 

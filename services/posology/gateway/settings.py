@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from posology.core.settings import ServiceSettings, split_address
 
 
-class GatewaySettings(ServiceSettings):
+class Settings(ServiceSettings):
     """Environment -> how the gateway listens, bounds requests and keeps records."""
 
     service: ClassVar[str] = "gateway"

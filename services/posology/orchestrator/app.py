@@ -11,7 +11,7 @@ from posology.core.rpc import server
 from posology.core.rpc.digests import CatalogListings
 from posology.core.store import Database
 from posology.orchestrator import clients, metrics, stages
-from posology.orchestrator.artifact_pins import CatalogHolds
+from posology.orchestrator.artifact_pins import CatalogPins
 from posology.orchestrator.reconciler import Reconciler
 from posology.orchestrator.review_watcher import ReviewWatcher
 from posology.orchestrator.rights import RIGHTS
@@ -31,7 +31,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
     reconciler = Reconciler(
         db,
         stages.drivers(services, db=db, users_are_known=settings.authentication != "token"),
-        CatalogHolds(services),
+        CatalogPins(services),
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,
         concurrency=settings.concurrency,

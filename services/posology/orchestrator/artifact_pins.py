@@ -8,7 +8,7 @@ from posology.orchestrator.domain import Run
 from posology.v1alpha1 import catalog_pb2
 
 
-class Holds(Protocol):
+class ArtifactPins(Protocol):
     """Who may hold artifacts for a run. Both methods are safe to repeat."""
 
     async def hold(self, run: Run, digest: str) -> None:
@@ -18,7 +18,7 @@ class Holds(Protocol):
         """Keep nothing more: the run failed or was cancelled."""
 
 
-class CatalogHolds:
+class CatalogPins:
     """Pins in the catalog, in the run's name."""
 
     def __init__(self, clients: Clients) -> None:

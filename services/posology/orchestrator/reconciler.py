@@ -17,7 +17,7 @@ from posology.core.rpc import context
 from posology.core.rpc.impersonation import act_for
 from posology.core.store import Database, Transaction, now
 from posology.orchestrator import repository, sweeps, transitions
-from posology.orchestrator.artifact_pins import Holds
+from posology.orchestrator.artifact_pins import ArtifactPins
 from posology.orchestrator.domain import Phase, Run, Stage, phase_of
 from posology.orchestrator.driver import Driver
 from posology.orchestrator.graph import GRAPH, Node
@@ -31,7 +31,7 @@ class Reconciler:
 
     db: Database
     drivers: Mapping[str, Driver]
-    holds: Holds | None = None
+    pins: ArtifactPins | None = None
     graph: tuple[Node, ...] = GRAPH
     lease_seconds: float = 4.0
     """A replica that vanished is taken over after this."""
@@ -93,9 +93,9 @@ class Reconciler:
 
     async def _advance_and_release(self, run: Run) -> None:
         run = await self.advance(run)
-        if self.holds is not None and run.phase in (Phase.FAILED, Phase.CANCELLED):
-            await self.holds.let_go(run)
-        if self.holds is not None and run.phase.ended and "sweep" in run.spec:
+        if self.pins is not None and run.phase in (Phase.FAILED, Phase.CANCELLED):
+            await self.pins.let_go(run)
+        if self.pins is not None and run.phase.ended and "sweep" in run.spec:
             await self._let_doses_go(run)
         async with self.db.begin() as tx:
             at = await now(tx)
@@ -105,11 +105,11 @@ class Reconciler:
 
     async def _let_doses_go(self, run: Run) -> None:
         """The sweep is over: what of its doses the run uses, it holds itself."""
-        assert self.holds is not None
+        assert self.pins is not None
         for name in sweeps.names_of_doses(run):
             async with self.db.read() as tx:
                 dose = await repository.get(tx, run.namespace, name)
-            await self.holds.let_go(dose)
+            await self.pins.let_go(dose)
 
     async def advance(self, run: Run) -> Run:
         """Look at every stage that can move until none does; each step is written before the next."""
@@ -146,9 +146,9 @@ class Reconciler:
 
     async def _hold(self, run: Run, before: Stage, observed: Stage) -> None:
         """Before a result is written down, it is held: never the other way round."""
-        if self.holds is None or observed.artifact == before.artifact:
+        if self.pins is None or observed.artifact == before.artifact:
             return
-        await self.holds.hold(run, observed.artifact)
+        await self.pins.hold(run, observed.artifact)
 
     async def _write(self, tx: Transaction, run: Run, changed: transitions.Change) -> Run:
         at = await now(tx)

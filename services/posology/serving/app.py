@@ -28,7 +28,7 @@ from posology.serving.release import Releaser
 from posology.serving.rights import RIGHTS
 from posology.serving.routing import Routing
 from posology.serving.servicer import ServingServicer
-from posology.serving.settings import ServingSettings
+from posology.serving.settings import Settings
 from posology.serving.withdrawals import Withdrawals
 from posology.v1alpha1 import catalog_pb2_grpc, evaluation_pb2_grpc
 from posology.v1alpha1.serving_pb2_grpc import add_ServingServicer_to_server
@@ -40,7 +40,7 @@ SERVICE = "posology.v1alpha1.Serving"
 class Serving:
     """Everything that the process holds, put together."""
 
-    settings: ServingSettings
+    settings: Settings
     db: Database
     controller: Controller
     autoscaler: Autoscaler
@@ -70,7 +70,7 @@ class Serving:
             await self.controller.stop_engines(within=self.settings.stop_seconds)
 
 
-def chosen_launcher(settings: ServingSettings, stack: AsyncExitStack) -> Launcher:
+def chosen_launcher(settings: Settings, stack: AsyncExitStack) -> Launcher:
     """As the settings say; what must be closed goes on `stack`."""
     if settings.engine_pods is None or settings.launcher == "local":
         return local_launcher(settings)
@@ -79,7 +79,7 @@ def chosen_launcher(settings: ServingSettings, stack: AsyncExitStack) -> Launche
     return cluster
 
 
-def kubernetes_launcher(settings: ServingSettings, pods: EnginePods) -> KubernetesLauncher:
+def kubernetes_launcher(settings: Settings, pods: EnginePods) -> KubernetesLauncher:
     """Agents beside engines in pods, where public keys lie at the same paths as here."""
     renderer = Renderer(
         pods,
@@ -96,7 +96,7 @@ def kubernetes_launcher(settings: ServingSettings, pods: EnginePods) -> Kubernet
     return KubernetesLauncher(pods, renderer)
 
 
-def local_launcher(settings: ServingSettings) -> LocalLauncher:
+def local_launcher(settings: Settings) -> LocalLauncher:
     """Agents as processes of this machine."""
     place = Place(
         root=settings.replicas_dir,
@@ -122,7 +122,7 @@ def local_launcher(settings: ServingSettings) -> LocalLauncher:
 
 
 @asynccontextmanager
-async def compose(settings: ServingSettings, launcher: Launcher | None = None) -> AsyncIterator[Serving]:
+async def build(settings: Settings, launcher: Launcher | None = None) -> AsyncIterator[Serving]:
     """Serving with its database migrated; `launcher` defaults to processes of this machine."""
     async with AsyncExitStack() as stack:
         db = Database(settings.database_url, schema=settings.service)
@@ -148,7 +148,7 @@ async def compose(settings: ServingSettings, launcher: Launcher | None = None) -
 
 async def serve() -> None:
     """Run until told to stop."""
-    async with compose(load(ServingSettings)) as serving:
+    async with build(load(Settings)) as serving:
         await run(serving.server())
 
 

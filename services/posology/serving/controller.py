@@ -14,7 +14,7 @@ from posology.serving import repository
 from posology.serving.domain import Deployment, Goal, Replica
 from posology.serving.launcher import Launch, Launcher
 from posology.serving.reconciler import Outcome, Rules, Seen, reconcile
-from posology.serving.settings import ServingSettings
+from posology.serving.settings import Settings
 
 log = logging.getLogger("posology.serving")
 _NODE_SECONDS = 60.0
@@ -22,7 +22,7 @@ ACTOR = "serving"
 """Who the audit names for what follows from observation, not from a call."""
 
 
-def rules_of(settings: ServingSettings) -> Rules:
+def rules_of(settings: Settings) -> Rules:
     return Rules(
         canary_step=timedelta(seconds=settings.canary_step_seconds),
         settle=timedelta(seconds=settings.settle_seconds),
@@ -32,7 +32,7 @@ def rules_of(settings: ServingSettings) -> Rules:
     )
 
 
-def _stop_seconds(settings: ServingSettings) -> float:
+def _stop_seconds(settings: Settings) -> float:
     """A kubelet ends a pod that overstays its grace by itself, unless its node is gone."""
     pods = settings.engine_pods if settings.launcher == "kubernetes" else None
     return settings.stop_seconds if pods is None else pods.grace_seconds + _NODE_SECONDS

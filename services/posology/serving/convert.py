@@ -24,7 +24,7 @@ _ENGINE = (
 """Fields of the contract's engine configuration; the engine package calls them the same."""
 
 
-def asked_from_proto(request: pb.CreateDeploymentRequest) -> DeploymentRequest:
+def request_from_proto(request: pb.CreateDeploymentRequest) -> DeploymentRequest:
     return DeploymentRequest(
         namespace=names.namespace_of_parent(request.parent),
         id=request.deployment_id,

@@ -28,7 +28,7 @@ class ServingServicer(serving_pb2_grpc.ServingServicer):
         self._controller = controller
 
     async def CreateDeployment(self, request: pb.CreateDeploymentRequest, _: Context) -> pb.Deployment:
-        asked = convert.asked_from_proto(request)
+        asked = convert.request_from_proto(request)
         made = await self._deployments.create(asked, actor=_actor(), validate_only=request.validate_only)
         return convert.deployment_to_proto(made, ready=0)
 

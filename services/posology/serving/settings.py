@@ -14,7 +14,7 @@ from posology.serving.admission import Trust
 from posology.serving.kubernetes.pods import EnginePods
 
 
-class ServingSettings(ServiceSettings):
+class Settings(ServiceSettings):
     """Environment -> whose verdicts count, and how agents and engines run."""
 
     service: ClassVar[str] = "serving"
@@ -59,7 +59,7 @@ class ServingSettings(ServiceSettings):
     Those on Kubernetes always serve on."""
 
     @model_validator(mode="after")
-    def _cluster_is_described(self) -> "ServingSettings":
+    def _cluster_is_described(self) -> "Settings":
         if self.launcher == "kubernetes" and self.engine_pods is None:
             raise ValueError("POSOLOGY_LAUNCHER=kubernetes needs POSOLOGY_ENGINE_PODS, which names the engines' image")
         return self

@@ -27,7 +27,7 @@ from posology.training.planning.expectation import expectation
 from posology.training.provenance import Provenance
 from posology.training.rights import RIGHTS
 from posology.training.servicer import BASE_MODEL, PREFLIGHT, TRAINING, TrainingServicer
-from posology.training.settings import TrainingSettings
+from posology.training.settings import Settings
 from posology.v1alpha1.catalog_pb2_grpc import CatalogStub
 from posology.v1alpha1.training_pb2_grpc import add_TrainingServicer_to_server
 
@@ -47,7 +47,7 @@ MOST_NODES = 1024
 class Training:
     """Everything that the process holds, put together."""
 
-    settings: TrainingSettings
+    settings: Settings
     jobs: Jobs
     servicer: TrainingServicer
     listings: Listings
@@ -72,7 +72,7 @@ class Training:
         self.jobs.add_to(server)
 
 
-def commands(settings: TrainingSettings, models: Models, origins: Origins) -> dict[str, Command]:
+def commands(settings: Settings, models: Models, origins: Origins) -> dict[str, Command]:
     """How each kind of job is run."""
     default = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
 
@@ -102,14 +102,14 @@ def commands(settings: TrainingSettings, models: Models, origins: Origins) -> di
     }
 
 
-def _most_nodes(settings: TrainingSettings) -> int:
+def _most_nodes(settings: Settings) -> int:
     """Pods find each other by a Service; processes of this machine have one node."""
     pods = settings.worker_pods
     return MOST_NODES if settings.launcher == "kubernetes" and pods is not None and pods.peers else 1
 
 
 @asynccontextmanager
-async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
+async def build(settings: Settings) -> AsyncIterator[Training]:
     """Training with its database migrated and its key made."""
     async with AsyncExitStack() as stack:
         db = Database(settings.database_url, schema=settings.service)
@@ -141,7 +141,7 @@ async def compose(settings: TrainingSettings) -> AsyncIterator[Training]:
 
 async def serve() -> None:
     """Run until told to stop."""
-    async with compose(load(TrainingSettings)) as training:
+    async with build(load(Settings)) as training:
         await run(training.server())
 
 

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from posology.core.errors import InvalidInput
-from posology.core.jobs.convert import job_status
+from posology.core.jobs.convert import job_status_to_proto
 from posology.core.jobs.domain import Event, Job, Resources
 from posology.training.base_models.models import Known
 from posology.training.domain import (
@@ -183,21 +183,21 @@ def job_to_proto(job: Job, envelope: Mapping[str, Any] | None, validation: Seque
     return pb.TrainingJob(
         name=job.name,
         spec=json_format.ParseDict(dict(job.spec), pb.TrainingJobSpec()),
-        status=job_status(job),
+        status=job_status_to_proto(job),
         findings=list(job.summary.get("findings", ())),
         statement=json.dumps(envelope, sort_keys=True) if envelope else "",
         validation=[Metric(step=event.data["step"], values=event.data["values"]) for event in validation],
     )
 
 
-def job_to_base_model(job: Job) -> pb.BaseModel:
+def base_model_to_proto(job: Job) -> pb.BaseModel:
     """A job row as a BaseModel."""
     return pb.BaseModel(
-        name=job.name, spec=json_format.ParseDict(dict(job.spec), pb.BaseModelSpec()), status=job_status(job)
+        name=job.name, spec=json_format.ParseDict(dict(job.spec), pb.BaseModelSpec()), status=job_status_to_proto(job)
     )
 
 
-def to_spec(msg: Message) -> dict[str, Any]:
+def spec_to_json(msg: Message) -> dict[str, Any]:
     """A spec message as the JSON that a job stores."""
     mapping: dict[str, Any] = json_format.MessageToDict(msg)
     return mapping

@@ -7,7 +7,7 @@ from typing import Any
 
 from posology.core import names, schema
 from posology.core.errors import InvalidInput, Violation
-from posology.core.jobs.convert import job_event
+from posology.core.jobs.convert import job_event_to_proto
 from posology.core.jobs.domain import Event, Job, NewJob, Resources
 from posology.core.jobs.service.jobs import Jobs
 from posology.core.model_endpoints.document import Registry
@@ -88,11 +88,11 @@ class TrainingServicer(Base):
         name = f"{request.parent}/baseModels/{request.base_model_id}"
         if request.validate_only:
             return pb.BaseModel(name=name, spec=request.spec)
-        new = NewJob(name, BASE_MODEL, convert.to_spec(request.spec), request.request_id)
-        return convert.job_to_base_model(await self._jobs.create(new))
+        new = NewJob(name, BASE_MODEL, convert.spec_to_json(request.spec), request.request_id)
+        return convert.base_model_to_proto(await self._jobs.create(new))
 
     async def GetBaseModel(self, request: pb.GetBaseModelRequest, _: Any) -> pb.BaseModel:
-        return convert.job_to_base_model(await self._get(request.name, BASE_MODEL))
+        return convert.base_model_to_proto(await self._get(request.name, BASE_MODEL))
 
     async def WatchBaseModel(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
         async for event in self._watch(request, BASE_MODEL):
@@ -100,7 +100,7 @@ class TrainingServicer(Base):
 
     async def CancelBaseModel(self, request: pb.CancelBaseModelRequest, _: Any) -> pb.BaseModel:
         await self._get(request.name, BASE_MODEL)
-        return convert.job_to_base_model(await self._jobs.cancel(request.name))
+        return convert.base_model_to_proto(await self._jobs.cancel(request.name))
 
     # --- training jobs ---------------------------------------------------------------------------------
 
@@ -116,12 +116,12 @@ class TrainingServicer(Base):
         self, request: pb.CreateTrainingJobRequest | pb.MergeAdapterRequest, spec: pb.TrainingJobSpec
     ) -> pb.TrainingJob:
         name = f"{request.parent}/trainingJobs/{request.training_job_id}"
-        resources = convert.resources_from_spec(convert.to_spec(spec), Resources())
+        resources = convert.resources_from_spec(convert.spec_to_json(spec), Resources())
         await admission.check(convert.task_from_proto(spec), self._models, resources, most_nodes=self._most_nodes)
         if request.validate_only:
             return pb.TrainingJob(name=name, spec=spec)
         kind = PREFLIGHT if spec.HasField("preflight") else TRAINING
-        job = await self._jobs.create(NewJob(name, kind, convert.to_spec(spec), request.request_id))
+        job = await self._jobs.create(NewJob(name, kind, convert.spec_to_json(spec), request.request_id))
         return await self._shown(job)
 
     async def GetTrainingJob(self, request: pb.GetTrainingJobRequest, _: Any) -> pb.TrainingJob:
@@ -158,7 +158,7 @@ class TrainingServicer(Base):
     async def _watch(self, request: job_pb2.WatchJobRequest, *kinds: str) -> AsyncIterator[job_pb2.JobEvent]:
         await self._get(request.name, *kinds)
         async for event in self._jobs.watch(request.name, request.resume_token):
-            yield job_event(event)
+            yield job_event_to_proto(event)
 
     async def _shown(self, job: Job, validation: Sequence[Event] = ()) -> pb.TrainingJob:
         envelope = await self._provenance.of(job.name) if job.artifact else None

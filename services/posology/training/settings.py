@@ -52,7 +52,7 @@ class ModelSourceSettings(BaseSettings):
         }
 
 
-class TrainingSettings(ModelSourceSettings, JobSettings):
+class Settings(ModelSourceSettings, JobSettings):
     """Everything that the training service reads."""
 
     service: ClassVar[str] = "training"

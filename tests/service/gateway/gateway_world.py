@@ -20,8 +20,8 @@ from posology.core.rpc.auth import ensure_token
 from posology.core.rpc.server import Server, running
 from posology.core.rpc.tls import PLAIN, Files
 from posology.core.settings import ServiceSettings
-from posology.gateway.app import Gateway, compose
-from posology.gateway.settings import GatewaySettings
+from posology.gateway.app import Gateway, build
+from posology.gateway.settings import Settings as GatewaySettings
 from posology.serving.agent.proxy import Proxy
 from posology.serving.agent.report import Report
 from posology.serving.domain import ReplicaState
@@ -159,7 +159,7 @@ async def world(
         made = GatewaySettings(
             **common, serving_address=address, metrics_port=-1, **{"patience_seconds": 1.0} | settings
         )
-        gateway = await stack.enter_async_context(compose(made))
+        gateway = await stack.enter_async_context(build(made))
         rpc_address = await stack.enter_async_context(running(gateway.server()))
         channel = await stack.enter_async_context(client.channel(rpc_address, token=token, files=Files.of(made)))
         rpc = GatewayStub(channel)

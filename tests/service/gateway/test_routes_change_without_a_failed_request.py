@@ -9,7 +9,7 @@ from service.gateway.gateway_world import World, route_to, world
 
 from posology.core.rpc.server import running
 from posology.gateway import snapshots
-from posology.gateway.app import compose
+from posology.gateway.app import build
 from posology.v1alpha1 import gateway_pb2 as pb
 
 
@@ -90,7 +90,7 @@ async def test_the_gateway_serves_on_while_the_serving_service_is_away(tmp_path:
         agent = gateway.agents[0]
         await _saved(gateway)
         # A second gateway process over the same database, that never reaches the serving service.
-        async with compose(settings) as lonely, running(lonely.server()):
+        async with build(settings) as lonely, running(lonely.server()):
             gateway.http.base_url = lonely.http.url
             response = await gateway.chat()
     assert response.status_code == 200

@@ -64,11 +64,11 @@ async def test_a_kind_of_job_of_which_nobody_says_what_it_makes_publishes_nothin
 def test_every_service_says_what_each_of_its_jobs_makes(tmp_path: Any) -> None:
     from posology.core.artifacts import ArtifactStore
     from posology.curation import app as curation
-    from posology.curation.settings import CurationSettings
+    from posology.curation.settings import Settings as CurationSettings
     from posology.training import app as training
     from posology.training.base_models.models import Models
     from posology.training.origins import Origins
-    from posology.training.settings import TrainingSettings
+    from posology.training.settings import Settings as TrainingSettings
 
     settings = TrainingSettings(data_dir=tmp_path)
     stores = [ArtifactStore(settings.candidates_url)]

@@ -49,11 +49,11 @@ async def test_every_event_has_its_message(installation: Installation) -> None:
     async with installation.serving() as jobs:
         await jobs.create(named("a", "odd"))
         job = await finished(jobs, NAME)
-        messages = [convert.job_event(event) for event in await events(jobs, NAME)]
+        messages = [convert.job_event_to_proto(event) for event in await events(jobs, NAME)]
     assert {message.WhichOneof("event") for message in messages} == {"status", "metric", "log"}
     last = messages[-1].status
     assert (last.artifact, last.reason) == (job.artifact, "done")
-    assert convert.job_status(job).artifact == job.artifact
+    assert convert.job_status_to_proto(job).artifact == job.artifact
 
 
 async def test_jobs_and_queue_are_shown_as_gauges(installation: Installation) -> None:

@@ -12,8 +12,8 @@ from service.serving.serving_world import PROMPT, Service
 
 from posology.core.rpc import client
 from posology.core.rpc.server import running
-from posology.gateway.app import compose
-from posology.gateway.settings import GatewaySettings
+from posology.gateway.app import build
+from posology.gateway.settings import Settings as GatewaySettings
 from posology.v1alpha1 import gateway_pb2
 from posology.v1alpha1.gateway_pb2_grpc import GatewayStub
 
@@ -73,7 +73,7 @@ async def in_front(service: Service, port: int) -> AsyncIterator[Client]:
         database_url=f"sqlite:///{root}/db/g.sqlite",
     )
     async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(compose(settings))
+        gateway = await stack.enter_async_context(build(settings))
         address = await stack.enter_async_context(running(gateway.server()))
         channel = await stack.enter_async_context(client.channel(address, token=service.installation.token))
         stub: Any = GatewayStub(channel)

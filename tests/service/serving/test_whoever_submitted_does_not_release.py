@@ -31,7 +31,7 @@ from posology.orchestrator.settings import Settings as OrchestratorSettings
 from posology.serving import app
 from posology.serving.domain import ReplicaState, Status
 from posology.serving.launcher import Launch
-from posology.serving.settings import ServingSettings
+from posology.serving.settings import Settings as ServingSettings
 from posology.v1alpha1 import orchestrator_pb2, orchestrator_pb2_grpc, serving_pb2, serving_pb2_grpc
 
 NAMESPACE = "namespaces/default"
@@ -125,7 +125,7 @@ async def cluster(installation: Installation) -> AsyncIterator[Cluster]:
             tick_seconds=0.05,
             settle_seconds=0.0,
         )
-        serving = await stack.enter_async_context(app.compose(settings, EnginesOfThought()))
+        serving = await stack.enter_async_context(app.build(settings, EnginesOfThought()))
         callers = users_of(reviews, kube, settings.token_file)
         address = await stack.enter_async_context(server.running(replace(serving.server(), callers=callers)))
         stubs = [

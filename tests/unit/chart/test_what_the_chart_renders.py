@@ -13,15 +13,15 @@ from support.servers import REPOSITORY
 
 from posology.core.jobs.launchers.kubernetes.pods import PodSettings
 from posology.core.settings import PREFIX, ServiceSettings
-from posology.curation.settings import CurationSettings
+from posology.curation.settings import Settings as CurationSettings
 from posology.evaluation.settings import Settings as EvaluationSettings
-from posology.gateway.settings import GatewaySettings
+from posology.gateway.settings import Settings as GatewaySettings
 from posology.operator.settings import Settings as OperatorSettings
 from posology.orchestrator.settings import Settings as OrchestratorSettings
 from posology.serving.domain import ONLY_PASS
 from posology.serving.kubernetes.pods import EnginePods
-from posology.serving.settings import ServingSettings
-from posology.training.settings import TrainingSettings
+from posology.serving.settings import Settings as ServingSettings
+from posology.training.settings import Settings as TrainingSettings
 
 CHART = REPOSITORY / "charts" / "posology"
 PRODUCTION, DEV, GPU = REPOSITORY / "k8s" / "values.yaml", CHART / "values-dev.yaml", CHART / "values-gpu.yaml"

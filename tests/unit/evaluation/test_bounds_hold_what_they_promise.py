@@ -13,7 +13,6 @@ from posology.evaluation.statistics.binomial import (
     effective_size,
     lower_bound,
     upper_bound,
-    wilson,
 )
 from posology.evaluation.statistics.paired import clustered_mean, mcnemar, tango
 
@@ -29,13 +28,6 @@ def test_the_exact_bound_of_a_proportion_misses_at_most_as_often_as_it_says(n: i
     misses_low = sum(p for k, p in enumerate(chances) if lower_bound(k, n, confidence=0.95) > true)
     misses_high = sum(p for k, p in enumerate(chances) if upper_bound(k, n, confidence=0.95) < true)
     assert max(misses_low, misses_high) <= 0.05 + 1e-9
-
-
-@pytest.mark.parametrize("true", [0.1, 0.5, 0.85])
-def test_the_wilson_interval_covers_about_as_often_as_it_says(true: float) -> None:
-    chances = binom.pmf(range(201), 200, true)
-    covered = sum(p for k, p in enumerate(chances) if (i := wilson(k, 200, confidence=0.95))[0] <= true <= i[1])
-    assert abs(covered - 0.95) < 0.02
 
 
 def test_the_tabled_numbers_come_out() -> None:

@@ -16,7 +16,7 @@ from posology.serving.agent.settings import AgentSettings
 from posology.serving.kubernetes.manifest import Renderer, drain_path
 from posology.serving.kubernetes.pods import EnginePods
 from posology.serving.launcher import Launch
-from posology.serving.settings import ServingSettings
+from posology.serving.settings import Settings as ServingSettings
 
 MODEL = "sha256:" + "a" * 64
 CONFIG = EngineConfig(max_model_len=256, engine_version="0.32.0")

@@ -33,7 +33,7 @@ def made(store: ArtifactStore, tmp_path: Path, text: str, kind: str, *parents: s
 def origin(store: ArtifactStore, spec: Mapping[str, Any]) -> Origin:
     message = schema.parse(pb.TrainingJobSpec, spec)
     schema.apply_defaults(message)
-    return Origins([store], Rules()).trained(job(convert.to_spec(message)))
+    return Origins([store], Rules()).trained(job(convert.spec_to_json(message)))
 
 
 def job(spec: Mapping[str, Any]) -> Job:

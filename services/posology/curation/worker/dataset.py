@@ -33,7 +33,7 @@ from posology.curation.worker.files import write_json, write_lines
 
 def make_dataset(job: JobContext) -> Result:
     """Everything is derived from the spec, the sources and the seed, so an attempt that starts over gives the same."""
-    recipe = convert.recipe_of(convert.dataset_spec(job.spec))
+    recipe = convert.recipe_from_proto(convert.dataset_spec_from_json(job.spec))
     limits = settings.load(SourceSettings).limits
 
     teacher: Teacher | None = None

@@ -15,7 +15,7 @@ from posology.curation.worker.files import read_lines, write_json, write_lines
 
 def make_preferences(job: JobContext) -> Result:
     """Pairs come from the training side of the data set only, so that its validation drugs stay unseen."""
-    recipe = convert.preferences_of(convert.preference_spec(job.spec))
+    recipe = convert.preferences_from_proto(convert.preference_spec_from_json(job.spec))
     dataset = job.input(recipe.dataset)
     pairs = [pair_from_json(line) for line in read_lines(dataset / "train.jsonl")]
     sections = {line["id"]: section_from_json(line) for line in read_lines(dataset / "sections.jsonl")}

@@ -1,9 +1,8 @@
 """One proportion: exact and score intervals, and the exact one for clustered items."""
 
-import math
 from collections.abc import Sequence
 
-from scipy.stats import beta, norm
+from scipy.stats import beta
 from scipy.stats import t as student
 
 
@@ -24,14 +23,6 @@ def clopper_pearson(k: float, n: float, *, confidence: float) -> tuple[float, fl
     """The two-sided exact interval: half of the error at each end."""
     one_sided = (1 + confidence) / 2
     return lower_bound(k, n, confidence=one_sided), upper_bound(k, n, confidence=one_sided)
-
-
-def wilson(k: float, n: float, *, confidence: float) -> tuple[float, float]:
-    """The two-sided score interval, closer to nominal coverage than the exact one. Wilson, JASA 22 (1927) 209."""
-    z = float(norm.ppf((1 + confidence) / 2))
-    centre = (k + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def effective_size(values: Sequence[float], clusters: Sequence[str], *, confidence: float) -> float:

@@ -119,7 +119,7 @@ def _note(event: worker_pb2.WorkerEvent) -> tuple[EventKind, dict[str, Any]]:
 _NOTES: dict[str, Callable[[worker_pb2.WorkerEvent], tuple[EventKind, dict[str, Any]]]] = {
     "progress": lambda e: (EventKind.PROGRESS, asdict(convert.progress_from_proto(e.progress))),
     "metric": lambda e: (EventKind.METRIC, metric_data(e.metric.step, e.metric.values)),
-    "log": lambda e: (EventKind.LOG, {"message": e.log.message, "fields": convert.plain(e.log.fields)}),
+    "log": lambda e: (EventKind.LOG, {"message": e.log.message, "fields": convert.struct_from_proto(e.log.fields)}),
 }
 
 

@@ -81,12 +81,12 @@ class Jobs:
         self._keep_workers = keep_workers
         self._changes = Signals()
         self._streams = Streams()
-        self._places = AttemptLocations(staging_url, tuple(stores) or (artifacts.url,), service_file, tls or {})
-        self._inbox = EventIngest(db, commands)
+        self._locations = AttemptLocations(staging_url, tuple(stores) or (artifacts.url,), service_file, tls or {})
+        self._ingest = EventIngest(db, commands)
         publisher = Publisher(
             db,
             artifacts,
-            self._places.staging,
+            self._locations.staging,
             commands,
             self._changes,
             producer=f"posology-{service}/{version('posology')}",
@@ -97,7 +97,7 @@ class Jobs:
             launcher,
             publisher,
             commands,
-            self._places,
+            self._locations,
             self._streams,
             self._changes,
             service=service,
@@ -201,12 +201,12 @@ class Jobs:
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the Worker service."""
-        servicer = WorkerServicer(self._inbox, self._streams, self._changes)
+        servicer = WorkerServicer(self._ingest, self._streams, self._changes)
         worker_pb2_grpc.add_WorkerServicer_to_server(servicer, server)
 
     async def ready(self, address: str) -> None:
         """Workers reach this service at `address` now."""
-        self._places.announce(address)
+        self._locations.announce(address)
 
     async def run(self) -> None:
         """The reconcile loop; never returns."""

@@ -131,7 +131,7 @@ class Publisher:
             kind=origin.kind,
             producer=self._producer,
             parents=origin.parents,
-            parameters={**observed, **convert.plain(convert.struct(origin.parameters))},
+            parameters={**observed, **convert.struct_from_proto(convert.struct_to_proto(origin.parameters))},
         )
 
     async def _fail(self, job: Job, failure: Failure) -> None:

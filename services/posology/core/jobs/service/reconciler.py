@@ -46,7 +46,7 @@ class Reconciler:
         launcher: JobLauncher,
         publisher: Publisher,
         commands: Mapping[str, Command],
-        places: AttemptLocations,
+        locations: AttemptLocations,
         streams: Streams,
         changes: Signals,
         *,
@@ -59,7 +59,7 @@ class Reconciler:
         self._launcher = launcher
         self._publisher = publisher
         self._commands = commands
-        self._places = places
+        self._locations = locations
         self._streams = streams
         self._changes = changes
         self._service = service
@@ -92,7 +92,7 @@ class Reconciler:
             overview = await repository.overview(tx)
         self._listen(overview.time)
         for attempt in overview.alive:
-            await self._guarded(self._tend(attempt))
+            await self._guarded(self._supervise(attempt))
         self._publisher.begin(overview.to_publish)
         while overview.due and not self._draining and await self._start_one():
             pass
@@ -130,7 +130,7 @@ class Reconciler:
 
     # --- watching over ---------------------------------------------------------------------------------
 
-    async def _tend(self, attempt: Attempt) -> None:
+    async def _supervise(self, attempt: Attempt) -> None:
         handle = attempt.handle or await self._recover(attempt)
         if handle is None:
             return
@@ -242,7 +242,7 @@ class Reconciler:
             launch = Launch(
                 job=job.name,
                 attempt=job.attempt,
-                assignment=self._places.assignment(job, token, self._timing) | await self._grants(command, job),
+                assignment=self._locations.assignment(job, token, self._timing) | await self._grants(command, job),
                 command=command,
                 resources=await self._resources(command, job),
             )
@@ -308,7 +308,7 @@ class Reconciler:
         await self._launcher.clean(name)
         async with self._db.read() as tx:
             job = await repository.get(tx, name)
-        await asyncio.to_thread(self._places.clean, job)
+        await asyncio.to_thread(self._locations.clean, job)
         async with self._db.begin() as tx:
             await repository.mark_cleaned(tx, name)
 

@@ -81,8 +81,8 @@ class Streams:
 class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     """Decode, store, answer."""
 
-    def __init__(self, inbox: EventIngest, streams: Streams, changes: Signals) -> None:
-        self._inbox = inbox
+    def __init__(self, ingest: EventIngest, streams: Streams, changes: Signals) -> None:
+        self._ingest = ingest
         self._streams = streams
         self._changes = changes
         self._hellos = Hellos()
@@ -92,7 +92,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     ) -> AsyncIterator[worker_pb2.WorkerCommand]:
         hello = await self._hellos.read(requests)
         commands: Commands = asyncio.Queue()
-        welcome = await self._inbox.admit(hello)
+        welcome = await self._ingest.admit(hello)
         for command in _commands(welcome):
             commands.put_nowait(command)
         with self._streams.attached(hello.job, hello.attempt, commands):
@@ -117,7 +117,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         order = ""
         try:
             while batch := await _batch(arrived):
-                answer = await self._inbox.store(hello.job, hello.attempt, batch)
+                answer = await self._ingest.store(hello.job, hello.attempt, batch)
                 if not all(event.HasField("heartbeat") for event in batch):
                     self._changes.notify(hello.job)
                 for command in _commands(answer, order):

@@ -77,7 +77,7 @@ class Link:
 
     def progress(self, step: Progress) -> None:
         """Report progress; of unsent ones only the newest is kept."""
-        self._send(worker_pb2.WorkerEvent(progress=convert.progress(step)))
+        self._send(worker_pb2.WorkerEvent(progress=convert.progress_to_proto(step)))
 
     def metric(self, step: int, values: Mapping[str, float]) -> None:
         self._send(worker_pb2.WorkerEvent(metric=job_pb2.Metric(step=step, values=values)))
@@ -95,7 +95,7 @@ class Link:
 
     def log(self, message: str, fields: Mapping[str, object]) -> None:
         readable = json.loads(json.dumps(fields, default=str), parse_constant=str)  # JSON has no NaN
-        shown = convert.struct(readable)
+        shown = convert.struct_to_proto(readable)
         self._send(worker_pb2.WorkerEvent(log=job_pb2.LogLine(message=message[:_LONGEST], fields=shown)))
 
     def result(
@@ -112,7 +112,7 @@ class Link:
 
     def failure(self, failure: Failure, *, wait: float | None = None) -> None:
         """Report a failure and wait until it is stored, at most `wait` seconds."""
-        self._last(worker_pb2.WorkerEvent(failure=convert.job_error(failure)), wait=wait)
+        self._last(worker_pb2.WorkerEvent(failure=convert.failure_to_proto(failure)), wait=wait)
 
     def stopped(self, step: int) -> None:
         """Report a checkpoint; a service that is away learns of it from the exit code."""
