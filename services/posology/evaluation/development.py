@@ -51,8 +51,10 @@ def violations(
             continue
         if suite["development"] == Development.BENEFIT and suite.get("kind") == SuiteKind.REFUSAL:
             yield Violation(f"{at}.development", "is BENEFIT on a refusal suite; a benefit is measured on questions")
-        if suite.get("kind") == SuiteKind.HUMAN:
-            yield Violation(f"{at}.development", "is set on a suite that people rate; doses are chosen without them")
+        kind = SuiteKind(suite.get("kind", SuiteKind.MULTIPLE_CHOICE))
+        if not (kind.questions or kind is SuiteKind.REFUSAL):
+            reason = f"is set on a suite of kind {kind.value}; doses are chosen by questions and refusals alone"
+            yield Violation(f"{at}.development", reason)
         shared = [item for item in parsed.get(suite["name"], ()) if _form(item) in holdout]
         if shared:
             named = ", ".join(f"{item.id} ({holdout[_form(item)]})" for item in shared[:_MOST_NAMED])

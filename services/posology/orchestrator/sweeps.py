@@ -64,7 +64,9 @@ def _dose_spec(parent: Run, number: int, dose: doses.Dose) -> dict[str, Any]:
     left_out = ("preferences", "review") if unread else ("preferences",)
     spec["curation"] = {name: value for name, value in spec["curation"].items() if name not in left_out}
     spec["training"] = {name: value for name, value in spec["training"].items() if name != "dpo"}
-    spec["evaluation"] = {name: value for name, value in spec["evaluation"].items() if name != "onRegression"}
+    # People, judges, the few-shot rival and a second try are the verdict's and the chosen dose's.
+    of_the_chosen = ("onRegression", "judge", "baseline")
+    spec["evaluation"] = {name: value for name, value in spec["evaluation"].items() if name not in of_the_chosen}
     spec.pop("serving", None)
     return {**spec, "doseOf": {"run": parent.name, "number": number}}
 

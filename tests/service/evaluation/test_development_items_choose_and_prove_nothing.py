@@ -125,6 +125,13 @@ async def test_a_benefit_is_measured_on_questions(service: Service) -> None:
         await service.evaluated("e", suites=suites)
 
 
+async def test_people_choose_no_dose(service: Service) -> None:
+    suites = with_development(service)
+    suites[3] = {"name": "people", "uri": suites[2]["uri"], "kind": "HUMAN", "development": "SIDE_EFFECT"}
+    with pytest.raises(InvalidInput, match="of kind HUMAN; doses are chosen by questions and refusals alone"):
+        await service.evaluated("e", suites=suites)
+
+
 async def test_two_suites_may_not_share_a_name_across_their_uses(service: Service) -> None:
     suites = with_development(service)
     suites[2]["name"] = "mcq"
