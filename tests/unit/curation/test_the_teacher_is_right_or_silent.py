@@ -3,6 +3,7 @@
 import pytest
 
 from posology.curation.domain import Section
+from posology.curation.recipe import Style
 from posology.curation.teachers import Draft, Task
 from posology.curation.teachers.extractive import ExtractiveTeacher
 
@@ -411,3 +412,23 @@ def test_storage_of_two_products_is_not_one_answer() -> None:
     )
     assert "infusion" not in answers("44425-7", text)
     assert facts("44425-7", "Store VELTORAN vials at 2°C to 8°C (36°F to 46°F). Do not freeze.")
+
+
+def test_a_dose_of_some_patients_is_not_the_dose() -> None:
+    some = "The recommended initial dose of VELTORAN is 10 mg/day for elderly patients and for women."
+    assert not [d for d in facts("34068-7", some).values() if "dose" in d.question_type]
+    asked_rightly = facts("34068-7", "The recommended dose of VELTORAN in adults is 10 mg daily.")
+    assert any("in adults" in question and "dose" in d.question_type for question, d in asked_rightly.items())
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("43682-4", "Examplol is extensively metabolized by the liver and less than 10% is found in urine."),
+        ("44425-7", "Store VELTORAN vials in the carton at 2°C to 8°C until use."),
+    ],
+)
+def test_a_short_answer_holds_nothing_beside_the_value(code: str, text: str) -> None:
+    teacher = ExtractiveTeacher(style=Style.OPEN_BOOK)
+    (answer,) = teacher.teach([Task(section(code, text), ())])
+    assert not [d for d in answer.drafts if not d.filler]

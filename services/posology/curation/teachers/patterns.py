@@ -565,6 +565,8 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
             mods, quals = mods.replace(f"{word} ", ""), f"{phrase}{quals}"
     drug = place.name
     narrowed = bool(quals or lead or above)
+    if pattern.dose and not narrowed and _FOR_SOME.search(raw):
+        return None  # a dose of some patients is not the dose
     sole = not pattern.sole or _is_sole(place, pattern, text)
     if not sole and not (pattern.closed or (pattern.strict and narrowed)):
         return None
@@ -593,11 +595,27 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
     if above:
         asks = [f"{q.removesuffix('?')}, under the heading “{above}”?" for q in asks]
     open_asks = tuple(q for q in asks if (sole or pattern.strict) and _complete(match, q, pattern, raw))
+    if _MORE_THAN_ASKED.get(pattern.name, _NEVER).search(raw):
+        open_asks = ()
     short = raw.replace(DRUG, drug) if open_asks else ""
     closed = tuple(q.format(**fields) for q in pattern.closed) or tuple(asks)
     return Fact(
         pattern.name, tuple(asks), answered(place, text), evidence=text, short=short, closed=closed, open=open_asks
     )
+
+
+_FOR_SOME = re.compile(
+    r"\b(?:for|in) (?:(?:adult|elderly|older|geriatric|pediatric|debilitated|most|some|these) )?"
+    r"(?:patients|adults|children|infants|adolescents|elderly|women|men|subjects)\b"
+)
+_NEVER = re.compile(r"(?!)")
+# What a value of the kind does not hold: another clause, or the thing that is stored.
+_MORE_THAN_ASKED = {
+    "metabolism": re.compile(r" and (?:is|are|has|does|less|more|about|approximately|then|the|\d)"),
+    "storage": re.compile(
+        r"^(?:the )?(?:vials?|tablets?|capsules?|kits?|pens?|syringes?|bottles?|cartons?|unopened|intact|solution|product)\b"
+    ),
+}
 
 
 def _reactions(fields: dict[str, str], how: str, nature: str, after: str) -> list[str]:
