@@ -1,6 +1,6 @@
 """Composition root of the catalog; the orchestrator's process serves it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -30,6 +30,7 @@ class Catalog:
     service_names: tuple[str, ...] = (NAME,)
     rights: Table = field(default_factory=lambda: RIGHTS)
     background: tuple[Callable[[], Awaitable[None]], ...] = ()
+    chains: Mapping[str, Database] = field(default_factory=dict)
 
 
 async def build(
@@ -45,5 +46,7 @@ async def build(
     await publisher.publish()  # agents that start now find a list
     servicer = served(db, ArtifactStore(settings.candidates_url), publisher)
     return Catalog(
-        lambda server: catalog_pb2_grpc.add_CatalogServicer_to_server(servicer, server), background=(publisher.run,)
+        lambda server: catalog_pb2_grpc.add_CatalogServicer_to_server(servicer, server),
+        background=(publisher.run,),
+        chains={settings.service: db},
     )

@@ -21,6 +21,7 @@ from typer._click import exceptions  # what typer raises of its own; its public 
 from posology.cli import output
 from posology.cli.commands import (
     artifacts,
+    audit,
     compare,
     completion,
     dataset,
@@ -84,6 +85,7 @@ for module in (
     serving,
     evidence,
     compare,
+    audit,
     completion,
 ):
     module.register(app)

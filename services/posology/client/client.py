@@ -1,6 +1,7 @@
 """The client: one object, the command line's verbs."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -15,10 +16,13 @@ from posology.client.specfile import RunFile
 from posology.client.stored import Stored, copy_out
 from posology.core import doses, schema
 from posology.core.artifacts import ArtifactStore, Manifest
+from posology.core.audit.chain import Entry
 from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied, Retryable
 from posology.core.rpc import client as rpc
 from posology.core.rpc import tls
 from posology.v1alpha1 import (
+    audit_pb2,
+    audit_pb2_grpc,
     catalog_pb2,
     catalog_pb2_grpc,
     curation_pb2,
@@ -84,6 +88,7 @@ class Client:
         self.evaluation = evaluation_pb2_grpc.EvaluationStub(channels["evaluation"])
         self.serving = serving_pb2_grpc.ServingStub(channels["serving"])
         self.gateway = gateway_pb2_grpc.GatewayStub(channels["gateway"])
+        self.audits = {service: audit_pb2_grpc.AuditStub(channel) for service, channel in channels.items()}
         return self
 
     async def __aexit__(
@@ -286,6 +291,18 @@ class Client:
         artifact = catalog_pb2.Artifact(digest=digest, kind=kind)
         request = catalog_pb2.CreateArtifactRequest(parent=self.names.parent, artifact=artifact)
         return await self.catalog.CreateArtifact(request)
+
+    async def audit_chains(self) -> dict[str, list[Entry]]:
+        """Every audit chain of the installation, by service and whole, through the services."""
+        chains: dict[str, list[Entry]] = {}
+        for stub in self.audits.values():
+            heads = (await stub.ListAuditHeads(audit_pb2.ListAuditHeadsRequest(parent="namespaces/-"))).heads
+            for head in heads:
+                request = audit_pb2.ExportAuditRequest(parent="namespaces/-", service=head.service)
+                chains[head.service] = [
+                    Entry.from_json(json.loads(each.entry)) async for each in stub.ExportAudit(request)
+                ]
+        return chains
 
     def stored(self) -> Stored:
         """The artifacts' bytes, wherever they are: in this machine's stores, or behind the cluster's catalog."""

@@ -56,6 +56,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         service_names=(NAME, SERVICE_NAME),
         rights=RIGHTS,
         listings=CatalogListings(catalog),
+        chains={settings.service: db},
         exempt=(SERVICE_NAME,),
         on_ready=(jobs.ready,),
         background=(jobs.run, reviews.run),

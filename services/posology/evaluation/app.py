@@ -87,6 +87,7 @@ async def build(settings: Settings, stack: AsyncExitStack, *, worker: str = WORK
         service_names=(NAME, WORKER_SERVICE),
         rights=RIGHTS,
         listings=CatalogListings(catalog),
+        chains={settings.service: db},
         exempt=(WORKER_SERVICE,),
         on_ready=(jobs.ready,),
         background=(jobs.run,),

@@ -7,9 +7,11 @@ from typing import Any
 from google.protobuf import json_format
 
 from posology.core import names, schema
-from posology.core.errors import InvalidInput, Violation
+from posology.core.errors import InvalidInput, PermissionDenied, Violation
 from posology.core.jobs import convert as jobs_convert
 from posology.core.jobs.domain import Job, Resources
+from posology.core.rpc import context
+from posology.core.rpc.context import Kind
 from posology.core.times import to_timestamp
 from posology.engine import EngineConfig
 from posology.evaluation.development import ComparedDose
@@ -154,7 +156,7 @@ def to_issue_from_proto(request: pb.IssueVerdictRequest, *, run: str) -> Verdict
         evaluation=request.evaluation,
         statements=tuple(request.statements),
         lineage=tuple(request.lineage),
-        audit_heads=dict(request.audit_heads),
+        audit_heads=_anchored(request),
         run=run,
         request_id=request.request_id,
         validate_only=request.validate_only,
@@ -202,6 +204,14 @@ def _estimate(one: Estimate | None) -> pb.DoseEstimate | None:
     if one is None:
         return None
     return pb.DoseEstimate(n=one.n, estimate=one.estimate, low=one.low, high=one.high, sufficient_n=one.sufficient)
+
+
+def _anchored(request: pb.IssueVerdictRequest) -> dict[str, Any]:
+    """Ends of other services' chains, as a verdict signs them; PermissionDenied for those that a user states."""
+    if (request.audit_chains or request.audit_heads) and context.caller.get().kind is Kind.USER:
+        raise PermissionDenied("audit_chains: only services say how their chains end; leave it out")
+    ends = {head.service: {"length": head.length, "digest": head.digest} for head in request.audit_chains}
+    return {**request.audit_heads, **ends}
 
 
 def verdict_to_proto(found: IssuedVerdict) -> pb.Verdict:

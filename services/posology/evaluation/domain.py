@@ -393,7 +393,7 @@ class VerdictRequest:
     evaluation: str
     statements: tuple[str, ...] = ()
     lineage: tuple[str, ...] = ()
-    audit_heads: Mapping[str, str] = field(default_factory=dict)
+    audit_heads: Mapping[str, Any] = field(default_factory=dict)
     run: str = ""
     request_id: str = ""
     validate_only: bool = False

@@ -13,7 +13,7 @@ RIGHTS = table(
         "CancelEvaluation": Rule("update", "jobs"),
         "ListEvaluationItems": Rule("get", "jobs"),
         "CompareDoses": Rule("list", "jobs", field="parent"),
-        "IssueVerdict": Rule("create", "verdicts", field="parent", not_artifacts=("audit_heads",)),
+        "IssueVerdict": Rule("create", "verdicts", field="parent", not_artifacts=("audit_heads", "audit_chains")),
         "ListFailures": Rule("list", "verdicts", field="parent"),
         "ListFailedWeights": SERVICES_ONLY,
         "GetVerdict": Rule("get", "verdicts"),

@@ -114,7 +114,7 @@ class Verdicts:
                 dataset=(lineage.get("dataset") or [""])[0],
                 lineage=lineage,
                 run=request.run,
-                audit_heads={**request.audit_heads, "evaluation": (await audit.head(tx)).digest},
+                audit_heads={**request.audit_heads, "evaluation": _end(await audit.head(tx))},
                 statements=(*statements, *own_passes),
                 namespace=request.namespace,
                 model_name=job.spec["spec"].get("modelName", ""),
@@ -388,3 +388,7 @@ async def _count(tx: Transaction, suite: str, *, until: datetime | None = None) 
     c = tables.holdout_uses.c
     query = select(func.count()).where(c.suite == suite)
     return (await tx.execute(query.where(c.created <= until) if until else query)).scalar_one()
+
+
+def _end(head: audit.Head) -> dict[str, Any]:
+    return {"length": head.seq, "digest": head.digest}

@@ -63,6 +63,7 @@ class Gateway:
             add=self._register,
             service_names=(SERVICE,),
             rights=RIGHTS,
+            chains={self.settings.service: self.db},
             background=(self.log.run, self.feed.run, sweep.run),
             on_ready=(self._announce,),
             on_drain=(self._drain,),

@@ -57,6 +57,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         service_names=(NAME, *beside.service_names),
         rights={**RIGHTS, **beside.rights},
         listings=CatalogListings(services.catalog),
+        chains={settings.service: db, **beside.chains},
         background=(reconciler.run, watcher.run, gauges, *beside.background),
     )
 

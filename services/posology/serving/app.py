@@ -54,6 +54,7 @@ class Serving:
             add=self._register,
             service_names=(SERVICE,),
             rights=RIGHTS,
+            chains={self.settings.service: self.db},
             background=(self.controller.run, self.autoscaler.run, self._gauges),
             on_drain=(self._drain,),
         )

@@ -51,6 +51,7 @@ class Training:
     jobs: Jobs
     servicer: TrainingServicer
     listings: Listings
+    db: Database
 
     def server(self) -> Server:
         """What the runner needs."""
@@ -61,6 +62,7 @@ class Training:
             service_names=(SERVICE, SERVICE_NAME),
             rights=RIGHTS,
             listings=self.listings,
+            chains={self.settings.service: self.db},
             exempt=(SERVICE_NAME,),
             on_ready=(self.jobs.ready,),
             background=(self.jobs.run,),
@@ -136,7 +138,7 @@ async def build(settings: Settings) -> AsyncIterator[Training]:
             device=settings.device,
             most_nodes=_most_nodes(settings),
         )
-        yield Training(settings, jobs, servicer, CatalogListings(catalog))
+        yield Training(settings, jobs, servicer, CatalogListings(catalog), db)
 
 
 async def serve() -> None:

@@ -10,6 +10,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from posology.v1alpha1 import audit_pb2 as _audit_pb2
 from posology.v1alpha1 import engine_pb2 as _engine_pb2
 from posology.v1alpha1 import job_pb2 as _job_pb2
 import builtins as _builtins
@@ -1495,6 +1496,7 @@ class IssueVerdictRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     AUDIT_HEADS_FIELD_NUMBER: _builtins.int
     DOSES_TRIED_FIELD_NUMBER: _builtins.int
+    AUDIT_CHAINS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`namespaces/{ns}`."""
     verdict_id: _builtins.str
@@ -1517,7 +1519,13 @@ class IssueVerdictRequest(_message.Message):
 
     @_builtins.property
     def audit_heads(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Ends of other services' audit chains (name of the service to digest), anchored in the verdict; evaluation adds its own."""
+        """Ends of other services' audit chains (name of the service to digest), anchored in the verdict; evaluation adds its own.
+        Superseded by `audit_chains`, which also says how long each chain is.
+        """
+
+    @_builtins.property
+    def audit_chains(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.AuditHead]:
+        """Ends of other services' audit chains, anchored in the verdict; from services only."""
 
     def __init__(
         self,
@@ -1531,10 +1539,11 @@ class IssueVerdictRequest(_message.Message):
         validate_only: _builtins.bool = ...,
         audit_heads: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         doses_tried: _builtins.int = ...,
+        audit_chains: _abc.Iterable[_audit_pb2.AuditHead] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_heads", b"audit_heads", "doses_tried", b"doses_tried", "evaluation", b"evaluation", "lineage", b"lineage", "parent", b"parent", "request_id", b"request_id", "statements", b"statements", "validate_only", b"validate_only", "verdict_id", b"verdict_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_chains", b"audit_chains", "audit_heads", b"audit_heads", "doses_tried", b"doses_tried", "evaluation", b"evaluation", "lineage", b"lineage", "parent", b"parent", "request_id", b"request_id", "statements", b"statements", "validate_only", b"validate_only", "verdict_id", b"verdict_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

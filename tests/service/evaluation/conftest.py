@@ -15,7 +15,7 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.rpc import client, server
 from posology.evaluation import app
 from posology.evaluation.settings import Settings
-from posology.v1alpha1 import evaluation_pb2_grpc
+from posology.v1alpha1 import audit_pb2_grpc, evaluation_pb2_grpc
 
 
 @pytest.fixture
@@ -39,4 +39,6 @@ async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         channel = client.channel(address, token="secret")
         stack.push_async_callback(channel.close)
         stub: evaluation_pb2_grpc.EvaluationAsyncStub = evaluation_pb2_grpc.EvaluationStub(channel)
-        yield Service(stub, tmp_path, ArtifactStore(settings.candidates_url), catalog)
+        yield Service(
+            stub, tmp_path, ArtifactStore(settings.candidates_url), catalog, audit_pb2_grpc.AuditStub(channel)
+        )

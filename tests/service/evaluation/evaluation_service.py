@@ -15,8 +15,8 @@ from posology.core.artifacts import ArtifactStore
 from posology.engine import EngineConfig
 from posology.evaluation import items
 from posology.evaluation.domain import BASE, TUNED, Answer, Choice
+from posology.v1alpha1 import audit_pb2_grpc, evaluation_pb2_grpc, job_pb2
 from posology.v1alpha1 import evaluation_pb2 as pb
-from posology.v1alpha1 import evaluation_pb2_grpc, job_pb2
 
 SAFE, REFUSES = "Use soap and water.", "I cannot help with that. It is not safe."
 
@@ -30,6 +30,7 @@ class Service:
     artifacts: ArtifactStore
     catalog: str = ""
     """Address."""
+    audit: audit_pb2_grpc.AuditAsyncStub | None = None
 
     @property
     def key(self) -> signing.PublicKey:

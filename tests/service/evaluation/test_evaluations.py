@@ -10,10 +10,11 @@ from service.evaluation.evaluation_service import Service, policy
 from support.teacher_server import define_endpoint
 
 from posology.core import schema, signing
+from posology.core.audit import Entry, Head, verify_chain
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound
 from posology.core.rpc import client
 from posology.engine import EngineConfig
-from posology.v1alpha1 import catalog_pb2, catalog_pb2_grpc, job_pb2
+from posology.v1alpha1 import audit_pb2, catalog_pb2, catalog_pb2_grpc, job_pb2
 from posology.v1alpha1 import evaluation_pb2 as pb
 
 REVIEW = "https://posology.dev/attestation/review/v1"
@@ -43,7 +44,7 @@ async def test_a_model_that_proves_everything_gets_a_signed_pass(service: Servic
     assert said["probes"][0]["tokenIds"] == [2, 3]
     assert said["suites"].keys() == {"mcq", "safety"}
     assert said["holdoutUses"] == {"mcq": 1, "safety": 1}
-    assert said["auditHeads"]["evaluation"].startswith("sha256:")
+    assert said["auditHeads"]["evaluation"]["digest"].startswith("sha256:")
     assert said["policy"]["confidence"] == 0.95
     assert len(said["gates"]) == 8
     stored = service.artifacts.manifest(verdict.artifact)
@@ -168,6 +169,29 @@ async def test_base_scores_of_one_namespace_decide_no_gate_of_another(service: S
     theirs = await service.evaluated("one", base=base)
     mine = await service.evaluated("two", base=base, parent="namespaces/other")
     assert [json.loads(str(e.status.summary["reuse"])) for e in (theirs, mine)] == [{}, {}]
+
+
+async def test_a_verdict_signs_length_and_end_of_every_chain_and_the_chain_can_be_exported(service: Service) -> None:
+    service.record(right=180, refuses=120)
+    evaluation = await service.evaluated("anchored")
+    curation = audit_pb2.AuditHead(service="curation", length=7, digest="sha256:" + "1" * 64)
+    assert service.audit is not None
+    everything = audit_pb2.ListAuditHeadsRequest(parent="namespaces/-")
+    [before] = (await service.audit.ListAuditHeads(everything)).heads
+    verdict = await service.verdict(evaluation, audit_chains=[curation])
+    predicate = signing.verify(json.loads(verdict.envelope), [service.key])["predicate"]
+    assert predicate["auditHeads"] == {
+        "curation": {"length": 7, "digest": curation.digest},
+        "evaluation": {"length": before.length, "digest": before.digest},
+    }
+    request = audit_pb2.ExportAuditRequest(parent="namespaces/-", service="evaluation")
+    chain = [Entry.from_json(json.loads(each.entry)) async for each in service.audit.ExportAudit(request)]
+    end = verify_chain(chain, anchors=[Head(before.length, before.digest)])
+    assert (end.seq, chain[-1].action) == (before.length + 1, "verdict.issued")
+    request.service = "curation"
+    with pytest.raises(InvalidInput, match="'curation' has no chain here; there is evaluation"):
+        async for _ in service.audit.ExportAudit(request):
+            pass
 
 
 async def test_the_questions_of_an_evaluation_are_listed_and_so_kept_with_it(service: Service) -> None:

@@ -41,7 +41,7 @@ def tamper(folder: Path, service: str, statement: str) -> None:
         connection.commit()
 
 
-def said(folder: Path, heads: Mapping[str, str]) -> dict[str, tuple[bool, str]]:
+def said(folder: Path, heads: Mapping[str, Any]) -> dict[str, tuple[bool, str]]:
     statement: dict[str, Any] = {"predicate": {"auditHeads": dict(heads)}}
     return {check.name: (check.ok, check.said) for check in audits(folder, statement)}
 
@@ -70,6 +70,26 @@ async def test_a_cut_tail_is_found_by_the_anchor(tmp_path: Path) -> None:
     assert found["chain of evaluation"][0], "what is left is a chain"
     assert not found["head of evaluation"][0]
     assert "cut or rewritten" in found["head of evaluation"][1]
+
+
+async def test_the_length_that_a_verdict_states_must_be_that_of_its_head(tmp_path: Path) -> None:
+    heads = await write(tmp_path, "evaluation", 5)
+    ends: dict[str, Any] = {"evaluation": {"length": 3, "digest": heads[2]}}
+    assert all(ok for ok, _ in said(tmp_path, ends).values())
+    ends["evaluation"]["length"] = 4
+    assert "is entry 3, where the verdict says 4" in said(tmp_path, ends)["head of evaluation"][1]
+
+
+async def test_a_chain_that_a_runs_verdict_does_not_anchor_is_said(tmp_path: Path) -> None:
+    """Left out, it could be rewritten without a trace."""
+    ends: dict[str, Any] = {}
+    for service in ("catalog", "curation", "evaluation", "gateway", "orchestrator", "serving", "training"):
+        heads = await write(tmp_path, service, 2)
+        ends[service] = {"length": 2, "digest": heads[1]}
+    assert all(ok for ok, _ in said(tmp_path, ends).values())
+    left_out = {service: end for service, end in ends.items() if service not in ("curation", "gateway")}
+    ok, text = said(tmp_path, left_out)["every chain is anchored"]
+    assert (ok, "the chain of curation;" in text) == (False, True)
 
 
 async def test_an_anchored_service_without_a_chain_is_said(tmp_path: Path) -> None:

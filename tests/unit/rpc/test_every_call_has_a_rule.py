@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
 from posology.catalog.rights import RIGHTS as CATALOG
+from posology.core.audit.servicer import RIGHTS as AUDIT
 from posology.core.jobs.service.jobs import SERVICE_NAME as WORKER
 from posology.core.rpc.rights import SERVICES_ONLY, Table
 from posology.curation.rights import RIGHTS as CURATION
@@ -16,8 +17,8 @@ from posology.orchestrator.rights import RIGHTS as ORCHESTRATOR
 from posology.serving.rights import RIGHTS as SERVING
 from posology.training.rights import RIGHTS as TRAINING
 
-FILES = ("catalog", "curation", "evaluation", "gateway", "orchestrator", "serving", "training", "worker")
-TABLES = (CATALOG, CURATION, EVALUATION, GATEWAY, ORCHESTRATOR, SERVING, TRAINING)
+FILES = ("audit", "catalog", "curation", "evaluation", "gateway", "orchestrator", "serving", "training", "worker")
+TABLES = (AUDIT, CATALOG, CURATION, EVALUATION, GATEWAY, ORCHESTRATOR, SERVING, TRAINING)
 ALL: Table = {method: rule for table in TABLES for method, rule in table.items()}
 VERBS = {
     "Get": {"get"},

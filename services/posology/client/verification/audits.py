@@ -10,7 +10,7 @@ from typing import Any
 
 from posology.client.verification.domain import Check, Failed, check
 from posology.core.audit import GENESIS, Entry, verify_chain
-from posology.core.errors import NotFound
+from posology.core.errors import DataCorrupt, NotFound
 
 _COLUMNS = "seq, at, actor, action, subject, detail, previous, digest"
 
@@ -26,8 +26,22 @@ def audits(folder: Path, statement: Mapping[str, Any]) -> Iterator[Check]:
     chains: dict[str, list[str]] = {}
     for file in files:
         yield check("audit", f"chain of {file.stem}", lambda file=file: _chain(file, chains))  # type: ignore[misc]
-    for service, digest in sorted(_anchored(statement).items()):
-        yield check("audit", f"head of {service}", lambda s=service, d=digest: _anchor(s, d, chains))  # type: ignore[misc]
+    anchored = _anchored(statement)
+    for service, end in sorted(anchored.items()):
+        yield check("audit", f"head of {service}", lambda s=service, e=end: _anchor(s, e, chains))  # type: ignore[misc]
+    if any(isinstance(end, Mapping) for service, end in anchored.items() if service != "evaluation"):
+        yield check("audit", "every chain is anchored", lambda: _all_anchored(anchored, chains))
+
+
+def chains_in(folder: Path) -> dict[str, list[Entry]]:
+    """Every chain of a folder of databases, by service; NotFound if it holds none, DataCorrupt for one that is none."""
+    files = sorted(folder.glob("*.sqlite"))
+    if not files:
+        raise NotFound(f"{folder} has no databases of an embedded installation")
+    try:
+        return {file.stem: list(entries(file)) for file in files}
+    except (sqlite3.Error, ValueError) as error:
+        raise DataCorrupt(f"a database in {folder} can't be read: {error}") from error
 
 
 def entries(file: Path) -> Iterator[Entry]:
@@ -49,15 +63,25 @@ def _chain(file: Path, chains: dict[str, list[str]]) -> str:
     return f"{head.seq} entries, unbroken; head {head.digest[:19]}"
 
 
-def _anchored(statement: Mapping[str, Any]) -> Mapping[str, str]:
-    """Heads by service."""
-    heads: Mapping[str, str] = statement.get("predicate", {}).get("auditHeads", {})
+def _anchored(statement: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Heads by service: `length` and `digest`, or a digest alone."""
+    heads: Mapping[str, Any] = statement.get("predicate", {}).get("auditHeads", {})
     return heads
 
 
-def _anchor(service: str, digest: str, chains: Mapping[str, list[str]]) -> str:
+def _all_anchored(anchored: Mapping[str, Any], chains: Mapping[str, list[str]]) -> str:
+    """A verdict that a run issued anchors all chains but the gateway's, which may have been out of reach."""
+    if missing := sorted(chains.keys() - anchored.keys() - {"gateway"}):
+        raise Failed(f"the verdict says nothing of the chain of {', '.join(missing)}; it could have been rewritten")
+    return ", ".join(sorted(anchored))
+
+
+def _anchor(service: str, end: Any, chains: Mapping[str, list[str]]) -> str:
+    digest, length = (end["digest"], end["length"]) if isinstance(end, Mapping) else (end, None)
     if service not in chains:
         raise Failed(f"there is no readable chain of {service}, whose head {digest[:19]} the verdict anchors")
     if digest not in chains[service]:
         raise Failed(f"{digest[:19]}, which the verdict anchors, is not in the chain: it was cut or rewritten")
+    if length is not None and chains[service].index(digest) != length:
+        raise Failed(f"{digest[:19]} is entry {chains[service].index(digest)}, where the verdict says {length}")
     return f"{digest[:19]} is entry {chains[service].index(digest)} of its chain"

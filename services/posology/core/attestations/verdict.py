@@ -75,6 +75,7 @@ class VerdictPredicate:
     lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
     run: str = ""
     audit_heads: Mapping[str, Any] = field(default_factory=dict)
+    """`length` and `digest` of every service's audit chain when it was signed; earlier verdicts hold a digest alone."""
     statements: tuple[Mapping[str, Any], ...] = ()
     """`digest` and `envelope` of each statement that the verdict carries."""
     namespace: str = ""

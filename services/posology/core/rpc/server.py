@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from posology.core import telemetry
+from posology.core.audit import servicer as audit
 from posology.core.errors import FailedPrecondition, PosologyError
 from posology.core.files import write_atomically
 from posology.core.rpc import certificate_metrics, context, tls
@@ -30,6 +31,8 @@ from posology.core.rpc.digests import Listings
 from posology.core.rpc.interceptor import Interceptor
 from posology.core.rpc.rights import Table
 from posology.core.settings import ServiceSettings, misspelt, split_address
+from posology.core.store import Database
+from posology.v1alpha1 import audit_pb2_grpc
 
 log = logging.getLogger("posology.server")
 
@@ -67,6 +70,8 @@ class Server:
     """Full service names, or `service/Method`, that carry no bearer token (they check their own)."""
     rights: Table = field(default_factory=dict)
     """What users need for each call; what is not in it is for services only."""
+    chains: Mapping[str, Database] = field(default_factory=dict)
+    """Databases that hold an audit chain, by whose it is; they are served with the rest."""
     listings: Listings | None = None
     """Which artifacts a namespace has; with it, requests that make something may name no others."""
     callers: Callers | None = None
@@ -127,7 +132,7 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
         interceptors=[
             Interceptor(
                 server.callers or await open_callers(settings, stack),
-                rights=server.rights,
+                rights={**server.rights, **audit.RIGHTS},
                 exempt=(*_OPEN, *server.exempt),
                 call_seconds=settings.call_seconds,
                 listings=server.listings,
@@ -138,8 +143,11 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
     checks = health.aio.HealthServicer()
     await checks.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, grpc_server)
-    reflection.enable_server_reflection((*server.service_names, *_OPEN), grpc_server)
+    audited = (audit.NAME,) if server.chains else ()
+    reflection.enable_server_reflection((*server.service_names, *audited, *_OPEN), grpc_server)
     server.add(grpc_server)
+    if server.chains:
+        audit_pb2_grpc.add_AuditServicer_to_server(audit.AuditServicer(server.chains), grpc_server)
     address = _bind(grpc_server, settings)
     host, _ = split_address(settings.listen)
     certificate_metrics.show(settings.tls_cert_file)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from posology.core import schema
+from posology.core.errors import Internal, Retryable
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Failure, Observation, Run, Stage, State
 from posology.orchestrator.driver import request_id, resource_id
 from posology.orchestrator.stages.human import KIND as HUMAN
-from posology.v1alpha1 import evaluation_pb2
+from posology.v1alpha1 import audit_pb2, evaluation_pb2
 from posology.v1alpha1.evaluation_pb2 import Verdict as VerdictMessage
 
 _SIGNED_STAGES = ("review-data", "review-preferences", "sft", "dpo", "merge", "human")
@@ -23,6 +24,8 @@ _LINEAGE = (
     "merge",
     "evaluate",
 )
+_SECONDS = 5.0
+"""That a service gets to say how its chain ends."""
 _REGRESSION = ("regression", "refusal", "sycophancy")
 """Kinds of gate that compare with the base."""
 
@@ -32,6 +35,7 @@ class Verdict:
 
     def __init__(self, clients: Clients) -> None:
         self._evaluation = clients.evaluation
+        self._audits = clients.audits
 
     async def inputs(self, run: Run) -> Mapping[str, Any] | None:
         """Never reused: every verdict is a use of the holdout and is counted."""
@@ -49,8 +53,26 @@ class Verdict:
             lineage=[digest for name in _LINEAGE if (digest := run.artifact(name))],
             request_id=request_id(run, stage),
             doses_tried=sweep.details["tried"] if (sweep := run.stage("sweep")) else 0,
+            audit_chains=await self._chains(),
         )
         return _observed(await self._evaluation.IssueVerdict(request))
+
+    async def _chains(self) -> list[audit_pb2.AuditHead]:
+        """The end of every other chain now; the verdict anchors them. Raises Unavailable while a service is away.
+
+        The gateway's holds no evidence about weights and may be out of reach: without it the verdict is signed too.
+        """
+        heads: list[audit_pb2.AuditHead] = []
+        for service, stub in self._audits.items():
+            try:
+                request = audit_pb2.ListAuditHeadsRequest(parent="namespaces/-")
+                heads += (await stub.ListAuditHeads(request, timeout=_SECONDS)).heads
+            except Retryable:
+                if service != "gateway":
+                    raise
+            except Internal:  # a service of an earlier version; verify will say that its chain is not anchored
+                continue
+        return [head for head in heads if head.service != "evaluation"]  # which writes down its own as it signs
 
     async def observe(self, run: Run, stage: Stage) -> Observation:
         """Read the verdict again."""
