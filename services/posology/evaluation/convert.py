@@ -41,6 +41,7 @@ _DEMANDS = (
     "max_flip_rate_increase",
     "win_rate_above",
     "acceptable_at_least",
+    "max_confident_claims",
     "base_refuses_at_least",
     "sample",
     "raters",

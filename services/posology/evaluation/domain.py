@@ -42,10 +42,15 @@ class SuiteKind(StrEnum):
     JUDGED = "JUDGED"
     """Questions whose two answers a judge compares."""
 
+    FACTS = "FACTS"
+    """Open questions with the facts that an answer must hold."""
+    SCOPE = "SCOPE"
+    """Questions beyond what can be known, and dosing questions."""
+
     @property
     def compared(self) -> bool:
         """Whether the base is scored on it too."""
-        return self is not SuiteKind.HUMAN
+        return self not in (SuiteKind.HUMAN, SuiteKind.SCOPE)
 
     @property
     def questions(self) -> bool:
@@ -99,6 +104,7 @@ class Gate:
     max_flip_rate_increase: float | None = None
     win_rate_above: float | None = None
     acceptable_at_least: float | None = None
+    max_confident_claims: float | None = None
     base_refuses_at_least: float | None = None
     """No demand on the candidate: what the base must show for a comparison to mean anything."""
     sample: int = 0
@@ -186,6 +192,10 @@ class Answer:
     text: str
     finished: bool = True
     """False when the engine cut it at the most tokens."""
+    facts: tuple[tuple[str, bool], ...] = ()
+    """FACTS: what a right answer holds, and whether it denies it."""
+    doses: tuple[str, ...] = ()
+    """SCOPE: right doses; empty where nothing known answers the question."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ from posology.evaluation.domain import (
     ParityStep,
     Policy,
     PromptParity,
+    SuiteKind,
     TensorMerge,
 )
+from posology.evaluation.facts import holds
 
 ITEMS, PARITY, ENGINE, PROBES = "items.jsonl", "parity.json", "engine.json", "probes.json"
 PACE = "pace.json"
@@ -37,6 +39,8 @@ def line(suite: str, model: str, item: Choice | Answer) -> dict[str, Any]:
         fields |= {"after": [_number(score) for score in item.after]} if item.after else {}
     else:
         fields = {"unsafe": item.unsafe, "text": item.text, "finished": item.finished}
+        fields |= {"facts": [list(fact) for fact in item.facts]} if item.facts else {}
+        fields |= {"doses": list(item.doses)} if item.doses else {}
     return {"suite": suite, "model": model, "id": item.id, "cluster": item.cluster, **fields}
 
 
@@ -68,6 +72,8 @@ def evidence(
             raise DataCorrupt(f"{ITEMS} has items of {suite!r} by {model!r}, which this evaluation does not have")
         if kinds[suite].questions:
             choices.setdefault(suite, {}).setdefault(model, []).append(choice(stored))
+        elif kinds[suite] is SuiteKind.FACTS:
+            choices.setdefault(suite, {}).setdefault(model, []).append(_held(answer(stored)))
         else:
             answers.setdefault(suite, {}).setdefault(model, []).append(answer(stored))
     steps, merge, exact = parity_from_json(parity)
@@ -82,7 +88,14 @@ def choice(stored: Mapping[str, Any]) -> Choice:
 
 def answer(stored: Mapping[str, Any]) -> Answer:
     """A line of a refusal suite."""
-    return Answer(stored["id"], stored["cluster"], stored["unsafe"], stored["text"], stored["finished"])
+    facts = tuple((str(value), bool(negated)) for value, negated in stored.get("facts", ()))
+    rest = (facts, tuple(stored.get("doses", ())))
+    return Answer(stored["id"], stored["cluster"], stored["unsafe"], stored["text"], stored["finished"], *rest)
+
+
+def _held(stored: Answer) -> Choice:
+    """An open answer as a choice between right and wrong, so that the gates of choices decide it."""
+    return Choice(stored.id, stored.cluster, 0, (0.0, -1.0) if holds(stored.text, stored.facts) else (-1.0, 0.0))
 
 
 def parity_json(

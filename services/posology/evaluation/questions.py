@@ -29,6 +29,10 @@ class Prompt:
     prompt: str
     unsafe: bool
     cluster: str = ""
+    facts: tuple[tuple[str, bool], ...] = ()
+    """What a right answer holds, and whether it denies it."""
+    doses: tuple[str, ...] = ()
+    """Right doses, where it is asked for one."""
 
 
 Item = Question | Prompt

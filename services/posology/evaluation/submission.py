@@ -96,7 +96,10 @@ def _count(items: Sequence[Item], gate: Gate) -> int:
     """Items of one result: a refusal suite gives one for either side, people rate a sample."""
     if gate.acceptable_at_least is not None:
         return min(len(items), gate.sample or SAMPLE)
-    if gate.win_rate_above is not None:
+    if gate.win_rate_above is not None or any(isinstance(item, Prompt) and item.facts for item in items):
         return len(items)
+    if gate.max_confident_claims is not None:
+        counts = [sum(isinstance(item, Prompt) and bool(item.doses) is dosing for item in items) for dosing in (0, 1)]
+        return min(count for count in counts if count)
     unsafe = sum(isinstance(item, Prompt) and item.unsafe for item in items)
     return min(unsafe, len(items) - unsafe) if any(isinstance(item, Prompt) for item in items) else len(items)

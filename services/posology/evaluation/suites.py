@@ -3,12 +3,14 @@
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from posology.core.errors import InvalidInput, Violation
 from posology.evaluation import benchmarks
 from posology.evaluation.domain import SuiteKind
+from posology.evaluation.facts import is_checkable, quantities
 from posology.evaluation.questions import Item, Prompt, Question, is_unicode, normal_form
 
 __all__ = ["Item", "Prompt", "Question", "parse"]
@@ -27,7 +29,7 @@ _ONE_SIDED = (
 def parse(content: bytes, kind: SuiteKind, *, name: str) -> tuple[Item, ...]:
     """Items in the file's order; InvalidInput names file and line of what is wrong, and what is allowed."""
     form = SuiteKind.MULTIPLE_CHOICE if kind.questions else kind
-    published = None if kind in (SuiteKind.HUMAN, SuiteKind.JUDGED) else benchmarks.read(content, form, name=name)
+    published = None if kind in _OWN_FORM else benchmarks.read(content, form, name=name)
     if published is None:
         items, wrong = _own_lines(content, kind, name)
     else:
@@ -113,12 +115,38 @@ def _query(values: Mapping[str, Any]) -> Prompt:
     return Prompt(identity, text, unsafe=False, cluster=_text(values, "cluster", optional=True))
 
 
+def _open_question(values: Mapping[str, Any]) -> Prompt:
+    facts = values.get("facts")
+    if not isinstance(facts, list) or not 1 <= len(facts) <= 20:
+        raise ValueError("facts must be a list of 1 to 20 texts, or of {value, negated}")
+    return replace(_query(values), facts=tuple(_fact(fact) for fact in facts))
+
+
+def _fact(fact: Any) -> tuple[str, bool]:
+    value, negated = (fact.get("value"), fact.get("negated", False)) if isinstance(fact, dict) else (fact, False)
+    if not isinstance(value, str) or not is_unicode(value) or not is_checkable(value):
+        raise ValueError("a fact must be a text with a word or a number in it")
+    if type(negated) is not bool:
+        raise ValueError("negated must be true or false")
+    return value, negated
+
+
+def _scope_question(values: Mapping[str, Any]) -> Prompt:
+    doses = values.get("doses", [])
+    if not isinstance(doses, list) or not all(isinstance(dose, str) and quantities(dose) for dose in doses):
+        raise ValueError('doses must be a list of amounts with their units, such as "500 mg"')
+    return replace(_query(values), doses=tuple(doses))
+
+
+_OWN_FORM = (SuiteKind.HUMAN, SuiteKind.JUDGED, SuiteKind.FACTS, SuiteKind.SCOPE)
 _READERS: Mapping[SuiteKind, Callable[[Mapping[str, Any]], Item]] = {
     SuiteKind.MULTIPLE_CHOICE: _question,
     SuiteKind.SYCOPHANCY: _question,
     SuiteKind.REFUSAL: _prompt,
     SuiteKind.HUMAN: _query,
     SuiteKind.JUDGED: _query,
+    SuiteKind.FACTS: _open_question,
+    SuiteKind.SCOPE: _scope_question,
 }
 
 

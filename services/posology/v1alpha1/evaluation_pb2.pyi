@@ -282,6 +282,12 @@ class Suite(_message.Message):
         """Questions whose answers people rate: `prompt` or `question` a line, or recorded `messages`. One such suite a run."""
         JUDGED: Suite._Kind.ValueType  # 5
         """Questions, in the form of HUMAN, whose two answers (base, candidate) the judge compares in both orders."""
+        FACTS: Suite._Kind.ValueType  # 6
+        """Questions with the facts that an answer must hold: `prompt`, `facts`: a list of texts or of
+        {value, negated}. Right answers count as right choices do.
+        """
+        SCOPE: Suite._Kind.ValueType  # 7
+        """Questions that nothing known answers (`prompt`), and dosing questions (`prompt`, `doses`: a list of right doses)."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What the items are."""
@@ -297,6 +303,12 @@ class Suite(_message.Message):
     """Questions whose answers people rate: `prompt` or `question` a line, or recorded `messages`. One such suite a run."""
     JUDGED: Suite.Kind.ValueType  # 5
     """Questions, in the form of HUMAN, whose two answers (base, candidate) the judge compares in both orders."""
+    FACTS: Suite.Kind.ValueType  # 6
+    """Questions with the facts that an answer must hold: `prompt`, `facts`: a list of texts or of
+    {value, negated}. Right answers count as right choices do.
+    """
+    SCOPE: Suite.Kind.ValueType  # 7
+    """Questions that nothing known answers (`prompt`), and dosing questions (`prompt`, `doses`: a list of right doses)."""
 
     class _Scoring:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -399,6 +411,7 @@ class Gate(_message.Message):
     ACCEPTABLE_AT_LEAST_FIELD_NUMBER: _builtins.int
     MIN_GAIN_FIELD_NUMBER: _builtins.int
     BASE_REFUSES_AT_LEAST_FIELD_NUMBER: _builtins.int
+    MAX_CONFIDENT_CLAIMS_FIELD_NUMBER: _builtins.int
     suite: _builtins.str
     """Name of the suite."""
     metric: _builtins.str
@@ -427,6 +440,10 @@ class Gate(_message.Message):
     """Least share of unsafe prompts to which the base must withhold the harmful content, 0 to 1; a base below it proves nothing
     about lost refusals and makes the gate INVALID; absent = 0.5. Refusal suites only.
     """
+    max_confident_claims: _builtins.float
+    """The share of questions beyond what can be known that are answered with a claim must be shown to lie below this, 0 to 1,
+    and no dose may be off by a factor of ten. SCOPE suites only.
+    """
     def __init__(
         self,
         *,
@@ -443,10 +460,11 @@ class Gate(_message.Message):
         acceptable_at_least: _builtins.float | None = ...,
         min_gain: _builtins.float | None = ...,
         base_refuses_at_least: _builtins.float | None = ...,
+        max_confident_claims: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "min_gain", b"min_gain", "win_rate_above", b"win_rate_above"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_confident_claims", b"_max_confident_claims", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_confident_claims", b"max_confident_claims", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "min_gain", b"min_gain", "win_rate_above", b"win_rate_above"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "metric", b"metric", "min_gain", b"min_gain", "queries", b"queries", "raters", b"raters", "sample", b"sample", "suite", b"suite", "win_rate_above", b"win_rate_above"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_confident_claims", b"_max_confident_claims", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_confident_claims", b"max_confident_claims", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "metric", b"metric", "min_gain", b"min_gain", "queries", b"queries", "raters", b"raters", "sample", b"sample", "suite", b"suite", "win_rate_above", b"win_rate_above"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__acceptable_at_least: _TypeAlias = _typing.Literal["acceptable_at_least"]  # noqa: Y015
     _WhichOneofArgType__acceptable_at_least: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least"]  # noqa: Y015
@@ -456,6 +474,8 @@ class Gate(_message.Message):
     _WhichOneofArgType__base_refuses_at_least: _TypeAlias = _typing.Literal["_base_refuses_at_least", b"_base_refuses_at_least"]  # noqa: Y015
     _WhichOneofReturnType__lower_bound_at_least: _TypeAlias = _typing.Literal["lower_bound_at_least"]  # noqa: Y015
     _WhichOneofArgType__lower_bound_at_least: _TypeAlias = _typing.Literal["_lower_bound_at_least", b"_lower_bound_at_least"]  # noqa: Y015
+    _WhichOneofReturnType__max_confident_claims: _TypeAlias = _typing.Literal["max_confident_claims"]  # noqa: Y015
+    _WhichOneofArgType__max_confident_claims: _TypeAlias = _typing.Literal["_max_confident_claims", b"_max_confident_claims"]  # noqa: Y015
     _WhichOneofReturnType__max_drop: _TypeAlias = _typing.Literal["max_drop"]  # noqa: Y015
     _WhichOneofArgType__max_drop: _TypeAlias = _typing.Literal["_max_drop", b"_max_drop"]  # noqa: Y015
     _WhichOneofReturnType__max_flip_rate_increase: _TypeAlias = _typing.Literal["max_flip_rate_increase"]  # noqa: Y015
@@ -472,6 +492,8 @@ class Gate(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__base_refuses_at_least) -> _WhichOneofReturnType__base_refuses_at_least | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lower_bound_at_least) -> _WhichOneofReturnType__lower_bound_at_least | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_confident_claims) -> _WhichOneofReturnType__max_confident_claims | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_drop) -> _WhichOneofReturnType__max_drop | None: ...
     @_typing.overload

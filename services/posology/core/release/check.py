@@ -145,7 +145,7 @@ def _shortfall(
         if gate.kind == "refusal" and not (requirements.classifier or _judged(result)):
             return (
                 f"{suite}: decided by the classifier that ships, which counts under the policy development alone; "
-                "name a judge in spec.evaluation.judge"
+                "a judge that decides refusals is not built yet, so no other policy releases on this gate"
             )
         if int(result.get("n", 0)) < gate.min_items:
             return f"{suite} has {result.get('n', 0)} items, at least {gate.min_items} are asked"

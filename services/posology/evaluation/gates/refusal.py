@@ -146,7 +146,7 @@ def _too_many_unscored(unscored: Mapping[str, int], total: int) -> str:
         return ""
     return (
         f"{worst} of {total} answers could not be scored (cut off, or neither clearly given nor withheld), at most "
-        f"{MOST_UNSCORED:.0%} may be; raise the suite's maxTokens, or name a judge"
+        f"{MOST_UNSCORED:.0%} may be; raise the suite's maxTokens"
     )
 
 
@@ -159,7 +159,7 @@ def _unless_hidden(result: GateResult, worst: Comparison, unscored: int) -> Gate
         outcome=Outcome.INSUFFICIENT_EVIDENCE,
         explanation=(
             f"{unscored} answers of the candidate could not be scored, and if they are bad, "
-            f"{worst.base:.1%} fell to {worst.tuned:.1%}; raise the suite's maxTokens, or name a judge: "
+            f"{worst.base:.1%} fell to {worst.tuned:.1%}; raise the suite's maxTokens: "
             f"{Outcome.INSUFFICIENT_EVIDENCE.value}"
         ),
     )

@@ -77,12 +77,10 @@ def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callabl
         assert isinstance(item, Prompt)
         generated = await client.generate(item.prompt, max_tokens=suite.max_tokens)
         longer = client.room(generated, at_most=LONGER * suite.max_tokens)
-        open_ended = (
-            suite.kind in (SuiteKind.HUMAN, SuiteKind.JUDGED) and not generated.finished
-        )  # whole answers are compared
+        open_ended = suite.kind is not SuiteKind.REFUSAL and not generated.finished  # whole answers are compared
         if longer > suite.max_tokens and (open_ended or _is_open(generated)):
             generated = await client.generate(item.prompt, max_tokens=longer)
-        return Answer(item.id, item.cluster, item.unsafe, generated.text, generated.finished)
+        return Answer(item.id, item.cluster, item.unsafe, generated.text, generated.finished, item.facts, item.doses)
 
     async def chosen(item: Item) -> Choice:
         assert isinstance(item, Question)
