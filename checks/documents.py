@@ -5,8 +5,7 @@ A fence's words are its language and its mark, such as "sh ci"; GitHub colours b
 | mark | who runs it |
 |---|---|
 | ci | a test, exactly as it stands, with an embedded installation in a home of its own |
-| qualify | `make qualify` |
-| cluster, gpu | the tests of a cluster do the like of it; the block itself is run by people |
+| cluster, gpu, qualify | demonstrations (of a cluster, `make demo`) do the like; the block itself is run by people |
 | make | targets of the Makefile, which continuous integration runs; that they exist is tested |
 """
 

@@ -63,3 +63,17 @@ def test_help_lists_every_verb(tmp_path: Path) -> None:
     shown = posology(tmp_path, "--help").stdout
     verbs = "up down status validate plan submit runs show watch cancel logs review approve report push keys deploy ask"
     assert all(f" {verb} " in shown for verb in f"{verbs} explain recall verify gc".split())
+
+
+def test_a_folder_to_allow_that_is_not_there_is_named_before_anything_starts(tmp_path: Path) -> None:
+    done = posology(tmp_path / "data", "up", "--allow", str(tmp_path / "lables"))
+    assert done.returncode == 2
+    assert f"there is no folder {tmp_path / 'lables'}" in " ".join(done.stderr.split())
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("value", ["/no/such/labels", "./lables", "../lables", "~/lables-of-nobody"])
+def test_a_parameter_that_names_no_file_says_so(value: str, tmp_path: Path) -> None:
+    done = posology(tmp_path, "validate", "examples/real-labels.yaml", "--set", f"spl={value}")
+    assert done.returncode == 2
+    assert f"there is no {value} here" in done.stderr

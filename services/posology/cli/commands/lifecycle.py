@@ -42,6 +42,8 @@ def up(
     at = state.of(context)
     say = at.write.note
     allowed = tuple(allow or ())
+    if missing := [folder for folder in allowed if not folder.is_dir()]:
+        raise InvalidInput.of([Violation("--allow", f"there is no folder {folder}") for folder in missing])
     lifecycle.up(at.data_dir, environment=_pairs(env or []), allowed=allowed, say=say, policy=policy)
     installation = at.installation
     text = (

@@ -220,6 +220,8 @@ def _load(at: state.State, file: Path, parameters: list[str] | None) -> RunFile:
     if wrong:
         raise InvalidInput.of([Violation("--set", f"{p!r} is not NAME=VALUE") for p in wrong])
     values = dict(p.split("=", 1) for p in parameters or [])
+    if missing := [p for p in values.items() if _is_missing_path(p[1])]:
+        raise InvalidInput.of([Violation(f"--set {name}", f"there is no {value} here") for name, value in missing])
     run = load_run(file, parameters={name: _from_here(value) for name, value in values.items()})
     return replace(run, namespace=at.namespace) if at.namespace != "default" else run
 
@@ -238,6 +240,11 @@ def _with_option(error: InvalidInput) -> InvalidInput:
     if not error.violations:
         return InvalidInput(error.message.replace(old, new))
     return InvalidInput.of([replace(v, description=v.description.replace(old, new)) for v in error.violations])
+
+
+def _is_missing_path(value: str) -> bool:
+    """Whether it can only be a path of this machine, and nothing is there."""
+    return value.startswith(("/", "./", "../", "~/")) and not Path(value).expanduser().exists()
 
 
 def _from_here(value: str) -> str:
