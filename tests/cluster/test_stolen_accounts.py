@@ -172,6 +172,70 @@ async def test_a_stolen_serving_starts_engines_and_nothing_else(api: ClusterConf
             await tried(api, release, "serving", DEPLOYMENTS, body)
 
 
+LISTED = "/etc/posology/deny-list"
+BELIEVED = {
+    "POSOLOGY_AGENT_DENY_LIST_FILE": f"{LISTED}/deny-list.dsse.json",
+    "POSOLOGY_AGENT_DENY_LIST_KEYS": '["/etc/posology/keys/orchestrator.pub"]',
+    "POSOLOGY_AGENT_KEYS": '["/etc/posology/keys/evaluation.pub", "/etc/posology/keys/evaluation-2.pub"]',
+    "POSOLOGY_AGENT_POLICY_KEYS": "[]",
+    "POSOLOGY_AGENT_POLICY_FILE": "/etc/posology/keys/release-policy.dsse.json",
+    "POSOLOGY_AGENT_REVOKED_FILE": "/etc/posology/keys/revoked",
+}
+
+
+async def test_a_stolen_serving_chooses_no_keys_policy_or_deny_list_for_its_agents(
+    api: ClusterConfig, release: str
+) -> None:
+    def engine(
+        mounts: dict[str, str] | None = None, volumes: dict[str, Any] | None = None, **environment: str
+    ) -> Object:
+        at = {"keys": "/etc/posology/keys", "deny-list": LISTED, "tmp": "/tmp"} | (mounts or {})
+        source: dict[str, Any] = {
+            "keys": {"configMap": {"name": "posology-public-keys"}},
+            "deny-list": {"configMap": {"name": "posology-deny-list"}},
+            "tmp": {"emptyDir": {}},
+        } | (volumes or {})
+        pod = job()["spec"]["template"]["spec"] | {"serviceAccountName": "posology-engine", "restartPolicy": "Always"}
+        pod["containers"] = [
+            {
+                "name": "agent",
+                "image": "posology/control:0.1.0",
+                "env": [{"name": name, "value": value} for name, value in (BELIEVED | environment).items()],
+                "volumeMounts": [{"name": name, "mountPath": path} for name, path in at.items()],
+            }
+        ]
+        pod["volumes"] = [{"name": name} | volume for name, volume in source.items()]
+        labels = {"app": "engine-a"}
+        template = {"metadata": {"labels": labels}, "spec": pod}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "engine-a"}, "spec": spec}
+
+    await tried(api, release, "serving", DEPLOYMENTS, engine())
+    attacks = {
+        "a list of its own": engine(POSOLOGY_AGENT_DENY_LIST_FILE="/tmp/deny-list.dsse.json"),
+        "keys of its own": engine(POSOLOGY_AGENT_DENY_LIST_KEYS='["/tmp/orchestrator.pub"]'),
+        "a key out of the folder": engine(POSOLOGY_AGENT_KEYS='["/etc/posology/keys/../../tmp/mine.pub"]'),
+        "one good key and one bad": engine(
+            POSOLOGY_AGENT_KEYS='["/etc/posology/keys/evaluation.pub", "/tmp/mine.pub"]'
+        ),
+        "a policy of its own": engine(POSOLOGY_AGENT_POLICY_FILE="/tmp/release-policy.dsse.json"),
+        "no revoked keys": engine(POSOLOGY_AGENT_REVOKED_FILE="/tmp/revoked"),
+        "an empty folder in place of the list": engine(volumes={"deny-list": {"emptyDir": {}}}),
+        "keys in place of the list": engine(volumes={"deny-list": {"configMap": {"name": "posology-public-keys"}}}),
+        "a folder over the list": engine(mounts={"tmp": LISTED, "deny-list": "/elsewhere"}),
+        "a folder over all of it": engine(mounts={"tmp": "/etc/posology"}),
+        "a file over the list": engine(mounts={"tmp": f"{LISTED}/deny-list.dsse.json"}),
+    }
+    through = []
+    for how, body in attacks.items():
+        try:
+            await tried(api, release, "serving", DEPLOYMENTS, body)
+        except PosologyError:
+            continue
+        through.append(how)
+    assert through == []
+
+
 async def test_nobody_mounts_the_key_of_another_service_or_joins_its_pod(
     kube: Kube, api: ClusterConfig, release: str
 ) -> None:
