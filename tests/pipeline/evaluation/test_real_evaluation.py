@@ -90,7 +90,8 @@ async def test_a_merge_that_is_not_the_adapter_is_found_by_the_ladder(service: A
         pb.IssueVerdictRequest(parent="namespaces/test", verdict_id="v", evaluation=found.name)
     )
     outcomes = {g.metric: g.outcome for g in verdict.gates if g.suite == "parity"}
-    assert outcomes["kl adapter = merged"] == pb.Verdict.FAIL
+    # An adapter this mild may stay under the ceiling of the mean divergence; the proof on the weights has none to miss.
+    assert outcomes["merge"] == pb.Verdict.FAIL, [g.explanation for g in verdict.gates if g.suite == "parity"]
     assert outcomes["kl merged = served"] == pb.Verdict.PASS
     assert verdict.outcome != pb.Verdict.PASS
 
