@@ -23,7 +23,7 @@ async def answered(outcome: Any, *gates: tuple[str, Any]) -> bool:
     async def get(_: Any) -> pb.Verdict:
         return pb.Verdict(outcome=outcome, gates=results)
 
-    clients: Any = SimpleNamespace(evaluation=SimpleNamespace(GetVerdict=get))
+    clients: Any = SimpleNamespace(evaluation=SimpleNamespace(GetVerdict=get), audits={})
     stage: Any = SimpleNamespace(resource="namespaces/n/verdicts/v")
     run: Any = None
     observation = await Verdict(clients).observe(run, stage)
