@@ -29,7 +29,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from posology.core import errors
 from posology.core.canonical import canonical_json
@@ -43,9 +43,11 @@ from posology.core.jobs.worker.link import Link, Superseded, Undelivered
 from posology.core.jobs.worker.memory import MemoryWatch
 from posology.core.jobs.worker.nonzero_rank import NullReporter
 from posology.core.jobs.worker.ranks import PeerLost
-from posology.core.model_endpoints.access import ModelAccess
 from posology.core.model_endpoints.domain import ModelEndpoint, Usage, from_grant
 from posology.core.model_endpoints.meter import Meter
+
+if TYPE_CHECKING:
+    from posology.core.model_endpoints.access import ModelAccess
 
 __all__ = ["Handler", "JobContext", "PeerLost", "Result", "Stopped", "main"]
 
@@ -153,8 +155,10 @@ class JobContext:
         """The value of a secret; FailedPrecondition says where it was looked for."""
         return staging.secret(reference, folder=self._given.secrets, kept=self._given.secrets_kept)
 
-    def endpoint(self, name: str) -> ModelAccess:
+    def endpoint(self, name: str) -> "ModelAccess":
         """A model endpoint that the service granted this attempt, with its key; FailedPrecondition where it did not."""
+        from posology.core.model_endpoints.access import ModelAccess  # an HTTP client, which few workers need
+
         grant = self._given.endpoints.get(name)
         if grant is None:
             raise errors.FailedPrecondition(f"this attempt was granted no model endpoint {name!r}; start the job again")
