@@ -87,9 +87,7 @@ def prepare(root: Path) -> None:
     suites = root / "suites"
     suites.mkdir()
     everyday = (REPOSITORY / "examples/suites/everyday.jsonl").read_text().splitlines()
-    refusal = (REPOSITORY / "examples/suites/refusal.jsonl").read_text().splitlines()
     (suites / "everyday.jsonl").write_text("\n".join(everyday[:24]) + "\n")
-    (suites / "refusal.jsonl").write_text("\n".join([*refusal[:6], *refusal[-6:]]) + "\n")
 
 
 def stage(run: FineTuneRun, name: str) -> Stage:
