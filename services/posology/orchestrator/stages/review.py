@@ -11,7 +11,7 @@ from posology.v1alpha1 import curation_pb2
 from posology.v1alpha1.curation_pb2 import Review
 
 
-class _Review:
+class ReviewStage:
     """Opens a review in curation and waits; curation's closed reviews wake the run."""
 
     subject: str
@@ -38,18 +38,34 @@ class _Review:
             seed=run.spec["curation"]["seed"],
             request_id=request_id(run, stage),
         )
-        return _observed(await self._curation.CreateReview(request))
+        return self.observed(await self._curation.CreateReview(request))
 
     async def observe(self, run: Run, stage: Stage) -> Observation:
         """How the review stands."""
-        return _observed(await self._curation.GetReview(curation_pb2.GetReviewRequest(name=stage.resource)))
+        return self.observed(await self._curation.GetReview(curation_pb2.GetReviewRequest(name=stage.resource)))
 
     async def cancel(self, run: Run, stage: Stage) -> None:
         """Close the review."""
         await self._curation.CancelReview(curation_pb2.CancelReviewRequest(name=stage.resource))
 
+    def observed(self, review: Review) -> Observation:
+        """The stage as the review stands: a bound that does not hold ends the run."""
+        details = {"statement": review.statement, "reviewerKinds": list(review.summary.reviewer_kinds)}
+        if review.state == Review.PASSED:
+            return Observation(State.SUCCEEDED, _bound(review), review.artifact, review.name, details=details)
+        if review.state in (Review.FAILED, Review.CANCELLED):
+            reason = _bound(review) if review.state == Review.FAILED else "the review was closed early"
+            return Observation(
+                State.FAILED, reason, "", review.name, error=Failure("FailedPrecondition", reason), details=details
+            )
+        status = (
+            f"{review.summary.rated} of {review.summary.planned} items are rated; posology review next {review.name}"
+        )
+        progress = {"done": review.summary.rated, "total": review.summary.planned}
+        return Observation(State.PAUSED, status, resource=review.name, progress=progress)
 
-class ReviewData(_Review):
+
+class ReviewData(ReviewStage):
     """Review of the data set."""
 
     subject = "curate"
@@ -60,7 +76,7 @@ class ReviewData(_Review):
         return policy
 
 
-class ReviewPreferences(_Review):
+class ReviewPreferences(ReviewStage):
     """Review of the preference set."""
 
     subject = "preferences"
@@ -69,20 +85,6 @@ class ReviewPreferences(_Review):
         """`spec.curation.preferences.review`."""
         policy: Mapping[str, Any] = run.spec["curation"]["preferences"]["review"]
         return policy
-
-
-def _observed(review: Review) -> Observation:
-    details = {"statement": review.statement, "reviewerKinds": list(review.summary.reviewer_kinds)}
-    if review.state == Review.PASSED:
-        return Observation(State.SUCCEEDED, _bound(review), review.artifact, review.name, details=details)
-    if review.state in (Review.FAILED, Review.CANCELLED):
-        reason = _bound(review) if review.state == Review.FAILED else "the review was closed early"
-        return Observation(
-            State.FAILED, reason, "", review.name, error=Failure("FailedPrecondition", reason), details=details
-        )
-    status = f"{review.summary.rated} of {review.summary.planned} items are rated; posology review next {review.name}"
-    progress = {"done": review.summary.rated, "total": review.summary.planned}
-    return Observation(State.PAUSED, status, resource=review.name, progress=progress)
 
 
 def _bound(review: Review) -> str:
