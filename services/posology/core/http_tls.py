@@ -14,6 +14,7 @@ from posology.core.errors import FailedPrecondition
 from posology.core.rpc.tls import Files
 
 log = logging.getLogger("posology.tls")
+_NO_HEADERS_OF_ITS_OWN = ("Accept", "Accept-Encoding", "User-Agent")
 _LOOK_SECONDS = 10.0
 
 
@@ -72,13 +73,19 @@ async def client(files: Files, *, name: str = "", **options: Any) -> AsyncIterat
 async def session(files: Files, patience: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientSession]:
     """As `client`, for the way of every answer: a request by aiohttp costs a third of one by httpx.
 
-    Redirects, compression and cookies of the other side are nobody's business here: what comes is handed on.
+    Compression and cookies of the other side are nobody's business here: what comes is handed on, and what goes says
+    no more than it was given.
     """
     async with renewed(client_context(files), files) as context:
-        # Servers of ours let an idle connection go after 5 s; letting go first, no request meets a closing one.
+        # Servers of ours and vLLM's let an idle connection go after 5 s; letting go first, no request meets a closing
+        # one.
         connector = aiohttp.TCPConnector(limit=0, ssl=context or True, keepalive_timeout=4)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=patience, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector,
+            timeout=patience,
+            skip_auto_headers=_NO_HEADERS_OF_ITS_OWN,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
         ) as made:
             yield made
 

@@ -24,7 +24,6 @@ _NOT_TAKEN = (401, 403, 404, 502, 503)
 
 
 _RETRY_SECONDS = 0.1
-_NO_HEADERS_OF_ITS_OWN = ("Accept", "Accept-Encoding", "User-Agent")
 
 
 class _TryAnother(Exception):
@@ -125,7 +124,6 @@ class Upstream:
                 endpoint.url + path,
                 data=json.dumps(body).encode(),
                 headers=headers,
-                skip_auto_headers=_NO_HEADERS_OF_ITS_OWN,
                 allow_redirects=False,
                 server_hostname=self._tls_name,
             )

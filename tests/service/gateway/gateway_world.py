@@ -22,7 +22,7 @@ from posology.core.rpc.tls import PLAIN, Files
 from posology.core.settings import ServiceSettings
 from posology.gateway.app import Gateway, build
 from posology.gateway.settings import Settings as GatewaySettings
-from posology.serving.agent.proxy import Proxy
+from posology.serving.agent.proxy import Proxy, engine_session
 from posology.serving.agent.report import Report
 from posology.serving.domain import ReplicaState
 from posology.v1alpha1 import gateway_pb2 as pb
@@ -148,8 +148,7 @@ async def world(
             engine = Protocol("weights")
             behind = await stack.enter_async_context(core_http.serving(engine.app(), "127.0.0.1:0"))
             report = Report(tmp_path)
-            proxy = Proxy(report, token="agent-token")
-            stack.push_async_callback(proxy.close)
+            proxy = Proxy(report, await stack.enter_async_context(engine_session()), token="agent-token")
             front = await stack.enter_async_context(core_http.serving(proxy.app(), "127.0.0.1:0", tls=agents_tls))
             proxy.target = behind.url
             report.say(ReplicaState.READY, url=front.url)

@@ -15,7 +15,7 @@ from posology.core import http as core_http
 from posology.core import http_tls
 from posology.core.rpc.tls import PLAIN, Files
 from posology.engine import Load
-from posology.serving.agent.proxy import Proxy
+from posology.serving.agent.proxy import Proxy, engine_session
 from posology.serving.agent.report import Report
 from posology.serving.domain import ReplicaState
 from posology.serving.engine_load import Loads
@@ -39,14 +39,13 @@ class Beside:
 @asynccontextmanager
 async def beside(folder: Path, tls: Files = PLAIN) -> AsyncIterator[Beside]:
     engine, report = Protocol("weights"), Report(folder, folder / "last-word")
-    async with core_http.serving(engine.app(), "127.0.0.1:0") as behind:
-        proxy = Proxy(report, token="t", engine_url=behind.url, drain_path=DRAIN)
+    async with core_http.serving(engine.app(), "127.0.0.1:0") as behind, engine_session() as session:
+        proxy = Proxy(report, session, token="t", engine_url=behind.url, drain_path=DRAIN)
         async with (
             core_http.serving(proxy.app(), "127.0.0.1:0", tls=tls) as front,
             httpx.AsyncClient(base_url=front.url, headers={"authorization": "Bearer t"}) as http,
         ):
             yield Beside(proxy, report, engine, http)
-            await proxy.close()
 
 
 async def test_vllm_may_start_only_after_the_weights_are_verified(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from posology.core.errors import PosologyError
 from posology.core.rpc.tls import Files
 from posology.core.settings import load
 from posology.serving.agent.lifecycle import is_final, live
-from posology.serving.agent.proxy import Proxy
+from posology.serving.agent.proxy import Proxy, engine_session
 from posology.serving.agent.report import Report
 from posology.serving.agent.settings import AgentSettings
 from posology.serving.domain import ReplicaState
@@ -28,10 +28,15 @@ async def serve(settings: AgentSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     report = Report(settings.directory, settings.last_word_file)
-    proxy = Proxy(report, token=settings.token, engine_url=settings.engine_url, drain_path=settings.drain_path)
     tls = Files(certificate=settings.tls_cert_file, key=settings.tls_key_file)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(proxy.close)
+        proxy = Proxy(
+            report,
+            await stack.enter_async_context(engine_session()),
+            token=settings.token,
+            engine_url=settings.engine_url,
+            drain_path=settings.drain_path,
+        )
         server = await stack.enter_async_context(http.serving(proxy.app(), settings.listen, tls=tls))
         report.say(ReplicaState.FETCHING, url=server.url)
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 
 import aiohttp
@@ -13,22 +14,30 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from posology.core import http_tls
 from posology.core.http import ClientLeft, unless_client_leaves
+from posology.core.rpc.tls import PLAIN
 from posology.engine import load
 from posology.serving.agent.report import Report, to_json
 from posology.serving.domain import ReplicaState
 
 _FORWARDED = ("content-type", "x-request-id", "traceparent")
-_NO_HEADERS_OF_ITS_OWN = ("Accept", "Accept-Encoding", "User-Agent")
 _ASKED = {"/v1/chat/completions": "/v1/chat/completions", "/v1/completions": "/v1/completions", "/count": "/tokenize"}
-_VERIFIED = (ReplicaState.STARTING, ReplicaState.PROBING, ReplicaState.READY, ReplicaState.DRAINING)
 """Path here -> path at the engine. Whatever else vLLM serves (`/invocations`, `/pause`, ...) is not reachable."""
+_VERIFIED = (ReplicaState.STARTING, ReplicaState.PROBING, ReplicaState.READY, ReplicaState.DRAINING)
+
+
+def engine_session() -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+    """The way to the engine beside us; how long an answer may take is the gateway's to say."""
+    return http_tls.session(PLAIN, aiohttp.ClientTimeout(sock_connect=5))
 
 
 class Proxy:
     """The only way to the engine. `target` is its base URL once it may answer, None before."""
 
-    def __init__(self, report: Report, *, token: str, engine_url: str = "", drain_path: str = "") -> None:
+    def __init__(
+        self, report: Report, session: aiohttp.ClientSession, *, token: str, engine_url: str = "", drain_path: str = ""
+    ) -> None:
         self.target: str | None = None
         self.draining = False
         self.leaving = False
@@ -39,7 +48,7 @@ class Proxy:
         self._drain_path = drain_path
         self._running = 0
         self._idle = asyncio.Condition()
-        self._engine_session: aiohttp.ClientSession | None = None
+        self._session = session
 
     def app(self) -> Starlette:
         requests = [Route(path, self._owned(self.forward), methods=["POST"]) for path in _ASKED]
@@ -93,19 +102,6 @@ class Proxy:
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    @property
-    def _session(self) -> aiohttp.ClientSession:
-        """Made when it is first needed, because it belongs to the running event loop."""
-        if self._engine_session is None:
-            self._engine_session = aiohttp.ClientSession(
-                # vLLM's server lets an idle connection go after 5 s.
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4),
-                timeout=aiohttp.ClientTimeout(sock_connect=5),  # how long an answer may take is the gateway's to say
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._engine_session
-
     async def status(self, _: Request) -> Response:
         return JSONResponse({**to_json(self._report.status), "running": self._running})
 
@@ -136,10 +132,6 @@ class Proxy:
         async with self._idle:
             await self._idle.wait_for(lambda: self._running == 0)
 
-    async def close(self) -> None:
-        if self._engine_session is not None:
-            await self._engine_session.close()
-
     async def forward(self, request: Request) -> Response:
         """Pass a request on and stream its answer back."""
         if self.draining or self.target is None:
@@ -165,9 +157,7 @@ class Proxy:
         return _Passed(response, self._ended)
 
     async def _sent(self, url: str, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
-        return await self._session.post(
-            url, data=body, headers=headers, skip_auto_headers=_NO_HEADERS_OF_ITS_OWN, allow_redirects=False
-        )
+        return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
 
     async def _ended(self) -> None:
         self._running -= 1
