@@ -56,20 +56,20 @@ async def opened(url: str) -> Database:
     return db
 
 
-async def throughput(url: str, runs: int) -> float:
-    """Runs per second from submission of all to the end of the last."""
+async def throughput(url: str, runs: int) -> tuple[float, float]:
+    """Runs per second from submission of all to the end of the last, and CPU milliseconds of the controller a run."""
     db = await opened(url)
     async with db.begin() as tx:
         for number in range(runs):
             await repository.create(tx, new_run(number))
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     loop = asyncio.create_task(reconciler(db, Noop()).run())
     while await still_open(db):
-        await asyncio.sleep(0.02)
-    took = time.perf_counter() - begun
+        await asyncio.sleep(0.1)
+    took, used = time.perf_counter() - begun, time.process_time() - used
     loop.cancel()
     await db.close()
-    return runs / took
+    return runs / took, 1000 * used / runs
 
 
 async def pick_up(url: str, runs: int = 100) -> list[float]:
@@ -186,10 +186,10 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {versions}, {os.cpu_count()} CPUs, {platform.machine()}")
     with databases() as kinds:
         for kind, new in kinds.items():
-            rate = asyncio.run(throughput(new(), options.runs))
+            rate, cpu = asyncio.run(throughput(new(), options.runs))
             delays = sorted(asyncio.run(pick_up(new())))
             taken = asyncio.run(take_over(new()))
-            print(f"{kind}: {rate:.0f} runs/s of three no-op stages ({options.runs} runs)")
+            print(f"{kind}: {rate:.0f} runs/s of three no-op stages ({options.runs} runs), {cpu:.1f} ms of CPU a run")
             p99 = delays[int(len(delays) * 0.99) - 1]
             print(f"{kind}: pick-up p50 {statistics.median(delays):.3f} s, p99 {p99:.3f} s (aim < 1 s)")
             print(f"{kind}: take-over after kill -9 {taken:.2f} s (aim < 5 s)")

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from posology.core import audit
 from posology.core.controllers import ControlLoop
@@ -50,20 +50,18 @@ class Reconciler:
         await loop.run()
 
     async def reconcile_once(self) -> float | None:
-        """Begin a pass over the run that is due longest; at once again while there is one."""
-        async with self.db.begin() as tx:
-            run = await repository.claim(tx, lease_seconds=self.lease_seconds)
-        if run is None:
-            return None
-        await self._begin(run)
-        return 0
-
-    async def _begin(self, run: Run) -> None:
+        """Begin passes over the runs that are due longest, as many as there is room for; at once again after any."""
         while len(self._passes) >= self.concurrency:
             await asyncio.wait(self._passes, return_when=asyncio.FIRST_COMPLETED)
-        task = asyncio.create_task(self._pass(run), name=f"pass {run.name}")
-        self._passes.add(task)
-        task.add_done_callback(self._passes.discard)
+        async with self.db.begin() as tx:
+            due = await repository.claim(
+                tx, lease_seconds=self.lease_seconds, limit=self.concurrency - len(self._passes)
+            )
+        for run in due:
+            task = asyncio.create_task(self._pass(run), name=f"pass {run.name}")
+            self._passes.add(task)
+            task.add_done_callback(self._passes.discard)
+        return 0 if due else None
 
     async def _pass(self, run: Run) -> None:
         context.run_id.set(run.name)
@@ -98,10 +96,13 @@ class Reconciler:
         if self.pins is not None and run.phase.ended and "sweep" in run.spec:
             await self._let_doses_go(run)
         async with self.db.begin() as tx:
-            at = await now(tx)
-            pause = transitions.requeue_after(run, at=at, graph=self.graph)
-            wake_at = None if pause is None else at + timedelta(seconds=pause)
-            await repository.release(tx, run, wake_at=wake_at)
+            await repository.release(tx, run, wake_at=await self._wake_at(tx, run))
+
+    async def _wake_at(self, tx: Transaction, run: Run) -> datetime | None:
+        if run.phase.ended:
+            return None
+        at = await now(tx)
+        return at + timedelta(seconds=transitions.requeue_after(run, at=at, graph=self.graph))
 
     async def _let_doses_go(self, run: Run) -> None:
         """The sweep is over: what of its doses the run uses, it holds itself."""
@@ -158,7 +159,7 @@ class Reconciler:
         ended, reductions = at if phase.ended else None, run.reductions + changed.reductions
         after = replace(run, stages=stages, phase=phase, message=message, ended=ended, reductions=reductions)
         await repository.save(tx, after, touched.values())
-        await repository.append_events(tx, after, transitions.between(run, after))
+        await repository.append_events(tx, after, transitions.between(run, after), at=at)
         if phase.ended:
             await audit.append(
                 tx, actor="orchestrator", action=f"run.{phase.lower()}", subject=run.name, detail={"reason": message}

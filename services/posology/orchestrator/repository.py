@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, func, insert, or_, select, update
 
 from posology.core.errors import AlreadyExists, Conflict, NotFound
 from posology.core.store import Transaction, now, pages
@@ -27,7 +27,7 @@ async def create(tx: Transaction, run: Run) -> Run:
     stored = replace(run, created=at)
     await tx.execute(insert(runs).values(**_run_row(stored), wake_at=at, lease_until=None))
     await tx.execute(insert(stages), [_stage_row(run.uid, stage) for stage in run.stages])
-    await append_events(tx, stored, [("", stored.phase, stored.message)])
+    await append_events(tx, stored, [("", stored.phase, stored.message)], at=at)
     return stored
 
 
@@ -36,7 +36,7 @@ async def get(tx: Transaction, namespace: str, run_id: str) -> Run:
     row = await _by_name(tx, namespace, run_id)
     if row is None:
         raise NotFound(f"there is no run {run_id} in namespace {namespace}; posology runs lists them")
-    return await _whole(tx, row)
+    return (await _whole(tx, [row]))[0]
 
 
 async def list_page(tx: Transaction, namespace: str, *, size: int, token: str) -> tuple[list[Run], str]:
@@ -44,22 +44,22 @@ async def list_page(tx: Transaction, namespace: str, *, size: int, token: str) -
     query = select(runs) if namespace == "-" else select(runs).where(runs.c.namespace == namespace)
     order = (runs.c.created, runs.c.uid)
     page = await pages.fetch(tx, query, order=order, size=size, token=token, scope=namespace, descending=True)
-    return [await _whole(tx, row) for row in page.rows], page.next_token
+    return await _whole(tx, page.rows), page.next_token
 
 
-async def claim(tx: Transaction, *, lease_seconds: float) -> Run | None:
-    """Take the run that waited longest; whoever held it before is fenced off by the new version."""
+async def claim(tx: Transaction, *, lease_seconds: float, limit: int = 1) -> list[Run]:
+    """Take up to `limit` runs that waited longest; whoever held them before is fenced off by the new versions."""
     at = await now(tx)
     free = or_(runs.c.lease_until.is_(None), runs.c.lease_until < at)
-    due = select(runs.c.uid).where(runs.c.wake_at <= at, free).order_by(runs.c.wake_at).limit(1)
+    due = select(runs.c.uid).where(runs.c.wake_at <= at, free).order_by(runs.c.wake_at).limit(limit)
+    taken = due.with_for_update(skip_locked=True).cte("due")  # evaluated once, unlike a subquery of IN
     query = (
         update(runs)
-        .where(runs.c.uid == due.with_for_update(skip_locked=True).scalar_subquery())
+        .where(runs.c.uid.in_(select(taken.c.uid)))
         .values(lease_until=at + timedelta(seconds=lease_seconds), version=runs.c.version + 1)
         .returning(runs)
     )
-    row = (await tx.execute(query)).mappings().first()
-    return await _whole(tx, row) if row else None
+    return await _whole(tx, (await tx.execute(query)).mappings().all())
 
 
 async def save(tx: Transaction, run: Run, changed: Iterable[Stage]) -> None:
@@ -67,7 +67,7 @@ async def save(tx: Transaction, run: Run, changed: Iterable[Stage]) -> None:
     await _held(tx, run, phase=run.phase, message=run.message, reductions=run.reductions, ended=run.ended)
     for stage in changed:
         row = _stage_row(run.uid, stage)
-        await tx.execute(update(stages).where(stages.c.uid == run.uid, stages.c.stage == stage.stage).values(**row))
+        await tx.execute(_STAGE, {"of_uid": run.uid, "of_stage": stage.stage, **row})
 
 
 async def release(tx: Transaction, run: Run, *, wake_at: datetime | None) -> None:
@@ -121,17 +121,11 @@ async def reusable(tx: Transaction, namespace: str, stage: str, input_digest: st
     return _stage(row) if row else None
 
 
-async def append_events(tx: Transaction, run: Run, happened: Sequence[tuple[str, str, str]]) -> None:
-    """Add (stage, state, reason) to the run's history, in order."""
-    if not happened:
-        return
-    last = await tx.scalar(select(func.coalesce(func.max(events.c.sequence), 0)).where(events.c.uid == run.uid))
-    at = await now(tx)
-    rows = [
-        {"uid": run.uid, "sequence": (last or 0) + i, "at": at, "stage": stage, "state": state, "reason": reason}
-        for i, (stage, state, reason) in enumerate(happened, 1)
-    ]
-    await tx.execute(insert(events), rows)
+async def append_events(tx: Transaction, run: Run, happened: Sequence[tuple[str, str, str]], *, at: datetime) -> None:
+    """Add (stage, state, reason) to the run's history, in order; `at` is the database's time."""
+    for stage, state, reason in happened:
+        row = {"uid": run.uid, "at": at, "stage": stage, "state": state, "reason": reason}
+        await tx.execute(_NEXT_EVENT, {"of_uid": run.uid, **row})
 
 
 async def events_after(tx: Transaction, uid: str, sequence: int) -> Sequence[RowMapping]:
@@ -172,9 +166,16 @@ async def paused_since(tx: Transaction) -> dict[str, list[datetime]]:
 # --- rows ------------------------------------------------------------------------------------------
 
 
+# Built once: making a statement of this many columns costs more than the database takes to run it.
+_HELD = update(runs).where(runs.c.uid == bindparam("of_uid"), runs.c.version == bindparam("of_version"))
+_STAGE = update(stages).where(stages.c.uid == bindparam("of_uid"), stages.c.stage == bindparam("of_stage"))
+_LAST_EVENT = select(func.coalesce(func.max(events.c.sequence), 0)).where(events.c.uid == bindparam("of_uid"))
+_NEXT_EVENT = insert(events).values(sequence=_LAST_EVENT.scalar_subquery() + 1)
+
+
 async def _held(tx: Transaction, run: Run, **values: Any) -> None:
-    query = update(runs).where(runs.c.uid == run.uid, runs.c.version == run.version).values(**values)
-    if (await tx.execute(query)).rowcount != 1:
+    changed = await tx.execute(_HELD, {"of_uid": run.uid, "of_version": run.version, **values})
+    if changed.rowcount != 1:
         raise LostLease(f"{run.name} was changed by somebody else")
 
 
@@ -186,14 +187,23 @@ async def _by_name(tx: Transaction, namespace: str, run_id: str) -> RowMapping |
 async def _by_request(tx: Transaction, run: Run) -> Run | None:
     query = select(runs).where(runs.c.namespace == run.namespace, runs.c.request_id == run.request_id)
     row = (await tx.execute(query)).mappings().first()
-    return await _whole(tx, row) if row else None
+    return (await _whole(tx, [row]))[0] if row else None
 
 
-async def _whole(tx: Transaction, row: RowMapping) -> Run:
-    query = select(stages).where(stages.c.uid == row["uid"]).order_by(stages.c.position)
-    stage_rows = (await tx.execute(query)).mappings().all()
+async def _whole(tx: Transaction, rows: Sequence[RowMapping]) -> list[Run]:
+    """The runs of these rows, each with its stages, in the rows' order."""
+    if not rows:
+        return []
+    query = select(stages).where(stages.c.uid.in_([row["uid"] for row in rows])).order_by(stages.c.position)
+    stages_of: dict[str, list[Stage]] = {row["uid"]: [] for row in rows}
+    for row in (await tx.execute(query)).mappings():
+        stages_of[row["uid"]].append(_stage(row))
+    return [_run(row, tuple(stages_of[row["uid"]])) for row in rows]
+
+
+def _run(row: RowMapping, its_stages: tuple[Stage, ...]) -> Run:
     values = {k: v for k, v in row.items() if k not in ("wake_at", "lease_until")}
-    return Run(**{**values, "phase": Phase(row["phase"]), "stages": tuple(_stage(s) for s in stage_rows)})
+    return Run(**{**values, "phase": Phase(row["phase"]), "stages": its_stages})
 
 
 def _stage(row: RowMapping) -> Stage:

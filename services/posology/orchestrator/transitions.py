@@ -50,9 +50,8 @@ async def look(db: Database, driver: Driver, run: Run, stage: Stage) -> Stage:
         return replace(stage, state=State.CANCELLED, reason=reason)
     if stage.state is not State.WAITING:
         return _seen(stage, await driver.observe(run, stage))
-    async with db.read() as tx:
-        if stage.retry_at and stage.retry_at > await now(tx):
-            return stage
+    if stage.retry_at and await _is_ahead(db, stage.retry_at):
+        return stage
     inputs = await driver.inputs(run)
     digest = canonical_digest({"stage": stage.stage, "inputs": inputs}) if inputs is not None else ""
     if digest and (earlier := await _reusable(db, run, stage, digest)):
@@ -107,10 +106,8 @@ def between(before: Run, after: Run) -> list[tuple[str, str, str]]:
     return events
 
 
-def requeue_after(run: Run, *, at: datetime, graph: tuple[Node, ...] = GRAPH) -> float | None:
-    """Seconds until the run is worth another pass; None when it ended."""
-    if run.phase.ended:
-        return None
+def requeue_after(run: Run, *, at: datetime, graph: tuple[Node, ...] = GRAPH) -> float:
+    """Seconds until a run that goes on is worth another pass."""
     return min((_stage_requeue(stage, at) for stage in movable(run, graph)), default=FOREVER)
 
 
@@ -147,6 +144,11 @@ def _seen(stage: Stage, observation: Observation) -> Stage:
         queue_state=observation.queue_state,
         details=dict(observation.details) or stage.details,
     )
+
+
+async def _is_ahead(db: Database, time: datetime) -> bool:
+    async with db.read() as tx:
+        return time > await now(tx)
 
 
 async def _reusable(db: Database, run: Run, stage: Stage, digest: str) -> Stage | None:

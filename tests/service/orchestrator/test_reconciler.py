@@ -129,7 +129,7 @@ async def test_a_paused_run_holds_no_lease_and_goes_on_when_it_is_woken(db: Data
     await submit(db)
     run = await until(db, driver, lambda r: r.phase is Phase.REVIEW_PENDING)
     async with db.begin() as tx:
-        assert await repository.claim(tx, lease_seconds=1) is None
+        assert await repository.claim(tx, lease_seconds=1) == []
     driver.answers["second"] = [Observation(State.SUCCEEDED, "0 errors in 10 items")]
     async with db.begin() as tx:
         assert await repository.uids_of_resources(tx, ["namespaces/default/reviews/r"]) == [run.uid]
@@ -151,11 +151,11 @@ async def test_cancelling_stops_the_work_and_ends_the_run(db: Database) -> None:
 async def test_a_pass_that_lost_its_lease_writes_nothing(db: Database) -> None:
     await submit(db)
     async with db.begin() as tx:
-        old = await repository.claim(tx, lease_seconds=0)
+        [old] = await repository.claim(tx, lease_seconds=0)
     assert old is not None
     await asyncio.sleep(0.01)
     async with db.begin() as tx:
-        assert await repository.claim(tx, lease_seconds=10) is not None
+        assert await repository.claim(tx, lease_seconds=10)
     with pytest.raises(repository.LostLease):
         async with db.begin() as tx:
             await repository.save(tx, old, [])

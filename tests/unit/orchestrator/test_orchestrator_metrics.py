@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.core import Metric
 from support.servers import Postgres
 
-from posology.core.store import Database
+from posology.core.store import Database, now
 from posology.orchestrator import metrics, repository
 from posology.orchestrator.domain import Phase, Run, Stage, State
 
@@ -58,7 +58,7 @@ async def test_gauges_come_from_the_database(kind: str, tmp_path: object, postgr
     async with db.begin() as tx:
         for uid in ("one", "two"):
             run = await repository.create(tx, a_run(uid, Phase.REVIEW_PENDING, waiting, busy))
-            await repository.append_events(tx, run, [("review-data", "PAUSED", "")])
+            await repository.append_events(tx, run, [("review-data", "PAUSED", "")], at=await now(tx))
     async with db.read() as tx:
         since = await repository.paused_since(tx)
         running = await repository.in_state(tx, State.RUNNING)
