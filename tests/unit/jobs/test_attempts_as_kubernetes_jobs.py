@@ -107,6 +107,19 @@ def test_gpu_work_goes_to_its_pool_and_has_shared_memory() -> None:
     assert job(gpus=2, queue="team-a")["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
 
 
+def test_a_pool_whose_gpus_are_claimed_counts_none() -> None:
+    pools = {
+        "gpu": NodePool(resource_claim_template="one-gpu", affinity={"nodeAffinity": {}}, scheduler_name="volcano")
+    }
+    claimed = PODS.model_copy(update={"pools": pools})
+    found = pod(claimed, gpus=2)
+    names = [claim["name"] for claim in found["resourceClaims"]]
+    assert len(set(names)) == 2
+    assert found["containers"][0]["resources"] == {"claims": [{"name": name} for name in names]}
+    assert (found["affinity"], found["schedulerName"]) == ({"nodeAffinity": {}}, "volcano")
+    assert "resourceClaims" not in pod(claimed, node_pool="gpu")
+
+
 def test_cpu_work_stays_off_the_gpu_pool() -> None:
     found = pod(cpus=2, memory=4 << 30)
     assert not found.keys() & {"nodeSelector", "tolerations", "runtimeClassName"}

@@ -177,6 +177,16 @@ def test_gpus_are_shared_by_one_model_on_the_gpu_pool() -> None:
     assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}} in found["volumes"]
 
 
+def test_gpus_may_be_claimed_instead_of_counted() -> None:
+    pools = {"gpu": {"resourceClaimTemplate": "one-gpu", "schedulerName": "volcano"}}
+    found = pod(Launch(**{**vars(LAUNCH), "gpus": 2}), pools=pools)
+    assert [claim["resourceClaimTemplateName"] for claim in found["resourceClaims"]] == ["one-gpu", "one-gpu"]
+    assert engine(found)["resources"]["claims"] == [{"name": claim["name"]} for claim in found["resourceClaims"]]
+    assert engine(found)["resources"]["limits"] == {"memory": "8Gi"}
+    assert "claims" not in agent(found)["resources"]
+    assert found["schedulerName"] == "volcano"
+
+
 def test_no_container_may_more_than_the_restricted_standard_allows() -> None:
     found = pod()
     assert found["securityContext"]["runAsNonRoot"]

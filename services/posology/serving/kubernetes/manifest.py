@@ -159,12 +159,7 @@ class Renderer:
             {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _NODE_LOST_SECONDS}
             for key in _NODE_LOST
         ]
-        optional = {
-            "runtimeClassName": pool.runtime_class,
-            "priorityClassName": pool.priority_class,
-            "nodeSelector": dict(pool.node_selector),
-            "imagePullSecrets": [{"name": name} for name in pods.image_pull_secrets],
-        }
+        secrets = [{"name": name} for name in pods.image_pull_secrets]
         return {
             "serviceAccountName": pods.service_account,
             "automountServiceAccountToken": False,
@@ -176,7 +171,8 @@ class Renderer:
             "initContainers": [self._agent(launch, secret)],
             "containers": [self._engine(launch)],
             "volumes": list(self._volumes(launch)),
-            **{key: value for key, value in optional.items() if value},
+            **pool.placement(launch.gpus),
+            **({"imagePullSecrets": secrets} if secrets else {}),
         }
 
     def _agent(self, launch: Launch, secret: str) -> Manifest:
@@ -255,8 +251,6 @@ class Renderer:
         """vLLM as its image has it, told what an embedded engine is told; on loopback, so probes and hooks ask the
         agent, which shares its address."""
         pods = self._pods
-        gpus = {pods.pool_for(launch.gpus).gpu_resource: str(launch.gpus)} if launch.gpus else {}
-        resources = {kind: {**pods.resources.get(kind, {}), **gpus} for kind in ("requests", "limits")}
         shm = [{"name": "shm", "mountPath": "/dev/shm"}] if launch.gpus else []
         return {
             "name": ENGINE,
@@ -269,7 +263,7 @@ class Renderer:
             "livenessProbe": self._asks("/engine", every=10, times=6),
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "lifecycle": {"preStop": {"httpGet": self._at(drain_path(launch.token))}},
-            "resources": {kind: amounts for kind, amounts in resources.items() if amounts},
+            "resources": pods.pool_for(launch.gpus).with_gpus(pods.resources, launch.gpus),
             "securityContext": container_security(),
             "volumeMounts": [
                 {"name": "weights", "mountPath": _WEIGHTS, "readOnly": True},

@@ -206,9 +206,6 @@ def _places(launch: Launch, pods: PodSettings) -> Manifest:
 def _pod(launch: Launch, pods: PodSettings, pool: NodePool) -> Manifest:
     volumes = list(_volumes(launch, pods, pool))
     optional = {
-        "runtimeClassName": pool.runtime_class,
-        "priorityClassName": pool.priority_class,
-        "nodeSelector": dict(pool.node_selector),
         "tolerations": list(pool.tolerations),
         "imagePullSecrets": [{"name": name} for name in pods.image_pull_secrets],
         "subdomain": pods.peers if launch.resources.nodes > 1 else "",
@@ -222,6 +219,7 @@ def _pod(launch: Launch, pods: PodSettings, pool: NodePool) -> Manifest:
         "securityContext": pod_security() if pods.security_context is None else pods.security_context,
         "containers": [_container(launch, pods, pool, volume_mounts=[mount for mount, _ in volumes])],
         "volumes": list({volume["name"]: volume for _, volume in volumes}.values()),
+        **pool.placement(launch.resources.gpus),
         **{key: value for key, value in optional.items() if value},
     }
 
@@ -279,11 +277,13 @@ def _resources(resources: Resources, pool: NodePool) -> Manifest:
     """Memory and GPUs are limits; a CPU limit is set where one was stated, the pool's CPUs are only asked for."""
     memory = _quantity(resources.memory) if resources.memory else pool.memory
     cpus = str(resources.cpus) if resources.cpus else pool.cpus
-    gpus = {pool.gpu_resource: str(resources.gpus)} if resources.gpus else {}
-    requests = {"cpu": cpus, "memory": memory} | gpus
-    limits = {"cpu": str(resources.cpus) if resources.cpus else "", "memory": memory} | gpus
-    both = {"requests": requests, "limits": limits}
-    return {kind: {name: value for name, value in amounts.items() if value} for kind, amounts in both.items()}
+    requests = {"cpu": cpus, "memory": memory}
+    limits = {"cpu": str(resources.cpus) if resources.cpus else "", "memory": memory}
+    stated = {
+        kind: {name: amount for name, amount in amounts.items() if amount}
+        for kind, amounts in (("requests", requests), ("limits", limits))
+    }
+    return pool.with_gpus(stated, resources.gpus)
 
 
 def _quantity(size: int) -> str:
