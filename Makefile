@@ -85,6 +85,10 @@ images: ## Build an image per role (IMAGES=, REGISTRY=, TAG=; CUDA: TORCH_INDEX=
 	  $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) \
 	  $(if $(LOCAL_TORCH),--build-arg TORCH_INDEX= --build-arg PIP_FIND_LINKS=$(PIP_FIND_LINKS)) .; done
 
+.PHONY: mirror
+mirror: .venv/dev/.made ## List every image that an installation pulls (VALUES="my.yaml ..."), to copy them to a registry of your own.
+	@$(BIN)/python -m charts.generate.images $(VALUES)
+
 .PHONY: bench
 bench: $(ENVIRONMENTS) system ## Run every benchmark; each prints what it measured, with versions and machine.
 	for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done

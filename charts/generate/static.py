@@ -11,13 +11,20 @@ CHARTS = Path(__file__).resolve().parents[1]
 _NAMESPACE = "posology"
 
 
-def rendered(chart: str, *values: Path, name: str = "posology", namespace: str = _NAMESPACE) -> str:
-    """Every object of a chart, with values from files; later ones win."""
-    return with_values(chart, {}, *values, name=name, namespace=namespace)
+def rendered(
+    chart: str, *values: Path, name: str = "posology", namespace: str = _NAMESPACE, tests: bool = False
+) -> str:
+    """Every object of a chart, with values from files; later ones win. Those of `helm test` only if asked for."""
+    return with_values(chart, {}, *values, name=name, namespace=namespace, tests=tests)
 
 
 def with_values(
-    chart: str, more: Mapping[str, Any], *values: Path, name: str = "posology", namespace: str = _NAMESPACE
+    chart: str,
+    more: Mapping[str, Any],
+    *values: Path,
+    name: str = "posology",
+    namespace: str = _NAMESPACE,
+    tests: bool = False,
 ) -> str:
     """The same, with `more` values on top of those of the files."""
     merged: dict[str, Any] = {}
@@ -25,7 +32,7 @@ def with_values(
         merged = overlaid(merged, found)
     with helm.Chart.load(str(CHARTS / chart)) as loaded:
         parts = loaded.render(merged, name=name, namespace=namespace)
-    texts = [text for path, text in sorted(parts.items()) if not _is_left_out(path)]
+    texts = [text for path, text in sorted(parts.items()) if not _is_left_out(path, tests=tests)]
     return "".join(f"---\n{document.strip()}\n" for text in texts for document in _documents(text))
 
 
@@ -34,8 +41,8 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
     yield from (found for found in yaml.safe_load_all(text) if found)
 
 
-def _is_left_out(path: str) -> bool:
-    return path.endswith(("NOTES.txt", "_helpers.tpl")) or "/tests/" in path
+def _is_left_out(path: str, *, tests: bool) -> bool:
+    return path.endswith(("NOTES.txt", "_helpers.tpl")) or ("/tests/" in path and not tests)
 
 
 def _documents(text: str) -> Iterator[str]:
