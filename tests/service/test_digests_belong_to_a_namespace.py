@@ -40,7 +40,7 @@ from posology.v1alpha1 import (
 )
 
 MINE, THEIRS = "namespaces/mine", "namespaces/theirs"
-KINDS = ("base-model", "dataset", "preferences", "adapter", "model", "verdict", "evaluation", "review")
+KINDS = ("base-model", "dataset", "general", "preferences", "adapter", "model", "verdict", "evaluation", "review")
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,18 @@ def requests(of: dict[str, str], other: dict[str, str]) -> dict[str, tuple[str, 
             "CreateTrainingJob",
             training_job(baseModel=other["base-model"], sft={"dataset": of["dataset"], "config": {}}),
             "spec.sft.dataset",
+        ),
+        "mix in their general rows": (
+            "training",
+            "CreateTrainingJob",
+            training_job(baseModel=other["base-model"], sft={**sft, "general": of["general"]}),
+            "spec.sft.general",
+        ),
+        "tokenise their general rows": (
+            "training",
+            "CreateTrainingJob",
+            preflight(general=of["general"]),
+            "spec.preflight.general",
         ),
         "go on with their adapter": ("training", "CreateTrainingJob", dpo(sft=of["adapter"]), "spec.dpo.sft"),
         "prefer what they prefer": (

@@ -49,6 +49,7 @@ ENDED = (
 
 _WATCHES = {
     "datasets": ("curation", "WatchDataset"),
+    "generalSets": ("curation", "WatchGeneralSet"),
     "preferenceSets": ("curation", "WatchPreferenceSet"),
     "trainingJobs": ("training", "WatchTrainingJob"),
     "baseModels": ("training", "WatchBaseModel"),

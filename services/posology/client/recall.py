@@ -15,11 +15,12 @@ from posology.v1alpha1.serving_pb2 import Deployment
 if TYPE_CHECKING:
     from posology.client.client import Client
 
-DATA_KINDS = ("dataset", "preferences")
+DATA_KINDS = ("dataset", "general", "preferences")
 WITHDRAWN_KINDS = (*DATA_KINDS, "adapter", "model")
 """What a recall withdraws; evaluations and verdicts stay as the record of what was believed."""
 PAIR_FILES = {
     "dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"),
+    "general": ("general.jsonl",),
     "preferences": ("preferences.jsonl",),
 }
 _NAMED_BY = (("section", ("id",)), ("label", ("set_id",)), ("drug", ("drug", "family")), ("source file", ("source",)))

@@ -43,16 +43,6 @@ def label(dose: Dose) -> str:
     return ", ".join(parts) or "the recipe as it stands"
 
 
-def sweeps_share(spec: Spec) -> bool:
-    """Whether any dose asks for a data set of its own."""
-    return any("generalShare" in dose for dose in doses_of(spec))
-
-
-def changes_data(spec: Spec, dose: Dose) -> bool:
-    """Whether this dose's data set is another one than the spec's."""
-    return "generalShare" in dose and dose["generalShare"] != spec["curation"].get("general", {}).get("share", 0.0)
-
-
 def dosed(spec: Spec, dose: Dose) -> dict[str, Any]:
     """The spec with the dose's values in its recipe, and without the sweep."""
     plain = {field: dose[field] for field in ("rank", "learningRate", "epochs", "maxSteps") if field in dose}
@@ -70,11 +60,15 @@ def dosed(spec: Spec, dose: Dose) -> dict[str, Any]:
 
 
 def heaviest(spec: Spec) -> dict[str, Any]:
-    """The spec with the recipe that needs the most of a machine: what fits it, fits every dose."""
+    """The spec with the recipe that needs the most of a machine: what fits it, fits every dose.
+
+    Of general rows it has the largest share, which holds those of every smaller one.
+    """
     doses = doses_of(spec)
     if not doses:
         return dict(spec)
-    demand = {field: max(dose[field] for dose in doses if field in dose) for field in ("rank",) if _any(doses, field)}
+    numbers = ("rank", "generalShare")
+    demand = {field: max(dose[field] for dose in doses if field in dose) for field in numbers if _any(doses, field)}
     if _any(doses, "targetModules"):
         sets = [dose["targetModules"] for dose in doses if "targetModules" in dose]
         demand["targetModules"] = max(sets, key=lambda one: (one.strip() == "all-linear", one.count(",")))

@@ -1,10 +1,10 @@
 """What is checked before a job is created: everything that would make it fail later, with the field's path."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied, PosologyError, Violation
-from posology.curation.recipe import PreferenceRecipe, Recipe, TeacherRecipe, Weak
+from posology.curation.recipe import GeneralSetRecipe, PreferenceRecipe, Recipe, TeacherRecipe, Weak
 from posology.curation.screens.suite_files import ENDINGS as SUITE_ENDINGS
 from posology.curation.sources import FORMATS
 from posology.curation.sources.location import Found, Limits, find, lines, read_digest
@@ -21,20 +21,22 @@ def check_dataset(recipe: Recipe, limits: Limits, known: Sequence[Violation] = (
     that is wrong is where a source lies.
     """
     problems = [*known, *_wrong_values(recipe), *_teacher(recipe.teacher), *_budget(recipe.teacher)]
-    digest = hashlib.sha256()
-    denied = False
-    for field, uri, endings in _uris(recipe):
-        try:
-            for file in find(uri, endings, limits):
-                digest.update(f"{file.name}\0{_fingerprint(file, limits)}\n".encode())
-        except (InvalidInput, PermissionDenied, FailedPrecondition) as error:
-            denied |= isinstance(error, PermissionDenied)
-            problems.append(Violation(field, error.message))
+    digest, denied = _fingerprints(_uris(recipe), limits, problems)
     if recipe.behaviour and not problems:
         read_examples(lines(recipe.behaviour, limits), allow_few=recipe.few_examples or not recipe.teacher.endpoint)
     if problems:
         raise _refusal(problems, denied)
-    return digest.hexdigest()
+    return digest
+
+
+def check_general(recipe: GeneralSetRecipe, limits: Limits) -> str:
+    """sha256 (hex) over all bytes behind the recipe's URIs. Blocking; raises as `check_dataset` does."""
+    problems: list[Violation] = []
+    suites = ((f"spec.suiteUris[{number}]", uri, SUITE_ENDINGS) for number, uri in enumerate(recipe.suites))
+    digest, denied = _fingerprints([("spec.uri", recipe.uri, _JSON_LINES), *suites], limits, problems)
+    if problems:
+        raise _refusal(problems, denied)
+    return digest
 
 
 def check_preferences(recipe: PreferenceRecipe, known: Sequence[Violation] = ()) -> None:
@@ -84,6 +86,21 @@ def _uris(recipe: Recipe) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield "spec.curation.behaviour.examples", recipe.behaviour, _JSON_LINES
     for number, uri in enumerate(recipe.suites):
         yield f"spec.suiteUris[{number}]", uri, SUITE_ENDINGS
+
+
+def _fingerprints(
+    uris: Iterable[tuple[str, str, tuple[str, ...]]], limits: Limits, problems: list[Violation]
+) -> tuple[str, bool]:
+    """sha256 (hex) over what lies there, and whether a place may not be read; what is wrong goes to `problems`."""
+    digest, denied = hashlib.sha256(), False
+    for field, uri, endings in uris:
+        try:
+            for file in find(uri, endings, limits):
+                digest.update(f"{file.name}\0{_fingerprint(file, limits)}\n".encode())
+        except (InvalidInput, PermissionDenied, FailedPrecondition) as error:
+            denied |= isinstance(error, PermissionDenied)
+            problems.append(Violation(field, error.message))
+    return digest.hexdigest(), denied
 
 
 def _fingerprint(file: Found, limits: Limits) -> str:

@@ -21,7 +21,7 @@ from posology.core.store import Database
 from posology.curation import convert, origins
 from posology.curation.review.service import Reviews
 from posology.curation.rights import RIGHTS
-from posology.curation.servicer import DATASET, PREFERENCES, CurationServicer
+from posology.curation.servicer import DATASET, GENERAL_SET, PREFERENCES, CurationServicer
 from posology.curation.settings import Settings
 from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2, curation_pb2_grpc
 
@@ -65,7 +65,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
 
 
 def commands(settings: Settings) -> dict[str, Command]:
-    """Both kinds of jobs run in the same worker; it may read what the service may read, and nothing is downloaded."""
+    """All kinds of jobs run in the same worker; it may read what the service may read, and nothing is downloaded."""
     resources = Resources(cpus=settings.worker_cpus, memory=settings.worker_memory)
     command = Command(
         WORKER,
@@ -75,6 +75,7 @@ def commands(settings: Settings) -> dict[str, Command]:
     )
     return {
         DATASET: replace(command, origin_of=origins.of_dataset),
+        GENERAL_SET: replace(command, origin_of=origins.of_general),
         PREFERENCES: replace(command, origin_of=origins.of_preferences),
     }
 

@@ -27,12 +27,18 @@ def dataset_spec_from_json(stored: Mapping[str, Any]) -> pb.DatasetSpec:
     return json_format.ParseDict(plain, pb.DatasetSpec())
 
 
+def general_spec_from_json(stored: Mapping[str, Any]) -> pb.GeneralSetSpec:
+    """A job's stored spec as its message."""
+    plain = {key: value for key, value in stored.items() if key != SOURCE_SHA256}
+    return json_format.ParseDict(plain, pb.GeneralSetSpec())
+
+
 def preference_spec_from_json(stored: Mapping[str, Any]) -> pb.PreferenceSetSpec:
     """A job's stored spec as its message."""
     return json_format.ParseDict(dict(stored), pb.PreferenceSetSpec())
 
 
-def spec_to_json(spec: pb.DatasetSpec | pb.PreferenceSetSpec) -> dict[str, Any]:
+def spec_to_json(spec: pb.DatasetSpec | pb.GeneralSetSpec | pb.PreferenceSetSpec) -> dict[str, Any]:
     """JSON of a spec with every default written out, as jobs keep it."""
     made: dict[str, Any] = json_format.MessageToDict(spec)
     return made
@@ -52,15 +58,22 @@ def recipe_from_proto(spec: pb.DatasetSpec) -> r.Recipe:
             drop_vague=curation.filters.drop_vague,
             require_clinical_terms=curation.filters.require_clinical_terms,
         ),
-        duplicates=r.DuplicateRecipe(
-            curation.deduplicate.exact, curation.deduplicate.minhash, curation.deduplicate.semantic
-        ),
+        duplicates=_duplicates(curation.deduplicate),
         seed=curation.seed,
         general=r.GeneralRecipe(curation.general.uri, curation.general.share) if curation.HasField("general") else None,
         behaviour=curation.behaviour.examples if curation.HasField("behaviour") else "",
         few_examples=curation.behaviour.allow_few,
         suites=tuple(spec.suite_uris),
     )
+
+
+def general_from_proto(spec: pb.GeneralSetSpec) -> r.GeneralSetRecipe:
+    """What a general set is made from. Defaults must have been applied."""
+    return r.GeneralSetRecipe(spec.uri, _duplicates(spec.deduplicate), tuple(spec.suite_uris))
+
+
+def _duplicates(message: pb.Deduplicate) -> r.DuplicateRecipe:
+    return r.DuplicateRecipe(message.exact, message.minhash, message.semantic)
 
 
 def teacher_from_proto(teacher: pb.Teacher) -> r.TeacherRecipe:
@@ -132,6 +145,16 @@ def dataset_to_proto(job: Job) -> pb.Dataset:
     return pb.Dataset(
         name=job.name,
         spec=dataset_spec_from_json(job.spec),
+        status=jobs.job_status_to_proto(job),
+        source_sha256=str(job.spec.get(SOURCE_SHA256, "")),
+    )
+
+
+def general_set_to_proto(job: Job) -> pb.GeneralSet:
+    """A general set as its job stands."""
+    return pb.GeneralSet(
+        name=job.name,
+        spec=general_spec_from_json(job.spec),
         status=jobs.job_status_to_proto(job),
         source_sha256=str(job.spec.get(SOURCE_SHA256, "")),
     )

@@ -1,8 +1,8 @@
-"""What a curation job makes and from what, by its spec: a data set from its sources, preferences from a data set."""
+"""What a curation job makes and from what, by its spec: sets from their sources, preferences from a data set."""
 
 from posology.core.jobs.domain import Job, Origin
 from posology.curation import convert
-from posology.curation.dataset.card import parameters, preference_parameters
+from posology.curation.dataset.card import general_parameters, parameters, preference_parameters
 from posology.curation.recipe import TeacherRecipe
 from posology.curation.teachers import extractive, openai
 
@@ -11,6 +11,12 @@ def of_dataset(job: Job) -> Origin:
     """Sources are files, not artifacts: a data set has no parents."""
     recipe = convert.recipe_from_proto(convert.dataset_spec_from_json(job.spec))
     return Origin("dataset", (), parameters(recipe, teacher=_teacher(recipe.teacher)))
+
+
+def of_general(job: Job) -> Origin:
+    """From a file, as a data set is."""
+    recipe = convert.general_from_proto(convert.general_spec_from_json(job.spec))
+    return Origin("general", (), general_parameters(recipe))
 
 
 def of_preferences(job: Job) -> Origin:

@@ -74,6 +74,15 @@ class GeneralRecipe:
 
 
 @dataclass(frozen=True)
+class GeneralSetRecipe:
+    """Everything that decides what a general set contains."""
+
+    uri: str
+    duplicates: DuplicateRecipe
+    suites: tuple[str, ...] = ()  # uris of suite files that the set must not contain
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a data set contains."""
 

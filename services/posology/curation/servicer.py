@@ -16,19 +16,19 @@ from posology.core.rpc.impersonation import check_second_person, own_name
 from posology.core.schema import apply_defaults
 from posology.core.times import from_timestamp
 from posology.curation import convert
-from posology.curation.admission import check_dataset, check_preferences
+from posology.curation.admission import check_dataset, check_general, check_preferences
 from posology.curation.review.domain import UNSTATED, Review, ReviewState
 from posology.curation.review.service import Reviews
 from posology.curation.sources.location import Limits
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1 import curation_pb2_grpc, job_pb2
 
-DATASET, PREFERENCES = "dataset", "preferences"
+DATASET, GENERAL_SET, PREFERENCES = "dataset", "general", "preferences"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CurationServicer(curation_pb2_grpc.CurationServicer):
-    """Data sets, preference sets and reviews over gRPC."""
+    """Data sets, general sets, preference sets and reviews over gRPC."""
 
     def __init__(self, jobs: Jobs, reviews: Reviews, limits: Limits, model_endpoints: Registry) -> None:
         self._jobs = jobs
@@ -80,6 +80,40 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         """Stop making a data set."""
         await self._job(request.name, DATASET)
         return convert.dataset_to_proto(await self._jobs.cancel(request.name))
+
+    # --- general sets ----------------------------------------------------------------------------------
+
+    async def CreateGeneralSet(self, request: pb.CreateGeneralSetRequest, _: Any) -> pb.GeneralSet:
+        """Admit a general set; its bytes are fingerprinted before anything starts."""
+        apply_defaults(request.spec)
+        name = f"{request.parent}/generalSets/{request.general_set_id}"
+        stored = convert.spec_to_json(request.spec)
+        existing = await self._repeated(name, stored)
+        if existing and not request.validate_only:
+            return convert.general_set_to_proto(existing)
+        recipe = convert.general_from_proto(request.spec)
+        digest = await asyncio.to_thread(check_general, recipe, self._limits)
+        if request.validate_only:
+            return pb.GeneralSet(name=name, spec=request.spec, source_sha256=digest)
+        spec = stored | {convert.SOURCE_SHA256: digest}
+        return convert.general_set_to_proto(
+            await self._jobs.create(NewJob(name, GENERAL_SET, spec, request.request_id))
+        )
+
+    async def GetGeneralSet(self, request: pb.GetGeneralSetRequest, _: Any) -> pb.GeneralSet:
+        """Read one general set."""
+        return convert.general_set_to_proto(await self._job(request.name, GENERAL_SET))
+
+    async def WatchGeneralSet(self, request: job_pb2.WatchJobRequest, _: Any) -> AsyncIterator[job_pb2.JobEvent]:
+        """The job's events from the token on."""
+        await self._job(request.name, GENERAL_SET)
+        async for event in self._jobs.watch(request.name, request.resume_token):
+            yield jobs_convert.job_event_to_proto(event)
+
+    async def CancelGeneralSet(self, request: pb.CancelGeneralSetRequest, _: Any) -> pb.GeneralSet:
+        """Stop making a general set."""
+        await self._job(request.name, GENERAL_SET)
+        return convert.general_set_to_proto(await self._jobs.cancel(request.name))
 
     # --- preference sets -------------------------------------------------------------------------------
 
@@ -270,4 +304,4 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
             return None
         if {key: value for key, value in job.spec.items() if key != convert.SOURCE_SHA256} == stored:
             return job
-        raise AlreadyExists(f"{name} was made from another spec; choose another dataset_id")
+        raise AlreadyExists(f"{name} was made from another spec; choose another id")

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from posology.core.doses import sweeps_share
 from posology.orchestrator.domain import Spec, Stage
 
 MAX_ATTEMPTS = 3
@@ -24,18 +23,13 @@ def _always(*names: str) -> Callable[[Spec], tuple[str, ...]]:
 
 
 def _sft_needs(spec: Spec) -> tuple[str, ...]:
-    needs = ("base-model", "curate", "preflight", "sweep")
+    needs = ("base-model", "curate", "general", "preflight", "sweep")
     return needs if _at_once(spec) else (*needs, "review-data")
 
 
 def _sweep_needs(spec: Spec) -> tuple[str, ...]:
-    """Where doses differ in their data, they are tried before experts read, who then read the chosen one's alone."""
-    needs = ("base-model", "curate", "preflight")
-    return needs if _at_once(spec) or sweeps_share(spec) else (*needs, "review-data")
-
-
-def _review_needs(subject: str) -> Callable[[Spec], tuple[str, ...]]:
-    return lambda spec: (subject, "preflight", "sweep") if sweeps_share(spec) else (subject, "preflight")
+    needs = ("base-model", "curate", "general", "preflight")
+    return needs if _at_once(spec) else (*needs, "review-data")
 
 
 def _at_once(spec: Spec) -> bool:
@@ -57,13 +51,15 @@ GRAPH: tuple[Node, ...] = (
     Node("plan", _always()),
     Node("base-model", _always("plan")),
     Node("curate", _always("plan")),
+    # Of their own, so that another share of them changes neither the data set nor its review.
+    Node("general", _always("plan"), lambda spec: "general" in spec["curation"]),
     Node("preferences", _always("curate"), lambda spec: "preferences" in spec["curation"]),
     # Before an expert reads a line: whatever training would refuse is refused here.
-    Node("preflight", _always("base-model", "curate", "preferences")),
-    Node("review-data", _review_needs("curate"), lambda spec: "review" in spec["curation"]),
+    Node("preflight", _always("base-model", "curate", "general", "preferences")),
+    Node("review-data", _always("curate", "preflight"), lambda spec: "review" in spec["curation"]),
     Node(
         "review-preferences",
-        _review_needs("preferences"),
+        _always("preferences", "preflight"),
         lambda spec: "review" in spec["curation"].get("preferences", {}),
     ),
     Node("sweep", _sweep_needs, lambda spec: "sweep" in spec),

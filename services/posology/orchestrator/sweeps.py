@@ -12,12 +12,11 @@ from typing import Any
 
 from posology.core import doses
 from posology.core.canonical import canonical_digest
-from posology.orchestrator.domain import Phase, Run, Spec, Stage, State, begin_anew
+from posology.orchestrator.domain import Phase, Run, Spec, Stage, State
 from posology.orchestrator.graph import stages_of
 
 LABEL = "posology.dev/sweep"
-SHARED = ("base-model", "curate", "review-data", "preflight")
-OF_THE_DATA = ("curate", "preferences", "preflight")
+SHARED = ("base-model", "curate", "general", "review-data", "preflight")
 _DIVERGED = 1.1
 """Times the loss before training above which training made things worse."""
 _DOMINATED = 1.1
@@ -52,7 +51,7 @@ def dose_run(parent: Run, number: int, dose: doses.Dose, *, at: datetime) -> Run
         created=at,
         ended=None,
         version=0,
-        stages=tuple(_shared(parent, dose, stage) for stage in stages_of(spec)),
+        stages=tuple(_shared(parent, stage) for stage in stages_of(spec)),
     )
 
 
@@ -60,7 +59,7 @@ def _dose_spec(parent: Run, number: int, dose: doses.Dose) -> dict[str, Any]:
     """SFT alone, on the data as they are by now, and no release."""
     spec = doses.dosed(parent.spec, dose)
     reviewed = parent.stage("review-data")
-    unread = doses.changes_data(parent.spec, dose) or reviewed is None or reviewed.state is not State.SUCCEEDED
+    unread = reviewed is None or reviewed.state is not State.SUCCEEDED
     left_out = ("preferences", "review") if unread else ("preferences",)
     spec["curation"] = {name: value for name, value in spec["curation"].items() if name not in left_out}
     spec["training"] = {name: value for name, value in spec["training"].items() if name != "dpo"}
@@ -71,11 +70,10 @@ def _dose_spec(parent: Run, number: int, dose: doses.Dose) -> dict[str, Any]:
     return {**spec, "doseOf": {"run": parent.name, "number": number}}
 
 
-def _shared(parent: Run, dose: doses.Dose, stage: Stage) -> Stage:
+def _shared(parent: Run, stage: Stage) -> Stage:
     """The stage as the sweep's own run has done it already, if it is the same for this dose."""
     done = parent.stage(stage.stage)
-    own = stage.stage in OF_THE_DATA and doses.changes_data(parent.spec, dose)
-    if stage.stage not in SHARED or own or done is None or done.state is not State.SUCCEEDED:
+    if stage.stage not in SHARED or done is None or done.state is not State.SUCCEEDED:
         return stage
     return replace(done, position=stage.position, reused=True, reason=f"shared with {parent.run_id}: {done.reason}")
 
@@ -96,17 +94,6 @@ def effective(run: Run) -> Run:
     """The run with the chosen dose in its recipe: what every stage after the sweep goes by."""
     dose = chosen(run)
     return run if dose is None else replace(run, spec=doses.dosed(run.spec, dose))
-
-
-def made_anew(run: Run, sweep: Stage) -> tuple[Stage, ...]:
-    """Stages that begin again since the chosen dose has other data than the run; they find what the dose's run made."""
-    if sweep.stage != "sweep" or sweep.state is not State.SUCCEEDED:
-        return ()
-    dose = sweep.details["chosen"]
-    if not doses.changes_data(run.spec, dose):
-        return ()
-    reason = f"made again for the chosen dose: {doses.label(dose)}"
-    return tuple(begin_anew(stage, reason=reason) for stage in run.stages if stage.stage in OF_THE_DATA)
 
 
 def names_of_doses(run: Run) -> tuple[str, ...]:

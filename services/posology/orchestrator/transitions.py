@@ -70,9 +70,7 @@ def after_error(stage: Stage, error: PosologyError) -> Stage:
 
 
 def consequences(run: Run, failed: Stage, graph: tuple[Node, ...] = GRAPH) -> Change:
-    """What follows from a stage's new state: a retry, a lower dose, other data for a chosen dose, or nothing."""
-    if again := sweeps.made_anew(run, failed):
-        return Change((failed, *again))
+    """What follows from a stage's new state: a retry, a lower dose, or nothing."""
     if failed.state is not State.FAILED:
         return Change((failed,))
     if failed.error and failed.error.retryable and failed.attempt < MAX_ATTEMPTS:

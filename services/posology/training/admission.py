@@ -36,11 +36,15 @@ def _inputs_exist(task: Task, models: Models) -> None:
     match task:
         case SftTask():
             expected.append(("spec.sft.dataset", task.dataset, ("dataset",)))
+            if task.general:
+                expected.append(("spec.sft.general", task.general, ("general",)))
         case DpoTask():
             expected.append(("spec.dpo.sft", task.sft, ADAPTER))
             expected.append(("spec.dpo.preferences", task.preferences, ("preferences",)))
         case PreflightTask():
             expected.append(("spec.preflight.dataset", task.dataset, ("dataset",)))
+            if task.general:
+                expected.append(("spec.preflight.general", task.general, ("general",)))
             if task.preferences:
                 expected.append(("spec.preflight.preferences", task.preferences, ("preferences",)))
         case _:

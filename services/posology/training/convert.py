@@ -41,7 +41,7 @@ def task_from_proto(msg: pb.TrainingJobSpec) -> Task:
     """Defaults were written at admission."""
     match msg.WhichOneof("task"):
         case "sft":
-            return SftTask(msg.base_model, msg.sft.dataset, sft_from_proto(msg.sft.config))
+            return sft_task_from_proto(msg.base_model, msg.sft)
         case "dpo":
             return DpoTask(msg.base_model, msg.dpo.sft, msg.dpo.preferences, dpo_from_proto(msg.dpo.config))
         case "merge":
@@ -49,6 +49,11 @@ def task_from_proto(msg: pb.TrainingJobSpec) -> Task:
         case "preflight":
             return preflight_from_proto(msg.base_model, msg.preflight)
     raise InvalidInput("spec names no task; set sft, dpo, merge or preflight")
+
+
+def sft_task_from_proto(base_model: str, msg: pb.SftTask) -> SftTask:
+    """What is trained on what."""
+    return SftTask(base_model, msg.dataset, sft_from_proto(msg.config), msg.general, msg.general_share)
 
 
 def preflight_from_proto(base_model: str, msg: pb.PreflightTask) -> PreflightTask:
@@ -66,6 +71,7 @@ def preflight_from_proto(base_model: str, msg: pb.PreflightTask) -> PreflightTas
         validation_rows=msg.validation_rows,
         general_share=msg.general_share if msg.HasField("general_share") else None,
         letter_suites=tuple(msg.letter_suites),
+        general=msg.general,
     )
 
 

@@ -1,8 +1,9 @@
 """What training is made of: recipes, the stages of a job, and the rules they obey."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 ALL_LINEAR = "all-linear"
 
@@ -89,6 +90,20 @@ class SftTask:
     base_model: str
     dataset: str
     recipe: Sft
+    general: str = ""
+    """Digest of the general set that is mixed in; "" leaves the data set's rows as they are."""
+    general_share: float = 0.0
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The artifacts that the result is made from."""
+        return tuple(digest for digest in (self.base_model, self.dataset, self.general) if digest)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What belongs to the result's identity besides its parents; the share only where something is mixed in."""
+        mixed_in = {"general_share": self.general_share} if self.general else {}
+        return {"task": "sft", "recipe": asdict(self.recipe)} | mixed_in
 
 
 @dataclass(frozen=True)
@@ -129,6 +144,13 @@ class PreflightTask:
     validation_rows: int = 0
     general_share: float | None = None
     letter_suites: tuple[str, ...] = ()
+    general: str = ""
+    """Digest of the general set that would be mixed in by `general_share`."""
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The artifacts that are looked at."""
+        return tuple(digest for digest in (self.base_model, self.dataset, self.general, self.preferences) if digest)
 
 
 Task = SftTask | DpoTask | MergeTask | PreflightTask

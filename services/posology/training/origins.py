@@ -33,8 +33,7 @@ class Origins:
         match convert.task_from_spec(job.spec):
             case SftTask() as task:
                 kind = "model" if task.recipe.method is Method.FULL else "adapter"
-                recipe = {"task": "sft", "recipe": dataclasses.asdict(task.recipe)}
-                return Origin(kind, (task.base_model, task.dataset), recipe)
+                return Origin(kind, task.parents, task.parameters)
             case DpoTask() as task:
                 below = self._below(task.sft, task.base_model)
                 recipe = {"task": "dpo", "recipe": dataclasses.asdict(task.recipe)}
@@ -42,8 +41,7 @@ class Origins:
             case MergeTask() as task:
                 return self._merged(task)
             case PreflightTask() as task:
-                parents = tuple(digest for digest in (task.base_model, task.dataset, task.preferences) if digest)
-                return Origin("preflight", parents, {"recipe": dataclasses.asdict(task.sft)})
+                return Origin("preflight", task.parents, {"recipe": dataclasses.asdict(task.sft)})
 
     def _merged(self, task: MergeTask) -> Origin:
         """A model that was trained whole passes through: it is not put together with its base again."""

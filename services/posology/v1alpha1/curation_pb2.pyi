@@ -76,7 +76,9 @@ class CurationSpec(_message.Message):
 
     @_builtins.property
     def general(self) -> Global___General:
-        """General instructions mixed in, so that the model does not forget; absent = none."""
+        """General instructions, so that the model does not forget; absent = none. A run makes a general set of them, which
+        training mixes in; a data set that is asked for with them by itself has them among its rows.
+        """
 
     @_builtins.property
     def preferences(self) -> Global___Preferences:
@@ -630,6 +632,164 @@ class DatasetSpec(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DatasetSpec: _TypeAlias = DatasetSpec  # noqa: Y015
+
+@_typing.final
+class GeneralSet(_message.Message):
+    """A general set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    SOURCE_SHA256_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`namespaces/{ns}/generalSets/{id}`."""
+    source_sha256: _builtins.str
+    """sha256 (hex) over the bytes behind every URI of the spec, set also when only validating."""
+    @_builtins.property
+    def spec(self) -> Global___GeneralSetSpec:
+        """What was asked for."""
+
+    @_builtins.property
+    def status(self) -> _job_pb2.JobStatus:
+        """Where its job stands; `summary` holds counts and drops by reason."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        spec: Global___GeneralSetSpec | None = ...,
+        status: _job_pb2.JobStatus | None = ...,
+        source_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "source_sha256", b"source_sha256", "spec", b"spec", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GeneralSet: _TypeAlias = GeneralSet  # noqa: Y015
+
+@_typing.final
+class GeneralSetSpec(_message.Message):
+    """Everything that decides a general set's content; the share of it that is trained on is training's to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URI_FIELD_NUMBER: _builtins.int
+    DEDUPLICATE_FIELD_NUMBER: _builtins.int
+    SUITE_URIS_FIELD_NUMBER: _builtins.int
+    uri: _builtins.str
+    """JSON lines of {prompt, completion}."""
+    @_builtins.property
+    def deduplicate(self) -> Global___Deduplicate:
+        """What counts as the same."""
+
+    @_builtins.property
+    def suite_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Suite files of the run that training data must not contain."""
+
+    def __init__(
+        self,
+        *,
+        uri: _builtins.str = ...,
+        deduplicate: Global___Deduplicate | None = ...,
+        suite_uris: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_deduplicate", b"_deduplicate", "deduplicate", b"deduplicate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_deduplicate", b"_deduplicate", "deduplicate", b"deduplicate", "suite_uris", b"suite_uris", "uri", b"uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__deduplicate: _TypeAlias = _typing.Literal["deduplicate"]  # noqa: Y015
+    _WhichOneofArgType__deduplicate: _TypeAlias = _typing.Literal["_deduplicate", b"_deduplicate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__deduplicate) -> _WhichOneofReturnType__deduplicate | None: ...
+
+Global___GeneralSetSpec: _TypeAlias = GeneralSetSpec  # noqa: Y015
+
+@_typing.final
+class CreateGeneralSetRequest(_message.Message):
+    """Asks for a general set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    GENERAL_SET_ID_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`namespaces/{ns}`."""
+    general_set_id: _builtins.str
+    """Last part of the name."""
+    request_id: _builtins.str
+    """Repeating a request id returns the first answer."""
+    validate_only: _builtins.bool
+    """Check only, change nothing."""
+    @_builtins.property
+    def spec(self) -> Global___GeneralSetSpec:
+        """What to make."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        general_set_id: _builtins.str = ...,
+        spec: Global___GeneralSetSpec | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["general_set_id", b"general_set_id", "parent", b"parent", "request_id", b"request_id", "spec", b"spec", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateGeneralSetRequest: _TypeAlias = CreateGeneralSetRequest  # noqa: Y015
+
+@_typing.final
+class GetGeneralSetRequest(_message.Message):
+    """Asks for a general set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`namespaces/{ns}/generalSets/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGeneralSetRequest: _TypeAlias = GetGeneralSetRequest  # noqa: Y015
+
+@_typing.final
+class CancelGeneralSetRequest(_message.Message):
+    """Asks to stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`namespaces/{ns}/generalSets/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelGeneralSetRequest: _TypeAlias = CancelGeneralSetRequest  # noqa: Y015
 
 @_typing.final
 class CreateDatasetRequest(_message.Message):

@@ -81,6 +81,26 @@ class CurationStub:
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.CancelPreferenceSetRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.PreferenceSet.FromString,
                 _registered_method=True)
+        self.CreateGeneralSet = channel.unary_unary(
+                '/posology.v1alpha1.Curation/CreateGeneralSet',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.CreateGeneralSetRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.GeneralSet.FromString,
+                _registered_method=True)
+        self.GetGeneralSet = channel.unary_unary(
+                '/posology.v1alpha1.Curation/GetGeneralSet',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.GetGeneralSetRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.GeneralSet.FromString,
+                _registered_method=True)
+        self.WatchGeneralSet = channel.unary_stream(
+                '/posology.v1alpha1.Curation/WatchGeneralSet',
+                request_serializer=posology_dot_v1alpha1_dot_job__pb2.WatchJobRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_job__pb2.JobEvent.FromString,
+                _registered_method=True)
+        self.CancelGeneralSet = channel.unary_unary(
+                '/posology.v1alpha1.Curation/CancelGeneralSet',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.CancelGeneralSetRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.GeneralSet.FromString,
+                _registered_method=True)
         self.CreateReview = channel.unary_unary(
                 '/posology.v1alpha1.Curation/CreateReview',
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.CreateReviewRequest.SerializeToString,
@@ -200,6 +220,34 @@ class CurationServicer:
 
     def CancelPreferenceSet(self, request, context):
         """Stop making a preference set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateGeneralSet(self, request, context):
+        """Start making a general set: what keeps a model's other abilities. Training mixes it in, so no review depends on it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGeneralSet(self, request, context):
+        """Read one general set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchGeneralSet(self, request, context):
+        """Follow a general set's job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelGeneralSet(self, request, context):
+        """Stop making a general set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -329,6 +377,26 @@ def add_CurationServicer_to_server(servicer, server):
                     servicer.CancelPreferenceSet,
                     request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.CancelPreferenceSetRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_curation__pb2.PreferenceSet.SerializeToString,
+            ),
+            'CreateGeneralSet': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateGeneralSet,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.CreateGeneralSetRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.GeneralSet.SerializeToString,
+            ),
+            'GetGeneralSet': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGeneralSet,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.GetGeneralSetRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.GeneralSet.SerializeToString,
+            ),
+            'WatchGeneralSet': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchGeneralSet,
+                    request_deserializer=posology_dot_v1alpha1_dot_job__pb2.WatchJobRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_job__pb2.JobEvent.SerializeToString,
+            ),
+            'CancelGeneralSet': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelGeneralSet,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.CancelGeneralSetRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.GeneralSet.SerializeToString,
             ),
             'CreateReview': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateReview,
@@ -630,6 +698,114 @@ class Curation:
             '/posology.v1alpha1.Curation/CancelPreferenceSet',
             posology_dot_v1alpha1_dot_curation__pb2.CancelPreferenceSetRequest.SerializeToString,
             posology_dot_v1alpha1_dot_curation__pb2.PreferenceSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateGeneralSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/CreateGeneralSet',
+            posology_dot_v1alpha1_dot_curation__pb2.CreateGeneralSetRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.GeneralSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGeneralSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/GetGeneralSet',
+            posology_dot_v1alpha1_dot_curation__pb2.GetGeneralSetRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.GeneralSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchGeneralSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/WatchGeneralSet',
+            posology_dot_v1alpha1_dot_job__pb2.WatchJobRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_job__pb2.JobEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelGeneralSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/CancelGeneralSet',
+            posology_dot_v1alpha1_dot_curation__pb2.CancelGeneralSetRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.GeneralSet.FromString,
             options,
             channel_credentials,
             insecure,

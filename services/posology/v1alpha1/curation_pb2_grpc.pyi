@@ -52,6 +52,14 @@ class CurationStub:
     """Follow a preference set's job."""
     CancelPreferenceSet: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CancelPreferenceSetRequest, _curation_pb2.PreferenceSet]
     """Stop making a preference set."""
+    CreateGeneralSet: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CreateGeneralSetRequest, _curation_pb2.GeneralSet]
+    """Start making a general set: what keeps a model's other abilities. Training mixes it in, so no review depends on it."""
+    GetGeneralSet: _grpc.UnaryUnaryMultiCallable[_curation_pb2.GetGeneralSetRequest, _curation_pb2.GeneralSet]
+    """Read one general set."""
+    WatchGeneralSet: _grpc.UnaryStreamMultiCallable[_job_pb2.WatchJobRequest, _job_pb2.JobEvent]
+    """Follow a general set's job."""
+    CancelGeneralSet: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CancelGeneralSetRequest, _curation_pb2.GeneralSet]
+    """Stop making a general set."""
     CreateReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CreateReviewRequest, _curation_pb2.Review]
     """Draw a sample and open its review; the frame and the seed are frozen."""
     GetReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.GetReviewRequest, _curation_pb2.Review]
@@ -98,6 +106,14 @@ class CurationAsyncStub(CurationStub):
     """Follow a preference set's job."""
     CancelPreferenceSet: _aio.UnaryUnaryMultiCallable[_curation_pb2.CancelPreferenceSetRequest, _curation_pb2.PreferenceSet]  # type: ignore[assignment]
     """Stop making a preference set."""
+    CreateGeneralSet: _aio.UnaryUnaryMultiCallable[_curation_pb2.CreateGeneralSetRequest, _curation_pb2.GeneralSet]  # type: ignore[assignment]
+    """Start making a general set: what keeps a model's other abilities. Training mixes it in, so no review depends on it."""
+    GetGeneralSet: _aio.UnaryUnaryMultiCallable[_curation_pb2.GetGeneralSetRequest, _curation_pb2.GeneralSet]  # type: ignore[assignment]
+    """Read one general set."""
+    WatchGeneralSet: _aio.UnaryStreamMultiCallable[_job_pb2.WatchJobRequest, _job_pb2.JobEvent]  # type: ignore[assignment]
+    """Follow a general set's job."""
+    CancelGeneralSet: _aio.UnaryUnaryMultiCallable[_curation_pb2.CancelGeneralSetRequest, _curation_pb2.GeneralSet]  # type: ignore[assignment]
+    """Stop making a general set."""
     CreateReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.CreateReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
     """Draw a sample and open its review; the frame and the seed are frozen."""
     GetReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.GetReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
@@ -195,6 +211,38 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.PreferenceSet, _abc.Awaitable[_curation_pb2.PreferenceSet]]:
         """Stop making a preference set."""
+
+    @_abc_1.abstractmethod
+    def CreateGeneralSet(
+        self,
+        request: _curation_pb2.CreateGeneralSetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.GeneralSet, _abc.Awaitable[_curation_pb2.GeneralSet]]:
+        """Start making a general set: what keeps a model's other abilities. Training mixes it in, so no review depends on it."""
+
+    @_abc_1.abstractmethod
+    def GetGeneralSet(
+        self,
+        request: _curation_pb2.GetGeneralSetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.GeneralSet, _abc.Awaitable[_curation_pb2.GeneralSet]]:
+        """Read one general set."""
+
+    @_abc_1.abstractmethod
+    def WatchGeneralSet(
+        self,
+        request: _job_pb2.WatchJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_job_pb2.JobEvent], _abc.AsyncIterator[_job_pb2.JobEvent]]:
+        """Follow a general set's job."""
+
+    @_abc_1.abstractmethod
+    def CancelGeneralSet(
+        self,
+        request: _curation_pb2.CancelGeneralSetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.GeneralSet, _abc.Awaitable[_curation_pb2.GeneralSet]]:
+        """Stop making a general set."""
 
     @_abc_1.abstractmethod
     def CreateReview(

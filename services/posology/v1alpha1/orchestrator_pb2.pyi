@@ -212,7 +212,7 @@ class Dose(_message.Message):
     target_modules: _builtins.str
     """Modules that get an adapter, joined by commas, or the one word `all-linear`."""
     general_share: _builtins.float
-    """Share of the training set that is general, 0 to 0.9; the data set is made anew with it."""
+    """Share of the training rows that is general, 0 to 0.9; data set and review stay as they are."""
     max_steps: _builtins.int
     """Optimizer steps instead of epochs."""
     def __init__(

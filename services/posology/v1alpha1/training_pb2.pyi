@@ -713,6 +713,7 @@ class PreflightTask(_message.Message):
     VALIDATION_ROWS_FIELD_NUMBER: _builtins.int
     GENERAL_SHARE_FIELD_NUMBER: _builtins.int
     LETTER_SUITES_FIELD_NUMBER: _builtins.int
+    GENERAL_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """Digest of the data set."""
     preferences: _builtins.str
@@ -721,6 +722,8 @@ class PreflightTask(_message.Message):
     """Validation rows that were asked for; 0 = not said."""
     general_share: _builtins.float
     """Share of the training set that was to be general; absent = not said."""
+    general: _builtins.str
+    """Digest of the general set, of which `general_share` is mixed in; empty = none."""
     @_builtins.property
     def training(self) -> Global___TrainingSpec:
         """How it would be trained, and where."""
@@ -738,10 +741,11 @@ class PreflightTask(_message.Message):
         validation_rows: _builtins.int = ...,
         general_share: _builtins.float | None = ...,
         letter_suites: _abc.Iterable[_builtins.str] | None = ...,
+        general: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_general_share", b"_general_share", "general_share", b"general_share", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_general_share", b"_general_share", "dataset", b"dataset", "general_share", b"general_share", "letter_suites", b"letter_suites", "preferences", b"preferences", "training", b"training", "validation_rows", b"validation_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_general_share", b"_general_share", "dataset", b"dataset", "general", b"general", "general_share", b"general_share", "letter_suites", b"letter_suites", "preferences", b"preferences", "training", b"training", "validation_rows", b"validation_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__general_share: _TypeAlias = _typing.Literal["general_share"]  # noqa: Y015
     _WhichOneofArgType__general_share: _TypeAlias = _typing.Literal["_general_share", b"_general_share"]  # noqa: Y015
@@ -757,8 +761,14 @@ class SftTask(_message.Message):
 
     DATASET_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
+    GENERAL_FIELD_NUMBER: _builtins.int
+    GENERAL_SHARE_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """Digest of the data set."""
+    general: _builtins.str
+    """Digest of the general set that is mixed in; empty = none."""
+    general_share: _builtins.float
+    """Share of the training rows that is general, 0 to 0.9, with `general`."""
     @_builtins.property
     def config(self) -> Global___SftConfig:
         """How."""
@@ -768,10 +778,12 @@ class SftTask(_message.Message):
         *,
         dataset: _builtins.str = ...,
         config: Global___SftConfig | None = ...,
+        general: _builtins.str = ...,
+        general_share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "dataset", b"dataset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "dataset", b"dataset", "general", b"general", "general_share", b"general_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

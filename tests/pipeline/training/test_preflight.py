@@ -21,8 +21,15 @@ def test_preflight_counts_what_is_there_and_refuses_all_that_training_would_at_o
     bad[18]["completion"] = [{"role": "assistant", "content": None}]
     write_lines(bench.root / "bad/train.jsonl", bad)
     bench.add("bad", bench.root / "bad")
+    chat = [{**pair(number + 100), "tags": ["general"]} for number in range(30)]
+    chat[4]["completion"] = [{"role": "assistant", "content": None}]
+    write_lines(bench.root / "chat/general.jsonl", chat)
+    bench.add("chat", bench.root / "chat")
+    mixed = {"general": digest("chat")}
     outcomes = bench.run(
         preflight(bench, "clean", validationRows=16, generalShare=0.08),
+        preflight(bench, "mixed", generalShare=0.2, **mixed),
+        preflight(bench, "mixed-faulty", generalShare=0.5, **mixed),
         preflight(bench, "faulty", dataset="bad", sft={"targetModules": ["query"], "batchSize": 9}),
         preflight(bench, "mute-base", base="mute"),
         preflight(bench, "endless-base", base="endless"),
@@ -38,6 +45,10 @@ def test_preflight_counts_what_is_there_and_refuses_all_that_training_would_at_o
     assert summary["memory_mib"] > 0
     assert json.loads((outcomes["clean"].output / "preflight.json").read_text())["sft_steps"] == 10
 
+    summary = outcomes["mixed"].result["summary"]
+    assert (summary["training_rows"], summary["general_rows"]) == (50, 10)
+    assert outcomes["mixed"].result["parents"][2] == digest("chat")
+    assert "no content (null) (1 row: general.jsonl row 5" in outcomes["mixed-faulty"].error
     faulty = outcomes["faulty"].error
     assert "no validation pairs" in faulty
     assert "query is not in this model" in faulty

@@ -40,7 +40,7 @@ def test_a_killed_dose_ends_as_if_it_had_not_been(wholes: tuple[Whole, Whole]) -
         assert [dose.run for dose in run.window.doses] == [dose["name"] for dose in doses]
         for dose in doses:
             reused = {s["stage"] for s in dose["stages"] if s.get("reused")}
-            assert {"base-model", "curate", "preflight"} <= reused
+            assert {"base-model", "curate", "general", "preflight"} <= reused
             assert "verdict" not in [s["stage"] for s in dose["stages"]]
     for before, after in zip(calm[1], killed[1], strict=True):
         assert artifact(before, "sft") == artifact(after, "sft"), before["name"]

@@ -19,8 +19,8 @@ def test_the_run_succeeds_and_every_stage_says_what_it_did(finished: Finished) -
     run = finished.run
     assert run.phase == FineTuneRun.SUCCEEDED, run.message
     assert [s.stage for s in run.stages] == [
-        "plan", "base-model", "curate", "preferences", "preflight", "review-data", "review-preferences", "sft", "dpo",
-        "merge", "evaluate", "verdict", "deploy",
+        "plan", "base-model", "curate", "general", "preferences", "preflight", "review-data", "review-preferences",
+        "sft", "dpo", "merge", "evaluate", "verdict", "deploy",
     ]  # fmt: skip
     assert all(s.state == Stage.SUCCEEDED and s.reason for s in run.stages)
     assert stage(run, "verdict").reason.startswith("PASS")
@@ -59,7 +59,7 @@ def test_a_second_run_of_the_same_spec_reuses_what_the_first_published(finished:
     assert run.phase == FineTuneRun.SUCCEEDED, run.message
     reused = {s.stage for s in run.stages if s.reused}
     reviews = {"review-data", "review-preferences"}
-    assert reused == {"curate", "preferences", "preflight", *reviews, "sft", "dpo", "merge", "evaluate"}
+    assert reused == {"curate", "general", "preferences", "preflight", *reviews, "sft", "dpo", "merge", "evaluate"}
     assert stage(run, "merge").artifact == stage(finished.run, "merge").artifact
 
 

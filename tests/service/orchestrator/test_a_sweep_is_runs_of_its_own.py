@@ -94,8 +94,7 @@ class Work(Noop):
                 State.FAILED, "out of memory", resource=resource, error=Failure("Exhausted", "no memory")
             )
         sft = run.spec["training"]["sft"]
-        share = run.spec["curation"].get("general", {}).get("share")
-        made = {"sft": f"sha256:rank-{sft['rank']}", "curate": f"sha256:share-{share}"}
+        made = {"sft": f"sha256:rank-{sft['rank']}"}
         return Observation(State.SUCCEEDED, "done", artifact=made.get(stage.stage, "sha256:x"), resource=resource)
 
 
@@ -139,10 +138,10 @@ async def test_each_dose_is_a_run_that_shares_what_is_the_same_and_the_chosen_on
     assert [child.spec["training"]["sft"]["rank"] for child in children] == [4, 8, 16]
     first = children[0]
     assert [stage.stage for stage in first.stages] == [
-        "plan", "base-model", "curate", "preflight", "review-data", "sft", "merge", "evaluate",
+        "plan", "base-model", "curate", "general", "preflight", "review-data", "sft", "merge", "evaluate",
     ]  # fmt: skip
     shared = {stage.stage for stage in first.stages if stage.reused}
-    assert shared == {"base-model", "curate", "preflight", "review-data"}
+    assert shared == {"base-model", "curate", "general", "preflight", "review-data"}
     assert "serving" not in first.spec
     assert "dpo" not in first.spec["training"]
     assert run.artifact("sft") == "sha256:rank-8"
@@ -223,21 +222,17 @@ async def test_another_replica_finds_the_doses_that_the_first_began(db: Database
     assert len(await doses(db)) == 2
 
 
-async def test_doses_with_data_of_their_own_are_tried_before_experts_read_the_chosen_data_once(
-    db: Database,
-) -> None:
+async def test_doses_of_another_general_share_have_the_data_and_the_review_of_all(db: Database) -> None:
     work = Work()
     await submit(db, spec_of({"generalShare": 0.08}, {"generalShare": 0.2}))
     run = await until(db, replica(db, Services(recommended=2), work), lambda r: r.phase.ended)
     assert run.phase is Phase.SUCCEEDED
-    same, other = await doses(db)
-    assert "review-data" not in [stage.stage for stage in same.stages + other.stages]
-    assert same.stage("curate").reused  # type: ignore[union-attr]
-    assert (other.artifact("curate"), run.artifact("curate")) == ("sha256:share-0.2", "sha256:share-0.2")
+    for dose in await doses(db):
+        assert {"curate", "general", "preflight", "review-data"} <= {s.stage for s in dose.stages if s.reused}
+    started = [stage for _, stage in work.started]
+    assert [started.count(stage) for stage in ("curate", "general", "review-data", "sft")] == [1, 1, 1, 3]
     order = [stage for name, stage in work.started if name == "run-1"]
-    assert order.count("curate") == 2
-    assert order.count("review-data") == 1
-    assert order.index("review-data") > len(order) - order[::-1].index("curate") - 1
+    assert order.index("review-data") < order.index("sft")
 
 
 def _reason(run: Run) -> str:

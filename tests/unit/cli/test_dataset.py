@@ -54,7 +54,7 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "card.json": json.dumps(CARD),
     }
     made = world.publish(files, kind="dataset")
-    monkeypatch.setattr(dataset, "_find", lambda _, what: (what, world.stored))
+    monkeypatch.setattr(dataset, "_find", lambda _, what, of: (what, world.stored))
     return made
 
 
@@ -68,6 +68,24 @@ def test_the_card_shows_coverage_and_drops(digest: str) -> None:
     assert "3 of 4 (75%)" in shown.output
     assert "filter/min_words" in shown.output
     assert json.loads(run("-o", "json", "dataset", "card", digest).stdout)["coverage"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "card"),
+    [
+        ("preferences", {"pairs": 25, "kinds": {"number": 20, "negation": 5}}),
+        ("general", {"pairs": {"considered": 40, "general": 38}, "drops": {"duplicate": {"exact": 2}}}),
+    ],
+)
+def test_cards_of_other_sets_are_shown_too(
+    kind: str, card: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build(tmp_path)
+    made = world.publish({"card.json": json.dumps(card)}, kind=kind)
+    monkeypatch.setattr(dataset, "_find", lambda _, what, of: (what, world.stored))
+    shown = run("dataset", "card", made, "--of", kind)
+    assert shown.exit_code == 0, shown.output
+    assert all(word in shown.output for word in (("pairs", "25") if kind == "preferences" else ("38", "exact")))
 
 
 def test_drops_are_counted_and_listed_by_reason(digest: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from service.orchestrator.noop import new_run
 
 from posology.orchestrator.domain import Failure, State
-from posology.orchestrator.graph import GRAPH
+from posology.orchestrator.graph import GRAPH, needs_of, stages_of
 from posology.orchestrator.repository import _failure, _stage_row
 from posology.orchestrator.transitions import movable
 
@@ -32,6 +32,15 @@ def test_preflight_waits_for_base_data_and_preferences_and_both_reviews_wait_for
     assert next_stages(*made) == {"preferences"}
     assert next_stages(*made, "preferences") == {"preflight"}
     assert next_stages(*made, "preferences", "preflight") == {"review-data", "review-preferences"}
+
+
+def test_general_rows_are_a_stage_of_their_own_that_neither_the_data_nor_their_review_waits_for() -> None:
+    spec = {**SPEC, "curation": {**SPEC["curation"], "general": {"uri": "file:/g", "share": 0.1}}}  # type: ignore[dict-item]
+    stages = [stage.stage for stage in stages_of(spec)]
+    assert stages.index("general") == stages.index("curate") + 1
+    assert needs_of("review-data", spec) == ("curate", "preflight")
+    assert needs_of("general", spec) == ("plan",)
+    assert "general" in needs_of("sft", spec)
 
 
 def test_training_at_once_waits_for_preflight_and_not_for_the_review() -> None:

@@ -14,8 +14,10 @@ from posology.client.stored import Stored
 from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, Violation
 
 What = Annotated[str, typer.Argument(help="A run, or a data set's digest (sha256:...).")]
+Of = Annotated[str, typer.Option(help="Of a run: its data, general or preferences.")]
 Row = Mapping[str, Any]
-_FILES = ("train.jsonl", "validation.jsonl", "development.jsonl", "preferences.jsonl")
+_STAGES = {"data": "curate", "general": "general", "preferences": "preferences"}
+_FILES = ("train.jsonl", "validation.jsonl", "development.jsonl", "general.jsonl", "preferences.jsonl")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +28,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="dataset")
 
 
-def card(context: typer.Context, what: What) -> None:
+def card(context: typer.Context, what: What, of: Of = "data") -> None:
     """Show the data card: counts, kinds, coverage by label, drops by reason, recipe."""
     at = state.of(context)
-    digest, stored = _find(at, what)
+    digest, stored = _find(at, what, of)
     content = _json(stored, digest, "card.json")
     at.write.value({"digest": digest, **content}, "\n".join(_card_lines(digest, content)))
 
@@ -37,12 +39,13 @@ def card(context: typer.Context, what: What) -> None:
 def drops(
     context: typer.Context,
     what: What,
+    of: Of = "data",
     reason: Annotated[str, typer.Option(help="Only this reason, such as min_words; without it, counts.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Most drops to show.")] = 20,
 ) -> None:
     """Count what was dropped by stage and reason, or list the drops of one reason with their evidence."""
     at = state.of(context)
-    digest, stored = _find(at, what)
+    digest, stored = _find(at, what, of)
     rows = list(_lines(stored, digest, "drops.jsonl"))
     if not reason:
         counts = Counter((row["stage"], row["reason"]) for row in rows)
@@ -63,11 +66,12 @@ def drops(
 def gaps(
     context: typer.Context,
     what: What,
+    of: Of = "data",
     missing: Annotated[str, typer.Option(help="Only this attribute, such as 'a dose'.")] = "",
 ) -> None:
     """List what labels have and no pair asks about, label by label, with the reason."""
     at = state.of(context)
-    digest, stored = _find(at, what)
+    digest, stored = _find(at, what, of)
     rows = [row for row in _lines(stored, digest, "gaps.jsonl") if missing in ("", row["missing"])]
     cells = [(row["drug"], row["missing"], row["reason"], row["source"]) for row in rows]
     at.write.rows(rows, ("DRUG", "MISSING", "WHY", "SOURCE"), cells)
@@ -76,13 +80,14 @@ def gaps(
 def sample(
     context: typer.Context,
     what: What,
+    of: Of = "data",
     count: Annotated[int, typer.Option(min=1, help="How many rows.")] = 10,
     kind: Annotated[str, typer.Option(help="Only this question type.")] = "",
     seed: Annotated[int, typer.Option(help="Another seed draws other rows.")] = 0,
 ) -> None:
     """Show rows drawn by the seed, whole: question, answer, evidence, source."""
     at = state.of(context)
-    digest, stored = _find(at, what)
+    digest, stored = _find(at, what, of)
     rows = [row for path in _FILES for row in _lines(stored, digest, path) if _is_kind(row, kind)]
     if not rows:
         raise NotFound(f"{digest} has no row{f' of kind {kind!r}' if kind else ''}")
@@ -90,18 +95,21 @@ def sample(
     at.write.value(drawn, "\n\n".join(_row_text(row) for row in drawn))
 
 
-def _find(at: State, what: str) -> tuple[str, Stored]:
-    """The digest of the data set that is meant, and where its bytes are."""
+def _find(at: State, what: str, of: str) -> tuple[str, Stored]:
+    """The digest of the set that is meant, and where its bytes are."""
+    if of not in _STAGES:
+        raise InvalidInput.of([Violation("--of", f"{of!r} is not one of {', '.join(_STAGES)}")])
 
     async def work(client: Client) -> tuple[str, Stored]:
         if what.startswith("sha256:"):
             return what, client.stored()
         run = await client.show(what)
         made = {stage.stage: stage.artifact for stage in run.stages if stage.artifact}
-        digest = next((made[stage] for stage in ("curate", "curation", "dataset") if stage in made), "")
-        if not digest:
-            raise FailedPrecondition(f"{run.name} has no data set yet: {run.message}")
-        return digest, client.stored()
+        if _STAGES[of] not in {stage.stage for stage in run.stages}:
+            raise FailedPrecondition(f"{run.name} has no stage {_STAGES[of]}: its spec asks for none")
+        if _STAGES[of] not in made:
+            raise FailedPrecondition(f"{run.name} has made no {of} yet: {run.message}")
+        return made[_STAGES[of]], client.stored()
 
     return at.call(work)
 
@@ -151,12 +159,15 @@ def _plain(text: object) -> str:
 
 def _card_lines(digest: str, content: Mapping[str, Any]) -> Iterator[str]:
     yield f"[bold]{digest}[/]"
-    yield from (f"  {name:<24}{value}" for name, value in content.get("pairs", {}).items())
+    pairs = content.get("pairs", {})
+    counts_of = pairs if isinstance(pairs, Mapping) else {"pairs": pairs, **content.get("kinds", {})}
+    yield from (f"  {name:<24}{value}" for name, value in counts_of.items())
     if content.get("coverage"):
         yield "[bold]labels asked about, of those that have it[/]"
         for name, counts in content["coverage"].items():
             yield f"  {name:<24}{counts['asked']} of {counts['labels']} ({counts['asked'] / counts['labels']:.0%})"
-    yield "[bold]question types[/]"
+    if content.get("question_types"):
+        yield "[bold]question types[/]"
     ordered = sorted(content.get("question_types", {}).items(), key=lambda item: -item[1])
     yield from (f"  {_plain(kind):<24}{count}" for kind, count in ordered)
     yield "[bold]dropped[/]"

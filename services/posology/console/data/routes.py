@@ -10,17 +10,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from posology.client import Client
+from posology.client.recall import DATA_KINDS
 from posology.client.stored import Stored
 from posology.console import pages
 
 _SAMPLE, _PAIRS = 3, 50
-_FILES = ("train.jsonl", "validation.jsonl")
+_FILES = ("train.jsonl", "validation.jsonl", "general.jsonl")
 
 
 async def listing(request: Request) -> Response:
-    """Every data set and preference set."""
+    """Every data set, general set and preference set."""
     client: Client = request.app.state.client
-    sets = [*await client.artifacts("dataset"), *await client.artifacts("preferences")]
+    sets = [one for kind in DATA_KINDS for one in await client.artifacts(kind)]
     sets.sort(key=lambda one: -one.create_time.seconds)
     return pages.page(request, "data/list.html", sets=sets)
 

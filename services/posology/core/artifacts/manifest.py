@@ -14,6 +14,7 @@ from posology.core.errors import DataCorrupt, InvalidInput, Violation
 KINDS = (
     "base-model",
     "dataset",
+    "general",
     "preferences",
     "preflight",
     "review",

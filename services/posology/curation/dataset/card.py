@@ -1,14 +1,14 @@
 """The data card: what the data set holds, what was dropped and why, and what would make it again."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from posology.curation.dataset.build import Built, is_filler
 from posology.curation.dataset.coverage import coverage
-from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Corpus, Pair
-from posology.curation.recipe import PreferenceRecipe, Recipe
+from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Corpus, Drop, Pair
+from posology.curation.recipe import GeneralSetRecipe, PreferenceRecipe, Recipe
 
 
 def card(recipe: Recipe, corpus: Corpus, built: Built, *, teacher: str, suite_questions: int) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def card(recipe: Recipe, corpus: Corpus, built: Built, *, teacher: str, suite_qu
             "refusals": _tagged(built.train, REFUSAL),
             "possible_contradictions": _tagged([*built.train, *built.validation], CONTRADICTION),
         },
-        "drops": drops_by_reason(built),
+        "drops": drops_by_reason(built.drops),
         "question_types": _counts(pair.question_type for pair in [*clinical, *built.validation]),
         "drugs": {
             "train": sorted({pair.drug for pair in clinical if pair.drug}),
@@ -57,15 +57,20 @@ def parameters(recipe: Recipe, *, teacher: str) -> dict[str, Any]:
     }
 
 
+def general_parameters(recipe: GeneralSetRecipe) -> dict[str, Any]:
+    """The same of a general set."""
+    return {"deduplicate": vars(recipe.duplicates) | {}}
+
+
 def preference_parameters(recipe: PreferenceRecipe) -> dict[str, Any]:
     """The same of a preference set."""
     return {"pairs": recipe.pairs, "weak_answers": recipe.weak.value, "seed": recipe.seed}
 
 
-def drops_by_reason(built: Built) -> dict[str, dict[str, int]]:
+def drops_by_reason(drops: Iterable[Drop]) -> dict[str, dict[str, int]]:
     """Counts of drops, by stage and reason."""
     counts: dict[str, Counter[str]] = {}
-    for drop in built.drops:
+    for drop in drops:
         counts.setdefault(drop.stage, Counter())[drop.reason] += 1
     return {stage: dict(sorted(reasons.items())) for stage, reasons in sorted(counts.items())}
 

@@ -1,4 +1,8 @@
-"""General instructions mixed into training data, so that the model does not forget what it could do before."""
+"""General instructions, so that the model does not forget what it could do before.
+
+A run makes a general set of all that are usable, of which training takes a share. `take_general` is for data sets that
+are asked for with general rows among their own.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -29,7 +33,7 @@ def take_general(
         return [], 0
     share = recipe.general.share
     wanted = max(1, round(train * share / (1 - share)))
-    usable = _usable(general, screens, drops)
+    usable = usable_general(general, screens, drops)
     refusals = [pair for pair in usable if REFUSAL in pair.tags]
     others = [pair for pair in usable if REFUSAL not in pair.tags]
     from_refusals = min(len(refusals), round(wanted * len(refusals) / max(1, len(usable))))
@@ -37,7 +41,8 @@ def take_general(
     return taken, wanted
 
 
-def _usable(general: Sequence[Pair], screens: Sequence[Screen], drops: list[Drop]) -> list[Pair]:
+def usable_general(general: Sequence[Pair], screens: Sequence[Screen], drops: list[Drop]) -> list[Pair]:
+    """Those that pass the checks of form and the screens; the others go to `drops`."""
     checked = [(pair, sift(pair, Context(), _CHECKS)) for pair in general]
     drops.extend(drop for _, drop in checked if drop)
     screened = through(screens, [pair for pair, drop in checked if drop is None])

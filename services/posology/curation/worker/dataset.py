@@ -1,7 +1,5 @@
 """The job `dataset`: sources in, a data set out."""
 
-import os
-from collections.abc import Sequence
 from typing import Any
 
 from posology.core import settings
@@ -17,9 +15,6 @@ from posology.curation.domain import Corpus, Pair
 from posology.curation.recipe import Budget, Recipe
 from posology.curation.screens.decontaminate import Suites
 from posology.curation.screens.filters.min_words import floor
-from posology.curation.screens.screening import ExactScreen, Screen, SuiteScreen
-from posology.curation.screens.semantic import SemanticScreen, SuiteSemanticScreen
-from posology.curation.screens.suite_files import suite_questions
 from posology.curation.settings import SourceSettings
 from posology.curation.sources.location import Limits, lines
 from posology.curation.teachers import Teacher
@@ -27,8 +22,8 @@ from posology.curation.teachers.behaviour import read_examples
 from posology.curation.teachers.extractive import ExtractiveTeacher
 from posology.curation.teachers.openai import OpenAITeacher
 from posology.curation.teachers.wording import QUESTION_TYPES, Wishes
-from posology.curation.text.quantities import COMMON_DRUGS
 from posology.curation.worker.files import write_json, write_lines
+from posology.curation.worker.screens import screens_of, suites_of
 
 
 def make_dataset(job: JobContext) -> Result:
@@ -47,10 +42,10 @@ def make_dataset(job: JobContext) -> Result:
 
     corpus = gather(recipe.sources, limits, progress=progress)
     job.log("sources read", files=len(corpus.files), sections=len(corpus.sections), pairs=len(corpus.pairs))
-    suites = _suites(recipe, limits)
+    suites = suites_of(recipe.suites, limits)
     general = _general(recipe, limits)
     teacher = _teacher(job, recipe, limits)
-    screens = _screens(recipe, corpus, suites)
+    screens = screens_of(recipe.duplicates, suites, corpus.sections)
     try:
         built = build(recipe, corpus, teacher, screens, general, progress=progress)
     except Cancelled:  # a teacher's pause was cut short; what it answered is in its journal
@@ -58,14 +53,6 @@ def make_dataset(job: JobContext) -> Result:
     used = _usage(teacher, recipe)
     _write(job, recipe, corpus, built, teacher.name, suites, used)
     return Result("dataset", (), parameters(recipe, teacher=teacher.name), _summary(built, corpus) | used)
-
-
-def _suites(recipe: Recipe, limits: Limits) -> Suites:
-    suites = Suites()
-    for uri in recipe.suites:
-        for question in suite_questions(uri, limits):
-            suites.add(question)
-    return suites
 
 
 def _general(recipe: Recipe, limits: Limits) -> list[Pair]:
@@ -99,33 +86,6 @@ def _wishes(recipe: Recipe, limits: Limits) -> Wishes:
     return Wishes(recipe.teacher.question_types, recipe.teacher.audiences, fewest, examples)
 
 
-def _screens(recipe: Recipe, corpus: Corpus, suites: Suites) -> list[Screen]:
-    """Cheap ones first; the embedding model is loaded only when it is asked for."""
-    drugs = COMMON_DRUGS | {word for s in corpus.sections for word in s.drug.split() if len(word) > 3}
-    thresholds = recipe.duplicates
-    screens: list[Screen] = [ExactScreen()] if thresholds.exact else []
-    screens += [SuiteScreen(suites)] if suites.questions else []
-    if thresholds.minhash:
-        from posology.curation.worker.minhash import MinHashScreen
-
-        screens.append(MinHashScreen(thresholds.minhash, drugs=drugs))
-    if thresholds.semantic:
-        labels = {s.id: s.set_id or s.source for s in corpus.sections}
-        screens.extend(_semantic(thresholds.semantic, drugs, suites.questions, labels))
-    return screens
-
-
-def _semantic(
-    threshold: float, drugs: frozenset[str], questions: Sequence[str], labels: dict[str, str]
-) -> list[Screen]:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from posology.curation.worker.embedding import Embedder
-
-    embed = Embedder()
-    against: list[Screen] = [SuiteSemanticScreen(threshold, embed, questions, drugs)] if questions else []
-    return [*against, SemanticScreen(threshold, embed, drugs, labels)]
-
-
 def _write(
     job: JobContext, recipe: Recipe, corpus: Corpus, built: Built, teacher: str, suites: Suites, used: dict[str, Any]
 ) -> None:
@@ -156,5 +116,5 @@ def _summary(built: Built, corpus: Corpus) -> dict[str, Any]:
         "considered": built.considered,
         "drugs": len({p.drug for p in [*built.train, *built.validation] if p.drug}),
         "sections": len(corpus.sections),
-        "drops": drops_by_reason(built),
+        "drops": drops_by_reason(built.drops),
     }

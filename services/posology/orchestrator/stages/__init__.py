@@ -9,6 +9,7 @@ from posology.orchestrator.stages.base_model import BaseModel
 from posology.orchestrator.stages.curate import Curate
 from posology.orchestrator.stages.deploy import Deploy
 from posology.orchestrator.stages.evaluate import Evaluate
+from posology.orchestrator.stages.general import General
 from posology.orchestrator.stages.human import Human
 from posology.orchestrator.stages.plan import Plan
 from posology.orchestrator.stages.preferences import Preferences
@@ -22,6 +23,7 @@ _KINDS: Mapping[str, Callable[[Clients], Driver]] = {
     "plan": Plan,
     "base-model": BaseModel,
     "curate": Curate,
+    "general": General,
     "preferences": Preferences,
     "preflight": Preflight,
     "review-data": ReviewData,

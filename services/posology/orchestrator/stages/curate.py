@@ -40,8 +40,12 @@ class Curate:
 def request(
     run: Run, dataset_id: str, repeat: str = "", *, validate_only: bool = False
 ) -> curation_pb2.CreateDatasetRequest:
-    """The data set that a run asks for: its curation without reviews and preferences, which come after."""
-    curation = {k: v for k, v in run.spec["curation"].items() if k not in ("review", "preferences")}
+    """The data set that a run asks for: its curation without reviews and preferences, which come after.
+
+    General rows are a stage of their own; a run from before that stage has them among those of its data set.
+    """
+    apart = ("review", "preferences", "general") if run.stage("general") else ("review", "preferences")
+    curation = {k: v for k, v in run.spec["curation"].items() if k not in apart}
     suites = [suite["uri"] for suite in run.spec["evaluation"].get("suites", [])]
     return curation_pb2.CreateDatasetRequest(
         parent=run.parent,

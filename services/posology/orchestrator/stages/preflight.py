@@ -55,6 +55,8 @@ def job(run: Run) -> dict[str, Any]:
         "generalShare": curation.get("general", {}).get("share", 0.0),
         "letterSuites": by_letter,
     }
+    if general := run.artifact("general"):
+        task["general"] = general
     if preferences := run.artifact("preferences"):
         task["preferences"] = preferences
     return {"baseModel": run.artifact("base-model"), "preflight": task}

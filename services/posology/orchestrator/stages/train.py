@@ -49,9 +49,9 @@ class Sft(_Training):
     """Supervised fine-tuning on the reviewed data set."""
 
     def job(self, run: Run) -> dict[str, Any]:
-        """Base model, data set and configuration."""
+        """Base model, data set, what is mixed in, and configuration."""
         config = reduced(run.spec["training"]["sft"], run.reductions)
-        return {**_common(run), "sft": {"dataset": dataset_of(run), "config": config}}
+        return {**_common(run), "sft": {"dataset": dataset_of(run), "config": config, **_general(run)}}
 
 
 class Dpo(_Training):
@@ -97,6 +97,13 @@ def preferences_of(run: Run) -> str:
 def adapter_of(run: Run) -> str:
     """Digest of the last training result."""
     return run.artifact("dpo") or run.artifact("sft")
+
+
+def _general(run: Run) -> dict[str, Any]:
+    """The general set and its share; nothing for a run from before general rows were a set of their own."""
+    if not (general := run.artifact("general")):
+        return {}
+    return {"general": general, "generalShare": run.spec["curation"]["general"]["share"]}
 
 
 def _common(run: Run) -> dict[str, Any]:

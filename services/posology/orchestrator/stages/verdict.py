@@ -16,6 +16,7 @@ _SIGNED_STAGES = ("review-data", "review-preferences", "sft", "dpo", "merge", "h
 _LINEAGE = (
     "base-model",
     "curate",
+    "general",
     "review-data",
     "preferences",
     "review-preferences",

@@ -9,6 +9,7 @@ from typing import Any
 from datasets import Dataset
 
 from posology.core.errors import InvalidInput
+from posology.training.mixing import SET, Mixture, as_made, mixed
 
 Row = Mapping[str, Any]
 PREFERENCES = "preferences.jsonl"
@@ -25,6 +26,11 @@ def pairs(dataset: Path) -> tuple[list[Row], list[Row]]:
             "set curation.validation to at least 1 and curate again"
         )
     return train, validation
+
+
+def mixture(train: Sequence[Row], general: Path | None, share: float) -> Mixture:
+    """The training rows of a data set, with those of a general set mixed in where there is one."""
+    return as_made(train) if general is None else mixed(train, _read(general / SET), share)
 
 
 def as_dataset(rows: Sequence[Row]) -> Dataset:

@@ -22,8 +22,6 @@ from posology.training.worker.row_checks import Examination, PlacedRow
 from posology.training.worker.saving import write_json
 
 RECORD = "preflight.json"
-GENERAL = "general"
-"""Curation's tag of general rows."""
 LETTERS = "ABCDEFGHIJ"
 NO_PAIRS: tuple[list[data.Row], list[data.Row]] = ([], [])
 NO_ROWS: list[data.Row] = []
@@ -38,13 +36,14 @@ def run(ctx: JobContext, task: PreflightTask) -> Result:
     problems: list[Violation] = []
 
     train, validation = _collect(problems, "spec.curation", lambda: data.pairs(dataset), NO_PAIRS)
+    mixture = data.mixture(train, ctx.input(task.general) if task.general else None, task.general_share or 0.0)
     preferred = _preferences(ctx, task, problems)
     tokenizer = _collect(problems, "spec.baseModel", lambda: tokens.open_tokenizer(base), None)
     sft, dpo = Examination(), Examination()
     if tokenizer is not None:
         stops = _collect(problems, "spec.baseModel", lambda: tokens.stop_ids(tokenizer, base), NO_STOPS)
-        ctx.progress(0, 3, f"reading {len(train) + len(validation):,} rows under the base's template")
-        rows = [*row_checks.placed(train, "train.jsonl"), *row_checks.placed(validation, "validation.jsonl")]
+        ctx.progress(0, 3, f"reading {len(mixture.rows) + len(validation):,} rows under the base's template")
+        rows = [*row_checks.placed_in(mixture), *row_checks.placed(validation, "validation.jsonl")]
         sft = row_checks.examine(tokenizer, stops, rows, max_length=task.sft.optimisation.max_length)
         problems += row_checks.violations_of(sft.faults, _fields("sft"))
         if task.dpo is not None and preferred:
@@ -54,9 +53,9 @@ def run(ctx: JobContext, task: PreflightTask) -> Result:
         problems += _template_violations(base, tokenizer, task.letter_suites)
 
     ctx.progress(2, 3, "memory and time with the real lengths")
-    problems += _recipe_violations(task, shape, len(train), len(preferred))
-    general = sum(GENERAL in row.get("tags", ()) for row in train)
-    request = _request(task, shape, sft, dpo, rows=len(train), validation=len(validation), general=general)
+    problems += _recipe_violations(task, shape, len(mixture.rows), len(preferred))
+    general = mixture.general
+    request = _request(task, shape, sft, dpo, rows=len(mixture.rows), validation=len(validation), general=general)
     made = None if any("targetModules" in each.field for each in problems) else plan(request)
     if made is not None:
         problems += _memory_violations(request, made)
@@ -69,7 +68,7 @@ def run(ctx: JobContext, task: PreflightTask) -> Result:
     for note in notes:
         ctx.log(f"{note.field}: {note.message}")
     counts = {
-        "training_rows": len(train),
+        "training_rows": len(mixture.rows),
         "general_rows": general,
         "validation_rows": len(validation),
         "validation_rows_asked_for": task.validation_rows,
@@ -90,10 +89,9 @@ def run(ctx: JobContext, task: PreflightTask) -> Result:
     listed = [f"{note.field}: {note.message}" for note in notes]
     write_json(ctx.output / RECORD, {**counts, **figures, "think_block": sft.think_block, "notes": listed})
     ctx.progress(3, 3, "done")
-    parents = (task.base_model, task.dataset, task.preferences) if task.preferences else (task.base_model, task.dataset)
     return Result(
         kind="preflight",
-        parents=parents,
+        parents=task.parents,
         parameters={"recipe": dataclasses.asdict(task.sft)},
         summary={**counts, **figures, "notes": listed},
     )

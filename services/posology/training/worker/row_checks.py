@@ -14,6 +14,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from posology.core.errors import InvalidInput, Violation
+from posology.training.mixing import Mixture
 from posology.training.worker import tokens
 
 Row = Mapping[str, Any]
@@ -47,6 +48,11 @@ class PlacedRow:
 def placed(rows: Sequence[Row], file: str = "") -> list[PlacedRow]:
     """Rows by their order."""
     return [PlacedRow(row, file, number) for number, row in enumerate(rows, 1)]
+
+
+def placed_in(mixture: Mixture) -> list[PlacedRow]:
+    """The rows of a mixture, where their artifacts have them."""
+    return [PlacedRow(place.row, place.file, place.number) for place in mixture.rows]
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,17 @@ def train(ctx: JobContext, task: SftTask) -> Result:
     base, dataset = ctx.input(task.base_model), ctx.input(task.dataset)
 
     # Everything that a user can have got wrong is checked before weights are loaded.
-    rows, validation = data.pairs(dataset)
+    train, validation = data.pairs(dataset)
+    mixture = data.mixture(train, ctx.input(task.general) if task.general else None, task.general_share)
+    rows = [place.row for place in mixture.rows]
     tokenizer = tokens.open_tokenizer(base)
     stops = tokens.stop_ids(tokenizer, base)
-    placed = [*row_checks.placed(rows, "train.jsonl"), *row_checks.placed(validation, "validation.jsonl")]
+    placed = [*row_checks.placed_in(mixture), *row_checks.placed(validation, "validation.jsonl")]
     examined = row_checks.examine(tokenizer, stops, placed, max_length=steps.max_length)
     row_checks.refuse(examined, **tokens.FIELDS)
     longest = examined.longest
     shape = model_shape(base)
-    ctx.log("data read", pairs=len(rows), validation=len(validation), longest=longest)
+    ctx.log("data read", pairs=len(rows), general=mixture.general, validation=len(validation), longest=longest)
 
     batch = batches.fit(
         shape,
@@ -110,8 +112,8 @@ def finish(
     evaluations, best = history["evaluations"], trainer.state.best_metric
     return Result(
         kind=kind,
-        parents=(task.base_model, task.dataset),
-        parameters={"task": "sft", "recipe": dataclasses.asdict(task.recipe)},
+        parents=task.parents,
+        parameters=task.parameters,
         summary={
             "method": method.value,
             "trainable_parameters": trainable,
