@@ -95,4 +95,5 @@ def withdrawal_to_proto(withdrawal: Withdrawal) -> pb.Withdrawal:
         kind=withdrawal.kind,
         reason=withdrawal.reason,
         create_time=to_timestamp(withdrawal.created),
+        namespace=withdrawal.namespace,
     )

@@ -116,14 +116,25 @@ class Publisher:
 
     async def _entries(self, tx: Transaction, last: SignedList | None) -> tuple[DeniedDigest, ...]:
         """Everything denied, in the order of the digests; what was withdrawn itself comes before what rests on it."""
-        entries = {w.digest: DeniedDigest(w.digest, w.kind, w.reason) for w in await index.all_withdrawals(tx)}
-        for digest, kind, cause in await index.resting_on(tx, entries):
-            entries.setdefault(digest, DeniedDigest(digest, kind, entries[cause].reason, cause))
+        entries: dict[str, DeniedDigest] = {}
+        withdrawn = [
+            DeniedDigest(w.digest, w.kind, w.reason, namespaces=(w.namespace,) if w.namespace else ())
+            for w in await index.all_withdrawals(tx)
+        ]
+        _merge(entries, withdrawn)
+        for namespace in sorted({one for entry in withdrawn for one in entry.namespaces} | {""}):
+            counts = (namespace,) if namespace else ()
+            of = {entry.digest: entry for entry in withdrawn if entry.namespaces == counts}
+            resting = await index.resting_on(tx, of, namespace=namespace)
+            _merge(
+                entries,
+                (DeniedDigest(digest, kind, of[cause].reason, cause, counts) for digest, kind, cause in resting),
+            )
         failed = self._failed
         if failed is None:
             before = last.predicate.entries if last else ()
             failed = {entry.digest: entry for entry in before if entry.kind == FAILED_FILE}
-        entries = {**failed, **entries}
+        _merge(entries, failed.values())
         return tuple(replace(entries[digest], reason=entries[digest].reason[:_REASON]) for digest in sorted(entries))
 
     async def _ask_evaluation(self) -> None:
@@ -137,7 +148,7 @@ class Publisher:
         except PosologyError as error:
             log.debug("evaluation does not say which weights failed: %s", error.message)
             return
-        self._failed = {entry.digest: entry for failure in response.failures for entry in _failed_files(failure)}
+        self._failed = _merge({}, (entry for failure in response.failures for entry in _failed_files(failure)))
 
     def _ours(self, published: bytes | str) -> DenyList | None:
         """The list, if this key signed it; anything else is as if it were not there, and will be replaced."""
@@ -171,7 +182,8 @@ async def _take_over(tx: Transaction, above: DenyList) -> None:
     """Withdrawals that the database forgot come back."""
     for entry in above.entries.values():
         if not entry.cause and entry.kind != FAILED_FILE:
-            await index.withdraw(tx, entry.digest, kind=entry.kind, reason=entry.reason)
+            for namespace in entry.namespaces or ("",):
+                await index.withdraw(tx, entry.digest, kind=entry.kind, reason=entry.reason, namespace=namespace)
 
 
 async def _last(tx: Transaction) -> SignedList | None:
@@ -185,10 +197,23 @@ def _predicate(envelope: dict[str, Any]) -> DenyListPredicate:
     return DenyListPredicate.from_json(json.loads(base64.b64decode(envelope["payload"]))["predicate"])
 
 
+def _merge(entries: dict[str, DeniedDigest], more: Iterable[DeniedDigest]) -> dict[str, DeniedDigest]:
+    """One entry for each digest: the first, unless a later one counts in more namespaces."""
+    for entry in more:
+        first = entries.setdefault(entry.digest, entry)
+        if first.namespaces and not entry.namespaces:
+            entries[entry.digest] = entry
+        elif first.namespaces:
+            together = tuple(sorted({*first.namespaces, *entry.namespaces}))
+            entries[entry.digest] = replace(first, namespaces=together)
+    return entries
+
+
 def _failed_files(failure: evaluation_pb2.FailedWeights) -> Iterable[DeniedDigest]:
     reason = f"{failure.verdict} said FAIL of {failure.model[:19]}"
     for file in failure.weight_files:
-        yield DeniedDigest(normal_digest(file), FAILED_FILE, reason)
+        counts = (failure.namespace,) if failure.namespace else ()
+        yield DeniedDigest(normal_digest(file), FAILED_FILE, reason, namespaces=counts)
 
 
 def _read(path: Path) -> bytes:

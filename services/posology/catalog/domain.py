@@ -30,10 +30,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """A digest that may not be used or served, in any namespace."""
+    """A digest that may not be used or served."""
 
     number: int
+    """Its place among those of the whole installation; 0 for others."""
     digest: str
     kind: str
     reason: str
     created: datetime
+    namespace: str = ""
+    """The only one in which it counts; empty = all."""

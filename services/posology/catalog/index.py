@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
 
 from posology.catalog.domain import Artifact, Withdrawal
-from posology.catalog.tables import artifacts, edges, pins, withdrawals
+from posology.catalog.tables import artifacts, edges, namespace_withdrawals, pins, withdrawals
 from posology.core.errors import NotFound
 from posology.core.store import Transaction, now, pages
 
@@ -94,15 +94,37 @@ async def unpin(tx: Transaction, artifact: Artifact, holder: str) -> None:
     await tx.execute(delete(pins).where(*here))
 
 
-async def quarantine(tx: Transaction, artifact: Artifact, reason: str) -> None:
-    """Withdraw an artifact."""
+async def quarantine(tx: Transaction, artifact: Artifact, reason: str, *, everywhere: bool) -> None:
+    """Withdraw an artifact, in all namespaces or in its own."""
     here = (artifacts.c.namespace == artifact.namespace, artifacts.c.digest == artifact.digest)
     await tx.execute(update(artifacts).where(*here).values(quarantine_reason=reason))
-    await withdraw(tx, artifact.digest, kind=artifact.kind, reason=reason)
+    await withdraw(
+        tx, artifact.digest, kind=artifact.kind, reason=reason, namespace="" if everywhere else artifact.namespace
+    )
 
 
-async def withdraw(tx: Transaction, digest: str, *, kind: str, reason: str) -> Withdrawal:
-    """Withdraw a digest, whether an artifact has it or not; the first withdrawal stays."""
+async def listed_elsewhere(tx: Transaction, artifact: Artifact) -> bool:
+    """Whether another namespace lists, or made something from, the same digest."""
+    others = artifacts.c.namespace != artifact.namespace
+    listed = select(artifacts.c.digest).where(artifacts.c.digest == artifact.digest, others).limit(1)
+    used = edges.c.namespace != artifact.namespace
+    either = (edges.c.parent == artifact.digest) | (edges.c.child == artifact.digest)
+    known = select(edges.c.child).where(either, used).limit(1)
+    return (await tx.execute(listed)).first() is not None or (await tx.execute(known)).first() is not None
+
+
+async def made_elsewhere(tx: Transaction, namespace: str, kinds: Iterable[str]) -> list[str]:
+    """Digests of what runs of other namespaces made, of these kinds."""
+    c = artifacts.c
+    query = select(c.digest).where(c.namespace != namespace, c.kind.in_(tuple(kinds))).distinct()
+    children = select(edges.c.child).where(edges.c.namespace == c.namespace)
+    return list((await tx.execute(query.where(c.digest.in_(children)))).scalars())
+
+
+async def withdraw(tx: Transaction, digest: str, *, kind: str, reason: str, namespace: str = "") -> Withdrawal:
+    """Withdraw a digest, whether an artifact has it or not, in one namespace or in all; the first withdrawal stays."""
+    if namespace:
+        return await _withdraw_in(tx, namespace, digest, kind=kind, reason=reason)
     known = (await tx.execute(select(withdrawals).where(withdrawals.c.digest == digest))).mappings().first()
     if known is not None:
         return Withdrawal(**known)
@@ -110,22 +132,44 @@ async def withdraw(tx: Transaction, digest: str, *, kind: str, reason: str) -> W
     await tx.execute(update(artifacts).where(*good).values(quarantine_reason=reason))
     last = (await tx.execute(select(func.max(withdrawals.c.number)))).scalar()
     withdrawal = Withdrawal((last or 0) + 1, digest, kind, reason, await now(tx))
-    await tx.execute(insert(withdrawals).values(**vars(withdrawal)))
+    row = {name: value for name, value in vars(withdrawal).items() if name != "namespace"}
+    await tx.execute(insert(withdrawals).values(**row))
+    return withdrawal
+
+
+async def _withdraw_in(tx: Transaction, namespace: str, digest: str, *, kind: str, reason: str) -> Withdrawal:
+    c = namespace_withdrawals.c
+    query = select(namespace_withdrawals).where(c.namespace == namespace, c.digest == digest)
+    if known := (await tx.execute(query)).mappings().first():
+        return Withdrawal(0, **known)
+    withdrawal = Withdrawal(0, digest, kind, reason, await now(tx), namespace)
+    row = {name: value for name, value in vars(withdrawal).items() if name != "number"}
+    await tx.execute(insert(namespace_withdrawals).values(**row))
     return withdrawal
 
 
 async def all_withdrawals(tx: Transaction) -> list[Withdrawal]:
-    """Every withdrawal of the installation, in order of their numbers."""
+    """Every withdrawal: those of one namespace, then those of the installation in order of their numbers."""
     rows = (await tx.execute(select(withdrawals).order_by(withdrawals.c.number))).mappings()
     listed = [Withdrawal(**row) for row in rows]
-    old = (artifacts.c.quarantine_reason != "", artifacts.c.digest.not_in(select(withdrawals.c.digest)))
-    columns = (artifacts.c.digest, artifacts.c.kind, artifacts.c.quarantine_reason, artifacts.c.created)
-    before = (await tx.execute(select(*columns).where(*old).order_by(artifacts.c.digest))).all()
-    return [*(Withdrawal(0, *row) for row in before), *listed]
+    c = artifacts.c
+    old = (c.quarantine_reason != "", c.digest.not_in(select(withdrawals.c.digest)), ~_withdrawn_in_its_own())
+    columns = (c.digest, c.kind, c.quarantine_reason, c.created)
+    before = (await tx.execute(select(*columns).where(*old).order_by(c.digest))).all()
+    order = (namespace_withdrawals.c.digest, namespace_withdrawals.c.namespace)
+    scoped = (await tx.execute(select(namespace_withdrawals).order_by(*order))).mappings()
+    return [*(Withdrawal(0, **row) for row in scoped), *(Withdrawal(0, *row) for row in before), *listed]
 
 
-async def resting_on(tx: Transaction, digests: Iterable[str]) -> list[tuple[str, str, str]]:
-    """Digest, kind and cause of everything that any namespace made from these digests, collected or not."""
+def _withdrawn_in_its_own() -> ColumnElement[bool]:
+    """Whether an artifact's namespace withdrew it for itself alone."""
+    c = namespace_withdrawals.c
+    own = (c.namespace == artifacts.c.namespace, c.digest == artifacts.c.digest)
+    return select(c.digest).where(*own).exists()
+
+
+async def resting_on(tx: Transaction, digests: Iterable[str], *, namespace: str = "") -> list[tuple[str, str, str]]:
+    """Digest, kind and cause of everything that any namespace, or one, made from these digests, collected or not."""
     known: dict[str, tuple[str, str]] = {digest: ("", digest) for digest in digests}
     made, layer = [], list(known)
     while layer:
@@ -137,6 +181,7 @@ async def resting_on(tx: Transaction, digests: Iterable[str]) -> list[tuple[str,
                     (artifacts.c.namespace == edges.c.namespace) & (artifacts.c.digest == edges.c.child),
                 )
             )
+            query = query.where(edges.c.namespace == namespace) if namespace else query
             query = query.where(edges.c.parent.in_(layer[start : start + _MOST_VARIABLES])).order_by(
                 edges.c.child, edges.c.parent
             )
@@ -149,8 +194,9 @@ async def resting_on(tx: Transaction, digests: Iterable[str]) -> list[tuple[str,
     return made
 
 
-async def find_withdrawals(tx: Transaction, digests: Iterable[str]) -> list[Withdrawal]:
-    """Withdrawals of the digests and of all that any namespace knows behind them, also of what was collected."""
+async def find_withdrawals(tx: Transaction, digests: Iterable[str], *, namespace: str = "") -> list[Withdrawal]:
+    """Withdrawals of the digests and of all that any namespace knows behind them, also of what was collected; of those
+    that one namespace made for itself only that namespace's, or all where none is named."""
     layer = list(dict.fromkeys(digests))
     behind = set(layer)
     while layer:
@@ -159,14 +205,18 @@ async def find_withdrawals(tx: Transaction, digests: Iterable[str]) -> list[With
         behind.update(layer)
     query = select(withdrawals).where(withdrawals.c.digest.in_(behind)).order_by(withdrawals.c.number)
     listed = [Withdrawal(**row) for row in (await tx.execute(query)).mappings()]
-    return [*await _withdrawn_before(tx, behind - {one.digest for one in listed}), *listed]
+    c = namespace_withdrawals.c
+    scoped = select(namespace_withdrawals).where(c.digest.in_(behind)).order_by(c.digest, c.namespace)
+    scoped = scoped.where(c.namespace == namespace) if namespace else scoped
+    of_one = [Withdrawal(0, **row) for row in (await tx.execute(scoped)).mappings()]
+    return [*of_one, *await _withdrawn_before(tx, behind - {one.digest for one in listed}), *listed]
 
 
 async def _withdrawn_before(tx: Transaction, digests: Iterable[str]) -> list[Withdrawal]:
     """What was withdrawn in one namespace before withdrawals had numbers; 0 is the number of all of them."""
     columns = (artifacts.c.digest, artifacts.c.kind, artifacts.c.quarantine_reason, artifacts.c.created)
-    query = select(*columns).where(artifacts.c.digest.in_(digests), artifacts.c.quarantine_reason != "")
-    rows = (await tx.execute(query.order_by(artifacts.c.digest))).all()
+    old = (artifacts.c.digest.in_(digests), artifacts.c.quarantine_reason != "", ~_withdrawn_in_its_own())
+    rows = (await tx.execute(select(*columns).where(*old).order_by(artifacts.c.digest))).all()
     return list({row.digest: Withdrawal(0, *row) for row in rows}.values())
 
 

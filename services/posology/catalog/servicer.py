@@ -8,13 +8,14 @@ from typing import Any
 from posology.catalog import convert, index, transfer
 from posology.catalog.deny_list import Publisher
 from posology.catalog.domain import Artifact, Withdrawal
-from posology.catalog.withdrawn_weights import weight_files_of_its_own
+from posology.catalog.withdrawn_weights import MODELS, all_weight_files, weight_files_of_its_own
 from posology.core import audit, names
 from posology.core.artifacts import ArtifactStore
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
 from posology.core.release.deny_list import WITHDRAWN_FILE
 from posology.core.rpc import context
-from posology.core.store import Database
+from posology.core.rpc.context import Kind
+from posology.core.store import Database, Transaction
 from posology.v1alpha1 import catalog_pb2 as pb
 from posology.v1alpha1 import catalog_pb2_grpc
 
@@ -71,7 +72,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         """Hold an artifact and all that it was made from; a run gets nothing that rests on what was withdrawn."""
         async with self._db.begin() as tx:
             artifact = await index.get(tx, *convert.split_name(request.name))
-            if _RUNS in request.holder and (bad := await index.find_withdrawals(tx, [artifact.digest])):
+            bad = await index.find_withdrawals(tx, [artifact.digest], namespace=artifact.namespace)
+            if _RUNS in request.holder and bad:
                 raise FailedPrecondition(_withdrawn(artifact, bad[0]))
             await index.pin(tx, artifact, request.holder)
             await _record(tx, "artifact.pin", artifact, {"holder": request.holder})
@@ -86,15 +88,37 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         return await self._read(artifact)
 
     async def QuarantineArtifact(self, request: pb.QuarantineArtifactRequest, _: Any) -> pb.Artifact:
-        """Withdraw an artifact."""
+        """Withdraw an artifact: in every namespace what runs of this one alone made, else in this one.
+
+        Otherwise whoever pushes a neighbour's bytes, or imports the base that everybody tunes, could withdraw them from
+        everybody; who may withdraw in all namespaces does so by digest (`CreateWithdrawal`).
+        """
         async with self._db.begin() as tx:
             artifact = await index.get(tx, *convert.split_name(request.name))
-            await index.quarantine(tx, artifact, request.reason)
-            for file in await asyncio.to_thread(weight_files_of_its_own, self._candidates, artifact.digest):
-                await index.withdraw(tx, file, kind=WITHDRAWN_FILE, reason=request.reason)
-            await _record(tx, "artifact.quarantine", artifact, {"reason": request.reason})
+            everywhere = await self._withdraws_everywhere(tx, artifact)
+            await index.quarantine(tx, artifact, request.reason, everywhere=everywhere)
+            files = await asyncio.to_thread(weight_files_of_its_own, self._candidates, artifact.digest)
+            others = await self._made_elsewhere(tx, artifact) if everywhere and files else frozenset()
+            for file in files:
+                scope = "" if everywhere and file not in others else artifact.namespace
+                await index.withdraw(tx, file, kind=WITHDRAWN_FILE, reason=request.reason, namespace=scope)
+            detail = {"reason": request.reason, "everywhere": everywhere}
+            await _record(tx, "artifact.quarantine", artifact, detail)
         await self._deny_list.publish()
         return await self._read(artifact)
+
+    async def _withdraws_everywhere(self, tx: Transaction, artifact: Artifact) -> bool:
+        if context.caller.get().kind is not Kind.USER:
+            return True  # the one user of an installation that tells nobody apart, or a service of it
+        brought = artifact.kind in transfer.PUSHED_KINDS and not artifact.parents
+        return not brought and not await index.listed_elsewhere(tx, artifact)
+
+    async def _made_elsewhere(self, tx: Transaction, artifact: Artifact) -> frozenset[str]:
+        """Weight files (`sha256:<hex>`) of what runs of other namespaces made: equal specs make equal weights."""
+        if context.caller.get().kind is not Kind.USER:
+            return frozenset()
+        digests = await index.made_elsewhere(tx, artifact.namespace, MODELS)
+        return await asyncio.to_thread(all_weight_files, self._candidates, digests)
 
     async def CreateWithdrawal(self, request: pb.CreateWithdrawalRequest, _: Any) -> pb.Withdrawal:
         """Withdraw a digest that no namespace needs to know."""
@@ -117,7 +141,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
     async def FindWithdrawals(self, request: pb.FindWithdrawalsRequest, _: Any) -> pb.FindWithdrawalsResponse:
         """What may not be used or served, of these digests and of what stands behind them."""
         async with self._db.read() as tx:
-            withdrawals = await index.find_withdrawals(tx, request.digests)
+            namespace = names.namespace_of_parent(request.parent) if request.parent else ""
+            withdrawals = await index.find_withdrawals(tx, request.digests, namespace=namespace)
         return pb.FindWithdrawalsResponse(withdrawals=map(convert.withdrawal_to_proto, withdrawals))
 
     async def CollectGarbage(self, request: pb.CollectGarbageRequest, _: Any) -> pb.CollectGarbageResponse:

@@ -50,6 +50,17 @@ withdrawals = Table(
 )
 """By digest, for every namespace; rows are only added."""
 
+namespace_withdrawals = Table(
+    "namespace_withdrawals",
+    metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+)
+"""By digest, for one namespace: what others have too, and nobody withdrew for all; rows are only added."""
+
 deny_lists = Table(
     "deny_lists",
     metadata,

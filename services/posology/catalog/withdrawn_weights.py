@@ -1,8 +1,13 @@
 """Which weight files a withdrawal takes along, so that the same bytes under another name are withdrawn as well."""
 
+from collections.abc import Iterable
+
 from posology.core.artifacts import ArtifactStore, Manifest
 from posology.core.errors import DataCorrupt, NotFound
 from posology.core.release.weights import weight_files
+
+MODELS = ("base-model", "model")
+"""Kinds of artifact that hold whole weights."""
 
 
 def weight_files_of_its_own(store: ArtifactStore, digest: str) -> tuple[str, ...]:
@@ -18,6 +23,12 @@ def weight_files_of_its_own(store: ArtifactStore, digest: str) -> tuple[str, ...
         above = _manifest(store, parent)
         inherited.update(weight_files(above) if above else ())
     return tuple(f"sha256:{file}" for file in weight_files(manifest) if file not in inherited)
+
+
+def all_weight_files(store: ArtifactStore, digests: Iterable[str]) -> frozenset[str]:
+    """`sha256:<hex>` of each weight file that any of these artifacts holds. Blocking."""
+    manifests = (_manifest(store, digest) for digest in digests)
+    return frozenset(f"sha256:{file}" for one in manifests if one is not None for file in weight_files(one))
 
 
 def _manifest(store: ArtifactStore, digest: str) -> Manifest | None:

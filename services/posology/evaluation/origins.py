@@ -34,7 +34,7 @@ class Origin:
     @property
     def root(self) -> str:
         """By what uses of a suite are counted."""
-        return canonical_digest(list(self.base_files))
+        return root_digest(self.base_files)
 
     @property
     def weights(self) -> str:
@@ -67,12 +67,28 @@ def root_of(artifacts: ArtifactStore, base: str) -> str:
         manifest = artifacts.manifest(base) if base else None
     except NotFound:
         return ""
-    return canonical_digest(list(weight_files(manifest))) if manifest and not manifest.parents else ""
+    return root_digest(weight_files(manifest)) if manifest and not manifest.parents else ""
 
 
-def made_by_runs(artifacts: ArtifactStore, known: set[str]) -> Iterator[tuple[str, str]]:
-    """Weight file and artifact of every model that was made from another, without the files that it took over;
-    `known` digests are skipped, and those that were looked at are added to it. Blocking."""
+def root_digest(files: tuple[str, ...]) -> str:
+    """One digest for the weight files of a root."""
+    return canonical_digest(list(files))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model that a run made from another: the weight files that are its own, and the root that it was tuned from."""
+
+    artifact: str
+    files: tuple[str, ...]
+    """Hex sha256 of those that no model behind it has."""
+    root: str = ""
+    """As `Origin.root`, where it was tuned from one root without a model in between; empty else."""
+
+
+def made_by_runs(artifacts: ArtifactStore, known: set[str]) -> Iterator[Made]:
+    """Every model that was made from another; `known` digests are skipped, and those that were looked at are added to
+    it. Blocking."""
     for digest, _ in artifacts.list():
         if digest in known:
             continue
@@ -83,9 +99,12 @@ def made_by_runs(artifacts: ArtifactStore, known: set[str]) -> Iterator[tuple[st
         known.add(digest)
         if manifest.kind not in WEIGHTS or not manifest.parents:
             continue
-        behind, _ = _behind(artifacts, manifest)
-        taken = {f for one in behind.values() if one.kind in WEIGHTS for f in weight_files(one)}
-        yield from ((file, digest) for file in weight_files(manifest) if file not in taken)
+        behind, missing = _behind(artifacts, manifest)
+        models = [one for one in behind.values() if one.kind in WEIGHTS]
+        taken = {f for one in models for f in weight_files(one)}
+        own = tuple(file for file in weight_files(manifest) if file not in taken)
+        direct = len(models) == 1 and not missing
+        yield Made(digest, own, root_digest(weight_files(models[0])) if direct else "")
 
 
 def _behind(artifacts: ArtifactStore, start: Manifest) -> tuple[dict[str, Manifest], bool]:

@@ -79,13 +79,16 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
         return convert.verdict_to_proto(issued)
 
     async def ListFailures(self, request: pb.ListFailuresRequest, _: Any) -> pb.ListFailuresResponse:
-        return pb.ListFailuresResponse(failures=await self._verdicts.standing(request.model))
+        namespace = names.namespace_of_parent(request.parent)
+        return pb.ListFailuresResponse(failures=await self._verdicts.standing(request.model, namespace=namespace))
 
     async def ListFailedWeights(self, request: pb.ListFailedWeightsRequest, _: Any) -> pb.ListFailedWeightsResponse:
         failures = await self._verdicts.all_standing()
         return pb.ListFailedWeightsResponse(
             failures=[
-                pb.FailedWeights(verdict=one.verdict, model=one.model, weight_files=one.weight_files)
+                pb.FailedWeights(
+                    verdict=one.verdict, model=one.model, weight_files=one.weight_files, namespace=one.namespace
+                )
                 for one in failures
             ]
         )

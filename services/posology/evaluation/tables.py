@@ -1,6 +1,6 @@
 """Evaluation's own tables, beside those of jobs and audit."""
 
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, Index, Integer, MetaData, Table, Text
 
 from posology.core.store import Json, UtcDateTime
 
@@ -62,6 +62,7 @@ failures = Table(
     Column("file", Text, primary_key=True),  # hex sha256 of a weight file
     Column("verdict", Text, primary_key=True),
     Column("created", UtcDateTime, nullable=False),
+    Column("everywhere", Boolean, nullable=True),  # False: in the verdict's namespace only; null is from before
     Index("failures_verdict", "verdict"),
 )
 
@@ -71,4 +72,13 @@ made_weights = Table(
     Column("file", Text, primary_key=True),  # hex sha256 of a weight file that a run made
     Column("artifact", Text, nullable=False),
     Column("created", UtcDateTime, nullable=False),
+)
+
+tuned_files = Table(
+    "tuned_files",
+    metadata,
+    Column("file", Text, primary_key=True),  # hex sha256 of a weight file that the root does not have
+    Column("artifact", Text, primary_key=True),  # a model that a run tuned from the root, without a model in between
+    Column("root", Text, nullable=False),  # digest over the weight files of the root
+    Index("tuned_files_artifact", "artifact"),
 )

@@ -26,7 +26,7 @@ from posology.core.release.tries import MOST_HALVINGS, confidence_of, price
 from posology.core.release.weights import weight_files
 from posology.core.rpc.impersonation import NOBODY
 from posology.core.store import Database, Transaction, now, pages
-from posology.evaluation import failures, gates, human, items, judging, origins, tables
+from posology.evaluation import failures, gates, human, items, judging, origins, required_gates, tables
 from posology.evaluation.domain import GateResult, IssuedVerdict, Outcome, Policy, VerdictRequest, overall
 from posology.evaluation.evaluations import Evaluations, PolicyOf, Tried, finished_artifact, read_items
 from posology.evaluation.origins import Origin
@@ -42,6 +42,9 @@ class _Findings:
     results: tuple[GateResult, ...]
     engine: Mapping[str, Any]
     probes: list[Any]
+    fails_the_policy: bool = False
+    """Whether the release policy's own gates failed, whatever the run's asked for; without a policy, under which
+    nothing is released either, a FAIL counts as if they had."""
 
     @property
     def outcome(self) -> Outcome:
@@ -87,9 +90,10 @@ class Verdicts:
         statements = _statements(request.statements)
         job = await self._evaluations.get(request.evaluation)
         tried = await self._evaluations.tried(job)
-        requirements = self._requirements(job)
+        release = self._policy()
+        requirements = _requirements(release, job)
         tries = _tries(tried.numbers, tried.policy, requirements)
-        findings = await asyncio.to_thread(self._findings, job, tried, tries, request.statements)
+        findings = await asyncio.to_thread(self._findings, job, tried, tries, request.statements, release)
         if request.validate_only:
             model = job.spec["spec"]["model"]
             said = tuple(one.note for one in tries.values())
@@ -125,44 +129,48 @@ class Verdicts:
                 tries=tries,
                 doses_tried=request.doses_tried,
             )
-            unanswered = await failures.standing(tx, draft.weight_files, answer=draft)
+            unanswered = await failures.standing(tx, draft.weight_files, namespace=request.namespace, answer=draft)
             predicate = replace(draft, unanswered=unanswered)
             envelope = self._sign(findings, predicate.to_json())
             artifact = await asyncio.to_thread(self._publish, envelope, findings)
             await self._store(tx, request, findings, envelope, artifact)
             if findings.outcome is Outcome.FAIL:
-                await failures.record(tx, request.name, findings.origin.own_files)
+                own = findings.origin.own_files
+                await failures.record(tx, request.name, own, everywhere=findings.fails_the_policy)
             detail = {"outcome": findings.outcome.value, "artifact": artifact, "model": job.spec["spec"]["model"]}
             await audit.append(tx, actor=actor, action="verdict.issued", subject=request.name, detail=detail)
         return await self.get(request.name)
 
-    async def standing(self, model: str) -> tuple[str, ...]:
-        """One sentence for each FAIL that stands against these weights, whatever they are called; NotFound."""
+    async def standing(self, model: str, *, namespace: str) -> tuple[str, ...]:
+        """One sentence for each FAIL that stands in a namespace against these weights, whatever they are called;
+        NotFound."""
         manifest = await asyncio.to_thread(self._artifacts.manifest, model)
         async with self._db.read() as tx:
-            return await failures.standing(tx, weight_files(manifest))
+            return await failures.standing(tx, weight_files(manifest), namespace=namespace)
 
     async def all_standing(self) -> tuple[failures.StandingFailure, ...]:
         """Every FAIL of the installation that no PASS answers."""
         async with self._db.read() as tx:
             return await failures.all_standing(tx)
 
-    def _requirements(self, job: Job) -> Requirements | None:
-        """What the release policy asks of the job's model name; None where there is none."""
+    def _policy(self) -> ReleasePolicy | None:
+        """The release policy; None where there is none."""
         try:
-            release = self._release_policy()
+            return self._release_policy()
         except NoPolicy:
             return None
-        return release.requirements(job.name.split("/")[1], job.spec["spec"].get("modelName", ""))
 
     async def _base(self, findings: "_Findings") -> Base:
         """What the verdict signs of the base; who made it is known by what lies in the store, and lay there before."""
         made = await asyncio.to_thread(lambda: list(origins.made_by_runs(self._artifacts, self._looked_at)))
         t = tables.made_weights
         async with self._db.begin() as tx:
-            for file, artifact in made:
-                if (await tx.execute(select(t.c.file).where(t.c.file == file))).scalar() is None:
-                    await tx.execute(t.insert().values(file=file, artifact=artifact, created=await now(tx)))
+            for one in made:
+                for file in one.files:
+                    if (await tx.execute(select(t.c.file).where(t.c.file == file))).scalar() is None:
+                        row = {"file": file, "artifact": one.artifact, "created": await now(tx)}
+                        await tx.execute(t.insert().values(**row))
+                await failures.remember_tuned(tx, one)
             query = select(t.c.file).where(t.c.file.in_(findings.origin.base_files)).limit(1)
             made_here = (await tx.execute(query)).scalar() is not None
         return findings.origin.base(findings.job.spec["spec"].get("baseModel", ""), made_here=made_here)
@@ -207,7 +215,14 @@ class Verdicts:
 
     # --- deciding --------------------------------------------------------------------------------------
 
-    def _findings(self, job: Job, tried: Tried, tries: Mapping[str, Try], statements: tuple[str, ...]) -> _Findings:
+    def _findings(
+        self,
+        job: Job,
+        tried: Tried,
+        tries: Mapping[str, Try],
+        statements: tuple[str, ...],
+        release: ReleasePolicy | None,
+    ) -> _Findings:
         digest, policy = finished_artifact(job), tried.policy
         confidence = {suite: one.confidence for suite, one in tries.items()}
         evidence = items.evidence(read_items(self._artifacts, digest), self._json(digest, items.PARITY), policy)
@@ -224,7 +239,9 @@ class Verdicts:
         )
         engine = self._json(digest, items.ENGINE)["tuned"]
         results = gates.decide(policy, evidence, confidence=confidence)
-        return _Findings(job, policy, tried.origin, results, engine, self._json(digest, items.PROBES))
+        requirements = _requirements(release, job)
+        fails = required_gates.fail(requirements, policy, evidence, tried.origin) if requirements else release is None
+        return _Findings(job, policy, tried.origin, results, engine, self._json(digest, items.PROBES), fails)
 
     def _pace(self, digest: str) -> dict[str, float]:
         known = any(file.path == items.PACE for file in self._artifacts.manifest(digest).files)
@@ -336,6 +353,13 @@ class Verdicts:
         reviews, bases = carried(predicate, lambda envelope, _: payload(envelope))
         lines = tuple(requirements_of(release, predicate, reviews=reviews, bases=bases))
         return release.name, lines, tuple(gaps(lines))
+
+
+def _requirements(release: ReleasePolicy | None, job: Job) -> Requirements | None:
+    """What the release policy asks of the job's model name; None where it says nothing of it, or there is none."""
+    if release is None:
+        return None
+    return release.requirements(job.name.split("/")[1], job.spec["spec"].get("modelName", ""))
 
 
 def _tries(numbers: Mapping[str, int], policy: Policy, requirements: Requirements | None) -> dict[str, Try]:

@@ -40,14 +40,16 @@ class Deployments:
             known = await self._known(tx, request)
         if known is not None:
             return known
-        await self._withdrawals.check(request.model, request.verdict)
+        await self._withdrawals.check(request.namespace, request.model, request.verdict)
         verdict = await asyncio.to_thread(self._releaser.check, request)
         await self._failures.check(request.namespace, request.model)
         check_releaser(verdict.predicate.submitter, request)
         if validate_only:
             return await self._draft(request, Released(verdict, request.verdict if ":" in request.verdict[:7] else ""))
         released = await asyncio.to_thread(self._releaser.release, request)
-        await self._withdrawals.check(request.model, released.verdict_digest)  # the verdict that was looked up
+        await self._withdrawals.check(
+            request.namespace, request.model, released.verdict_digest
+        )  # the verdict that was looked up
         draft = await self._draft(request, released)
         async with self._db.begin() as tx:
             if (known := await self._known(tx, request)) is not None:
@@ -135,7 +137,7 @@ class Deployments:
 
     async def _check_again(self, deployment: Deployment) -> None:
         """What let it in must still let it in, and this caller must be one who may release it."""
-        await self._withdrawals.check(deployment.model, deployment.verdict)
+        await self._withdrawals.check(deployment.namespace, deployment.model, deployment.verdict)
         verdict = await asyncio.to_thread(self._releaser.check, _again(deployment))
         await self._failures.check(deployment.namespace, deployment.model)
         check_releaser(verdict.predicate.submitter, _again(deployment))

@@ -9,7 +9,7 @@ from typing import Any
 from posology.core.artifacts import ArtifactStore
 from posology.core.attestations.verdict import FILE as VERDICT_FILE
 from posology.core.canonical import canonical_json
-from posology.core.errors import DataCorrupt, NotFound
+from posology.core.errors import DataCorrupt, InvalidInput, NotFound
 from posology.core.release.carried import payload
 from posology.serving.admission import Trust, admit
 from posology.serving.domain import ONLY_PASS, AlteredWeights, DeploymentRequest, MissingVerdict
@@ -80,23 +80,30 @@ class Releaser:
     def _presented(self, request: DeploymentRequest) -> _Presented:
         if request.verdict.lstrip().startswith("{"):
             return _Presented(parse_envelope(request.verdict))
-        digest = request.verdict or self._look_for_one(request.model)
+        digest = request.verdict or self._look_for_one(request)
         for store in (self._candidates, self._released):
             if store.exists(digest):
                 with store.open(digest, VERDICT_FILE) as stored:
                     return _Presented(parse_envelope(stored.read()), digest)
         raise MissingVerdict(f"there is no verdict {digest} in this installation; {ONLY_PASS}")
 
-    def _look_for_one(self, model: str) -> str:
-        """The newest verdict that was made about `model`."""
+    def _look_for_one(self, request: DeploymentRequest) -> str:
+        """The newest verdict on the weights that was issued for this namespace and model name.
+
+        Others are none of this deployment's: they could not release it, and a neighbour's would stand in the way of its
+        own. What is read here only chooses; `admit` verifies it.
+        """
         about = [
             (stored.modified, digest)
             for store in (self._candidates, self._released)
             for digest, stored in store.list()
-            if _is_verdict_about(store, digest, model)
+            if _is_verdict_for(store, digest, request)
         ]
         if not about:
-            raise MissingVerdict(f"{model} has no verdict, so it may not serve; {ONLY_PASS}")
+            raise MissingVerdict(
+                f"{request.model} has no verdict, so it may not serve as {request.plan.model_name} in "
+                f"{request.namespace}; {ONLY_PASS}"
+            )
         return max(about)[1]
 
     def _anywhere(self, model: str) -> bool:
@@ -119,6 +126,14 @@ class Releaser:
             self._released.verify(model)
 
 
-def _is_verdict_about(store: ArtifactStore, digest: str, model: str) -> bool:
+def _is_verdict_for(store: ArtifactStore, digest: str, request: DeploymentRequest) -> bool:
     manifest = store.manifest(digest)
-    return manifest.kind == "verdict" and model in manifest.parents
+    if manifest.kind != "verdict" or request.model not in manifest.parents:
+        return False
+    try:
+        with store.open(digest, VERDICT_FILE) as stored:
+            predicate = payload(parse_envelope(stored.read()))["predicate"]
+        issued_for = (predicate.get("namespace", ""), predicate.get("modelName", ""))
+    except (NotFound, InvalidInput, KeyError, TypeError, ValueError, AttributeError):
+        return False
+    return issued_for == (request.namespace, request.plan.model_name)

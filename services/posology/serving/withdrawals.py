@@ -5,6 +5,7 @@ from __future__ import annotations  # the AsyncStub names exist for type checker
 import re
 from typing import TYPE_CHECKING
 
+from posology.core.names import parent_of
 from posology.serving.domain import Withdrawn
 from posology.v1alpha1 import catalog_pb2 as pb
 
@@ -20,13 +21,15 @@ class Withdrawals:
     def __init__(self, catalog: CatalogAsyncStub) -> None:
         self._catalog = catalog
 
-    async def check(self, model: str, verdict: str = "") -> None:
-        """Withdrawn if the weights, the verdict or anything behind them was, in any namespace.
+    async def check(self, namespace: str, model: str, verdict: str = "") -> None:
+        """Withdrawn if the weights, the verdict or anything behind them was, in all namespaces or in this one.
 
         Unavailable while nobody can tell: what cannot be checked is not released.
         """
         digests = [digest for digest in (model, verdict) if _DIGEST.fullmatch(digest)]
-        response = await self._catalog.FindWithdrawals(pb.FindWithdrawalsRequest(digests=digests))
+        response = await self._catalog.FindWithdrawals(
+            pb.FindWithdrawalsRequest(parent=parent_of(namespace), digests=digests)
+        )
         for withdrawal in response.withdrawals:
             raise Withdrawn(_words(model, withdrawal))
 

@@ -1755,10 +1755,13 @@ class FailedWeights(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     WEIGHT_FILES_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
     verdict: _builtins.str
     """Name of the verdict."""
     model: _builtins.str
     """Digest of the weights that it was about."""
+    namespace: _builtins.str
+    """The only namespace in which it stands; empty = all of them."""
     @_builtins.property
     def weight_files(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Hex sha256 of each weight file that failed and is not one of the base."""
@@ -1769,10 +1772,11 @@ class FailedWeights(_message.Message):
         verdict: _builtins.str = ...,
         model: _builtins.str = ...,
         weight_files: _abc.Iterable[_builtins.str] | None = ...,
+        namespace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "verdict", b"verdict", "weight_files", b"weight_files"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "namespace", b"namespace", "verdict", b"verdict", "weight_files", b"weight_files"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,31 @@ def test_a_base_that_failed_keeps_only_itself_from_serving() -> None:
     for digest, denied in ((of_base, False), (own, True)):
         listed = DenyList("here", 1, "", {digest: DeniedDigest(digest, deny_list.FAILED_FILE, "v said FAIL")})
         assert (listed.denies(VERDICT) is not None) is denied
+
+
+def test_an_entry_of_one_namespace_counts_there_alone() -> None:
+    digest = "sha256:" + "8" * 64
+    listed = DenyList("here", 1, "", {digest: DeniedDigest(digest, "model", "x", namespaces=("bob", "carol"))})
+    for namespace, denied in (("bob", True), ("carol", True), ("alice", False), ("", False), ("bo", False)):
+        assert (listed.denies(replace(VERDICT, namespace=namespace)) is not None) is denied, namespace
+
+
+def test_a_base_that_one_namespace_withdrew_takes_along_what_it_tuned_from_it_alone() -> None:
+    digest = "sha256:" + "a" * 64
+    entry = DeniedDigest(digest, deny_list.WITHDRAWN_FILE, "x", namespaces=("bob",))
+    listed = DenyList("here", 1, "", {digest: entry})
+    assert listed.denies(replace(VERDICT, namespace="bob")) is entry
+    assert listed.denies(replace(VERDICT, namespace="alice")) is None
+
+
+@pytest.mark.parametrize("namespaces", ["bob", [""], [1], {"bob": 1}, None, [["bob"]]])
+def test_an_entry_whose_namespaces_are_not_understood_is_no_list(namespaces: object) -> None:
+    entry = {"digest": "sha256:" + "8" * 64, "kind": "model", "reason": "x", "namespaces": namespaces}
+    with pytest.raises((TypeError, ValueError)):
+        DenyListPredicate.from_json({"installation": "here", "number": 1, "entries": [entry]})
+
+
+def test_namespaces_survive_signing() -> None:
+    entry = DeniedDigest("sha256:" + "8" * 64, "model", "x", namespaces=("bob", "carol"))
+    predicate = DenyListPredicate("here", 1, (entry,))
+    assert DenyListPredicate.from_json(predicate.to_json()) == predicate

@@ -49,6 +49,10 @@ def base(**changes: Any) -> dict[str, Any]:
 ATTACKS: dict[str, tuple[dict[str, Any], str]] = {
     "compared with itself": ({"base": base(weightFiles=[release.TUNED])}, "compared with itself"),
     "itself among other files": ({"base": base(weightFiles=[release.TUNED, "1" * 64])}, "compared with itself"),
+    "part of itself, pushed": (
+        {"weightFiles": [release.TUNED, "2" * 64], "base": base(weightFiles=[release.TUNED], lineage="UNKNOWN")},
+        "compared with itself",
+    ),
     "itself under another name": ({"base": base(madeHere=True)}, "a run of this installation made its weights"),
     "another base": ({"base": base(lineage="OTHER")}, "not the root that the weights come from"),
     "pushed without an origin": ({"base": base(lineage="UNKNOWN")}, "nothing shows that the weights come from it"),
@@ -108,6 +112,10 @@ def test_what_the_policy_wants_is_released_and_marked(signer: Signer) -> None:
 def test_what_was_tried_under_one_name_is_not_released_under_another(signer: Signer, fields: dict[str, Any]) -> None:
     with pytest.raises(domain.OtherName, match="labels in default"):
         admitted(signer, fields)
+
+
+def test_a_shard_that_tuning_left_alone_is_no_comparison_with_itself(signer: Signer) -> None:
+    assert admitted(signer, {"weightFiles": [release.TUNED, release.ROOT], "base": base(weightFiles=[release.ROOT])})
 
 
 def test_listed_roots_are_the_only_ones(signer: Signer) -> None:

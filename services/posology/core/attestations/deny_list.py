@@ -31,11 +31,22 @@ class DeniedDigest:
     reason: str
     cause: str = ""
     """The digest that was withdrawn, where this one only rests on it."""
+    namespaces: tuple[str, ...] = ()
+    """The only ones in which it counts, sorted; empty = all. Who reads a list and knows nothing of this takes it for
+    all of them, which is the safe way to err."""
+
+    def counts_in(self, namespace: str) -> bool:
+        """Whether it keeps what serves in `namespace` from serving; an empty namespace is none in particular."""
+        return not self.namespaces or namespace in self.namespaces
 
     def to_json(self) -> dict[str, Any]:
         """The JSON that is signed."""
-        entry = {"digest": self.digest, "kind": self.kind, "reason": self.reason}
-        return {**entry, "cause": self.cause} if self.cause else entry
+        entry: dict[str, Any] = {"digest": self.digest, "kind": self.kind, "reason": self.reason}
+        if self.cause:
+            entry["cause"] = self.cause
+        if self.namespaces:
+            entry["namespaces"] = list(self.namespaces)
+        return entry
 
 
 @dataclass(frozen=True)
@@ -75,10 +86,13 @@ class DenyListPredicate:
 
 
 def _entry(entry: Mapping[str, Any]) -> DeniedDigest:
-    cause = entry.get("cause", "")
+    cause, namespaces = entry.get("cause", ""), entry.get("namespaces", [])
+    if not isinstance(namespaces, list) or not all(isinstance(one, str) and one for one in namespaces):
+        raise TypeError(f"the namespaces of {entry['digest']} are no list of names")
     return DeniedDigest(
         normal_digest(entry["digest"]),
         str(entry.get("kind", "")),
         str(entry.get("reason", "")),
         normal_digest(cause) if cause else "",
+        tuple(sorted(namespaces)),
     )

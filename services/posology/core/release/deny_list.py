@@ -46,18 +46,20 @@ class DenyList:
     entries: Mapping[str, DeniedDigest] = field(default_factory=dict)
     """By digest."""
 
-    def denied(self, digests: Iterable[str]) -> DeniedDigest | None:
-        """The entry of the first of these digests that has one, whatever their case."""
-        return next((self.entries[digest] for digest in _digests(digests) if digest in self.entries), None)
+    def denied(self, digests: Iterable[str], *, namespace: str = "") -> DeniedDigest | None:
+        """The entry of the first of these digests that has one which counts in `namespace`, whatever their case."""
+        listed = (self.entries[digest] for digest in _digests(digests) if digest in self.entries)
+        return next((entry for entry in listed if entry.counts_in(namespace)), None)
 
     def denies(self, predicate: VerdictPredicate, *others: str) -> DeniedDigest | None:
         """The entry that keeps weights with this verdict from serving; `others` are digests that it does not name:
         the weights', its own, the release policy's."""
-        entry = self.denied([*others, *rests_on(predicate)])
+        namespace = predicate.namespace
+        entry = self.denied([*others, *rests_on(predicate)], namespace=namespace)
         if entry is not None:
             return entry
         # A base may fail where what was tuned from it passes; a withdrawn one takes along what was tuned from it.
-        of_base = (self.denied([file]) for file in predicate.base.weight_files)
+        of_base = (self.denied([file], namespace=namespace) for file in predicate.base.weight_files)
         return next((entry for entry in of_base if entry is not None and entry.kind != FAILED_FILE), None)
 
 
