@@ -6,73 +6,114 @@ client-made chat template or forced token would give answers that nobody evaluat
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-Check = Callable[[Any], str | None]
-"""Says what is wrong with a value; None when nothing is."""
+Schema = Mapping[str, Any]
+"""A JSON Schema."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a field may hold: for machines as a schema, for people as what is wrong with a value."""
+
+    schema: Schema
+    fault: Callable[[Any], str | None]
+    """None when nothing is wrong."""
+
+    def __call__(self, value: Any) -> str | None:
+        return self.fault(value)
+
+
+def check(schema: Schema, fine: Callable[[Any], bool], wanted: str) -> Check:
+    """Values that are `fine`; of any other it is said that it `wanted`."""
+    return Check(schema, lambda value: None if fine(value) else wanted)
 
 
 def number(low: float, high: float) -> Check:
-    def check(value: Any) -> str | None:
-        fine = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-        return None if fine else f"must be a number from {low:g} to {high:g}"
+    def fine(value: Any) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
-    return check
+    schema = {"type": "number", "minimum": low, "maximum": high}
+    return check(schema, fine, f"must be a number from {low:g} to {high:g}")
 
 
 def whole(low: int, high: int) -> Check:
-    def check(value: Any) -> str | None:
+    def fine(value: Any) -> bool:
         is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        fine = is_whole and not isinstance(value, bool) and low <= value <= high
-        return None if fine else f"must be a whole number from {low} to {high}"
+        return is_whole and not isinstance(value, bool) and low <= value <= high
 
-    return check
-
-
-def flag(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "must be true or false"
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    return check(schema, fine, f"must be a whole number from {low} to {high}")
 
 
-def text(value: Any) -> str | None:
-    return None if isinstance(value, str) and value else "must be a text that is not empty"
+def one_of(*allowed: Any) -> Check:
+    return check({"enum": list(allowed)}, lambda value: value in allowed, f"may only be {_listed(allowed)}")
 
 
-def stop(value: Any) -> str | None:
+def _listed(allowed: tuple[Any, ...]) -> str:
+    return " or ".join(map(json.dumps, allowed))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_stop(value: Any) -> bool:
     words = [value] if isinstance(value, str) else value
-    fine = isinstance(words, list) and len(words) <= 16 and all(isinstance(w, str) and w for w in words)
-    return None if fine else "must be a text or a list of at most 16 texts"
+    return isinstance(words, list) and len(words) <= 16 and all(map(_is_text, words))
 
 
-def stream_options(value: Any) -> str | None:
-    """`include_obfuscation` pads OpenAI's events against listeners; ours are not padded either way."""
-    known = {"include_usage", "include_obfuscation"}
-    fine = isinstance(value, dict) and set(value) <= known and all(v is None or _is_flag(v) for v in value.values())
-    return None if fine else 'may hold "include_usage": true or false, nothing else'
+def _is_stream_options(value: Any) -> bool:
+    flags = (True, False, None)
+    return (
+        isinstance(value, dict)
+        and set(value) <= _STREAM_OPTIONS
+        and all(any(v is f for f in flags) for v in value.values())
+    )
 
 
-def prompt(value: Any) -> str | None:
+def _is_labels(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) <= 16 and all(isinstance(v, str) for v in value.values())
+
+
+def _prompt_fault(value: Any) -> str | None:
     """LangChain sends a list of one."""
     words = value if isinstance(value, list) else [value]
     if len(words) > 1 and all(isinstance(w, str) for w in words):
         return "must be one text: send each prompt in a request of its own"
-    return None if len(words) == 1 and text(words[0]) is None else "must be a text that is not empty, not tokens"
+    return None if len(words) == 1 and _is_text(words[0]) else "must be a text that is not empty, not tokens"
 
 
-def labels(value: Any) -> str | None:
-    fine = isinstance(value, dict) and len(value) <= 16 and all(isinstance(v, str) for v in value.values())
-    return None if fine else "must be an object of at most 16 texts"
+_STREAM_OPTIONS = {"include_usage", "include_obfuscation"}
+"""The latter pads OpenAI's events against listeners; ours are not padded either way."""
+_TEXT: Schema = {"type": "string"}
 
-
-def one_of(*allowed: Any) -> Check:
-    def check(value: Any) -> str | None:
-        return None if value in allowed else f"may only be {' or '.join(map(json.dumps, allowed))}"
-
-    return check
-
-
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
+flag = check({"type": "boolean"}, lambda value: isinstance(value, bool), "must be true or false")
+text = check(_TEXT, _is_text, "must be a text that is not empty")
+stop = check(
+    {"anyOf": [_TEXT, {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": 16}]},
+    _is_stop,
+    "must be a text or a list of at most 16 texts",
+)
+stream_options = check(
+    {
+        "type": "object",
+        "properties": {name: {"type": ["boolean", "null"]} for name in sorted(_STREAM_OPTIONS)},
+        "additionalProperties": False,
+    },
+    _is_stream_options,
+    'may hold "include_usage": true or false, nothing else',
+)
+labels = check(
+    {"type": "object", "additionalProperties": _TEXT, "maxProperties": 16},
+    _is_labels,
+    "must be an object of at most 16 texts",
+)
+_ONE_TEXT: Schema = {"type": "string", "minLength": 1}
+prompt = Check(
+    {"anyOf": [_ONE_TEXT, {"type": "array", "items": _ONE_TEXT, "minItems": 1, "maxItems": 1}]}, _prompt_fault
+)
 
 SAMPLING: Mapping[str, Check] = {
     "model": text,

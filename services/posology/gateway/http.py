@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from posology.core.errors import Internal, NotFound, PosologyError
 from posology.core.http import ClientLeft, unless_client_leaves
-from posology.gateway import metrics, responses
+from posology.gateway import metrics, openapi, responses
 from posology.gateway.answering import Answering
 from posology.gateway.answers import new_answer_id
 from posology.gateway.domain import (
@@ -64,6 +64,7 @@ class OpenAiApi:
             Route("/v1/responses", self._guarded(self.respond), methods=["POST"]),
             Route("/v1/models", self._guarded(self.models), methods=["GET"]),
             Route("/v1/models/{model:path}", self._guarded(self.model), methods=["GET"]),
+            Route("/openapi.json", _openapi, methods=["GET"]),
             Route("/health", self.health, methods=["GET"]),
             Route("/ready", self.ready, methods=["GET"]),
         ]
@@ -177,6 +178,11 @@ class OpenAiApi:
             return response
 
         return guarded
+
+
+async def _openapi(_: Request) -> Response:
+    """What this gateway takes and answers; it names no model, so it needs no key."""
+    return JSONResponse(openapi.document())
 
 
 def _answer_of(response: Response) -> dict[str, str]:
