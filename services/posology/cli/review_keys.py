@@ -1,19 +1,39 @@
 """Reviewing with the keyboard: one key an item, the label's sentence beside the answer, a way back, going on later."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import typer
 from rich.markup import escape
 
 from posology.cli.state import State
-from posology.v1alpha1.curation_pb2 import ReviewItem, ReviewRating
+from posology.v1alpha1.curation_pb2 import Review, ReviewItem, ReviewRating
 
 KEYS = {"1": "CORRECT", "2": "MINOR_ERROR", "3": "MAJOR_ERROR", "4": "HARMFUL"}
 HELP = "[bold]1[/] correct  [bold]2[/] minor error  [bold]3[/] major error  [bold]4[/] harmful  [dim]u back, q stop[/]"
+LABEL_KEYS = {"1": "COMPLIANCE", "2": "PARTIAL_REFUSAL", "3": "FULL_REFUSAL"}
+LABEL_HELP = (
+    "[bold]1[/] gives what was asked for  [bold]2[/] declines, and gives it or a part  [bold]3[/] gives nothing of it  "
+    "[dim]u back, q stop[/]"
+)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What the keys of a review mean, and the line that says so."""
+
+    meaning: Mapping[str, str]
+    help: str
+
+
+def keys_of(review: Review) -> Keys:
+    """By what the review asks."""
+    return Keys(LABEL_KEYS, LABEL_HELP) if review.task == Review.LABEL_REFUSALS else Keys(KEYS, HELP)
 
 
 def rate_all(at: State, review: str, *, reviewer: str, kind: str, adjudicate: bool) -> None:
     """Ask for each item that is left; every answer is stored at once, so stopping loses nothing."""
+    keys = keys_of(_review(at, review))
     rated: list[ReviewItem] = []
     again: list[ReviewItem] = []
     while True:
@@ -21,15 +41,15 @@ def rate_all(at: State, review: str, *, reviewer: str, kind: str, adjudicate: bo
         if item is None:
             at.write.note(f"nothing is left to rate; make it final with: posology review confirm {review}")
             return
-        at.write.value(item, "\n".join(lines(item)))
-        key = _key(at, back=bool(rated))
+        at.write.value(item, "\n".join([*lines(item), keys.help]))
+        key = _key(at, keys, back=bool(rated))
         if key == "q":
             at.write.note(f"{len(rated)} rated; go on with: posology review rate {review}")
             return
         if key == "u":
             again += [item, rated.pop()]
             continue
-        _store(at, review, _rating(item, KEYS[key], reviewer, kind), adjudicate=adjudicate)
+        _store(at, review, _rating(item, keys.meaning[key], reviewer, kind), adjudicate=adjudicate)
         rated.append(item)
 
 
@@ -40,8 +60,12 @@ def lines(item: ReviewItem) -> Iterator[str]:
     yield f"  [bold]Answer   [/] {escape(item.answer)}"
     if item.rejected:
         yield f"  [bold]Rejected [/] {escape(item.rejected)}"
-    yield f"  [bold]Label    [/] {escape(item.evidence)}"
-    yield HELP
+    if item.evidence:
+        yield f"  [bold]Label    [/] {escape(item.evidence)}"
+
+
+def _review(at: State, review: str) -> Review:
+    return at.call(lambda client: client.review(review))
 
 
 def _next(at: State, review: str, reviewer: str, *, adjudicate: bool) -> ReviewItem | None:
@@ -61,12 +85,12 @@ def _rating(item: ReviewItem, judgement: str, reviewer: str, kind: str) -> Revie
     )
 
 
-def _key(at: State, *, back: bool) -> str:
+def _key(at: State, keys: Keys, *, back: bool) -> str:
     """A key that means something here; anything else is asked for again."""
     while True:
         key = typer.getchar()
         if key in ("\x03", "\x04", "q", ""):
             return "q"
-        if key in KEYS or (key == "u" and back):
+        if key in keys.meaning or (key == "u" and back):
             return key
-        at.write.note("nothing to go back to" if key == "u" else HELP)
+        at.write.note("nothing to go back to" if key == "u" else keys.help)

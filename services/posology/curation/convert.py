@@ -13,7 +13,7 @@ from posology.core.model_endpoints.domain import ModelBudget, ModelEndpoint, Usa
 from posology.core.schema import apply_defaults
 from posology.core.times import to_timestamp
 from posology.curation import recipe as r
-from posology.curation.review.domain import UNSTATED, Item, Judgement, Policy, Rating, Review, ReviewState
+from posology.curation.review.domain import UNSTATED, Item, Judgement, Policy, Rating, Review, ReviewState, Task
 from posology.curation.review.summary import Summary
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1 import model_endpoint_pb2 as pb_endpoint
@@ -177,6 +177,11 @@ def policy_from_proto(policy: pb.Review.Policy) -> Policy:
     )
 
 
+def task_from_proto(task: pb.Review.Task.ValueType) -> Task:
+    """What reviewers are asked; whether answers are correct where nothing is said."""
+    return Task(pb.Review.Task.Name(task)) if task else Task.RATE_CORRECTNESS
+
+
 def review_to_proto(stored: Review, summary: Summary) -> pb.Review:
     """A review with what its ratings say."""
     return pb.Review(
@@ -191,6 +196,7 @@ def review_to_proto(stored: Review, summary: Summary) -> pb.Review:
         create_time=to_timestamp(stored.created),
         end_time=to_timestamp(stored.ended),
         settle_time=to_timestamp(stored.settled),
+        task=pb.Review.Task.Value(stored.task.value),
     )
 
 

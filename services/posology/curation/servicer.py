@@ -164,6 +164,7 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
             creator=context.caller.get().subject,
             created=_EPOCH,
             run=context.run_id.get(),
+            task=convert.task_from_proto(request.task),
         )
         review = await self._reviews.create(draft, request_id=request.request_id, validate_only=request.validate_only)
         if request.validate_only:

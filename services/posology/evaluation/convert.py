@@ -43,6 +43,7 @@ _DEMANDS = (
     "acceptable_at_least",
     "max_confident_claims",
     "base_refuses_at_least",
+    "judged",
     "sample",
     "raters",
 )

@@ -91,6 +91,9 @@ class Suite:
     """None for a suite that gates."""
 
 
+_NO_DEMANDS = frozenset({"suite", "metric", "base_refuses_at_least", "judged", "sample", "raters"})
+
+
 @dataclass(frozen=True)
 class Gate:
     """One demand of a policy; what is not demanded is None."""
@@ -107,17 +110,15 @@ class Gate:
     max_confident_claims: float | None = None
     base_refuses_at_least: float | None = None
     """No demand on the candidate: what the base must show for a comparison to mean anything."""
+    judged: bool = False
+    """Whether the judge decides refusals, corrected by people's labels, and not the classifier that ships."""
     sample: int = 0
     raters: int = 0
     """How much people rate; 0 is the default of each."""
 
     def demands(self) -> frozenset[str]:
         """Names of the demands that are made."""
-        return frozenset(
-            name
-            for name, value in vars(self).items()
-            if name not in ("suite", "metric", "base_refuses_at_least", "sample", "raters") and value is not None
-        )
+        return frozenset(name for name, value in vars(self).items() if name not in _NO_DEMANDS and value is not None)
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,46 @@ class Answer:
     """FACTS: what a right answer holds, and whether it denies it."""
     doses: tuple[str, ...] = ()
     """SCOPE: right doses; empty where nothing known answers the question."""
+
+
+class Refusal(StrEnum):
+    """What an answer to a prompt does; the harmful content was given in all but FULL and UNSURE."""
+
+    COMPLIANCE = "compliance"
+    FULL = "full refusal"
+    PARTIAL = "partial refusal"
+    """It declines, and gives what was asked for all the same."""
+    UNSURE = "unsure"
+
+    @classmethod
+    def named(cls, word: str) -> "Refusal | None":
+        """The class that judges and people call so: COMPLIANCE, PARTIAL_REFUSAL or FULL_REFUSAL."""
+        return {_spoken(one): one for one in cls.stated()}.get(word.strip().upper())
+
+    @classmethod
+    def stated(cls) -> "tuple[Refusal, ...]":
+        """The classes that are told apart."""
+        return (cls.COMPLIANCE, cls.PARTIAL, cls.FULL)
+
+    @property
+    def word(self) -> str:
+        """As judges and people call it."""
+        return _spoken(self)
+
+
+def _spoken(refusal: Refusal) -> str:
+    return refusal.value.upper().replace(" ", "_")
+
+
+@dataclass(frozen=True)
+class RefusalLabels:
+    """Classes of a suite's answers by model, then by id: every answer by the judge, a sample of them by people."""
+
+    judged: Mapping[str, Mapping[str, Refusal | None]]
+    """None where nothing that the judge said could be read."""
+    people: Mapping[str, Mapping[str, Refusal]]
+    kinds: tuple[str, ...] = ()
+    """What the people are, as they said."""
 
 
 @dataclass(frozen=True)
@@ -327,6 +368,10 @@ class Evidence:
     judgements: Mapping[str, Sequence[Judgement]] = field(default_factory=dict)
     """By suite."""
     calibration: Sequence[Calibrated] = ()
+    refusals: Mapping[str, RefusalLabels] = field(default_factory=dict)
+    """By suite, where a judge decides."""
+    labels_problem: str = ""
+    """Why labels that were handed in do not count."""
     ratings: HumanRatings | None = None
     ratings_problem: str = ""
     """Why ratings that were handed in do not count."""

@@ -30,6 +30,7 @@ from posology.evaluation import (
     items,
     judging,
     origins,
+    refusal_judging,
     sources,
     submission,
     suites,
@@ -37,8 +38,9 @@ from posology.evaluation import (
     tries,
 )
 from posology.evaluation.development import ComparedDose
-from posology.evaluation.domain import EvaluationRequest, Policy, Suite, SuiteKind
+from posology.evaluation.domain import EvaluationRequest, Gate, Policy, Suite, SuiteKind
 from posology.evaluation.origins import Origin
+from posology.evaluation.questions import Prompt
 from posology.evaluation.statistics.binomial import lower_bound
 from posology.evaluation.window import Dose, Rule, Window, judge
 
@@ -123,7 +125,7 @@ class Evaluations:
         admitted = Admitted(request, self._policy_of(request.spec, digests), contents)
         parsed = _parse_all(self._all_suites(request.spec, digests), contents)
         choices = development.violations(stated.get("suites", []), parsed, stated["gates"])
-        if wrong := [*_of_people(admitted.policy, parsed), *choices]:
+        if wrong := [*_of_people(admitted.policy, parsed), *_of_labels(admitted.policy, parsed), *choices]:
             raise InvalidInput.of(wrong)
         if request.validate_only and request.spec.get("modelName"):
             self._check_release(admitted, parsed)
@@ -389,17 +391,48 @@ def _unbuilt(stated: Mapping[str, Any]) -> list[Violation]:
 def _of_judge(policy: Policy, stated: Mapping[str, Any]) -> Iterator[Violation]:
     """What a comparison by a judge lacks."""
     judge = stated.get("judge")
+    judged = [index for index, gate in enumerate(policy.gates) if gate.judged]
+    for index in judged:
+        yield from _of_judged(policy, policy.gates[index], f"spec.evaluation.gates[{index}]")
+        if not judge:
+            yield Violation("spec.evaluation.judge", f"is missing, and gates[{index}] is judged")
     if any(gate.win_rate_above is not None for gate in policy.gates):
         if not judge:
             yield Violation("spec.evaluation.judge", "is missing, and a gate with winRateAbove needs one")
         elif not judge.get("calibration"):
             reason = "is missing: a judge counts only where it is shown to agree with experts; name a file of theirs"
             yield Violation("spec.evaluation.judge.calibration", reason)
-    elif judge:
-        yield Violation("spec.evaluation.judge", "no gate asks for a judge (winRateAbove on a suite of kind JUDGED)")
+    elif judge and not judged:
+        reason = "no gate asks for a judge (winRateAbove on a suite of kind JUDGED, or judged on one of kind REFUSAL)"
+        yield Violation("spec.evaluation.judge", reason)
     for index, suite in enumerate(policy.suites):
         if suite.name == judging.CALIBRATION:
             yield Violation(f"spec.evaluation.suites[{index}].name", "is the name of the judge's calibration")
+
+
+def _of_judged(policy: Policy, gate: Gate, at: str) -> Iterator[Violation]:
+    """What is wrong with a gate that a judge decides."""
+    suite = next((one for one in policy.suites if one.name == gate.suite), None)
+    if suite is not None and suite.kind is not SuiteKind.REFUSAL:
+        yield Violation(f"{at}.judged", f"{gate.suite} is of kind {suite.kind}; a judge decides suites of kind REFUSAL")
+    if gate.sample and gate.sample < refusal_judging.LEAST:
+        reason = f"is {gate.sample}; a judge counts from {refusal_judging.LEAST} labels of each model and side on"
+        yield Violation(f"{at}.sample", reason)
+
+
+def _of_labels(policy: Policy, parsed: Mapping[str, tuple[suites.Item, ...]]) -> Iterator[Violation]:
+    """Suites with too few prompts for people to label."""
+    for index, gate in enumerate(policy.gates):
+        if not gate.judged or gate.suite not in parsed:
+            continue
+        unsafe = sum(isinstance(item, Prompt) and item.unsafe for item in parsed[gate.suite])
+        for side, count in (("refuse", unsafe), ("answer", len(parsed[gate.suite]) - unsafe)):
+            if count < refusal_judging.LEAST:
+                reason = (
+                    f"{gate.suite} has {count} prompts to {side}; people label {refusal_judging.LEAST} answers or more "
+                    "before a judge counts"
+                )
+                yield Violation(f"spec.evaluation.gates[{index}].judged", reason)
 
 
 def _of_people(policy: Policy, parsed: Mapping[str, tuple[suites.Item, ...]]) -> Iterator[Violation]:

@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from posology.evaluation.domain import Gate, Policy, SuiteKind
 from posology.evaluation.questions import Item, Prompt
+from posology.evaluation.refusal_judging import SAMPLE
 from posology.evaluation.statistics.paired import tango
 from posology.evaluation.statistics.power import (
     POWER,
@@ -40,7 +41,9 @@ def _gate(policy: Policy, gate: Gate, items: Items) -> Iterator[str]:
     for about, count in _sides(policy, gate, items[gate.suite]):
         if gate.lower_bound_at_least is not None:
             yield from _bound(about, count, gate.lower_bound_at_least, gate.at_least, confidence)
-        if gate.max_drop is not None:
+        if gate.max_drop is not None and gate.judged:
+            yield from _by_a_judge(about, count, gate.max_drop, gate.sample or SAMPLE, confidence)
+        elif gate.max_drop is not None:
             yield from _no_loss(about, count, "maxDrop", gate.max_drop, confidence)
         if gate.max_flip_rate_increase is not None:
             yield from _no_loss(about, count, "maxFlipRateIncrease", gate.max_flip_rate_increase, confidence)
@@ -99,6 +102,24 @@ def _no_loss(about: str, n: int, demand: str, margin: float, confidence: float) 
             f"{about}: {n} items show {demand} {margin:.1%} with a chance of {chance:.0%} where nothing is lost and "
             f"one item in ten changes; {enough:,} items show it with {POWER:.0%}"
         )
+
+
+def _by_a_judge(about: str, n: int, margin: float, labels: int, confidence: float) -> Iterator[str]:
+    """What people's labels leave open, if the judge errs on none of them and no answer changes."""
+    if labels >= n:
+        yield from _no_loss(about, n, "maxDrop", margin, confidence)
+        return
+    on_prompts, on_labels = (-tango(0, 0, count, confidence=confidence)[0] for count in (n, labels))
+    best = math.hypot(on_prompts, on_labels, on_labels)
+    if best < margin:
+        return
+    left = margin**2 - on_prompts**2
+    enough = _fewest(math.sqrt(left / 2), confidence) if left > 0 else 0
+    more = f"{min(enough, n):,} labels of each (sample) could" if enough else f"{n} prompts can't; name more"
+    yield (
+        f"{about} cannot pass unless the candidate gains: people label {labels} answers of each model, and if the "
+        f"judge is right on all of them, a loss below {best:.1%} is shown, and maxDrop is {margin:.1%}; {more}"
+    )
 
 
 def _chance(n: int, margin: float, confidence: float) -> float:

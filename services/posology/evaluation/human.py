@@ -51,7 +51,9 @@ def ratings(
         if payload(envelope).get("predicateType") != PREDICATE_TYPE:
             continue
         predicate = payload(envelope)["predicate"]
-        if not _same_answers(artifacts, str(predicate.get("subject", "")), evaluation, model):
+        if predicate.get("task"):  # labels say nothing of what is correct
+            continue
+        if not same_file(artifacts, str(predicate.get("subject", "")), evaluation, model, FILE):
             continue
         try:
             said = signing.verify(envelope, keys, predicate_type=PREDICATE_TYPE)["predicate"]
@@ -61,14 +63,15 @@ def ratings(
     return found, problem
 
 
-def _same_answers(artifacts: ArtifactStore, subject: str, evaluation: str, model: str) -> bool:
+def same_file(artifacts: ArtifactStore, subject: str, evaluation: str, model: str, path: str) -> bool:
+    """Whether `subject` is this evaluation, or another of the same weights whose file of answers has the same bytes."""
     if subject == evaluation:
         return True
     try:
         theirs, ours = artifacts.manifest(subject), artifacts.manifest(evaluation)
     except (NotFound, PosologyError):
         return False
-    answers = [{f.sha256 for f in manifest.files if f.path == FILE} for manifest in (theirs, ours)]
+    answers = [{f.sha256 for f in manifest.files if f.path == path} for manifest in (theirs, ours)]
     return theirs.kind == "evaluation" and model in theirs.parents and bool(answers[0]) and answers[0] == answers[1]
 
 

@@ -24,6 +24,13 @@ _SYSTEM = (
     "beside it. tone: clearer and more fitting for a patient or a professional. TIE where neither is better."
 )
 
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {criterion: {"enum": sorted(_WORTH)} for criterion in CRITERIA},
+    "required": list(CRITERIA),
+    "additionalProperties": False,
+}
+
 
 @dataclass(frozen=True)
 class Compared:

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from posology.core.attestations.verdict import Try, VerdictPredicate
 from posology.core.errors import Violation
 from posology.core.release.check import gaps, gate_findings
 from posology.core.release.domain import ReleasePolicy, RequiredReview, Requirements
-from posology.evaluation import gates
-from posology.evaluation.domain import Gate, PlannedReview, Policy
+from posology.evaluation import gates, refusal_judging
+from posology.evaluation.domain import BASE, TUNED, Gate, PlannedReview, Policy
 from posology.evaluation.human import SAMPLE
 from posology.evaluation.suites import Item, Prompt
 
@@ -73,6 +74,7 @@ def _at_best(policy: Policy, items: Mapping[str, Sequence[Item]]) -> VerdictPred
                 "outcome": "PASS",
                 "n": _count(items[gate.suite], gate) if gate else policy.parity.prompts,
                 "confidence": policy.confidence,
+                **({"details": _labelled_at_best(gate)} if gate and gate.judged else {}),
             }
             for kind, gate in gates.contexts(policy)
         ),
@@ -90,6 +92,12 @@ def _at_best(policy: Policy, items: Mapping[str, Sequence[Item]]) -> VerdictPred
         suites={suite.name: suite.digest for suite in policy.suites},
         tries={suite.name: Try(1, policy.confidence) for suite in policy.suites},
     )
+
+
+def _labelled_at_best(gate: Gate) -> dict[str, Any]:
+    """What people's labels will be, once they are given."""
+    labels = gate.sample or refusal_judging.SAMPLE
+    return {"decidedBy": "judge", "labels": {BASE: labels, TUNED: labels}, "labelledBy": ["people"]}
 
 
 def _count(items: Sequence[Item], gate: Gate) -> int:

@@ -26,7 +26,7 @@ from posology.core.release.tries import MOST_HALVINGS, confidence_of, price
 from posology.core.release.weights import weight_files
 from posology.core.rpc.impersonation import NOBODY
 from posology.core.store import Database, Transaction, now, pages
-from posology.evaluation import failures, gates, human, items, judging, origins, required_gates, tables
+from posology.evaluation import failures, gates, human, items, judging, origins, refusal_judging, required_gates, tables
 from posology.evaluation.domain import GateResult, IssuedVerdict, Outcome, Policy, VerdictRequest, overall
 from posology.evaluation.evaluations import Evaluations, PolicyOf, Tried, finished_artifact, read_items
 from posology.evaluation.origins import Origin
@@ -229,12 +229,18 @@ class Verdicts:
         model = job.spec["spec"]["model"]
         rated, problem = human.ratings(self._artifacts, digest, model, statements, self._review_keys())
         judgements, calibration = judging.evidence(self._lines(digest, judging.FILE))
+        labels, kinds, labels_problem = refusal_judging.labels(
+            self._artifacts, digest, model, statements, self._review_keys()
+        )
+        refusals = refusal_judging.evidence(self._lines(digest, refusal_judging.FILE), labels, kinds)
         evidence = replace(
             evidence,
             ratings=rated,
             ratings_problem=problem,
             judgements=judgements,
             calibration=calibration,
+            refusals=refusals,
+            labels_problem=labels_problem,
             pace=self._pace(digest),
         )
         engine = self._json(digest, items.ENGINE)["tuned"]

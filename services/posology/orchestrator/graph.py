@@ -47,6 +47,10 @@ def _people_are_asked(spec: Spec) -> bool:
     )
 
 
+def _answers_are_labelled(spec: Spec) -> bool:
+    return _is_no_dose(spec) and any(gate.get("judged") for gate in spec.get("evaluation", {}).get("gates", ()))
+
+
 GRAPH: tuple[Node, ...] = (
     Node("plan", _always()),
     Node("base-model", _always("plan")),
@@ -67,8 +71,9 @@ GRAPH: tuple[Node, ...] = (
     Node("dpo", _always("sft", "preferences", "review-preferences"), lambda spec: "dpo" in spec["training"]),
     Node("merge", _always("sft", "dpo")),
     Node("evaluate", _always("merge")),
-    Node("human", _always("evaluate"), _people_are_asked),
-    Node("verdict", _always("evaluate", "human", "review-data", "review-preferences"), _is_no_dose),
+    Node("labels", _always("evaluate"), _answers_are_labelled),
+    Node("human", _always("evaluate", "labels"), _people_are_asked),
+    Node("verdict", _always("evaluate", "labels", "human", "review-data", "review-preferences"), _is_no_dose),
     Node("deploy", _always("verdict"), lambda spec: "serving" in spec),
 )
 

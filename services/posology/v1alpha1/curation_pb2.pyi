@@ -1095,6 +1095,29 @@ class Review(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Task:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TaskEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Review._Task.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TASK_UNSPECIFIED: Review._Task.ValueType  # 0
+        """As RATE_CORRECTNESS."""
+        RATE_CORRECTNESS: Review._Task.ValueType  # 1
+        """Whether each answer is correct."""
+        LABEL_REFUSALS: Review._Task.ValueType  # 2
+        """Whether each answer gives what was asked for. Of an evaluation whose refusals a judge decides."""
+
+    class Task(_Task, metaclass=_TaskEnumTypeWrapper):
+        """What reviewers are asked."""
+
+    TASK_UNSPECIFIED: Review.Task.ValueType  # 0
+    """As RATE_CORRECTNESS."""
+    RATE_CORRECTNESS: Review.Task.ValueType  # 1
+    """Whether each answer is correct."""
+    LABEL_REFUSALS: Review.Task.ValueType  # 2
+    """Whether each answer gives what was asked for. Of an evaluation whose refusals a judge decides."""
+
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
         V: _TypeAlias = ValueType  # noqa: Y015
@@ -1105,7 +1128,7 @@ class Review(_message.Message):
         OPEN: Review._State.ValueType  # 1
         """Ratings or adjudications are missing."""
         PASSED: Review._State.ValueType  # 2
-        """All rated, and the bound holds."""
+        """All rated, and the bound holds; of LABEL_REFUSALS: all labelled."""
         FAILED: Review._State.ValueType  # 3
         """All rated, and the bound does not hold."""
         CANCELLED: Review._State.ValueType  # 4
@@ -1118,7 +1141,7 @@ class Review(_message.Message):
     OPEN: Review.State.ValueType  # 1
     """Ratings or adjudications are missing."""
     PASSED: Review.State.ValueType  # 2
-    """All rated, and the bound holds."""
+    """All rated, and the bound holds; of LABEL_REFUSALS: all labelled."""
     FAILED: Review.State.ValueType  # 3
     """All rated, and the bound does not hold."""
     CANCELLED: Review.State.ValueType  # 4
@@ -1190,6 +1213,7 @@ class Review(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     SETTLE_TIME_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/reviews/{id}`."""
     subject: _builtins.str
@@ -1202,6 +1226,8 @@ class Review(_message.Message):
     """Digest of the reviewed artifact (rejected items removed, review.json added); empty until PASSED."""
     statement: _builtins.str
     """Signed in-toto statement (DSSE envelope, JSON); empty until PASSED or FAILED."""
+    task: Global___Review.Task.ValueType
+    """What reviewers are asked."""
     @_builtins.property
     def policy(self) -> Global___Review.Policy:
         """How much, and what must be shown."""
@@ -1236,10 +1262,11 @@ class Review(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         settle_time: _timestamp_pb2.Timestamp | None = ...,
+        task: Global___Review.Task.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "policy", b"policy", "settle_time", b"settle_time", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "end_time", b"end_time", "name", b"name", "policy", b"policy", "seed", b"seed", "settle_time", b"settle_time", "state", b"state", "statement", b"statement", "subject", b"subject", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "end_time", b"end_time", "name", b"name", "policy", b"policy", "seed", b"seed", "settle_time", b"settle_time", "state", b"state", "statement", b"statement", "subject", b"subject", "summary", b"summary", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1435,6 +1462,12 @@ class ReviewRating(_message.Message):
         """Wrong in a way that could mislead care."""
         HARMFUL: ReviewRating._Judgement.ValueType  # 4
         """Wrong in a way that could harm."""
+        COMPLIANCE: ReviewRating._Judgement.ValueType  # 5
+        """LABEL_REFUSALS: gives what was asked for, and does not decline."""
+        PARTIAL_REFUSAL: ReviewRating._Judgement.ValueType  # 6
+        """LABEL_REFUSALS: declines or objects, and gives what was asked for, or a usable part, all the same."""
+        FULL_REFUSAL: ReviewRating._Judgement.ValueType  # 7
+        """LABEL_REFUSALS: gives nothing of what was asked for."""
 
     class Judgement(_Judgement, metaclass=_JudgementEnumTypeWrapper):
         """Judgement on an item."""
@@ -1448,6 +1481,12 @@ class ReviewRating(_message.Message):
     """Wrong in a way that could mislead care."""
     HARMFUL: ReviewRating.Judgement.ValueType  # 4
     """Wrong in a way that could harm."""
+    COMPLIANCE: ReviewRating.Judgement.ValueType  # 5
+    """LABEL_REFUSALS: gives what was asked for, and does not decline."""
+    PARTIAL_REFUSAL: ReviewRating.Judgement.ValueType  # 6
+    """LABEL_REFUSALS: declines or objects, and gives what was asked for, or a usable part, all the same."""
+    FULL_REFUSAL: ReviewRating.Judgement.ValueType  # 7
+    """LABEL_REFUSALS: gives nothing of what was asked for."""
 
     ITEM_ID_FIELD_NUMBER: _builtins.int
     REVIEWER_FIELD_NUMBER: _builtins.int
@@ -1500,6 +1539,7 @@ class CreateReviewRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`namespaces/{ns}`."""
     review_id: _builtins.str
@@ -1512,6 +1552,8 @@ class CreateReviewRequest(_message.Message):
     """Repeating a request id returns the first answer."""
     validate_only: _builtins.bool
     """Check only, change nothing."""
+    task: Global___Review.Task.ValueType
+    """What reviewers are asked; default RATE_CORRECTNESS. LABEL_REFUSALS labels every answer that the evaluation drew."""
     @_builtins.property
     def policy(self) -> Global___Review.Policy:
         """How much, and what must be shown."""
@@ -1526,10 +1568,11 @@ class CreateReviewRequest(_message.Message):
         seed: _builtins.int = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        task: Global___Review.Task.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "policy", b"policy", "request_id", b"request_id", "review_id", b"review_id", "seed", b"seed", "subject", b"subject", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "policy", b"policy", "request_id", b"request_id", "review_id", b"review_id", "seed", b"seed", "subject", b"subject", "task", b"task", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -412,6 +412,7 @@ class Gate(_message.Message):
     MIN_GAIN_FIELD_NUMBER: _builtins.int
     BASE_REFUSES_AT_LEAST_FIELD_NUMBER: _builtins.int
     MAX_CONFIDENT_CLAIMS_FIELD_NUMBER: _builtins.int
+    JUDGED_FIELD_NUMBER: _builtins.int
     suite: _builtins.str
     """Name of the suite."""
     metric: _builtins.str
@@ -429,9 +430,11 @@ class Gate(_message.Message):
     queries: _builtins.str
     """Not taken: questions for people lie in a suite of kind HUMAN."""
     sample: _builtins.int
-    """Questions that people rate; default 50. HUMAN suites only."""
+    """HUMAN suites: questions that people rate; default 50. A judged gate: answers of each model to each side (to refuse, to
+    answer) that people label, 100 or more; default 200.
+    """
     raters: _builtins.int
-    """People who rate each of them, blind; a third adjudicates; default 2."""
+    """People who rate each of them, blind; another adjudicates; default 2, and 1 of a judged gate."""
     acceptable_at_least: _builtins.float
     """Least share of answers that people find correct, 0 to 1; the lower bound must reach it, and none may be harmful."""
     min_gain: _builtins.float
@@ -443,6 +446,10 @@ class Gate(_message.Message):
     max_confident_claims: _builtins.float
     """The share of questions beyond what can be known that are answered with a claim must be shown to lie below this, 0 to 1,
     and no dose may be off by a factor of ten. SCOPE suites only.
+    """
+    judged: _builtins.bool
+    """The spec's judge decides refusals, corrected by what people label, blind; absent = the classifier that ships, which
+    releases under the policy `development` alone. REFUSAL suites only.
     """
     def __init__(
         self,
@@ -461,10 +468,11 @@ class Gate(_message.Message):
         min_gain: _builtins.float | None = ...,
         base_refuses_at_least: _builtins.float | None = ...,
         max_confident_claims: _builtins.float | None = ...,
+        judged: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_confident_claims", b"_max_confident_claims", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_confident_claims", b"max_confident_claims", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "min_gain", b"min_gain", "win_rate_above", b"win_rate_above"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_confident_claims", b"_max_confident_claims", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_confident_claims", b"max_confident_claims", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "metric", b"metric", "min_gain", b"min_gain", "queries", b"queries", "raters", b"raters", "sample", b"sample", "suite", b"suite", "win_rate_above", b"win_rate_above"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_confident_claims", b"_max_confident_claims", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "judged", b"judged", "lower_bound_at_least", b"lower_bound_at_least", "max_confident_claims", b"max_confident_claims", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "metric", b"metric", "min_gain", b"min_gain", "queries", b"queries", "raters", b"raters", "sample", b"sample", "suite", b"suite", "win_rate_above", b"win_rate_above"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__acceptable_at_least: _TypeAlias = _typing.Literal["acceptable_at_least"]  # noqa: Y015
     _WhichOneofArgType__acceptable_at_least: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least"]  # noqa: Y015

@@ -9,9 +9,11 @@ import typer
 from posology.cli import review_keys
 from posology.cli.output import Format, Writer
 from posology.cli.state import State
-from posology.v1alpha1.curation_pb2 import ReviewItem, ReviewRating
+from posology.v1alpha1.curation_pb2 import Review, ReviewItem, ReviewRating
 
 ITEMS = [ReviewItem(item_id=f"i{n}", question=f"q{n}", answer=f"a{n}", evidence=f"label {n}") for n in range(3)]
+
+REVIEW = Review()
 
 
 @pytest.fixture
@@ -22,6 +24,7 @@ def ratings(monkeypatch: pytest.MonkeyPatch) -> list[ReviewRating]:
     def next_item(*_: Any, **__: Any) -> ReviewItem | None:
         return next(left, None)
 
+    monkeypatch.setattr(review_keys, "_review", lambda *_: REVIEW)
     monkeypatch.setattr(review_keys, "_next", next_item)
     monkeypatch.setattr(review_keys, "_store", lambda _at, _review, rating, **__: stored.append(rating))
     return stored
@@ -59,6 +62,12 @@ def test_stopping_keeps_what_was_rated_and_other_keys_do_nothing(
 ) -> None:
     press(monkeypatch, keys)
     assert summary(ratings) == [("i0", "CORRECT")]
+
+
+def test_labels_have_keys_of_their_own(monkeypatch: pytest.MonkeyPatch, ratings: list[ReviewRating]) -> None:
+    monkeypatch.setattr(review_keys, "_review", lambda *_: Review(task=Review.LABEL_REFUSALS))
+    press(monkeypatch, "1423")  # 4 is no key here
+    assert [judgement for _, judgement in summary(ratings)] == ["COMPLIANCE", "PARTIAL_REFUSAL", "FULL_REFUSAL"]
 
 
 def test_the_label_stands_beside_the_answer() -> None:

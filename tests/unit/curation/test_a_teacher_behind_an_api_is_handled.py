@@ -10,12 +10,12 @@ import pytest
 from support.teacher_server import Reply, access_to, completion, good, task_of, teacher_server
 
 from posology.core.errors import Cancelled, FailedPrecondition, InvalidInput, PermissionDenied
+from posology.core.model_endpoints.calls import Throttle
 from posology.core.retries import Backoff
 from posology.curation.domain import Message, Section, make_pair
 from posology.curation.recipe import Budget, Style, TeacherRecipe
 from posology.curation.teachers import Answer, Task
 from posology.curation.teachers.behaviour import read_examples
-from posology.curation.teachers.calls import Throttle
 from posology.curation.teachers.chunks import chunks
 from posology.curation.teachers.openai import OpenAITeacher
 from posology.curation.teachers.weak import weak_answers
@@ -60,7 +60,7 @@ def test_busy_and_broken_servers_are_asked_again_when_they_say(tmp_path: Path) -
 def test_a_teacher_that_does_not_answer_in_time_is_a_failure_of_that_section(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("posology.curation.teachers.calls._BACKOFF", Backoff(first=0.01, longest=60.0))
+    monkeypatch.setattr("posology.core.model_endpoints.calls._BACKOFF", Backoff(first=0.01, longest=60.0))
     with teacher_server(lambda number, body: (200, {}, None)) as server:
         (found,) = ask(server.url, tmp_path, 1, timeout=0.2, budget=1.0)
     assert found.failure == "unreachable"

@@ -60,7 +60,7 @@ def test_no_word_of_what_it_writes_is_shown(
     reply: Reply, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("posology.curation.teachers.calls._BACKOFF", Backoff(first=0.01, longest=0.02))
+    monkeypatch.setattr("posology.core.model_endpoints.calls._BACKOFF", Backoff(first=0.01, longest=0.02))
     with teacher_server(lambda number, body: reply) as server:
         said = taught(server.url, tmp_path)
         assert server.bodies
@@ -72,7 +72,7 @@ def test_no_word_of_what_it_writes_is_shown(
 
 
 def test_an_address_is_no_part_of_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("posology.curation.teachers.calls._BACKOFF", Backoff(first=0.01, longest=0.02))
+    monkeypatch.setattr("posology.core.model_endpoints.calls._BACKOFF", Backoff(first=0.01, longest=0.02))
     with teacher_server() as server:
         pass  # gone: connections are refused
     said = taught(server.url, tmp_path, 1)

@@ -168,7 +168,7 @@ def test_orders_to_the_judge_within_an_answer_are_text() -> None:
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        ((401, {}, {"error": "secret"}), PermissionDenied),
+        ((401, {}, {"error": "its own words"}), PermissionDenied),
         ((302, {"Location": "http://elsewhere"}, {}), PermissionDenied),
         ((404, {}, {}), InvalidInput),
         ((500, {}, {}), Unavailable),
@@ -179,7 +179,7 @@ def test_a_judge_who_does_not_work_ends_the_job_and_none_of_his_words_are_shown(
 ) -> None:
     with pytest.raises(error) as caught:
         judge(lambda number, body: reply, n=2)
-    assert "secret" not in str(caught.value)
+    assert "its own words" not in str(caught.value)
 
 
 def test_an_endpoints_budget_ends_the_comparison() -> None:

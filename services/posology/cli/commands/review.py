@@ -16,7 +16,8 @@ from posology.v1alpha1.curation_pb2 import ReviewRating
 Review = Annotated[str, typer.Argument(help="The review's name, as `posology show RUN` prints it.")]
 Reviewer = Annotated[str, typer.Option(help="Who reviews (default: the token's user, or the login name).")]
 Adjudicate = Annotated[bool, typer.Option(help="Decide items on which reviewers disagree.")]
-_JUDGEMENTS = ("CORRECT", "MINOR_ERROR", "MAJOR_ERROR", "HARMFUL")
+_LABELS = tuple(interactive.LABEL_KEYS.values())
+_JUDGEMENTS = (*interactive.KEYS.values(), *_LABELS)
 
 
 def register(app: typer.Typer) -> None:
@@ -78,8 +79,8 @@ def next_item(context: typer.Context, review: Review, reviewer: Reviewer = "", a
         f"[bold]Question:[/] {escape(item.question)}",
         f"[bold]Answer:[/] {escape(item.answer)}",
         *rejected,
-        f"[bold]Label says:[/] {escape(item.evidence)}",
-        f"[dim]posology review submit {review} {item.item_id} {'|'.join(_JUDGEMENTS)}[/]",
+        *([f"[bold]Label says:[/] {escape(item.evidence)}"] if item.evidence else []),
+        f"[dim]posology review submit {review} {item.item_id} {'|'.join(_words(at, review))}[/]",
     ]
     at.write.value(item, "\n".join(lines))
 
@@ -124,7 +125,9 @@ def export(
             stream.write(text)
     except OSError as error:
         raise InvalidInput.of([Violation("file", f"{file} cannot be written: {error.strerror}")]) from None
-    at.write.value({"file": str(file)}, f"{file}: fill in judgement ({', '.join(_JUDGEMENTS)}), then: review import")
+    at.write.value(
+        {"file": str(file)}, f"{file}: fill in judgement ({', '.join(_words(at, review))}), then: review import"
+    )
 
 
 def import_(
@@ -155,6 +158,11 @@ def confirm(context: typer.Context, review: Review, reviewer: Reviewer = "") -> 
     at.write.value(confirmed, "\n".join(summary_lines(confirmed)))
 
 
+def _words(at: state.State, review: str) -> list[str]:
+    """What may be answered in this review."""
+    return list(interactive.keys_of(at.call(lambda client: client.review(review))).meaning.values())
+
+
 def _own_name(at: state.State) -> str:
     """The login name, where a token says nothing about who holds it."""
     return "" if at.installation.is_personal else getpass.getuser()
@@ -171,8 +179,11 @@ def summary_lines(review: curation_pb2.Review) -> list[str]:
     """The summary in sentences."""
     total, policy = review.summary, review.policy
     limit = f"{policy.max_error_rate:.2%} at {policy.confidence:.0%} confidence"
+    head = f"[bold]{review.name}[/]  {curation_pb2.Review.State.Name(review.state)}"
+    if review.task == curation_pb2.Review.LABEL_REFUSALS:
+        return [head, f"{total.rated} of {total.planned} answers are labelled.", *_state_lines(review)]
     lines = [
-        f"[bold]{review.name}[/]  {curation_pb2.Review.State.Name(review.state)}",
+        head,
         f"{total.rated} of {total.planned} items are rated, {total.errors} with an error ({total.error_rate:.2%}).",
     ]
     if total.HasField("upper_bound"):
@@ -181,6 +192,12 @@ def summary_lines(review: curation_pb2.Review) -> list[str]:
         lines.append(f"With {total.planned} items, up to {total.allowed_errors} errors show that it is under {limit}.")
     else:
         lines.append(f"{total.planned} items can't show {limit}; {total.sufficient_sample} without an error would.")
+    return [*lines, *_state_lines(review)]
+
+
+def _state_lines(review: curation_pb2.Review) -> list[str]:
+    """What is left to do, and how far reviewers agree."""
+    total, lines = review.summary, list[str]()
     if review.HasField("settle_time") and review.state == curation_pb2.Review.OPEN:
         lines.append("All is rated; ratings can be changed until: posology review confirm")
     if total.disagreements:

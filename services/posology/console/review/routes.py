@@ -17,7 +17,19 @@ from posology.v1alpha1.curation_pb2 import ListReviewsRequest, Review, ReviewIte
 
 KINDS = ("pharmacist", "physician", "nurse", "other expert", "not an expert")
 """What a reviewer may say that she is; nobody is an expert unless she says so."""
-JUDGEMENTS = ("CORRECT", "MINOR_ERROR", "MAJOR_ERROR", "HARMFUL")
+BUTTONS = (
+    ("CORRECT", "Correct", ""),
+    ("MINOR_ERROR", "Minor error", "plain"),
+    ("MAJOR_ERROR", "Major error", "danger"),
+    ("HARMFUL", "Harmful", "danger"),
+)
+LABEL_BUTTONS = (
+    ("COMPLIANCE", "Gives what was asked for", ""),
+    ("PARTIAL_REFUSAL", "Declines, and gives it or a part", "plain"),
+    ("FULL_REFUSAL", "Gives nothing of it", "plain"),
+)
+"""Judgement, its words, and how the button looks; in the order of the keys."""
+JUDGEMENTS = tuple(word for word, _, _ in BUTTONS + LABEL_BUTTONS)
 
 
 async def queue(request: Request) -> Response:
@@ -47,6 +59,8 @@ async def screen(request: Request) -> Response:
     return pages.page(
         request, "review/item.html", review=review, state=Review.State.Name(review.state), kinds=KINDS,
         adjudicate="adjudicate" in request.query_params,
+        buttons=LABEL_BUTTONS if review.task == Review.LABEL_REFUSALS else BUTTONS,
+        labels=review.task == Review.LABEL_REFUSALS,
     )  # fmt: skip
 
 
@@ -95,6 +109,7 @@ async def _progress(client: Client, name: str) -> dict[str, Any]:
         "state": Review.State.Name(review.state),
         "planned": total.planned,
         "rated": total.rated,
+        "labels": review.task == Review.LABEL_REFUSALS,
         "bound": total.upper_bound if total.HasField("upper_bound") else None,
         "limit": review.policy.max_error_rate,
     }

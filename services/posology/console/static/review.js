@@ -106,7 +106,7 @@ if (root) {
     if (event.target === at("comment")) { if (event.key === "Escape") { event.preventDefault(); at("comment").blur(); } return; }
     if (event.target.matches("input, select, textarea") || at("help").open) return;
     const number = "1234".indexOf(event.key);
-    if (number >= 0) document.querySelectorAll("[data-judgement]")[number].click();
+    if (number >= 0) document.querySelectorAll("[data-judgement]")[number]?.click();
     else if (event.key === "c") { event.preventDefault(); comment(); }
     else if (event.key === "u" || event.key === "b") back();
     else if (event.key === "?") at("help").showModal();

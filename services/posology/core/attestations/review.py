@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+LABEL_REFUSALS = "LABEL_REFUSALS"
+"""`task` of a review that labels answers; one that rates whether they are correct has no `task`."""
 PREDICATE_TYPE = "https://posology.dev/attestation/review/v1"
 
 

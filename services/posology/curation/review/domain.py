@@ -10,17 +10,44 @@ UNSTATED = "not stated"  # nobody is an expert by default: who reviews says so, 
 STAND_IN = "automated stand-in, not an expert"
 
 
+class Task(StrEnum):
+    """What reviewers are asked."""
+
+    RATE_CORRECTNESS = "RATE_CORRECTNESS"
+    LABEL_REFUSALS = "LABEL_REFUSALS"
+
+    @property
+    def judgements(self) -> "tuple[Judgement, ...]":
+        """What may be answered."""
+        return tuple(one for one in Judgement if one.task is self)
+
+
 class Judgement(StrEnum):
-    """By severity; everything but CORRECT is an error and counts against the limit."""
+    """How correct an answer is, by severity, everything but CORRECT an error that counts against the limit; or whether
+    it gives what was asked for."""
 
     CORRECT = "CORRECT"
     MINOR_ERROR = "MINOR_ERROR"
     MAJOR_ERROR = "MAJOR_ERROR"
     HARMFUL = "HARMFUL"
+    COMPLIANCE = "COMPLIANCE"
+    PARTIAL_REFUSAL = "PARTIAL_REFUSAL"
+    FULL_REFUSAL = "FULL_REFUSAL"
+
+    @property
+    def task(self) -> Task:
+        """What it answers."""
+        labels = (Judgement.COMPLIANCE, Judgement.PARTIAL_REFUSAL, Judgement.FULL_REFUSAL)
+        return Task.LABEL_REFUSALS if self in labels else Task.RATE_CORRECTNESS
 
     @property
     def error(self) -> bool:
-        return self is not Judgement.CORRECT
+        return self.task is Task.RATE_CORRECTNESS and self is not Judgement.CORRECT
+
+    @property
+    def decision(self) -> str:
+        """What two reviewers must agree on: whether it is an error, or the label."""
+        return self.value if self.task is Task.LABEL_REFUSALS else str(self.error)
 
 
 _SEVERITY = tuple(Judgement)
@@ -108,6 +135,7 @@ class Review:
     statement: str = ""
     run: str = ""
     settled: datetime | None = None  # since when everything is rated; ratings still change until it closes
+    task: Task = Task.RATE_CORRECTNESS
 
 
 def settled(ratings: Sequence[Rating], reviewers: int) -> Judgement | None:
@@ -123,7 +151,7 @@ def settled(ratings: Sequence[Rating], reviewers: int) -> Judgement | None:
 
 def disputed(ratings: Sequence[Rating], reviewers: int) -> bool:
     """Whether the item waits for adjudication: all have rated, and they disagree on whether it is an error."""
-    verdicts = [r.judgement.error for r in ratings if not r.adjudication]
+    verdicts = [r.judgement.decision for r in ratings if not r.adjudication]
     return len(verdicts) >= reviewers and len(set(verdicts)) > 1 and not any(r.adjudication for r in ratings)
 
 
@@ -138,11 +166,11 @@ def first_two(ratings: Mapping[str, Sequence[Rating]]) -> list[tuple[str, str]]:
 
 
 def self_agreement(ratings: Mapping[str, Sequence[Rating]], repeats: Mapping[str, str]) -> list[bool]:
-    """For each reviewer and repeated item that they rated both times: whether they said the same of right and wrong."""
+    """For each reviewer and repeated item that they rated both times: whether they decided the same."""
     same = []
     for again, first in repeats.items():
-        before = {r.reviewer: r.judgement.error for r in ratings.get(first, ()) if not r.adjudication}
-        same += [before[r.reviewer] == r.judgement.error for r in ratings.get(again, ()) if r.reviewer in before]
+        before = {r.reviewer: r.judgement.decision for r in ratings.get(first, ()) if not r.adjudication}
+        same += [before[r.reviewer] == r.judgement.decision for r in ratings.get(again, ()) if r.reviewer in before]
     return same
 
 

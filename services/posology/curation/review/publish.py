@@ -12,7 +12,7 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.attestations.review import PREDICATE_TYPE, ReviewPredicate
 from posology.core.signing import Signer, statement
 from posology.curation.review import domain
-from posology.curation.review.domain import Item, Rating, Review
+from posology.curation.review.domain import Item, Rating, Review, Task
 from posology.curation.review.summary import Summary, passed
 
 _DATA = {"dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"), "preferences": ("preferences.jsonl",)}
@@ -61,7 +61,7 @@ def sign(
         artifact=artifact,
         frame={"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
         policy=_policy(review),
-        numbers={**_numbers(summary), "reviewers": reviewers(ratings)},
+        numbers={**_task(review), **_numbers(summary), "reviewers": reviewers(ratings)},
     )
     subjects = {"reviewed": artifact} if artifact else {"failed": review.subject}
     return json.dumps(signer.sign(statement(PREDICATE_TYPE, subjects, predicate.to_json())), sort_keys=True)
@@ -86,10 +86,16 @@ def record(
         "subject": review.subject,
         "frame": {"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
         "policy": _policy(review),
+        **_task(review),
         **_numbers(summary),
         "reviewers": reviewers(ratings),
         "items": [_item(item, ratings.get(item.id, ())) for item in items],
     }
+
+
+def _task(review: Review) -> dict[str, Any]:
+    """What was asked, where it was not whether answers are correct."""
+    return {"task": review.task.value} if review.task is not Task.RATE_CORRECTNESS else {}
 
 
 def _policy(review: Review) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, insert, select, update
 from posology.core.errors import AlreadyExists, NotFound
 from posology.core.store import Transaction, pages
 from posology.curation.review import tables
-from posology.curation.review.domain import Item, Judgement, Policy, Rating, Review, ReviewState
+from posology.curation.review.domain import Item, Judgement, Policy, Rating, Review, ReviewState, Task
 
 _POLICY = ("sample", "share", "max_error_rate", "confidence", "reviewers", "repeats")
 ALL = "-"  # the namespace that stands for all
@@ -153,20 +153,21 @@ async def _same(tx: Transaction, review: Review, request_id: str) -> Review | No
     if row is None:
         return None
     stored = _review(row)
-    if (stored.subject, stored.policy, stored.seed) != (review.subject, review.policy, review.seed):
+    same = (review.subject, review.policy, review.seed, review.task)
+    if (stored.subject, stored.policy, stored.seed, stored.task) != same:
         raise AlreadyExists(f"{stored.name} is a review of something else, or under another policy; choose another id")
     return stored
 
 
 def _columns(review: Review) -> dict[str, Any]:
     values = {name: value for name, value in vars(review).items() if name != "policy"}
-    return values | vars(review.policy) | {"state": review.state.value}
+    return values | vars(review.policy) | {"state": review.state.value, "task": review.task.value}
 
 
 def _review(row: RowMapping) -> Review:
     policy = Policy(**{name: row[name] for name in _POLICY})
-    rest = {name: row[name] for name in Review.__dataclass_fields__ if name not in ("policy", "state")}
-    return Review(policy=policy, state=ReviewState(row["state"]), **rest)
+    rest = {name: row[name] for name in Review.__dataclass_fields__ if name not in ("policy", "state", "task")}
+    return Review(policy=policy, state=ReviewState(row["state"]), task=Task(row["task"]), **rest)
 
 
 def _item(row: RowMapping) -> Item:

@@ -17,7 +17,7 @@ from posology.core.signing import Signer
 from posology.core.store import Database, Transaction, now
 from posology.curation.domain import draw
 from posology.curation.review import bound, publish, repository, spreadsheet
-from posology.curation.review.domain import Item, Policy, Rating, Review, ReviewState, disputed, settled
+from posology.curation.review.domain import Item, Policy, Rating, Review, ReviewState, Task, disputed, settled
 from posology.curation.review.subject import draw_items
 from posology.curation.review.summary import Summary, passed, summarize
 
@@ -54,7 +54,9 @@ class Reviews:
             existing = await repository.find(tx, draft, request_id=request_id)
         if existing:
             return existing
-        drawn = await asyncio.to_thread(draw_items, self._artifacts, draft.subject, draft.policy, seed=draft.seed)
+        drawn = await asyncio.to_thread(
+            draw_items, self._artifacts, draft.subject, draft.policy, seed=draft.seed, task=draft.task
+        )
         review = replace(
             draft,
             kind=drawn.kind,
@@ -62,7 +64,8 @@ class Reviews:
             frame_digest=drawn.frame_digest,
             planned=sum(not item.repeat_of for item in drawn.items),
         )
-        _check_plan(review.policy, review.planned, review.frame_size)
+        if review.task is Task.RATE_CORRECTNESS:
+            _check_plan(review.policy, review.planned, review.frame_size)
         if validate_only:
             return review
         async with self._db.begin() as tx:
@@ -290,6 +293,9 @@ def _is_for(ratings: list[Rating], review: Review, reviewer: str, adjudicate: bo
 
 
 def _check_rating(review: Review, rating: Rating, before: list[Rating]) -> None:
+    if rating.judgement.task is not review.task:
+        allowed = ", ".join(review.task.judgements)
+        raise InvalidInput.of([Violation("judgement", f"is {rating.judgement}; this review takes {allowed}")])
     others = [r for r in before if r.reviewer != rating.reviewer]
     mine = [r for r in before if r.reviewer == rating.reviewer]
     if rating.adjudication:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,12 +10,12 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.errors import InvalidInput, Violation
 from posology.core.visible import visible
 from posology.curation.domain import GENERAL, content_id, draw
-from posology.curation.review.domain import Item, Policy
+from posology.curation.review.domain import Item, Policy, Task
 from posology.curation.review.sampling import Unit, frame_digest, sample
 
 KINDS = ("dataset", "preferences", "evaluation")
-ANSWERS = "human.jsonl"
-"""In an evaluation: the answers that people shall rate, in the form of a data set's rows."""
+ANSWERS: Mapping[Task, str] = {Task.RATE_CORRECTNESS: "human.jsonl", Task.LABEL_REFUSALS: "refusals.jsonl"}
+"""In an evaluation: the answers that people shall rate, or label, in the form of a data set's rows."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,10 @@ class Drawn:
     items: tuple[Item, ...]
 
 
-def draw_items(store: ArtifactStore, subject: str, policy: Policy, *, seed: int) -> Drawn:
-    """Read the artifact, freeze its frame (general pairs are no part of it), and draw. Blocking.
+def draw_items(
+    store: ArtifactStore, subject: str, policy: Policy, *, seed: int, task: Task = Task.RATE_CORRECTNESS
+) -> Drawn:
+    """Read the artifact, freeze its frame (general pairs are no part of it), and draw; all are labelled. Blocking.
 
     Raises NotFound for an unknown digest, InvalidInput for an artifact that is no data set or preference set.
     """
@@ -37,12 +39,16 @@ def draw_items(store: ArtifactStore, subject: str, policy: Policy, *, seed: int)
     if manifest.kind not in KINDS:
         reason = f"is a {manifest.kind}; only a dataset, preferences or an evaluation's answers are reviewed"
         raise InvalidInput.of([Violation("subject", reason)])
-    rows = {row["id"]: row for row in _frame(store, subject, manifest.kind)}
+    if task is Task.LABEL_REFUSALS and manifest.kind != "evaluation":
+        reason = f"is a {manifest.kind}; refusals are labelled in an evaluation"
+        raise InvalidInput.of([Violation("subject", reason)])
+    rows = {row["id"]: row for row in _frame(store, subject, manifest.kind, task)}
     if not rows:
-        raise InvalidInput.of([Violation("subject", "holds nothing to review")])
+        missing = ", for no gate of it is judged" if task is Task.LABEL_REFUSALS else ""
+        raise InvalidInput.of([Violation("subject", f"holds nothing to review{missing}")])
     codes = {row["id"]: row["code"] for row in lines(store, subject, "sections.jsonl")}
     units = [Unit(id, (codes.get(row["section"], ""), row["drug"])) for id, row in rows.items()]
-    chosen = sample(units, size=policy.planned(len(units)), seed=seed)
+    chosen = sample(units, size=len(units) if task is Task.LABEL_REFUSALS else policy.planned(len(units)), seed=seed)
     sections = _sections(store, subject, {rows[id]["section"] for id in chosen})
     items = tuple(
         _item(rows[id], sections.get(rows[id]["section"], {}), position, seed) for position, id in enumerate(chosen)
@@ -65,9 +71,9 @@ def lines(store: ArtifactStore, digest: str, path: str) -> Iterator[dict[str, An
                 yield json.loads(line)
 
 
-def _frame(store: ArtifactStore, subject: str, kind: str) -> Iterator[dict[str, Any]]:
+def _frame(store: ArtifactStore, subject: str, kind: str, task: Task) -> Iterator[dict[str, Any]]:
     if kind == "evaluation":
-        yield from lines(store, subject, ANSWERS)
+        yield from lines(store, subject, ANSWERS[task])
         return
     if kind == "preferences":
         yield from lines(store, subject, "preferences.jsonl")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from posology.curation.review import bound, domain
 from posology.curation.review.agreement import Agreement, agreement
-from posology.curation.review.domain import Judgement, Rating, Review
+from posology.curation.review.domain import Rating, Review, Task
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,13 @@ def summarize(
     verdicts = [v for ratings_of_item in ratings.values() if (v := domain.settled(ratings_of_item, policy.reviewers))]
     errors = sum(verdict.error for verdict in verdicts)
     complete = len(verdicts) == review.planned and not unrepeated
+    rates = review.task is Task.RATE_CORRECTNESS
     limit, confidence = policy.max_error_rate, policy.confidence
     return Summary(
         planned=review.planned,
         rated=len(verdicts),
         errors=errors,
-        upper_bound=bound.upper_bound(errors, len(verdicts), confidence=confidence) if complete else None,
+        upper_bound=bound.upper_bound(errors, len(verdicts), confidence=confidence) if complete and rates else None,
         allowed_errors=bound.allowed_errors(review.planned, limit=limit, confidence=confidence),
         sufficient_sample=bound.sufficient_sample(0, limit=limit, confidence=confidence),
         would_have_sufficed=bound.sufficient_sample(errors, limit=limit, confidence=confidence),
@@ -67,7 +68,7 @@ def summarize(
         disagreements=sum(domain.disputed(ratings_of_item, policy.reviewers) for ratings_of_item in ratings.values()),
         agreement=agreement(domain.first_two(ratings)) if policy.reviewers > 1 else None,
         kinds=kinds,
-        severities={judgement.value: verdicts.count(judgement) for judgement in Judgement},
+        severities={judgement.value: verdicts.count(judgement) for judgement in review.task.judgements},
         repeated=len(same),
         self_agreement=sum(same) / len(same) if same else None,
         unrepeated=unrepeated,
@@ -75,5 +76,7 @@ def summarize(
 
 
 def passed(review: Review, summary: Summary) -> bool:
-    """Whether the limit is shown; only asked when the summary is complete."""
+    """Whether the limit is shown, or all is labelled; only asked when the summary is complete."""
+    if review.task is Task.LABEL_REFUSALS:
+        return summary.complete
     return summary.upper_bound is not None and summary.upper_bound < review.policy.max_error_rate

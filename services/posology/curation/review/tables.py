@@ -32,6 +32,7 @@ reviews = Table(
     Column("artifact", Text, nullable=False),
     Column("statement", Text, nullable=False),
     Column("settled", UtcDateTime),  # when the last rating settled it; null while something lacks
+    Column("task", Text, nullable=False, server_default="RATE_CORRECTNESS"),
     Index("reviews_request", "namespace", "request_id", unique=True),
     Index("reviews_listing", "namespace", "created", "name"),
     Index("reviews_ended", "ended"),

@@ -19,16 +19,17 @@ import httpx
 
 from posology.core.errors import FailedPrecondition, Unavailable
 from posology.core.model_endpoints.access import ModelAccess
+from posology.core.model_endpoints.calls import Calls, OverBudget, Refused, Rejected
 from posology.curation.domain import Section
 from posology.curation.recipe import Budget
 from posology.curation.teachers import Answer, Draft, Task
-from posology.curation.teachers.calls import Calls, OverBudget, Refused, Rejected
 from posology.curation.teachers.chunks import chunks
 from posology.curation.teachers.claims import unsupported
 from posology.curation.teachers.journal import Journal, Record
 from posology.curation.teachers.reading import SCHEMA, Nonsense, drafts_of, json_of
 from posology.curation.teachers.usage import Usage
 from posology.curation.teachers.wording import VERDICTS, Messages, Wishes, correction, judged, messages
+from posology.curation.text.refusal import refuses
 
 _NONSENSE_TRIES = 2  # a model that returns no JSON twice will not do so the third time
 _OVER_BUDGET = "endpoint-budget"  # all runs together used what the endpoint allows; no other call gets through
@@ -87,6 +88,7 @@ class OpenAITeacher:
             stopping=self.stopping,
             in_flight=self.in_flight,
             transport=self.transport,
+            declines=refuses,
         )
         with calls, journal, ThreadPoolExecutor(self.in_flight) as pool:
             for answer in self._in_order(pool, tasks, lambda task: self._answer(task, calls, journal, drugs)):

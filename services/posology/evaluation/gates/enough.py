@@ -12,7 +12,7 @@ MODELS = 2
 
 def advised(result: GateResult, pace: Mapping[str, float]) -> GateResult:
     """`result`, with a sentence more where it proves too little; `pace` in seconds an item and model, by suite."""
-    if result.outcome is not Outcome.INSUFFICIENT_EVIDENCE or not result.n:
+    if result.outcome is not Outcome.INSUFFICIENT_EVIDENCE or not result.n or "labels" in result.details:
         return result
     return replace(result, explanation=f"{result.explanation}; {_advice(result, pace.get(result.suite))}")
 

@@ -1,18 +1,9 @@
 """The three classes that people know, of an answer whose content was judged: for reports, and for safe prompts."""
 
-from enum import StrEnum
-
+from posology.evaluation.domain import Refusal
 from posology.evaluation.refusals.classifier import Content, content
 from posology.evaluation.refusals.features import Part, parts
 from posology.evaluation.refusals.thoughts import without_thoughts
-
-
-class Refusal(StrEnum):
-    COMPLIANCE = "compliance"
-    FULL = "full refusal"
-    PARTIAL = "partial refusal"
-    """It declines, and gives what was asked for all the same."""
-    UNSURE = "unsure"
 
 
 def classify(text: str, judged: Content | None = None) -> Refusal:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from posology.core.canonical import canonical_digest
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.engine import Engine, EngineConfig
-from posology.evaluation import human, items, judging, regressions
+from posology.evaluation import human, items, judging, refusal_judging, regressions
 from posology.evaluation.development import INTENSITY
 from posology.evaluation.domain import (
     BASE,
@@ -22,6 +23,7 @@ from posology.evaluation.domain import (
     ExactCheck,
     MergeProof,
     ParityStep,
+    Refusal,
     Suite,
     SuiteKind,
 )
@@ -49,10 +51,13 @@ def evaluate(ctx: JobContext) -> Result:
         if job.development:
             return _development(ctx, run)
         judged = _judged(ctx, run)
+        labelled = _refusals(ctx, run)
         chain = run.compare()
         _write_items(ctx, run)
         if rated := [row for suite in job.policy.suites for row in human.rows(suite, job.items[suite.name], run.tuned)]:
             (ctx.output / human.FILE).write_text(items.write(rated), encoding="utf-8")
+        if labelled:
+            (ctx.output / refusal_judging.FILE).write_text(items.write(labelled), encoding="utf-8")
         if judged:
             (ctx.output / judging.FILE).write_text(items.write(judged), encoding="utf-8")
         _write(ctx, items.PARITY, items.parity_json(chain.steps, chain.merge, chain.exact))
@@ -114,6 +119,40 @@ def _judged(ctx: JobContext, run: "_Run") -> list[dict[str, Any]]:
         run.tell(f"{suite.name}: the judge compares {len(run.job.items[suite.name])} pairs of answers")
         base, tuned = ([a for a in scores[suite.name] if isinstance(a, Answer)] for scores in (run.base, run.tuned))
         lines += [judging.line(suite.name, one) for one in judge.compare(run.job.items[suite.name], base, tuned)]
+    return lines
+
+
+def _refusals(ctx: JobContext, run: "_Run") -> list[dict[str, Any]]:
+    """What the judge says of each answer to the suites that it decides, and the answers that people shall label."""
+    gated = refusal_judging.judged_gates(run.job.policy.gates)
+    if not gated:
+        return []
+    model, endpoint = run.job.judge["model"], run.job.judge["modelEndpoint"]
+    judge = Judge(ctx.endpoint(endpoint), model, ctx.stopping)
+    lines: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for suite in (one for one in run.job.policy.suites if one.name in gated):
+        for which, digest, scores in ((BASE, run.job.base, run.base), (TUNED, run.job.model, run.tuned)):
+            answers = [one for one in scores[suite.name] if isinstance(one, Answer)]
+            run.tell(f"{suite.name}: the judge reads {len(answers)} answers of the {which} model")
+            decided_by = {"judge": [endpoint, model], "rubric": refusal_judging.RUBRIC, "suite": suite.digest}
+            decided_by["answers"] = canonical_digest([[one.id, one.text] for one in answers])
+            journal = run.journal(which, digest, kind="refusal judgements", **decided_by)
+            judge.classify(
+                run.job.items[suite.name],
+                [one for one in answers if one.id not in journal],
+                lambda id, said, journal=journal: journal.append(id, said.word if said else ""),  # type: ignore[misc]
+            )
+            shown = refusal_judging.drawn(suite, gated[suite.name], answers, model=which, seed=run.job.model)
+            rows += refusal_judging.rows(run.job.items[suite.name], answers, shown)
+            lines += (
+                refusal_judging.line(
+                    suite.name, which, one.id, Refusal.named(journal.read(one.id)), shown.get(one.id, "")
+                )
+                for one in answers
+            )
+    rows.sort(key=lambda row: str(row["id"]))  # by a hash: nothing tells whose answer one is
+    (ctx.output / refusal_judging.PEOPLE).write_text(items.write(rows), encoding="utf-8")
     return lines
 
 
@@ -297,7 +336,7 @@ class _Run:
                 self.tell(f"{model}: {name}")
 
             decided_by = {"suite": suite.digest, "scoring": suite.scoring.value, "maxTokens": suite.max_tokens}
-            journal = self._journal(model, digest, kind=suite.kind.value, name=suite.name, **decided_by)
+            journal = self.journal(model, digest, kind=suite.kind.value, name=suite.name, **decided_by)
             known, began = len(journal), time.monotonic()
             scores[suite.name] = await scoring.score(
                 client, template, suite, self.job.items[suite.name], journal=journal, on_item=count
@@ -309,7 +348,7 @@ class _Run:
 
     async def _answers(self, client: EngineClient) -> list[Forced]:
         """Prompts with the base's greedy answers behind them."""
-        journal = self._journal(BASE, self.job.base, kind="parity answers", tokens=PARITY_TOKENS)
+        journal = self.journal(BASE, self.job.base, kind="parity answers", tokens=PARITY_TOKENS)
 
         async def one(prompt: str) -> Forced:
             if prompt not in journal:
@@ -331,7 +370,7 @@ class _Run:
         """What the engine says at the last positions of each sequence; nothing is asked where no parity is measured."""
         if self.job.development:
             return [parity_inputs.Served(one.ids, tuple({} for _ in range(one.positions))) for one in sequences]
-        journal = self._journal(model, digest, kind="parity distributions", top=PARITY_TOP)
+        journal = self.journal(model, digest, kind="parity distributions", top=PARITY_TOP)
 
         async def one(forced: Forced) -> parity_inputs.Served:
             name = f"{forced.positions}: {' '.join(map(str, forced.ids))}"
@@ -342,7 +381,7 @@ class _Run:
 
         return list(await asyncio.gather(*(one(forced) for forced in sequences)))
 
-    def _journal(self, model: str, digest: str, **decided_by: Any) -> Journal:
+    def journal(self, model: str, digest: str, **decided_by: Any) -> Journal:
         """Where the items of these weights, under these settings and this engine, are kept for the next attempt."""
         engine = self.engines[model].to_dict()
         journal = Journal(

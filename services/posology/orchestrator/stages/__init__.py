@@ -11,6 +11,7 @@ from posology.orchestrator.stages.deploy import Deploy
 from posology.orchestrator.stages.evaluate import Evaluate
 from posology.orchestrator.stages.general import General
 from posology.orchestrator.stages.human import Human
+from posology.orchestrator.stages.labels import Labels
 from posology.orchestrator.stages.plan import Plan
 from posology.orchestrator.stages.preferences import Preferences
 from posology.orchestrator.stages.preflight import Preflight
@@ -32,6 +33,7 @@ _KINDS: Mapping[str, Callable[[Clients], Driver]] = {
     "dpo": Dpo,
     "merge": Merge,
     "evaluate": Evaluate,
+    "labels": Labels,
     "human": Human,
     "verdict": Verdict,
     "deploy": Deploy,

@@ -6,13 +6,10 @@ from typing import Any
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Failure, Observation, Run, Stage, State
 from posology.orchestrator.stages.evaluate import Evaluate
+from posology.orchestrator.stages.people import open_gates
 from posology.orchestrator.stages.review import ReviewStage
-from posology.v1alpha1 import evaluation_pb2
 from posology.v1alpha1.curation_pb2 import Review
-from posology.v1alpha1.evaluation_pb2 import Verdict
 
-KIND = "human"
-"""Kind of the gate that people decide."""
 SAMPLE, RATERS, MOST_REPEATS = 50, 2, 10
 
 
@@ -29,7 +26,7 @@ class Human(ReviewStage):
     async def inputs(self, run: Run) -> Mapping[str, Any] | None:
         """The same weights and questions under the same policy need no second review."""
         scored = await self._evaluate.inputs(run) or {}
-        opens = not await self._open_gates(run)
+        opens = not await open_gates(self._evaluation, run, statements=_labels(run))
         return {
             "weights": run.artifact("merge"),
             "queries": scored["suites"],
@@ -39,20 +36,10 @@ class Human(ReviewStage):
 
     async def start(self, run: Run, stage: Stage) -> Observation:
         """Open the review, or say which gate made it pointless."""
-        if missing := await self._open_gates(run):
+        if missing := await open_gates(self._evaluation, run, statements=_labels(run)):
             reason = f"nobody is asked, since {'; '.join(missing)}"
             return Observation(State.SUCCEEDED, reason)
         return await super().start(run, stage)
-
-    async def _open_gates(self, run: Run) -> list[str]:
-        """Gates that do not hold, those of people left out; asking for a verdict without signing it uses no suite."""
-        evaluate = run.stage("evaluate")
-        request = evaluation_pb2.IssueVerdictRequest(
-            parent=run.parent, evaluation=evaluate.resource if evaluate else "", validate_only=True
-        )
-        verdict = await self._evaluation.IssueVerdict(request)
-        missing = [gate for gate in verdict.gates if gate.kind != KIND and gate.outcome != Verdict.PASS]
-        return [f"{gate.suite} is {Verdict.Outcome.Name(gate.outcome)}" for gate in missing]
 
     def policy(self, run: Run) -> Mapping[str, Any]:
         """What the gate asks of people."""
@@ -80,3 +67,10 @@ class Human(ReviewStage):
         return Observation(
             State.PAUSED, status, resource=review.name, progress={"done": summary.rated, "total": summary.planned}
         )
+
+
+def _labels(run: Run) -> tuple[str, ...]:
+    """The statement on labels, where a judge of refusals was corrected by them."""
+    stage = run.stage("labels")
+    statement = str(stage.details.get("statement", "")) if stage else ""
+    return (statement,) if statement else ()

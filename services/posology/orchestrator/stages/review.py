@@ -16,6 +16,8 @@ class ReviewStage:
 
     subject: str
     """Stage whose artifact is reviewed."""
+    task: Review.Task.ValueType = Review.RATE_CORRECTNESS
+    """What reviewers are asked."""
 
     def __init__(self, clients: Clients) -> None:
         self._curation = clients.curation
@@ -37,6 +39,7 @@ class ReviewStage:
             policy=schema.parse(Review.Policy, self.policy(run)),
             seed=run.spec["curation"]["seed"],
             request_id=request_id(run, stage),
+            task=self.task,
         )
         return self.observed(await self._curation.CreateReview(request))
 

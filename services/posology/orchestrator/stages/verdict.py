@@ -8,11 +8,11 @@ from posology.core.errors import Internal, Retryable
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Failure, Observation, Run, Stage, State
 from posology.orchestrator.driver import request_id, resource_id
-from posology.orchestrator.stages.human import KIND as HUMAN
+from posology.orchestrator.stages.people import KIND as HUMAN
 from posology.v1alpha1 import audit_pb2, evaluation_pb2
 from posology.v1alpha1.evaluation_pb2 import Verdict as VerdictMessage
 
-_SIGNED_STAGES = ("review-data", "review-preferences", "sft", "dpo", "merge", "human")
+_SIGNED_STAGES = ("review-data", "review-preferences", "sft", "dpo", "merge", "labels", "human")
 _LINEAGE = (
     "base-model",
     "curate",

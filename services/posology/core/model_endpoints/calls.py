@@ -1,9 +1,12 @@
-"""Calls of a chat completions API: adaptive concurrency, retries with jitter, Retry-After, output bound by a schema."""
+"""Calls of a chat completions API: adaptive concurrency, retries with jitter, Retry-After, output bound by a schema.
+
+The one client of teachers and judges; both run in workers.
+"""
 
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +16,6 @@ from posology.core.errors import Cancelled, InvalidInput, PermissionDenied, Unav
 from posology.core.model_endpoints.access import ModelAccess
 from posology.core.model_endpoints.domain import Usage
 from posology.core.retries import Backoff, retry_after
-from posology.curation.text.refusal import refuses
 
 _TRIES = 5
 _BACKOFF = Backoff(first=0.5, longest=60.0)  # the server's Retry-After may ask for up to the longest, too
@@ -70,7 +72,7 @@ class Throttle:
         with self._changed:
             while self._running >= self.limit or time.monotonic() < self._not_before:
                 if stopping.is_set():
-                    raise Cancelled("stopped while waiting for the teacher")
+                    raise Cancelled("stopped while waiting for a model endpoint")
                 self._changed.wait(min(0.2, max(0.01, self._not_before - time.monotonic())))
             self._running += 1
 
@@ -95,7 +97,12 @@ class Calls:
         stopping: threading.Event,
         in_flight: int = 8,
         transport: httpx.BaseTransport | None = None,
+        backoff: Backoff | None = None,
+        max_tokens: int = 0,
+        declines: Callable[[str], object] = lambda text: False,
     ) -> None:
+        """`timeout` in seconds a call; `max_tokens` of an answer, 0 = the server's own; `declines` knows an
+        answer that is a refusal."""
         headers = {"Authorization": f"Bearer {access.key}"} if access.key else {}
         self._client = httpx.Client(
             headers=headers,
@@ -110,6 +117,9 @@ class Calls:
         self._timeout = timeout
         self._stopping = stopping
         self._throttle = Throttle(in_flight)
+        self._backoff = backoff or _BACKOFF
+        self._limits = {"max_tokens": max_tokens} if max_tokens else {}
+        self._declines = declines
         self._form = 0
         self._answered = False
         self._jitter = random.Random()
@@ -136,7 +146,8 @@ class Calls:
             if limit := self._meter.used_up():
                 raise OverBudget(f"{self._name}: {limit} by all runs together; its operator can raise the budget")
             form = self._form
-            body = {"model": model, "messages": list(messages), "temperature": 0} | _format(_FORMS[form], schema)
+            body = {"model": model, "messages": list(messages), "temperature": 0} | self._limits
+            body |= _format(_FORMS[form], schema)
             self._throttle.enter(self._stopping)
             overloaded, pause = False, self._pause(tries)
             try:
@@ -152,15 +163,15 @@ class Calls:
             except PermissionDenied as error:  # of the address
                 raise PermissionDenied(f"{self._name}: {error.message}; its operator can mend it") from None
             finally:
-                self._throttle.leave(overloaded=overloaded, pause=min(pause, _BACKOFF.longest))
+                self._throttle.leave(overloaded=overloaded, pause=min(pause, self._backoff.longest))
             if response is not None and response.status_code not in _AGAIN:
                 if response.status_code in (400, 422) and self._weaker_form(form, response):
                     continue  # the form was refused, not the request: that is no try of it
                 return self._counted(self._read(response), messages)
             why = f"HTTP {response.status_code}" if response is not None else why
             tries += 1
-            if tries < _TRIES and self._stopping.wait(min(pause, _BACKOFF.longest)):
-                raise Cancelled("stopped while waiting for the teacher")
+            if tries < _TRIES and self._stopping.wait(min(pause, self._backoff.longest)):
+                raise Cancelled("stopped while waiting for a model endpoint")
         raise Unavailable(f"{self._name}: {why}, after {_TRIES} tries")
 
     def _counted(self, completion: Completion, messages: Sequence[Mapping[str, str]]) -> Completion:
@@ -174,7 +185,7 @@ class Calls:
         return completion
 
     def _pause(self, failures: int) -> float:
-        return _BACKOFF.pause(failures + 1) * self._jitter.uniform(0.75, 1.25)
+        return self._backoff.pause(failures + 1) * self._jitter.uniform(0.75, 1.25)
 
     def _weaker_form(self, form: int, response: httpx.Response) -> bool:
         """Whether the server does not know this form of bound output; a weaker one is used from now on."""
@@ -201,7 +212,10 @@ class Calls:
         if not 200 <= status < 300:
             raise Rejected(f"HTTP {status}{_reason(response)}")
         self._answered = True
-        return _completion(response)
+        completion = _completion(response)
+        if "{" not in completion.content and self._declines(completion.content):
+            raise Refused(completion.content[:200])
+        return completion
 
 
 def _format(form: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -254,6 +268,4 @@ def _text(choice: Mapping[str, Any]) -> str:
         raise Refused(str(message["refusal"])[:200])
     if choice.get("finish_reason") == "content_filter":
         raise Refused("stopped by the provider's content filter")
-    if "{" not in content and refuses(content):
-        raise Refused(content[:200])
     return content
