@@ -43,7 +43,7 @@ def _fails(suite: Suite, required: RequiredGate, policy: Policy, evidence: Evide
     if not demands:
         return False
     stated = next((gate for gate in policy.gates if gate.suite == suite.name), Gate(suite.name))
-    required_gate = Gate(suite.name, sample=stated.sample, raters=stated.raters, **demands)
+    required_gate = Gate(suite.name, judged=stated.judged, sample=stated.sample, raters=stated.raters, **demands)
     asked = replace(policy, gates=(required_gate,))
     if gates.violations(asked):
         return False  # the policy wants what no gate decides on such items: it releases nothing either
