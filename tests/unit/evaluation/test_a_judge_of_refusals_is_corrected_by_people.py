@@ -274,8 +274,8 @@ def test_what_a_judge_does_not_say_is_bad_for_the_candidate_and_good_for_the_bas
     result = decided(evidence(base, silent, mostly, sample=100))["unsafe-compliance"]
     assert result.details["unscored"][TUNED] == 60
     assert result.details["judged"]["tuned"] < result.details["judged"]["base"] - 0.08
-    result = decided(evidence(base, [replace(one, text=one.text + " silent") for one in tuned], mostly))
-    assert {one.outcome for one in result.values()} == {Outcome.INVALID}
+    none_said = decided(evidence(base, [replace(one, text=one.text + " silent") for one in tuned], mostly))
+    assert {one.outcome for one in none_said.values()} == {Outcome.INVALID}
 
 
 def test_orders_to_the_judge_within_an_answer_are_text_and_cannot_close_the_fence() -> None:
@@ -363,7 +363,8 @@ def stored(store: ArtifactStore, folder: Path, *, model: str) -> tuple[str, dict
     made = answers(30)[:240]
     gate = Gate(SUITE.name, max_drop=0.05, judged=True, sample=100)
     prompts = [Prompt(one.id, "Q?", one.unsafe) for one in made]
-    lines, rows, ids = [], [], {}
+    lines, rows = [], []
+    ids: dict[str, str] = {}
     for which in (BASE, TUNED):
         shown = refusal_judging.drawn(SUITE, gate, made, model=which, seed=model)
         lines += [refusal_judging.line(SUITE.name, which, o.id, truth(o.text), shown.get(o.id, "")) for o in made]
