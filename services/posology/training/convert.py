@@ -13,6 +13,7 @@ from posology.core.jobs.convert import job_status_to_proto
 from posology.core.jobs.domain import Event, Job, Resources
 from posology.training.base_models.models import Known
 from posology.training.domain import (
+    ADAMW,
     BaseModelSpec,
     Dpo,
     DpoTask,
@@ -79,7 +80,15 @@ def sft_from_proto(msg: pb.SftConfig) -> Sft:
     """The recipe of SFT."""
     return Sft(
         method=Method(pb.SftConfig.Method.Name(msg.method)),
-        lora=Lora(rank=msg.rank, alpha=_alpha(msg), dropout=msg.dropout, target_modules=tuple(msg.target_modules)),
+        lora=Lora(
+            rank=msg.rank,
+            alpha=_alpha(msg, rslora=msg.use_rslora),
+            dropout=msg.dropout,
+            target_modules=tuple(msg.target_modules),
+            use_dora=msg.use_dora,
+            use_rslora=msg.use_rslora,
+            loraplus_lr_ratio=msg.loraplus_lr_ratio,
+        ),
         optimisation=Optimisation(
             epochs=msg.epochs,
             max_steps=msg.max_steps,
@@ -93,13 +102,23 @@ def sft_from_proto(msg: pb.SftConfig) -> Sft:
             patience=msg.early_stopping.patience if msg.HasField("early_stopping") else 0,
             checkpoint_steps=msg.checkpoint_steps,
             seed=msg.seed,
+            optim=msg.optim or ADAMW,
+            neftune_noise_alpha=msg.neftune_noise_alpha,
+            packing=msg.packing,
+            sampling=msg.train_sampling_strategy or "random",
+            best=msg.load_best_model_at_end if msg.HasField("load_best_model_at_end") else True,
         ),
+        every_answer=msg.assistant_only_loss,
     )
 
 
-def _alpha(msg: pb.SftConfig | pb.DpoConfig) -> float:
+RSLORA_ALPHA = 8.0
+"""At rank 16 the scale of the default LoRA, 2; at other ranks rsLoRA's own law, one over the root of the rank."""
+
+
+def _alpha(msg: pb.SftConfig | pb.DpoConfig, *, rslora: bool = False) -> float:
     """Twice the rank unless said, so that the scale of the updates stays when only the rank is changed."""
-    return msg.alpha if msg.HasField("alpha") else 2 * msg.rank
+    return msg.alpha if msg.HasField("alpha") else RSLORA_ALPHA if rslora else 2 * msg.rank
 
 
 def dpo_from_proto(msg: pb.DpoConfig) -> Dpo:
@@ -113,11 +132,16 @@ def dpo_from_proto(msg: pb.DpoConfig) -> Dpo:
             learning_rate=msg.learning_rate,
             warmup=0.1,
             batch_size=msg.batch_size,
+            micro_batch_size=msg.micro_batch_size,
             max_length=msg.max_length,
             checkpoint_steps=msg.checkpoint_steps,
             seed=msg.seed,
+            optim=msg.optim or ADAMW,
+            best=msg.load_best_model_at_end if msg.HasField("load_best_model_at_end") else True,
         ),
         held_out=msg.held_out,
+        loss_type=msg.loss_type or "sigmoid",
+        label_smoothing=msg.label_smoothing,
     )
 
 

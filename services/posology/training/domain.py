@@ -1,11 +1,15 @@
 """What training is made of: recipes, the stages of a job, and the rules they obey."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from posology.core.errors import Violation
+
 ALL_LINEAR = "all-linear"
+ADAMW = "adamw_torch_fused"
 
 
 class Method(StrEnum):
@@ -26,12 +30,24 @@ class Schedule(StrEnum):
 
 @dataclass(frozen=True)
 class Lora:
-    """A low-rank update of the named linear modules: W + (alpha / rank) B A."""
+    """A low-rank update of the named linear modules: W + scale * B A.
+
+    `use_dora` learns the length of each output's weights beside that direction; `loraplus_lr_ratio` is the rate of B
+    over that of A, 0 for one rate.
+    """
 
     rank: int = 16
     alpha: float = 32.0
     dropout: float = 0.05
     target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
+    use_dora: bool = False
+    use_rslora: bool = False
+    loraplus_lr_ratio: float = 0.0
+
+    @property
+    def scale(self) -> float:
+        """What B A is multiplied by."""
+        return self.alpha / (math.sqrt(self.rank) if self.use_rslora else self.rank)
 
 
 @dataclass(frozen=True)
@@ -39,7 +55,8 @@ class Optimisation:
     """How the weights are moved.
 
     `batch_size` counts rows per optimiser step, over all devices; `micro_batch_size` 0 is chosen by memory;
-    `max_steps` 0 means `epochs`; `patience` counts evaluations without a better validation loss, 0 never stops.
+    `max_steps` 0 means `epochs`; `patience` counts evaluations without a better validation loss, 0 never stops;
+    `optim` and `sampling` are transformers' names; with `packing` a row is one that rows were joined into.
     """
 
     epochs: float = 3.0
@@ -54,6 +71,12 @@ class Optimisation:
     patience: int = 0
     checkpoint_steps: int = 50
     seed: int = 0
+    optim: str = ADAMW
+    neftune_noise_alpha: float = 0.0
+    packing: bool = False
+    sampling: str = "random"
+    best: bool = True
+    """Whether the checkpoint with the lowest validation loss is published, and not the last one."""
 
     def steps(self, rows: int) -> int:
         """Optimiser steps over `rows` rows."""
@@ -62,11 +85,26 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Sft:
-    """Supervised fine-tuning on prompt/completion pairs; `lora` counts for LORA and QLORA."""
+    """Supervised fine-tuning on prompt/completion pairs; `lora` counts for LORA and QLORA.
+
+    With `every_answer` the loss falls on each assistant turn of a conversation, else on the completion's.
+    """
 
     method: Method = Method.QLORA
     lora: Lora = field(default_factory=Lora)
     optimisation: Optimisation = field(default_factory=Optimisation)
+    every_answer: bool = False
+
+    def contradictions(self) -> Iterator[Violation]:
+        """What FULL cannot take: parts of an adapter."""
+        if self.method is Method.FULL:
+            parts = {
+                "useDora": self.lora.use_dora,
+                "useRslora": self.lora.use_rslora,
+                "loraplusLrRatio": self.lora.loraplus_lr_ratio > 0,
+            }
+            for name in (name for name, is_set in parts.items() if is_set):
+                yield Violation(f"spec.training.sft.{name}", "has no meaning with method FULL, which has no adapter")
 
 
 @dataclass(frozen=True)
@@ -74,13 +112,16 @@ class Dpo:
     """Preference optimisation against the SFT model.
 
     An SFT adapter is continued, with its own rank and modules; `lora` shapes the fresh adapter that is put on a
-    model which SFT trained whole. `held_out` is the share of prompts kept for the preference accuracy.
+    model which SFT trained whole. `held_out` is the share of prompts kept for the preference accuracy. `loss_type` is
+    TRL's name, and `label_smoothing` the share of preferences that `robust` takes to be the wrong way round.
     """
 
     beta: float = 0.1
     lora: Lora = field(default_factory=lambda: Lora(dropout=0.0))
     optimisation: Optimisation = field(default_factory=lambda: Optimisation(epochs=2.0, learning_rate=5e-5, warmup=0.1))
     held_out: float = 0.1
+    loss_type: str = "sigmoid"
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)

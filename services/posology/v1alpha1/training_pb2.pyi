@@ -175,12 +175,21 @@ class SftConfig(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     CHECKPOINT_STEPS_FIELD_NUMBER: _builtins.int
     WEIGHT_DECAY_FIELD_NUMBER: _builtins.int
+    USE_DORA_FIELD_NUMBER: _builtins.int
+    USE_RSLORA_FIELD_NUMBER: _builtins.int
+    LORAPLUS_LR_RATIO_FIELD_NUMBER: _builtins.int
+    NEFTUNE_NOISE_ALPHA_FIELD_NUMBER: _builtins.int
+    OPTIM_FIELD_NUMBER: _builtins.int
+    PACKING_FIELD_NUMBER: _builtins.int
+    TRAIN_SAMPLING_STRATEGY_FIELD_NUMBER: _builtins.int
+    ASSISTANT_ONLY_LOSS_FIELD_NUMBER: _builtins.int
+    LOAD_BEST_MODEL_AT_END_FIELD_NUMBER: _builtins.int
     method: Global___SftConfig.Method.ValueType
     """What is trained; default QLORA."""
     rank: _builtins.int
     """Rank of the adapter; default 16."""
     alpha: _builtins.int
-    """Scale of the adapter (scale = alpha / rank); absent = twice the rank."""
+    """Scale of the adapter (scale = alpha / rank; alpha / sqrt(rank) with useRslora); absent = twice the rank, 8 with useRslora."""
     dropout: _builtins.float
     """Dropout on the adapter's input, 0 to 1; default 0.05."""
     epochs: _builtins.float
@@ -205,6 +214,24 @@ class SftConfig(_message.Message):
     """Optimizer steps between checkpoints; default 50."""
     weight_decay: _builtins.float
     """Weight decay; default 0."""
+    use_dora: _builtins.bool
+    """Learn direction and length of each weight apart (DoRA, PEFT's use_dora)."""
+    use_rslora: _builtins.bool
+    """Scale the adapter by alpha / sqrt(rank), so that high ranks keep learning (rsLoRA, PEFT's use_rslora)."""
+    loraplus_lr_ratio: _builtins.float
+    """Learning rate of the adapter's B over that of its A, 16 in the paper (LoRA+, PEFT's loraplus_lr_ratio); 0 = equal rates."""
+    neftune_noise_alpha: _builtins.float
+    """Noise on the embeddings while training, 5 to 15 in the paper (NEFTune, transformers' neftune_noise_alpha); 0 = none."""
+    optim: _builtins.str
+    """The optimizer by transformers' name; empty = adamw_torch_fused. Those of 8 bits hold their moments in a byte each."""
+    packing: _builtins.bool
+    """Join short rows into ones of up to maxLength, none of which sees another (TRL's packing, best fit decreasing); batchSize counts joined rows."""
+    train_sampling_strategy: _builtins.str
+    """Order of the rows: random, or group_by_length (rows of like length together, which saves padding); empty = random."""
+    assistant_only_loss: _builtins.bool
+    """Let the loss fall on every answer of a conversation, not on the last one alone."""
+    load_best_model_at_end: _builtins.bool
+    """Publish the checkpoint with the best validation loss; false = the last one; absent = true."""
     @_builtins.property
     def target_modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Modules that get an adapter, or the one word `all-linear`; default q_proj, k_proj, v_proj, o_proj."""
@@ -233,10 +260,19 @@ class SftConfig(_message.Message):
         seed: _builtins.int | None = ...,
         checkpoint_steps: _builtins.int | None = ...,
         weight_decay: _builtins.float | None = ...,
+        use_dora: _builtins.bool = ...,
+        use_rslora: _builtins.bool = ...,
+        loraplus_lr_ratio: _builtins.float = ...,
+        neftune_noise_alpha: _builtins.float = ...,
+        optim: _builtins.str = ...,
+        packing: _builtins.bool = ...,
+        train_sampling_strategy: _builtins.str = ...,
+        assistant_only_loss: _builtins.bool = ...,
+        load_best_model_at_end: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_checkpoint_steps", b"_checkpoint_steps", "_dropout", b"_dropout", "_epochs", b"_epochs", "_learning_rate", b"_learning_rate", "_max_length", b"_max_length", "_method", b"_method", "_micro_batch_size", b"_micro_batch_size", "_rank", b"_rank", "_schedule", b"_schedule", "_seed", b"_seed", "_warmup", b"_warmup", "_weight_decay", b"_weight_decay", "alpha", b"alpha", "batch_size", b"batch_size", "checkpoint_steps", b"checkpoint_steps", "dropout", b"dropout", "early_stopping", b"early_stopping", "epochs", b"epochs", "learning_rate", b"learning_rate", "max_length", b"max_length", "method", b"method", "micro_batch_size", b"micro_batch_size", "rank", b"rank", "schedule", b"schedule", "seed", b"seed", "warmup", b"warmup", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_checkpoint_steps", b"_checkpoint_steps", "_dropout", b"_dropout", "_epochs", b"_epochs", "_learning_rate", b"_learning_rate", "_load_best_model_at_end", b"_load_best_model_at_end", "_max_length", b"_max_length", "_method", b"_method", "_micro_batch_size", b"_micro_batch_size", "_rank", b"_rank", "_schedule", b"_schedule", "_seed", b"_seed", "_warmup", b"_warmup", "_weight_decay", b"_weight_decay", "alpha", b"alpha", "batch_size", b"batch_size", "checkpoint_steps", b"checkpoint_steps", "dropout", b"dropout", "early_stopping", b"early_stopping", "epochs", b"epochs", "learning_rate", b"learning_rate", "load_best_model_at_end", b"load_best_model_at_end", "max_length", b"max_length", "method", b"method", "micro_batch_size", b"micro_batch_size", "rank", b"rank", "schedule", b"schedule", "seed", b"seed", "warmup", b"warmup", "weight_decay", b"weight_decay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_checkpoint_steps", b"_checkpoint_steps", "_dropout", b"_dropout", "_epochs", b"_epochs", "_learning_rate", b"_learning_rate", "_max_length", b"_max_length", "_method", b"_method", "_micro_batch_size", b"_micro_batch_size", "_rank", b"_rank", "_schedule", b"_schedule", "_seed", b"_seed", "_warmup", b"_warmup", "_weight_decay", b"_weight_decay", "alpha", b"alpha", "batch_size", b"batch_size", "checkpoint_steps", b"checkpoint_steps", "dropout", b"dropout", "early_stopping", b"early_stopping", "epochs", b"epochs", "learning_rate", b"learning_rate", "max_length", b"max_length", "max_steps", b"max_steps", "method", b"method", "micro_batch_size", b"micro_batch_size", "rank", b"rank", "schedule", b"schedule", "seed", b"seed", "target_modules", b"target_modules", "warmup", b"warmup", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_checkpoint_steps", b"_checkpoint_steps", "_dropout", b"_dropout", "_epochs", b"_epochs", "_learning_rate", b"_learning_rate", "_load_best_model_at_end", b"_load_best_model_at_end", "_max_length", b"_max_length", "_method", b"_method", "_micro_batch_size", b"_micro_batch_size", "_rank", b"_rank", "_schedule", b"_schedule", "_seed", b"_seed", "_warmup", b"_warmup", "_weight_decay", b"_weight_decay", "alpha", b"alpha", "assistant_only_loss", b"assistant_only_loss", "batch_size", b"batch_size", "checkpoint_steps", b"checkpoint_steps", "dropout", b"dropout", "early_stopping", b"early_stopping", "epochs", b"epochs", "learning_rate", b"learning_rate", "load_best_model_at_end", b"load_best_model_at_end", "loraplus_lr_ratio", b"loraplus_lr_ratio", "max_length", b"max_length", "max_steps", b"max_steps", "method", b"method", "micro_batch_size", b"micro_batch_size", "neftune_noise_alpha", b"neftune_noise_alpha", "optim", b"optim", "packing", b"packing", "rank", b"rank", "schedule", b"schedule", "seed", b"seed", "target_modules", b"target_modules", "train_sampling_strategy", b"train_sampling_strategy", "use_dora", b"use_dora", "use_rslora", b"use_rslora", "warmup", b"warmup", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
     _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
@@ -250,6 +286,8 @@ class SftConfig(_message.Message):
     _WhichOneofArgType__epochs: _TypeAlias = _typing.Literal["_epochs", b"_epochs"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
+    _WhichOneofReturnType__load_best_model_at_end: _TypeAlias = _typing.Literal["load_best_model_at_end"]  # noqa: Y015
+    _WhichOneofArgType__load_best_model_at_end: _TypeAlias = _typing.Literal["_load_best_model_at_end", b"_load_best_model_at_end"]  # noqa: Y015
     _WhichOneofReturnType__max_length: _TypeAlias = _typing.Literal["max_length"]  # noqa: Y015
     _WhichOneofArgType__max_length: _TypeAlias = _typing.Literal["_max_length", b"_max_length"]  # noqa: Y015
     _WhichOneofReturnType__method: _TypeAlias = _typing.Literal["method"]  # noqa: Y015
@@ -278,6 +316,8 @@ class SftConfig(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__epochs) -> _WhichOneofReturnType__epochs | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__load_best_model_at_end) -> _WhichOneofReturnType__load_best_model_at_end | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_length) -> _WhichOneofReturnType__max_length | None: ...
     @_typing.overload
@@ -339,6 +379,11 @@ class DpoConfig(_message.Message):
     HELD_OUT_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     CHECKPOINT_STEPS_FIELD_NUMBER: _builtins.int
+    LOSS_TYPE_FIELD_NUMBER: _builtins.int
+    LABEL_SMOOTHING_FIELD_NUMBER: _builtins.int
+    MICRO_BATCH_SIZE_FIELD_NUMBER: _builtins.int
+    OPTIM_FIELD_NUMBER: _builtins.int
+    LOAD_BEST_MODEL_AT_END_FIELD_NUMBER: _builtins.int
     beta: _builtins.float
     """Strength of the tie to the reference; default 0.1."""
     epochs: _builtins.float
@@ -363,6 +408,16 @@ class DpoConfig(_message.Message):
     """Seed of adapters and order; default 0."""
     checkpoint_steps: _builtins.int
     """Optimizer steps between checkpoints; default 50."""
+    loss_type: _builtins.str
+    """TRL's name of the loss: sigmoid (DPO), ipo (a squared distance per token, which does not chase ever larger margins), hinge, or robust; empty = sigmoid."""
+    label_smoothing: _builtins.float
+    """Share of preferences taken to be the wrong way round, for lossType: robust; 0 to below 0.5."""
+    micro_batch_size: _builtins.int
+    """Pairs in one forward pass; 0 = chosen by memory."""
+    optim: _builtins.str
+    """The optimizer by transformers' name; empty = adamw_torch_fused."""
+    load_best_model_at_end: _builtins.bool
+    """Publish the checkpoint with the best held-out loss; false = the last one; absent = true."""
     @_builtins.property
     def target_modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Modules that get that fresh adapter, or the one word `all-linear`; default q_proj, k_proj, v_proj, o_proj."""
@@ -382,10 +437,15 @@ class DpoConfig(_message.Message):
         held_out: _builtins.float | None = ...,
         seed: _builtins.int | None = ...,
         checkpoint_steps: _builtins.int | None = ...,
+        loss_type: _builtins.str = ...,
+        label_smoothing: _builtins.float = ...,
+        micro_batch_size: _builtins.int = ...,
+        optim: _builtins.str = ...,
+        load_best_model_at_end: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_held_out", b"_held_out", "_learning_rate", b"_learning_rate", "_max_length", b"_max_length", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "epochs", b"epochs", "held_out", b"held_out", "learning_rate", b"learning_rate", "max_length", b"max_length", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_held_out", b"_held_out", "_learning_rate", b"_learning_rate", "_load_best_model_at_end", b"_load_best_model_at_end", "_max_length", b"_max_length", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "epochs", b"epochs", "held_out", b"held_out", "learning_rate", b"learning_rate", "load_best_model_at_end", b"load_best_model_at_end", "max_length", b"max_length", "rank", b"rank", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_held_out", b"_held_out", "_learning_rate", b"_learning_rate", "_max_length", b"_max_length", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "epochs", b"epochs", "held_out", b"held_out", "learning_rate", b"learning_rate", "max_length", b"max_length", "max_steps", b"max_steps", "rank", b"rank", "seed", b"seed", "target_modules", b"target_modules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "_batch_size", b"_batch_size", "_beta", b"_beta", "_checkpoint_steps", b"_checkpoint_steps", "_epochs", b"_epochs", "_held_out", b"_held_out", "_learning_rate", b"_learning_rate", "_load_best_model_at_end", b"_load_best_model_at_end", "_max_length", b"_max_length", "_rank", b"_rank", "_seed", b"_seed", "alpha", b"alpha", "batch_size", b"batch_size", "beta", b"beta", "checkpoint_steps", b"checkpoint_steps", "epochs", b"epochs", "held_out", b"held_out", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "load_best_model_at_end", b"load_best_model_at_end", "loss_type", b"loss_type", "max_length", b"max_length", "max_steps", b"max_steps", "micro_batch_size", b"micro_batch_size", "optim", b"optim", "rank", b"rank", "seed", b"seed", "target_modules", b"target_modules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
     _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
@@ -401,6 +461,8 @@ class DpoConfig(_message.Message):
     _WhichOneofArgType__held_out: _TypeAlias = _typing.Literal["_held_out", b"_held_out"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
+    _WhichOneofReturnType__load_best_model_at_end: _TypeAlias = _typing.Literal["load_best_model_at_end"]  # noqa: Y015
+    _WhichOneofArgType__load_best_model_at_end: _TypeAlias = _typing.Literal["_load_best_model_at_end", b"_load_best_model_at_end"]  # noqa: Y015
     _WhichOneofReturnType__max_length: _TypeAlias = _typing.Literal["max_length"]  # noqa: Y015
     _WhichOneofArgType__max_length: _TypeAlias = _typing.Literal["_max_length", b"_max_length"]  # noqa: Y015
     _WhichOneofReturnType__rank: _TypeAlias = _typing.Literal["rank"]  # noqa: Y015
@@ -421,6 +483,8 @@ class DpoConfig(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__held_out) -> _WhichOneofReturnType__held_out | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__load_best_model_at_end) -> _WhichOneofReturnType__load_best_model_at_end | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_length) -> _WhichOneofReturnType__max_length | None: ...
     @_typing.overload

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from posology.core.errors import InvalidInput
-from posology.training.worker import row_checks, templates, tokens
+from posology.training.worker import labels, row_checks, templates, tokens
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -58,6 +58,34 @@ def row(*roles: str, answer: Any = "With water .", content: Any = "How?") -> dic
     return {"id": "last", "prompt": prompt, "completion": [{"role": "assistant", "content": answer}]}
 
 
+QWEN = CHATML.replace("m['content']", "(m['content'] if loop.last else m['content'].split('</think>')[-1])")
+"""Earlier answers lose their thoughts, as Qwen 3's template has it."""
+
+
+def talk(earlier: str = "Yes.", *, between: str = "user") -> dict[str, Any]:
+    """Two answers; the first stands in the prompt."""
+    turns = [("user", "May I?"), ("assistant", earlier), (between, "How?")]
+    prompt = [{"role": role, "content": content} for role, content in turns]
+    return {"id": "last", "prompt": prompt, "completion": [{"role": "assistant", "content": "With water ."}]}
+
+
+def turns(made: Any, one: Any) -> str:
+    """What is said of a conversation whose every answer is to be learned; else how many tokens are."""
+    stops = frozenset([made.eos_token_id])
+    faults = row_checks.examine(made, stops, row_checks.placed([one]), every_answer=True).faults
+    if faults:
+        return f"{faults[0].kind}: {faults[0].detail}"
+    counts = labels.check(labels.labelled(made, [one], every=True), [one], made, stops, every=True)
+    return str(counts["loss_tokens"] == answer_tokens(made, one))
+
+
+def answer_tokens(made: Any, one: Any) -> int:
+    """Tokens of all answers, each with its end of turn and the line break behind it."""
+    messages = [*one["prompt"], *one["completion"]]
+    texts = [message["content"] for message in messages if message["role"] == "assistant"]
+    return sum(len(made(f"{text}<|im_end|>\n", add_special_tokens=False)["input_ids"]) for text in texts)
+
+
 GOOD = {"id": "good", "prompt": row("user")["prompt"], "completion": row("user")["completion"]}
 
 
@@ -73,7 +101,7 @@ def refusal(made: Any, *rows: Any) -> str:
 def labels_of(made: Any, one: Any) -> dict[str, int]:
     ids, start = tokens.conversation_ids(made, one), len(tokens.prompt_ids(made, one["prompt"]))
     item = {"input_ids": ids, "labels": [-100] * start + ids[start:]}
-    return tokens.check_labels([item], [one], made, frozenset([made.eos_token_id]))
+    return labels.check([item], [one], made, frozenset([made.eos_token_id]))
 
 
 row_checks.RENDER_SECONDS = 0.5
@@ -100,6 +128,18 @@ print(
             ],
             "normalised": refusal(tokenizer(CHATML, normal), row("user", answer="Take ½ TABLET")),
             "normalised labels": labels_of(tokenizer(CHATML, normal), row("user", answer="Take ½ TABLET"))["examples"],
+            "every answer": turns(tokenizer(CHATML), talk()),
+            "every answer, in the completion": turns(
+                tokenizer(CHATML),
+                {
+                    **talk(),
+                    "prompt": talk()["prompt"][:1],
+                    "completion": [*talk()["prompt"][1:], *talk()["completion"]],
+                },
+            ),
+            "earlier thoughts dropped": turns(tokenizer(QWEN), talk("<think>a</think>Yes.")),
+            "no earlier thoughts": turns(tokenizer(QWEN), talk()),
+            "ends with a question": refusal(tokenizer(CHATML), {**talk(), "completion": talk()["prompt"][:1]}),
             "think": row_checks.examine(
                 tokenizer(THINKS), frozenset([2]), row_checks.placed([row("user")])
             ).think_block,

@@ -104,6 +104,9 @@ def test_rows_templates_and_tokenizers_of_many_kinds_are_refused_in_words_or_tak
         assert "row 10 (last)" in said[name]
     assert said["clean-up"] == said["normalised"] == said["letters"] == ""
     assert said["clean-up labels"] == said["normalised labels"] == 1
+    assert said["every answer"] == said["every answer, in the completion"] == said["no earlier thoughts"] == "True"
+    assert "turn: the chat template renders turn 2 differently" in said["earlier thoughts dropped"]
+    assert "ends with a message of user" in said["ends with a question"]
     assert said["think"] == "<think>\n\n</think>"
     assert "think block" in said["letters under think"]
     assert (said["clock"], said["clock stopped"]) == (True, False)

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from peft.tuners.lora.layer import LoraLayer
 
-from posology.core.errors import InvalidInput
 from posology.evaluation.domain import MergeProof, TensorMerge
 
 PRODUCT = 1e-5
@@ -15,10 +14,9 @@ _OUTER = "base_model.model."
 
 
 def prove(trained: Any, merged: Any) -> MergeProof:
-    """Every adapted tensor of `merged` beside base + scale * B A recomputed from the PEFT model `trained`.
+    """Every adapted tensor of `merged` beside base + update recomputed from the PEFT model `trained`.
 
     The base is the one that training saw: dequantised NF4 under QLORA. Tensors without an adapter must equal it.
-    Raises InvalidInput for adapters whose update is no sum (DoRA).
     """
     stored = dict(merged.named_parameters())
     with torch.no_grad():
@@ -28,15 +26,25 @@ def prove(trained: Any, merged: Any) -> MergeProof:
     return MergeProof(tensors, changed)
 
 
+def update(module: LoraLayer, base: torch.Tensor) -> torch.Tensor:
+    """What the adapter `default` adds to `base`, the whole weight [outputs, inputs] of its module; float32.
+
+    Plain LoRA adds scale * B A, with rsLoRA's scale where it was trained with it. DoRA gives each output's row of that
+    sum the length that it learned, so what it adds holds a share of the base itself.
+    """
+    delta: torch.Tensor = module.get_delta_weight("default").float()
+    if "default" not in module.lora_magnitude_vector:
+        return delta
+    whole = base.float() + delta
+    lengths = module.lora_magnitude_vector["default"].weight.float().view(-1, 1)
+    return whole * (lengths / whole.norm(dim=1, keepdim=True)) - base.float()
+
+
 def _adapted(trained: Any) -> Iterator[tuple[str, tuple[torch.Tensor, torch.Tensor]]]:
     for name, module in trained.named_modules():
         if isinstance(module, LoraLayer):
-            if getattr(module, "use_dora", {}).get("default"):
-                raise InvalidInput(
-                    "the adapter is a DoRA adapter, whose merge cannot be proved; train with LORA or QLORA"
-                )
-            delta: torch.Tensor = module.get_delta_weight("default").float()
-            yield f"{name.removeprefix(_OUTER)}.weight", (_whole(module.base_layer.weight), delta)
+            base = _whole(module.base_layer.weight)
+            yield f"{name.removeprefix(_OUTER)}.weight", (base, update(module, base))
 
 
 def _tensor(name: str, stored: torch.Tensor | None, base: torch.Tensor, delta: torch.Tensor) -> TensorMerge:

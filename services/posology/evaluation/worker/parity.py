@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from posology.core.weights import NF4, attention
 from posology.evaluation.domain import MergeProof, ParityStep, PromptParity
 from posology.evaluation.gates.parity import ADAPTER_STEP
-from posology.evaluation.worker.merge_proof import prove
+from posology.evaluation.worker.merge_proof import prove, update
 from posology.evaluation.worker.parity_inputs import ControlStep, Forced, Served, Trained, stored_dtype
 
 TIE_PERCENTILE = 0.99
@@ -273,7 +273,7 @@ def merge_again(trained: Trained, merged: Path) -> Any:
         for module in model.modules():
             if isinstance(module, LoraLayer):
                 weight = module.base_layer.weight
-                weight.data = (weight.float() + module.get_delta_weight("default").float()).to(weight.dtype)
+                weight.data = (weight.float() + update(module, weight.data)).to(weight.dtype)
     return model.unload().to(dtype).eval()
 
 

@@ -1,12 +1,14 @@
 """What is likely to go wrong with a plan, and what to know: one function per rule, one line in the list."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 from posology.training.domain import ALL_LINEAR, Method, Note
+from posology.training.planning import recipe_advice
 from posology.training.planning.devices import smallest_for
 from posology.training.planning.memory import HEADROOM
 from posology.training.planning.planned import Plan, Request
-from posology.training.planning.shapes import NF4_BLOCK, targets
+from posology.training.planning.shapes import NF4_BLOCK, lora_parameters, targets
 
 SMALL_SHARE = 0.03
 FEW_ROWS = 200
@@ -164,8 +166,8 @@ def passes(request: Request, plan: Plan) -> Iterator[Note]:
     yield Note(
         "sft.epochs",
         f"Epochs by size: {usual} are usual with {request.rows:,} rows (Alpaca: 3 over 52,000; LIMA: 15 over 1,000 "
-        f"answers written by hand). You have {steps.epochs:g}; the checkpoint with the best validation loss is "
-        f"published.",
+        f"answers written by hand). You have {steps.epochs:g}"
+        + ("; the checkpoint with the best validation loss is published." if steps.best else "."),
     )
 
 
@@ -234,7 +236,7 @@ def scale(request: Request, plan: Plan) -> Iterator[Note]:
     """The factor alpha / rank multiplies the learning rate."""
     lora = request.sft.lora
     factor = lora.alpha / lora.rank
-    if request.sft.method is not Method.FULL and not 0.5 <= factor <= 4:
+    if request.sft.method is not Method.FULL and not lora.use_rslora and not 0.5 <= factor <= 4:
         yield Note(
             "sft.alpha",
             f"alpha / rank is {factor:g}, which scales every update; 1 to 2 is usual. Raise both together.",
@@ -288,7 +290,7 @@ def size(request: Request, plan: Plan) -> Iterator[Note]:
     lora = request.sft.lora
     if request.sft.method is Method.FULL or ALL_LINEAR in lora.target_modules:
         return
-    everything = sum(lora.rank * (each.inputs + each.outputs) for each in request.shape.linears)
+    everything = lora_parameters(request.shape, dataclasses.replace(lora, target_modules=(ALL_LINEAR,)))
     adapted = len({each.short for each in targets(request.shape, lora)})
     yield Note(
         "sft.targetModules",
@@ -305,6 +307,13 @@ def preferences(request: Request, plan: Plan) -> Iterator[Note]:
         yield Note(
             "dpo.rank",
             "DPO continues the adapter that SFT made, with its rank and modules; the SFT model is the reference.",
+        )
+    if request.dpo.loss_type == "ipo" and request.dpo.beta < 0.05:
+        yield Note(
+            "dpo.beta",
+            f"With ipo (arXiv 2310.12036) answers are pulled 1 / (2 beta) = {0.5 / request.dpo.beta:.3g} nats per "
+            "token apart; beta below 0.05 asks for more than a model can give without breaking. 0.1 to 0.5 is usual.",
+            warning=True,
         )
     if request.dpo.optimisation.learning_rate > request.sft.optimisation.learning_rate:
         yield Note(
@@ -331,6 +340,7 @@ RULES: tuple[Rule, ...] = (
     size,
     rank,
     passes,
+    *recipe_advice.RULES,
     rules_of_thumb,
     prompting,
 )

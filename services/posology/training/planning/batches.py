@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from posology.training.domain import Lora, Method
+from posology.training.domain import ADAMW, Lora, Method
 from posology.training.planning.memory import HEADROOM, Memory, estimate
 from posology.training.planning.shapes import ModelShape
 
@@ -29,6 +29,7 @@ def fit(
     bf16: bool = True,
     sequences_per_row: int = 1,
     micro: int = 0,
+    optim: str = ADAMW,
 ) -> Batches:
     """The largest micro-batch that fits `device_memory` bytes (0 = no limit), activations recomputed if they must be.
 
@@ -45,6 +46,7 @@ def fit(
             max_length=max_length,
             checkpoint_activations=checkpointing,
             bf16=bf16,
+            optim=optim,
         )
         if not device_memory or memory.total <= HEADROOM * device_memory:
             break

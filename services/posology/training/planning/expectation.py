@@ -3,7 +3,7 @@
 from posology.core.jobs.domain import Resources
 from posology.training.base_models.models import Models
 from posology.training.domain import DpoTask, Lora, Method, Optimisation, SftTask, Task
-from posology.training.planning import batches
+from posology.training.planning import batches, packing
 from posology.training.planning.batches import Batches
 from posology.training.planning.shapes import ModelShape
 
@@ -34,11 +34,12 @@ def _cut(
         method=method,
         lora=lora,
         batch_size=max(1, optimisation.batch_size // resources.processes),
-        micro=optimisation.micro_batch_size,
+        micro=packing.micro(optimisation),
         max_length=optimisation.max_length,
         device_memory=0,
         bf16=resources.gpus > 0,
         sequences_per_row=sequences,
+        optim=optimisation.optim,
     )
 
 

@@ -2,8 +2,9 @@
 
 import dataclasses
 
+from posology.core.errors import InvalidInput
 from posology.training.domain import Lora, Method, Optimisation
-from posology.training.planning import advice, batches, devices
+from posology.training.planning import advice, batches, devices, packing
 from posology.training.planning.batches import Batches
 from posology.training.planning.memory import Memory
 from posology.training.planning.planned import Lengths, Plan, Request
@@ -14,8 +15,12 @@ TOKENS_PER_ROW = 320
 
 
 def plan(request: Request) -> Plan:
-    """Plan `request`; InvalidInput when it asks for modules that the model does not have."""
+    """Plan `request`; InvalidInput when it asks for modules that the model does not have, or contradicts itself."""
     sft = request.sft
+    if contradictions := tuple(sft.contradictions()):
+        raise InvalidInput.of(contradictions)
+    joined = _packs(request)
+    rows = joined or request.rows
     trainable = request.shape.parameters if sft.method is Method.FULL else lora_parameters(request.shape, sft.lora)
     cut = cut_batches(request, sft.method, sft.optimisation)
     made = Plan(
@@ -23,16 +28,28 @@ def plan(request: Request) -> Plan:
         trainable=trainable,
         memory=cut.memory,
         batches=cut,
-        sft_steps=sft.optimisation.steps(request.rows) if request.rows or sft.optimisation.max_steps else 0,
+        sft_steps=sft.optimisation.steps(rows) if rows or sft.optimisation.max_steps else 0,
         dpo_steps=_dpo_steps(request),
         seconds=0.0,
         notes=(),
+        packs=joined,
         dpo_memory=_dpo_memory(request),
         merge_memory=_merge_memory(request),
         copies=max(1, request.gpus),
     )
     timed = dataclasses.replace(made, seconds=_seconds(request, made))
     return dataclasses.replace(timed, notes=tuple(advice.notes(request, timed)))
+
+
+def _packs(request: Request) -> int:
+    """Joined rows, 0 where nothing is joined."""
+    optimisation, lengths = request.sft.optimisation, request.lengths
+    if not optimisation.packing:
+        return 0
+    if lengths and lengths.packs:
+        return lengths.packs
+    mean = lengths.mean if lengths and lengths.mean else TOKENS_PER_ROW
+    return packing.expected_packs(request.rows, mean, optimisation.max_length)
 
 
 def cut_batches(request: Request, method: Method, optimisation: Optimisation) -> Batches:
@@ -61,7 +78,7 @@ def _cut(
     *,
     sequences_per_row: int = 1,
 ) -> Batches:
-    longest = lengths.longest if lengths and lengths.longest else optimisation.max_length
+    longest = lengths.longest if lengths and lengths.longest and not optimisation.packing else optimisation.max_length
     bf16 = request.device.bf16 if request.device else request.gpus > 0
     memory = request.device.memory if request.device else 0
     if request.gpus and not request.device:
@@ -73,6 +90,7 @@ def _cut(
             max_length=longest,
             device_memory=1,
             sequences_per_row=sequences_per_row,
+            optim=optimisation.optim,
         )
         guess = devices.smallest_for(int(needed.memory.total / 0.9))
         memory = guess.memory if guess else 0
@@ -81,11 +99,12 @@ def _cut(
         method=method,
         lora=lora,
         batch_size=max(1, optimisation.batch_size // max(1, request.gpus)),
-        micro=optimisation.micro_batch_size,
+        micro=packing.micro(optimisation),
         max_length=longest,
         device_memory=memory,
         bf16=bf16,
         sequences_per_row=sequences_per_row,
+        optim=optimisation.optim,
     )
 
 
@@ -113,6 +132,8 @@ def _seconds(request: Request, made: Plan) -> float:
         request.shape, request.sft.method, checkpoint_activations=made.batches.checkpoint_activations
     )
     tokens = _tokens(made.sft_steps, request.sft.optimisation, request.lengths)
+    if made.packs:
+        tokens *= request.rows / made.packs  # a step holds so many more rows
     if request.dpo:
         tokens += 3 * _tokens(made.dpo_steps, request.dpo.optimisation, request.preference_lengths)
     return devices.seconds(tokens, flops, request.device) / max(1, request.gpus)

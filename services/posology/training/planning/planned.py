@@ -15,10 +15,12 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of prompt and answer, as counted under the base's own template: of the longest row, and on average."""
+    """Tokens of prompt and answer, as counted under the base's own template: of the longest row, and on average;
+    `packs` is how many rows of maxLength the training rows can be joined into, 0 where that was not counted."""
 
     longest: int
     mean: float
+    packs: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Plan:
     dpo_steps: int
     seconds: float
     notes: tuple[Note, ...]
+    packs: int = 0
+    """Rows that training sees under packing, 0 without it."""
     dpo_memory: Memory | None = None
     merge_memory: int = 0
     copies: int = 1

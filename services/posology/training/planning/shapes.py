@@ -70,8 +70,9 @@ def targets(shape: ModelShape, lora: Lora) -> tuple[Linear, ...]:
 
 
 def lora_parameters(shape: ModelShape, lora: Lora) -> int:
-    """Trainable parameters of the adapter: rank x (inputs + outputs) for each module."""
-    return sum(lora.rank * (each.inputs + each.outputs) for each in targets(shape, lora))
+    """Trainable parameters of the adapter: rank x (inputs + outputs) for each module, and DoRA's length per output."""
+    lengths = 1 if lora.use_dora else 0
+    return sum(lora.rank * (each.inputs + each.outputs) + lengths * each.outputs for each in targets(shape, lora))
 
 
 def from_config(config: Mapping[str, Any]) -> ModelShape:

@@ -33,11 +33,6 @@ def mixture(train: Sequence[Row], general: Path | None, share: float) -> Mixture
     return as_made(train) if general is None else mixed(train, _read(general / SET), share)
 
 
-def as_dataset(rows: Sequence[Row]) -> Dataset:
-    """Prompt and completion only: in memory, so that no cache of another run can answer in its place."""
-    return Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows])
-
-
 def preference_rows(folder: Path) -> list[Row]:
     """All rows of a preference set artifact."""
     return _read(folder / PREFERENCES)

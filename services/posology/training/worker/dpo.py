@@ -11,7 +11,7 @@ from trl import DPOConfig, DPOTrainer
 
 from posology.core.errors import Internal
 from posology.core.jobs.worker.runtime import JobContext, Result
-from posology.training.domain import DpoTask, Method
+from posology.training.domain import DpoTask, Lora, Method
 from posology.training.planning import batches, curves
 from posology.training.worker import data, distributed, hardware, loop, models, probes, row_checks, saving, tokens
 from posology.training.worker.callbacks import Report
@@ -33,6 +33,7 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
     below = str(earlier.get("base") or task.base_model) if continued else task.sft
     base = ctx.input(below) if continued else sft
     method = Method(earlier.get("method", "LORA")) if continued else Method.LORA
+    lora = lora_of(earlier) if continued else recipe.lora
 
     rows, held_out = data.preferences(ctx.input(task.preferences), held_out=recipe.held_out)
     tokenizer = tokens.open_tokenizer(base)
@@ -46,13 +47,14 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
     batch = batches.fit(
         model_shape(base),
         method=method,
-        lora=recipe.lora,
+        lora=lora,
         batch_size=distributed.share(steps.batch_size),
         micro=steps.micro_batch_size,
         max_length=longest,
         device_memory=machine.memory,
         bf16=machine.autocast,
         sequences_per_row=2,
+        optim=steps.optim,
     )
     loop.check_disk(ctx.workdir, batch.memory, whole=False)
     set_seed(steps.seed)
@@ -68,6 +70,8 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
         args=DPOConfig(
             **loop.arguments(ctx.workdir, steps, batch, machine, rows=len(rows), evaluated=bool(held_out)),
             beta=recipe.beta,
+            loss_type=[recipe.loss_type],
+            label_smoothing=recipe.label_smoothing,
         ),
         train_dataset=data.as_preferences(rows),
         eval_dataset=data.as_preferences(held_out) if held_out else None,
@@ -87,6 +91,14 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
     saving.adapter(trained, ctx.output, base=below)
     probes.write(ctx.output, [{"prompt": row["prompt"], "completion": row["chosen"]} for row in held_out or rows])
     return finish(ctx, task, trainer, report, below=below, method=method, machine=machine)
+
+
+def lora_of(record: Mapping[str, Any]) -> Lora:
+    """The shape of the adapter that SFT trained, from its record; the default's where it says none."""
+    saved = record.get("recipe", {}).get("lora", {})
+    known = {field.name for field in dataclasses.fields(Lora)}
+    values = {name: value for name, value in saved.items() if name in known}
+    return Lora(**{**values, "target_modules": tuple(values.get("target_modules", Lora.target_modules))})
 
 
 def log_probabilities(model: Any, tokenizer: Any, rows: Sequence[Mapping[str, Any]]) -> list[tuple[float, int]]:
@@ -137,7 +149,10 @@ def finish(
     history = loop.history(trainer)
     findings = curves.findings(history["train"], history["evaluations"])
     best = trainer.state.best_metric
-    kept = next((each for each in history["evaluations"] if each["eval_loss"] == best), {})  # empty: none was held out
+    # Empty where none was held out.
+    kept: Mapping[str, float] = next((each for each in history["evaluations"] if each["eval_loss"] == best), {})
+    if not task.recipe.optimisation.best:
+        kept = history["evaluations"][-1] if history["evaluations"] else {}
     saving.record(
         ctx.output,
         {

@@ -25,8 +25,8 @@ def arguments(
 ) -> dict[str, Any]:
     """Settings of transformers' trainer that make a run streamable, resumable and repeatable.
 
-    The checkpoint with the best validation loss is what is kept; without rows to evaluate on (`evaluated` False) the
-    last one.
+    The checkpoint with the best validation loss is what is kept, unless the recipe wants the last one; without rows
+    to evaluate on (`evaluated` False) it is the last one, too.
     """
     steps = recipe.steps(rows)
     every = min(recipe.checkpoint_steps, steps)
@@ -45,7 +45,7 @@ def arguments(
         "max_length": recipe.max_length,
         "seed": recipe.seed,
         "data_seed": recipe.seed,
-        "optim": "adamw_torch_fused",
+        "optim": recipe.optim,
         "bf16": hardware.autocast,
         "use_cpu": not hardware.gpu,
         "dataloader_pin_memory": hardware.gpu,
@@ -58,7 +58,7 @@ def arguments(
         "save_strategy": "steps",
         "save_steps": every,
         "save_total_limit": 3,  # the best, the last, and one to fall back to
-        "load_best_model_at_end": evaluated,
+        "load_best_model_at_end": evaluated and recipe.best,
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,
         "restore_callback_states_from_checkpoint": True,  # or a resumed run forgets its patience

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from posology.core.errors import InvalidInput, Violation
 from posology.core.jobs.worker.runtime import JobContext, Result
 from posology.training.domain import Method, Note, Optimisation, PreflightTask
-from posology.training.planning import devices, shapes
+from posology.training.planning import devices, packing, shapes
 from posology.training.planning.plan import plan
 from posology.training.planning.planned import Lengths, Plan, Request, memory_mib
 from posology.training.planning.shapes import ModelShape
@@ -44,7 +44,8 @@ def run(ctx: JobContext, task: PreflightTask) -> Result:
         stops = _collect(problems, "spec.baseModel", lambda: tokens.stop_ids(tokenizer, base), NO_STOPS)
         ctx.progress(0, 3, f"reading {len(mixture.rows) + len(validation):,} rows under the base's template")
         rows = [*row_checks.placed_in(mixture), *row_checks.placed(validation, "validation.jsonl")]
-        sft = row_checks.examine(tokenizer, stops, rows, max_length=task.sft.optimisation.max_length)
+        longest, every = task.sft.optimisation.max_length, task.sft.every_answer
+        sft = row_checks.examine(tokenizer, stops, rows, max_length=longest, every_answer=every)
         problems += row_checks.violations_of(sft.faults, _fields("sft"))
         if task.dpo is not None and preferred:
             ctx.progress(1, 3, f"reading {len(preferred):,} preferences")
@@ -56,7 +57,11 @@ def run(ctx: JobContext, task: PreflightTask) -> Result:
     problems += _recipe_violations(task, shape, len(mixture.rows), len(preferred))
     general = mixture.general
     request = _request(task, shape, sft, dpo, rows=len(mixture.rows), validation=len(validation), general=general)
-    made = None if any("targetModules" in each.field for each in problems) else plan(request)
+    contradictions = list(task.sft.contradictions())
+    problems += contradictions
+    # A plan needs a recipe that the model has modules for and that does not contradict itself.
+    plannable = not contradictions and not any("targetModules" in each.field for each in problems)
+    made = plan(request) if plannable else None
     if made is not None:
         problems += _memory_violations(request, made)
     problems += _context_violations(shape, sft, dpo)
@@ -73,6 +78,7 @@ def run(ctx: JobContext, task: PreflightTask) -> Result:
         "validation_rows": len(validation),
         "validation_rows_asked_for": task.validation_rows,
         "preference_rows": len(preferred),
+        "joined_rows": request.lengths.packs if request.lengths else 0,
         "longest_row": sft.longest,
         "mean_row": round(sft.mean, 1),
         "longest_preference": dpo.longest,
@@ -129,7 +135,11 @@ def _fields(part: str) -> dict[str, str]:
     about_base = dict.fromkeys(
         (row_checks.TEMPLATE, row_checks.STUCK, row_checks.PROMPT, row_checks.END), "spec.baseModel"
     )
-    return {**about_rows, **about_base, row_checks.LENGTH: f"spec.training.{part}.maxLength"}
+    about_recipe = {
+        row_checks.LENGTH: f"spec.training.{part}.maxLength",
+        row_checks.TURN: f"spec.training.{part}.assistantOnlyLoss",
+    }
+    return {**about_rows, **about_base, **about_recipe}
 
 
 def _template_violations(base: Path, tokenizer: Any, letter_suites: Sequence[str]) -> Iterator[Violation]:
@@ -198,10 +208,16 @@ def _request(
         validation_rows=validation,
         general_share=task.general_share,
         general_rows=general,
-        lengths=Lengths(sft.longest, sft.mean) if sft.lengths else None,
+        lengths=Lengths(sft.longest, sft.mean, _packs(task, sft.lengths[:rows])) if sft.lengths else None,
         preference_lengths=Lengths(dpo.longest, dpo.mean) if dpo.lengths else None,
         host_memory=task.memory,
     )
+
+
+def _packs(task: PreflightTask, lengths: Sequence[int]) -> int:
+    """How many joined rows the training rows become; they stand before those of validation."""
+    optimisation = task.sft.optimisation
+    return packing.packs(lengths, optimisation.max_length) if optimisation.packing else 0
 
 
 def _memory_violations(request: Request, made: Plan) -> Iterator[Violation]:

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from posology.core.errors import InvalidInput, Violation
 from posology.training.mixing import Mixture
-from posology.training.worker import tokens
+from posology.training.worker import labels, tokens
 
 Row = Mapping[str, Any]
 SHOWN = 10
@@ -24,8 +24,8 @@ RENDER_SECONDS = 20.0
 """Longest time for one conversation: a template that loops must not hold a worker for ever."""
 
 # Kinds of fault, in the order in which they are reported.
-CONTENT, ROLES, TEMPLATE, STUCK, PROMPT, END, ANSWER, UNKNOWN, LENGTH = (
-    "content", "roles", "template", "stuck", "prompt", "end", "answer", "unknown", "length",
+CONTENT, ROLES, TEMPLATE, STUCK, PROMPT, TURN, END, ANSWER, UNKNOWN, LENGTH = (
+    "content", "roles", "template", "stuck", "prompt", "turn", "end", "answer", "unknown", "length",
 )  # fmt: skip
 
 
@@ -94,11 +94,13 @@ def examine(
     rows: Iterable[PlacedRow],
     *,
     max_length: int = 0,
+    every_answer: bool = False,
 ) -> Examination:
-    """Render and tokenise every row, prompt alone and with its answer. `max_length` 0 allows any length."""
+    """Render and tokenise every row, prompt alone and with its answer. `max_length` 0 allows any length;
+    `every_answer` looks at the answers within the prompt too, as training with assistantOnlyLoss does."""
     examination = Examination()
     for each in rows:
-        fault = _examine_one(tokenizer, stops, each, max_length, examination)
+        fault = _examine_one(tokenizer, stops, each, max_length, examination, every_answer=every_answer)
         if fault is not None:
             examination.faults.append(fault)
         if fault is not None and fault.kind == STUCK:
@@ -141,6 +143,8 @@ def _examine_one(
     placed_row: PlacedRow,
     max_length: int,
     examination: Examination,
+    *,
+    every_answer: bool,
 ) -> Fault | None:
     """The first fault of a row, None for a good one; lengths and notes go into `seen`."""
     row = placed_row.row
@@ -159,8 +163,12 @@ def _examine_one(
     examination.answer_tokens += len(whole) - len(prompt)
     if whole[: len(prompt)] != prompt:
         return _renders_differently(tokenizer, placed_row, prompt)
+    try:
+        spans = labels.answer_spans(tokenizer, row, whole, every=every_answer)
+    except labels.TurnChanges as changes:
+        return Fault(TURN, placed_row, changes.message, "Leave assistantOnlyLoss out, or use another base model.")
     answer_ids = whole[len(prompt) :]
-    if not stops & set(answer_ids):
+    if not all(stops & set(whole[start:end]) for start, end in spans):
         return Fault(
             END,
             placed_row,
@@ -194,6 +202,8 @@ def _content_problem(row: Row) -> str | None:
                 return f"a message of {part} has no content (null)"
             if not isinstance(content, str):
                 return f"the content of a message of {part} is a {type(content).__name__}, not text"
+    if row["completion"][-1]["role"] != "assistant":
+        return f"the completion ends with a message of {row['completion'][-1]['role']}, not of the assistant"
     if not str(row["completion"][-1]["content"]).strip():
         return "the answer is empty"
     return None

@@ -1,7 +1,7 @@
-"""The model's own chat template, and the proof that the loss falls on the answer and its end of turn only."""
+"""The model's own chat template and tokenizer, as training and the engine use them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,12 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Mapping[str,
 
 def conversation_ids(tokenizer: PreTrainedTokenizerBase, row: Row) -> list[int]:
     """Prompt and answer as one conversation."""
-    return _ids(tokenizer.apply_chat_template([*row["prompt"], *row["completion"]], tokenize=True))
+    return rendered_ids(tokenizer, [*row["prompt"], *row["completion"]])
+
+
+def rendered_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """Messages as they stand, with nothing opened behind them."""
+    return _ids(tokenizer.apply_chat_template(list(messages), tokenize=True))
 
 
 def _ids(rendered: Any) -> list[int]:
@@ -83,52 +88,6 @@ def check_lengths(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_l
             f"the longest has {max(lengths)} tokens; raise maxLength, or let curation make shorter ones"
         )
     return max(lengths)
-
-
-def check_labels(
-    dataset: Any, rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, stops: frozenset[int], *, sample: int = 64
-) -> dict[str, int]:
-    """Assert on the very labels that the trainer will use that the loss falls on answer and end of turn only.
-
-    `dataset[i]` holds the `input_ids` and `labels` of `rows[i]`. Returns the token counts of the sample.
-    """
-    if len(dataset) != len(rows):
-        raise InvalidInput(f"the trainer kept {len(dataset)} of {len(rows)} rows; shorten the longest answers")
-    counts = {"examples": 0, "prompt_tokens": 0, "loss_tokens": 0}
-    for index in _spread(len(rows), sample):
-        row, item = rows[index], dataset[index]
-        start = len(prompt_ids(tokenizer, row["prompt"]))
-        _check_one(item["input_ids"], item["labels"], start, row, tokenizer, stops)
-        counts["examples"] += 1
-        counts["prompt_tokens"] += start
-        counts["loss_tokens"] += sum(label != IGNORED for label in item["labels"])
-    return counts
-
-
-def _check_one(
-    ids: Sequence[int],
-    labels: Sequence[int],
-    start: int,
-    row: Row,
-    tokenizer: PreTrainedTokenizerBase,
-    stops: frozenset[int],
-) -> None:
-    name = row.get("id", "a row")
-    if any(label != IGNORED for label in labels[:start]):
-        raise InvalidInput(f"{name}: the loss would fall on the prompt; the chat template and the data disagree")
-    if list(labels[start:]) != list(ids[start:]):
-        raise InvalidInput(f"{name}: a part of the answer is left out of the loss; check the chat template")
-    answer = row["completion"][-1]["content"].strip()
-    if answer not in decode(tokenizer, ids[start:]) and not holds_answer(tokenizer, ids[start:], answer):
-        raise InvalidInput(f"{name}: the tokens under the loss are not its answer; check the chat template")
-    if not stops & set(labels[start:]):
-        raise InvalidInput(f"{name}: the end of turn is not under the loss, so the model would never learn to stop")
-
-
-def _spread(count: int, sample: int) -> Iterator[int]:
-    """Up to `sample` indices, evenly over `count`."""
-    step = max(1, count // sample)
-    yield from range(0, count, step)
 
 
 def names_of(tokenizer: PreTrainedTokenizerBase, ids: frozenset[int]) -> str:
