@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from support.catalogs import NothingStands, serving_catalog
 
+from posology.core import key_rotation
 from posology.core.artifacts import ArtifactStore
 from posology.core.attestations.deny_list import FILE
 from posology.core.errors import InvalidInput
@@ -192,3 +193,19 @@ async def test_weights_that_fail_later_are_listed_until_a_pass_answers(
                 assert listed(tmp_path).entries["sha256:" + "ab" * 32].kind == FAILED_FILE
             standing.clear()
     assert listed(tmp_path).number == 3
+
+
+async def test_a_list_is_signed_anew_after_its_key_was_rotated_so_that_the_old_one_may_go(
+    catalog: catalog_pb2_grpc.CatalogAsyncStub, tmp_path: Path
+) -> None:
+    await withdraw(catalog, "ab" * 32)
+    before = listed(tmp_path)
+    rotation = key_rotation.rotate(tmp_path / "keys", deny_list.KEY, days=1)
+    async with asyncio.timeout(10):
+        while rotation.new.id not in (tmp_path / FILE).read_text():
+            await asyncio.sleep(0.1)
+    key_rotation.revoke(tmp_path / "keys", rotation.old, reason="lost")
+    after = deny_list.load(
+        tmp_path / FILE, sorted((tmp_path / "keys").glob(f"{deny_list.KEY}*.pub")), revoked=frozenset({rotation.old})
+    )
+    assert (after.number, after.entries) == (before.number + 1, before.entries)

@@ -42,7 +42,9 @@ async def build(
     await db.migrate("posology.core.audit", "posology.catalog")
     signer = Signer.load_or_create(settings.keys_dir / f"{deny_list.KEY}.key")
     evaluation = EvaluationStub(await stack.enter_async_context(connect(settings, "evaluation")))
-    publisher = Publisher(db, signer, settings.deny_list_file, evaluation, settings.deny_list_seconds)
+    publisher = Publisher(
+        db, signer, settings.deny_list_file, evaluation, settings.deny_list_seconds, settings.keys_dir
+    )
     await publisher.publish()  # agents that start now find a list
     servicer = served(db, ArtifactStore(settings.candidates_url), publisher)
     return Catalog(

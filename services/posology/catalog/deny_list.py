@@ -22,8 +22,9 @@ from posology.core.canonical import canonical_digest, canonical_json
 from posology.core.controllers import ControlLoop
 from posology.core.errors import PosologyError
 from posology.core.files import write_atomically
-from posology.core.release.deny_list import FAILED_FILE, DenyList, DenyListUnreadable, sign, verified
-from posology.core.signing import Envelope, Signer
+from posology.core.release.deny_list import FAILED_FILE, KEY, DenyList, DenyListUnreadable, sign, verified
+from posology.core.revocation import read_revoked
+from posology.core.signing import Envelope, PublicKey, Signer
 from posology.core.store import Database, Transaction, now
 from posology.v1alpha1 import evaluation_pb2
 
@@ -59,6 +60,8 @@ class Publisher:
     path: Path
     evaluation: EvaluationAsyncStub | None = None
     every: float = 1.0
+    keys_dir: Path | None = None
+    """Where public keys lie that this signer had before."""
     _failed: dict[str, DeniedDigest] | None = field(default=None)
     """What evaluation said last; None until it said anything, and then the last list counts."""
     _asked: float = field(default=-_ASK_SECONDS)
@@ -91,6 +94,7 @@ class Publisher:
             if (
                 last is not None
                 and not _is_ahead(above, last)
+                and self._signed(last)
                 and await self._entries(tx, last) == last.predicate.entries
             ):
                 return last
@@ -101,7 +105,8 @@ class Publisher:
             number = max(last.predicate.number if last else 0, above.number if above else 0) + 1
             installation = last.predicate.installation if last else above.installation if above else uuid.uuid4().hex
             predicate = DenyListPredicate(installation, number, await self._entries(tx, last))
-            if last is not None and predicate.entries == last.predicate.entries and not _is_ahead(above, last):
+            unchanged = last is not None and predicate.entries == last.predicate.entries and self._signed(last)
+            if last is not None and unchanged and not _is_ahead(above, last):
                 return last
             return await self._store(tx, predicate)
 
@@ -155,12 +160,28 @@ class Publisher:
         if not published:
             return None
         try:
-            return verified(json.loads(published), [self.signer.public_key], origin="that is published")
+            return verified(json.loads(published), self._own_keys(), origin="that is published")
         except (ValueError, RecursionError) as error:
             log.warning("what is published as deny-list is no JSON: %s", error)
         except DenyListUnreadable as error:
             log.warning("%s", error.message)
         return None
+
+    def _signed(self, newest: SignedList) -> bool:
+        """Whether the present key signed it; after a rotation the list is signed anew, so that the old one may go."""
+        return any(signature.get("keyid") == self.signer.id for signature in newest.envelope["signatures"])
+
+    def _own_keys(self) -> list[PublicKey]:
+        """This key and those that it replaced, unless they were revoked."""
+        former: list[PublicKey] = []
+        if self.keys_dir is not None:
+            try:
+                revoked = read_revoked(self.keys_dir / "revoked")
+                keys = (PublicKey.load(path) for path in sorted(self.keys_dir.glob(f"{KEY}-*.pub")))
+                former = [key for key in keys if key.id not in revoked]
+            except PosologyError as error:
+                log.warning("keys that this one replaced are not known: %s", error.message)
+        return [self.signer.public_key, *former]
 
     def _write(self, newest: SignedList) -> None:
         if _read(self.path) != newest.text:

@@ -33,6 +33,7 @@ from posology.cli.commands import (
     review,
     runs,
     serving,
+    signing_keys,
 )
 from posology.cli.state import State
 from posology.core.errors import (
@@ -80,6 +81,7 @@ for module in (
     dataset,
     artifacts,
     keys,
+    signing_keys,
     endpoints,
     policy,
     serving,
