@@ -410,7 +410,7 @@ def test_storage_of_two_products_is_not_one_answer() -> None:
     text = (
         "Do not freeze. Discard the infusion solution after 4 hours. Store VELTORAN vials at 2°C to 8°C (36°F to 46°F)."
     )
-    assert "infusion" not in answers("44425-7", text)
+    assert not [q for q, d in facts("44425-7", text).items() if "infusion" in d.answer and "How should" in q]
     assert facts("44425-7", "Store VELTORAN vials at 2°C to 8°C (36°F to 46°F). Do not freeze.")
 
 

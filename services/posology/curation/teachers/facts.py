@@ -12,8 +12,9 @@ from functools import cached_property, lru_cache
 
 from posology.curation import codes
 from posology.curation.domain import Section
+from posology.curation.text.fluency import flaw, small_words
 from posology.curation.text.normal import split_sentences
-from posology.curation.text.repair import Passage, Statement, joined, passages
+from posology.curation.text.repair import SUBHEADINGS, Passage, Statement, joined, passages
 
 _NO_NAME = re.compile(r"^[\W\d_]*$|^[0-9a-f]{8}-[0-9a-f-]{20,}$|\.xml$|^\s*$")
 _PLAIN_FIRST_WORDS = frozenset(
@@ -128,19 +129,47 @@ class Place:
         return any(s.code in wanted for s in self.siblings)
 
     def whole(self, words: int) -> str:
-        """All that the section says, when all of it could be read and it has at most `words` words; else ""."""
-        if any(p.rows for p in self.passages) or not self.statements or any(s.doubtful for s in self.statements):
+        """All that the section says, when all of it could be read and it has at most `words` words; else "".
+
+        Headings inside stand on lines of their own, since they say whom or what the text below them is about. A first
+        page beside the full text repeats it; where it seems to say more, one of the two was not read.
+        """
+        kept = self.statements
+        if not kept or any(p.rows for p in self.passages) or any(s.doubtful for s in kept):
             return ""
-        if any(_LABELLED.match(s.text) for s in self.statements[1:]):
+        if any(_LABELLED.match(s.text) for s in kept[1:]):
             return ""
-        text = joined(s.text for s in self.statements)
+        if any(s.highlight for s in kept) and not all(s.highlight for s in kept):
+            return ""
+        blocks = [(p.heading, [s.text for s in p.statements if s in kept]) for p in self.passages]
+        blocks = [(heading, texts) for heading, texts in blocks if texts]
+        if any("?" in heading for heading, _ in blocks):
+            return ""
+        parts = [(self._own_heading(heading), joined(texts)) for heading, texts in blocks]
+        if any(heading and not _SOUND_HEADING.match(heading) for heading, _ in parts):
+            return ""
+        text = "\n".join(f"{heading}:\n{body}" if heading else body for heading, body in parts)
         return text if len(text.split()) <= words else ""
+
+    def _own_heading(self, heading: str) -> str:
+        """A heading inside the section; "" for one that only says again what the section is."""
+        bare = [clean_heading(part) or part for part in heading.split(" > ") if part]
+        titles = {clean_heading(self.section.title).casefold(), codes.title_of(self.code).casefold()}
+        return ", ".join(part for part in bare if part.casefold() not in titles)
 
     def headed(self) -> str:
         """ " under the heading “Renal Impairment”" when the section is one of several with its code; else ""."""
         title = clean_heading(self.section.title)
         known = codes.title_of(self.code).casefold()
         return "" if self.alone() or not title or title.casefold() == known else f" under the heading “{title}”"
+
+    @cached_property
+    def several(self) -> bool:
+        """Whether the label is of several substances or forms, which its values may tell apart."""
+        if _SEVERAL_SUBSTANCES.search(self.section.drug):
+            return True
+        plain = [re.escape(brand) for brand in self.section.brands if not re.search(_RELEASE, brand)]
+        return bool(plain) and bool(re.search(rf"\b(?i:{'|'.join(plain)}) {_RELEASE}", self.section.text))
 
     @cached_property
     def name(self) -> str:
@@ -151,11 +180,44 @@ class Place:
         small = any(drug in s.text for s in self.siblings)
         return drug if small else spelled(drug, self.section.text)
 
+    @cached_property
+    def small(self) -> frozenset[str]:
+        """Words that the label writes small somewhere."""
+        return _small_words_of(frozenset((self.section, *self.siblings)))
+
+    def flaw(self, fact: Fact) -> str:
+        """What is wrong with the form of a fact's statement; lists of fragments are right where they are asked for."""
+        if self.is_over_the_counter or fact.kind in _FRAGMENTS:
+            return ""
+        stated = re.sub(r"^The label of .{2,80}? states:\s+", "", fact.statement)
+        return flaw(stated, small=self.small, names=aliases(self.section))
+
     @property
     def nameless(self) -> bool:
         return bool(_NO_NAME.search(self.section.drug))
 
 
+# Two words or more, or one that labels are known to put above text: else the beginning of a sentence was taken for one.
+_SOUND_HEADING = re.compile(rf"(?:\S+ \S.*|(?:{'|'.join(map(re.escape, SUBHEADINGS))}))$")
+
+
+def without_headings(text: str) -> str:
+    """The text of `Place.whole` without its lines of headings: what stands in the section line by line."""
+    lines = text.split("\n")
+    after = [*lines[1:], ""]
+    return "\n".join(
+        line for line, below in zip(lines, after, strict=True) if not line.endswith(":") or below.startswith("- ")
+    )
+
+
+@lru_cache(maxsize=8)
+def _small_words_of(label: frozenset[Section]) -> frozenset[str]:
+    return frozenset[str]().union(*(small_words(section.text) for section in label))
+
+
+_FRAGMENTS = frozenset({"dosage-forms"})
+_SEVERAL_SUBSTANCES = re.compile(r",|;|/| and | with |\+")
+_RELEASE = r"(?:XR|ER|SR|CR|LA|XL|IR|DR|ODT|HFA|Sprinkle|Oral Suspension|Oral Solution)\b"
 _SHORT = 400  # words; a longer section holds nearly every word that its first page may use
 
 
@@ -200,7 +262,7 @@ def facts_of(place: Place) -> tuple[Fact, ...]:
     if place.nameless:
         return ()
     readers = [read for authority, _, read in READERS if not authority or place.code in authority]
-    return tuple(fact for read in readers for fact in read(place))
+    return tuple(fact for read in readers for fact in read(place) if not place.flaw(fact))
 
 
 def spelled(drug: str, text: str) -> str:
@@ -246,7 +308,7 @@ def answered(place: Place, statement: str) -> str:
         return statement
     if not place.is_over_the_counter:
         for name in aliases(place.section):
-            match = re.search(rf"(?<![\w-]){re.escape(name)}(?= [a-z]|[.,;]|$)", statement, re.IGNORECASE)
+            match = re.search(rf"(?<![\w-])(?i:{re.escape(name)})(?= [a-z]|[.,;]|$)", statement)
             if match and match.group()[0].isupper():
                 return f"{statement[: match.end()]} ({drug}){statement[match.end() :]}"
     gap = "\n" if "\n" in statement else " "

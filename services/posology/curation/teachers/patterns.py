@@ -16,7 +16,7 @@ from posology.curation.domain import Section
 from posology.curation.teachers.facts import Fact, Place, aliases, answered, clean_heading, leans_back, reader
 from posology.curation.text.normal import normal
 from posology.curation.text.quantities import UNITS
-from posology.curation.text.repair import Passage, Statement, is_sentence, plain_text
+from posology.curation.text.repair import Passage, Statement, is_sentence, passages, plain_text
 
 DRUG = "Xdrugx"
 _N = r"\d[\d,]*(?:\.\d+)?"
@@ -25,6 +25,7 @@ _D = DRUG + _FORM
 _LEAD = r"(?:(?P<lead>(?:In|For|Among|After|Following|During|When|At) [^,.;:]{3,100}?),? )?"
 _ABOUT = r"(?:approximately |about |around |roughly |up to )?"
 _AMOUNT = rf"{_ABOUT}{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:{UNITS})(?![A-Za-z/])"
+_PEOPLE_FIRST = r"(?:[a-z-]+ ){0,3}?(?:patients?|people|women|men|children|infants|neonates|adults|adolescents)\b"
 _COUNT = r"(?:one|two|three|four|\d) (?:tablets?|capsules?|caplets?|inhalations?|sprays?|drops?|vials?|patch(?:es)?)\b"
 _DOSED = rf"(?:(?:an?|one|two) )?(?:{_AMOUNT}|{_COUNT})"
 _TIME = rf"{_ABOUT}{_N}(?:\s?(?:-|–|to)\s?{_N})?\s?(?:hours?|days?|minutes?|weeks?)\b[^.;:]{{0,60}}?"
@@ -89,7 +90,8 @@ class Pattern:
     closed: tuple[str, ...] = ()  # ways to ask without the text, where the label may hold several such facts
     beside: frozenset[str] = field(default=frozenset())  # more words that carry no condition here
     refuse: str = ""  # sentences with this are about something else
-    sole: str = ""  # when a second statement of the section has this, one value would not be the whole answer
+    sole: str = ""  # when another statement of the label's sections has this, one value is not the whole answer
+    alone: bool = False  # such a statement counts unless it adds nothing, not even in other words
     dose: bool = False  # the heading above a dose is a slot of it
 
     @property
@@ -107,15 +109,26 @@ def _pattern(
     beside: str = "",
     refuse: str = "",
     sole: str = "",
+    alone: bool = False,
     dose: bool = False,
 ) -> Pattern:
     compiled = tuple(re.compile(e) for e in expressions)
     words = frozenset(beside.split())
     return Pattern(
-        name, compiled, questions, frozenset(codes.split()), (closed,) if closed else (), words, refuse, sole, dose
+        name, compiled, questions, frozenset(codes.split()), (closed,) if closed else (), words, refuse, sole, alone, dose
     )
 
 
+_DOSES = rf"{_N}\s?(?:mg|mcg|g|mL|units?|IU|tablets?|capsules?|sprays?|drops?|vials?|puffs?|inhalations?|patch(?:es)?)(?![A-Za-z])"
+# What a section says beside storage, of packages and looks: no answer leaves anything else out.
+PACKAGE = (
+    r"\b(?:supplied|available|packaged|NDC|carton|bottles? of|debossed|engraved|imprinted|embossed|colou?red|shaped|contains?|"
+    r"manufactured|each (?:vial|tablet|kit|package))\b"
+)
+KEEPING = (
+    r"°|º|\b(?:stor(?:e|ed|age|ing)|protect|fr(?:ee|oz)|refrigerat|discard|dispos|keep|kept|excursion|moisture|light|temperature|"
+    r"within|unopened|opened|expir|shake|recap|clos|days|hours|months|handl|room|dispens|until|heat|expos|desiccant|use|original|upright)"
+)
 _KINETICS = "43682-4 34090-1 43681-6"
 _OTHER_THING = r"\bmetabolites?\b|enantiomer|isomer|\brats?\b|\bdogs?\b|\bmice\b|\bmonkeys?\b|\brabbits?\b|respectively|\beach\b.*\band\b"
 
@@ -128,18 +141,18 @@ PATTERNS = (
         "Which use of {drug} has been approved{group}?",
         codes="34067-9",
         beside="indicated use",
-        sole=r"\bindicated\b",
+        alone=True,
         refuse=r"\bnot indicated\b",
     ),
     _pattern(
         "contraindication",
         (rf"^(?:Treatment with |The use of |Use of )?{_D} (?:is|are) contraindicated (?:in|for|with|during) {_REST}\.$",),
-        "When is {drug} contraindicated?",
+        "For whom is {drug} contraindicated?",
         "In whom is {drug} contraindicated?",
         "Who must not be given {drug}?",
         codes="34070-3",
         beside="contraindicated treatment use with during",
-        sole=r"\bcontraindicated\b",
+        alone=True,
     ),
     _pattern(
         "starting-dose",
@@ -153,7 +166,7 @@ PATTERNS = (
         codes="34068-7",
         beside="starting initial",
         dose=True,
-        sole=r"\b(?:starting|initial)\b[^.]{0,80}\bdos(?:e|age)\b(?:[^.]|\.(?=\d)){0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
+        sole=_DOSES,
     ),
     _pattern(
         "recommended-dose",
@@ -165,7 +178,7 @@ PATTERNS = (
         "Which {mods}dose of {drug} does the label recommend{quals}{lead}?",
         codes="34068-7",
         dose=True,
-        sole=r"\b(?:[Rr]ecommended|[Uu]sual)\b[^.]{0,80}\bdos(?:e|age)\b(?:[^.]|\.(?=\d)){0,160}\d\s?(?:mg|mcg|g|mL|units?|IU)\b",
+        sole=_DOSES,
     ),
     _pattern(
         "maximum-dose",
@@ -193,7 +206,7 @@ PATTERNS = (
         "Which {halfmods}half-life does {drug} have{quals}{lead}?",
         codes=_KINETICS,
         beside="half life mean average ranges averages",
-        sole=r"half-life\b(?:[^.]|\.(?=\d))*\d",
+        sole=r"\bhalf-li(?:fe|ves)\b|\bt ?1/2\b|\bt½",
         refuse=_OTHER_THING,
     ),
     _pattern(
@@ -204,7 +217,7 @@ PATTERNS = (
         "Which {mods}bioavailability does {drug} have{quals}{lead}?",
         codes=_KINETICS,
         beside="bioavailability",
-        sole=r"bioavailability\b(?:[^.]|\.(?=\d))*\d",
+        sole=r"\bbioavailab[^.]*\d\s?%|\d\s?%[^.]*\bbioavailab|\babsorbed\b[^.]*\d\s?%|\d\s?%[^.]*\babsorbed\b",
         refuse=_OTHER_THING,
     ),
     _pattern(
@@ -218,20 +231,21 @@ PATTERNS = (
         "How much of {drug} in the blood is bound to proteins{lead}?",
         codes=_KINETICS,
         beside="bound human plasma serum protein proteins binding highly extensively strongly",
-        sole=r"\bb(?:ound|inding)\b[^.]*\d\s?%|\d\s?%[^.]*\bbound\b",
+        sole=r"\bb(?:ound|inding)\b[^.]*\d\s?%|\d\s?%[^.]*\bb(?:ound|inding)\b|\bprotein binding\b",
         refuse=_OTHER_THING,
     ),
     _pattern(
         "peak-time",
         (
-            rf"^{_LEAD}(?:The )?[Pp]eak (?:plasma |serum |blood )?(?:concentrations?|levels?) of {_D} (?:are|is|were|was) (?:reached|attained|achieved|observed) (?:in|within|at) (?P<answer>{_TIME})\.$",
+            rf"^{_LEAD}(?:The )?[Pp]eak (?:plasma |serum |blood )?(?:concentrations?|levels?) of {_D} (?:are|is|were|was) (?:reached|attained|achieved|observed) (?:in |at )?(?P<answer>(?:within )?{_TIME})\.$",
             rf"^{_LEAD}[Tt]he median time to (?:reach )?(?:peak|maximum) (?:plasma |serum )?concentrations?(?: \([^)]{{1,12}}\))? of {_D} (?:is|was) (?P<answer>{_TIME})\.$",
         ),
         "When does {drug} reach its peak concentration{lead}?",
         "How long does {drug} take to its peak concentration{lead}?",
         "At what time does the level of {drug} peak{lead}?",
         codes=_KINETICS,
-        beside="peak plasma serum blood concentration concentrations level levels reached attained achieved observed within at median time maximum reach",
+        beside="peak plasma serum blood concentration concentrations level levels reached attained achieved observed at median time maximum reach",
+        sole=r"\b(?:[Pp]eak|[CT] ?max|[Mm]aximum)\b[^.]*\b(?:hours?|minutes?|days?)\b|\b(?:hours?|minutes?|days?)\b[^.]*\b(?:peak|[CT] ?max)\b",
         refuse=_OTHER_THING,
     ),
     _pattern(
@@ -239,6 +253,7 @@ PATTERNS = (
         (rf"^{_D} is (?P<adverb>(?:primarily|mainly|extensively|predominantly|largely|partly) )?metabolized (?P<adverb2>(?:primarily|mainly|predominantly) )?(?:by|via|through)(?: the)? (?P<answer>[^.;:]{{3,140}})\.$",),
         "By what is {drug} {adverb}metabolized{adverb2}?",
         codes=_KINETICS,
+        sole=r"\bmetaboli|\bCYP|\bUGT|\bcytochrome|\bhydroly|\bconjugat|\bglucuronid|\bbiotransform",
         beside="metabolized primarily mainly extensively predominantly via through",
         refuse=_OTHER_THING,
     ),
@@ -248,16 +263,19 @@ PATTERNS = (
         "How much of {article} {mods}dose of {drug} is excreted {unchanged}in the urine{lead}?",
         "Which share of {article} {mods}dose of {drug} is found {unchanged}in the urine{lead}?",
         codes=_KINETICS,
+        sole=r"\d\s?(?:%|percent)[^.]*\b(?:urine|urinary|renal\w*|kidneys?)\b|\b(?:urine|urinary|renal\w*|kidneys?)\b[^.]*\d\s?(?:%|percent)",
         beside="excreted recovered eliminated urine administered",
         refuse=_OTHER_THING,
     ),
     _pattern(
         "drug-class",
-        (rf"^{_D},? (?:is|acts as|belongs to) (?P<answer>an? [^.;:]{{3,150}}?(?:inhibitor|agonist|antagonist|blocker|modulator|activator|antibiotic|antibody|conjugate|diuretic|steroid|corticosteroid|hormone|vaccine|analgesic|antidepressant|anticoagulant|enzyme|class|antibacterial|antifungal|antiviral|antipsychotic|anticonvulsant|anesthetic|drug|agent|stimulant|oligonucleotide)s?)\.$",),
+        (rf"^{_D},? (?:is|acts as|belongs to) (?P<answer>an? [^.;:]{{3,150}}?(?:inhibitor|agonist|antagonist|blocker|modulator|activator|antibiotic|antibody|conjugate|diuretic|corticosteroid|vaccine|analgesic|antidepressant|anticoagulant|antibacterial|antifungal|antipsychotic|anticonvulsant|anesthetic|stimulant|oligonucleotide)s?)\.$",),
         "What kind of drug is {drug}?",
         "To which class of drugs does {drug} belong?",
         "What sort of medicine is {drug}?",
         codes="34089-3 43679-0 34090-1",
+        sole=r"\b(?:inhibitor|agonist|antagonist|blocker|modulator|activator|antibiotic|antibody|conjugate|diuretic|steroid|corticosteroid|hormone|analog(?:ue)?|class|agent|derivative|prodrug|inhibits|blocks)s?\b",
+        refuse=r"\bin vitro\b|\bcontains\b",
         beside="acts as belongs",
     ),
     _pattern(
@@ -267,18 +285,21 @@ PATTERNS = (
         "Which target does {drug} have?",
         "At which target in the body does {drug} work?",
         codes="43679-0 34090-1",
+        sole=r"\b(?:inhibit|block|bind|bound|agoni|antagoni|activat|modulat|stimulat|act(?:s|ion|ivity)?\b|mechanism|target|receptor|enzyme)",
+        refuse=r"\bin vitro\b|\bin vivo\b|\bwhen\b|\bactivity\b|\bwith\b|\bwhich\b|\bthat\b|\b(?:synthesis|secretion|release|production|formation|uptake|growth)\b",
         beside="acts works as selective potent competitive reversible highly inhibitor blocker antagonist agonist activator modulator",
     ),
     _pattern(
         "strength",
         (
-            rf"^(?:Each|One) (?:tablet|capsule|vial|sachet|caplet|ampule|suppository|patch|spray) contains (?P<answer>{_AMOUNT}) of {DRUG}\.$",
-            rf"^(?:Each|One) (?:tablet|capsule|vial|sachet|caplet|ampule|suppository|patch|spray) of {DRUG} contains (?P<answer>{_AMOUNT})\.$",
+            rf"^(?:Each|One) (?P<unit>tablet|capsule|vial|sachet|caplet|ampule|suppository|patch|spray) contains (?P<answer>{_AMOUNT}) of {DRUG}\.$",
+            rf"^(?:Each|One) (?P<unit>tablet|capsule|vial|sachet|caplet|ampule|suppository|patch|spray) of {DRUG} contains (?P<answer>{_AMOUNT})\.$",
         ),
-        "How much {drug} does one unit contain?",
-        "How strong is {drug}?",
-        "What is the strength of {drug}?",
+        "How much {drug} does one {unit} contain?",
+        "How strong is one {unit} of {drug}?",
+        "What is the strength of one {unit} of {drug}?",
         codes="43678-2 34089-3 34069-5",
+        sole=r"\d\s?(?:mg|mcg|g|mL|units?|IU|%)(?![A-Za-z])",
         beside="contains tablet capsule vial sachet caplet ampule suppository patch spray",
     ),
     _pattern(
@@ -289,7 +310,8 @@ PATTERNS = (
         "What should patients on {drug} be warned about?",
         codes="43685-7 34071-1 34066-1",
         closed="Name one harm that {drug} can cause, according to its label.",
-        sole=r"\b(?:can|may) cause\b",
+        sole=r"\b(?:[Cc]an|[Mm]ay|[Rr]isks?|[Cc]ause[sd]?|[Oo]ccur\w*|[Rr]eported|[Ss]evere|[Ss]erious|[Ff]atal|[Aa]void|[Mm]onitor|[Dd]iscontinue|[Ww]arn\w*)\b",
+        refuse=r"\bcause (?:and|or)\b|\bin vitro\b",
         beside="rarely cause",
     ),
     _pattern(
@@ -317,7 +339,8 @@ PATTERNS = (
         "Under which conditions is {drug} kept?",
         "Where and how is {drug} kept?",
         codes="44425-7 34069-5",
-        sole=r"\b[Ss]tored?\b",
+        alone=True,
+        sole=rf"(?i)^(?!.*(?:{PACKAGE}))|{KEEPING}",
         beside="store stored tablet capsule vial sachet",
     ),
     _pattern(
@@ -339,7 +362,7 @@ PATTERNS = (
         "What happens after an overdose of {drug}?",
         "How does an overdose of {drug} show?",
         codes="34088-5",
-        sole=r"\b(?:signs|symptoms|manifest\w+|observed|occurs?|severe cases)\b",
+        sole=r"\b(?:[Ss]igns|[Ss]ymptoms|[Mm]anifest\w+|observed|occur\w*|severe|reported|overdos\w+|toxic\w*|may|can|ingest\w+)\b",
         beside="signs symptoms overdose overdosage include includes manifestations acute following",
     ),
     _pattern(
@@ -352,8 +375,7 @@ PATTERNS = (
         "What must be avoided together with {drug}?",
         "What should a patient on {drug} stay away from?",
         codes="34073-7",
-        sole=r"\b[Aa]void\b",
-        closed="Name something with which {drug} should not be combined, according to its label.",
+        alone=True,
         beside="avoid use with coadministration administration concomitant concurrent simultaneous taking together combination co",
     ),
     _pattern(
@@ -366,6 +388,7 @@ PATTERNS = (
         "How is {drug} taken with respect to meals?",
         "How does {drug} go with meals?",
         codes="34068-7 34076-0",
+        sole=r"\b(?:foods?|meals?|stomach)\b",
         beside="taken administered given orally take administer",
     ),
 )  # fmt: skip
@@ -451,7 +474,7 @@ def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, 
         if above == "?" or (pattern.dose and not _doses_the_drug(place, masked, match, above)):
             continue
         fact = _fact(place, pattern, text, match, above)
-        of_some = several and not statement.highlight and not _names_its_patients(text)
+        of_some = several and not _names_its_patients(masked)
         if fact and not of_some and not _of_one_group(pattern, passage):
             yield fact
     if pattern.name == "common-reactions":
@@ -497,8 +520,14 @@ def _of_one_group(pattern: Pattern, passage: Passage) -> bool:
     return pattern.name == "common-reactions" and not plain
 
 
-def _names_its_patients(text: str) -> bool:
-    return bool(_PATIENTS.search(text))
+_ANY_PATIENTS = re.compile(
+    rf"\b(?:patients|subjects|adults) (?:(?:who|that) )?(?:were |was )?(?:treated with|receiving|received|taking|on|given|exposed to) {DRUG}|\bin (?:the )?(?:controlled |clinical )*(?:trials|studies)\b"
+)
+
+
+def _names_its_patients(masked: str) -> bool:
+    """Whether it says more of the patients than that they had the drug."""
+    return bool(_PATIENTS.search(_ANY_PATIENTS.sub("", masked)))
 
 
 def _reactions_of_the_first_page(place: Place, pattern: Pattern) -> Iterator[Fact]:
@@ -532,26 +561,80 @@ def _above(place: Place, passage: Passage, text: str) -> str:
     title = clean_heading(place.section.title)
     if not passage.heading or all(_PLAIN_HEADING.match(p) for p in parts):
         parts = [title]
+    elif not _stands_alone(place, passage.heading):
+        return "?"  # a line of the first page ("HER2 Testing: ...") is no heading of what follows it
     narrowing = [p for p in parts if p and not _PLAIN_HEADING.match(mask(place.section, p).replace(DRUG, "").strip())]
     return narrowing[-1] if narrowing else ""
 
 
-def _is_sole(place: Place, pattern: Pattern, statement: str) -> bool:
-    """Whether no other statement of the label's sections of this code speaks of the same attribute with another value."""
-    own = normal(statement)
-    for other in place.kin():
-        for p in other.passages:
-            for s in p.statements:
-                if normal(s.text) != own and re.search(pattern.sole, s.text) and not _alike_text(own, normal(s.text)):
-                    return False
+def _stands_alone(place: Place, heading: str) -> bool:
+    """Whether the heading is numbered, or has a line of its own."""
+    bare = re.escape(heading.split(" > ")[-1])
+    return bool(re.search(rf"(?:^|\n)\W*(?:\d{{1,2}}(?:\.\d{{1,2}})+\.?\s+{bare}|{bare}\s*:?\s*(?:\n|$))", place.section.text))
+
+
+def _is_sole(place: Place, pattern: Pattern, statement: str, narrowing: str = "") -> bool:
+    """Whether nothing else in the label's sections of the kind, tables and doubtful lines included, speaks of the attribute.
+
+    `narrowing`: the condition that the question names; only what speaks of the same condition is another answer then.
+    """
+    if pattern.alone:
+        speaking = (text for text in _every_text(place, pattern) if re.search(pattern.sole, text))
+        return all(_adds_nothing(text, to=statement) for text in speaking)
+    condition = _stems(narrowing)
+    for text in _every_text(place, pattern):
+        if not re.search(pattern.sole, text) or _alike_text(statement, text, dose=pattern.dose):
+            continue
+        if pattern.dose and _is_of_another_dose(pattern, text, narrowing):
+            continue
+        if not narrowing or len(condition & _stems(text)) >= 0.5 * len(condition):
+            return False
     return True
 
 
-def _alike_text(one: str, other: str) -> bool:
-    numbers = re.findall(r"\d[\d.,]*", one)
-    first = set(re.findall(r"\w+", one))
-    second = set(re.findall(r"\w+", other))
-    return bool(numbers) and numbers[0] in other and len(first & second) >= 0.6 * min(len(first), len(second))
+def _every_text(place: Place, pattern: Pattern) -> Iterator[str]:
+    """Every statement and row of the label's sections of the pattern's codes."""
+    codes = pattern.codes or {place.code}
+    for section in (place.section, *place.siblings):
+        if section.code in codes:
+            for passage in passages(section):
+                yield from (s.text for s in passage.statements)
+                yield from (" ".join(row) for row in passage.rows)
+
+
+_OF_ANOTHER_DOSE = {
+    "starting-dose": r"\b[Mm]aximum\b|\bexceed\b|\bmissed?\b",
+    "recommended-dose": r"\b[Mm]aximum\b|\bexceed\b|\bmissed?\b",
+    "maximum-dose": r"\b(?:[Ss]tart|[Ii]nitia|[Rr]ecommended dos|[Uu]sual|missed?)\w*\b",
+}
+_OF_THE_IMPAIRED = re.compile(r"\b(?:renal|hepatic|kidney|liver) (?:\w+ )?(?:impairment|insufficiency|disease)\b")
+
+
+def _is_of_another_dose(pattern: Pattern, text: str, narrowing: str) -> bool:
+    """A maximum is no starting dose; a dose in impaired organs is asked for with them, and leaves the usual one as it is."""
+    return bool(re.search(_OF_ANOTHER_DOSE[pattern.name], text) or (not narrowing and _OF_THE_IMPAIRED.search(text)))
+
+
+@lru_cache(maxsize=4096)
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(w[:6] for w in re.findall(r"[a-z][a-z0-9]{3,}", text.casefold())) - {"patien", "with", "dose"}
+
+
+@lru_cache(maxsize=16384)
+def _adds_nothing(text: str, *, to: str) -> bool:
+    """Whether nine tenths of the words and all the numbers of a text stand in another."""
+    new, known = _stems(text), _stems(to)
+    numbers = [set(re.findall(r"\d[\d.,]*\d|\d", one)) for one in (text, to)]
+    return len(new - known) <= 0.1 * len(new) and numbers[0] <= numbers[1]
+
+
+@lru_cache(maxsize=16384)
+def _alike_text(one: str, other: str, *, dose: bool = False) -> bool:
+    """Whether two statements say the same: the same numbers, and most of the words of the shorter one."""
+    first, second = _stems(one), _stems(other)
+    numbers = [set(re.findall(r"\d[\d.,]*\d|\d", text)) for text in (one, other)]
+    same = numbers[0] == numbers[1] or (numbers[1] < numbers[0] and not dose)
+    return same and len(first & second) >= 0.6 * min(len(first), len(second))
 
 
 def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above: str) -> Fact | None:
@@ -567,8 +650,11 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
     narrowed = bool(quals or lead or above)
     if pattern.dose and not narrowed and _FOR_SOME.search(raw):
         return None  # a dose of some patients is not the dose
-    sole = not pattern.sole or _is_sole(place, pattern, text)
-    if not sole and not (pattern.closed or (pattern.strict and narrowed)):
+    if pattern.name in _OF_ONE_SUBSTANCE and place.several:
+        return None
+    narrowing = f"{quals} {lead}" if pattern.strict and (quals or lead) else ""
+    sole = not (pattern.sole or pattern.alone) or _is_sole(place, pattern, text, narrowing)
+    if not sole and not pattern.closed:
         return None
     fields = {
         "drug": drug,
@@ -579,11 +665,15 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
         "group": f" in {groups['group']}" if groups.get("group") else "",
         "halfmods": groups.get("halfmods", ""),
         "unchanged": groups.get("unchanged", ""),
+        "unit": groups.get("unit", ""),
         "article": "an" if mods.startswith(("oral", "intra", "admin")) else "a",
         "adverb": groups.get("adverb", ""),
         "adverb2": f" {groups['adverb2'].strip()}" if groups.get("adverb2") else "",
     }
-    asks = [q.format(**fields) for q in pattern.questions if not ("{modsafter}" in q and fields["modsafter"] == "?")]
+    ways = pattern.questions
+    if pattern.name == "contraindication" and not _PEOPLE.match(raw):
+        ways = _WITHOUT_PEOPLE
+    asks = [q.format(**fields) for q in ways if not ("{modsafter}" in q and fields["modsafter"] == "?")]
     if groups.get("nature"):
         after = re.sub(r"^\([A-Z]{2,6}s?\),?\s*", "", groups["after"].strip(" ,"))
         asks = _reactions(fields, groups["how"], groups["threshold"] + groups["nature"], after)
@@ -594,8 +684,8 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
         return None
     if above:
         asks = [f"{q.removesuffix('?')}, under the heading “{above}”?" for q in asks]
-    open_asks = tuple(q for q in asks if (sole or pattern.strict) and _complete(match, q, pattern, raw))
-    if _MORE_THAN_ASKED.get(pattern.name, _NEVER).search(raw):
+    open_asks = tuple(q for q in asks if sole and _complete(match, q, pattern, raw))
+    if _MORE_THAN_ASKED.get(pattern.name, _NEVER).search(raw) or DRUG in raw:
         open_asks = ()
     short = raw.replace(DRUG, drug) if open_asks else ""
     closed = tuple(q.format(**fields) for q in pattern.closed) or tuple(asks)
@@ -609,9 +699,23 @@ _FOR_SOME = re.compile(
     r"(?:patients|adults|children|infants|adolescents|elderly|women|men|subjects)\b"
 )
 _NEVER = re.compile(r"(?!)")
+_PEOPLE = re.compile(
+    r"(?:[a-z-]+ ){0,3}?(?:patients?|people|persons?|individuals?|anyone|those|women|men|children|infants|neonates|adults|adolescents|mothers)\b"
+)
+_WITHOUT_PEOPLE = (
+    "In which conditions is {drug} contraindicated?",
+    "In what circumstances must {drug} not be given?",
+    "What makes {drug} contraindicated?",
+)
+# A value of one substance in one form: a label on two of them says whose it is, or nobody knows.
+_OF_ONE_SUBSTANCE = frozenset(
+    {"half-life", "bioavailability", "protein-binding", "peak-time", "metabolism", "urinary-excretion", "drug-class", "target", "strength", "food", "schedule", "starting-dose", "recommended-dose", "maximum-dose"}
+)  # fmt: skip
 # What a value of the kind does not hold: another clause, or the thing that is stored.
 _MORE_THAN_ASKED = {
     "metabolism": re.compile(r" and (?:is|are|has|does|less|more|about|approximately|then|the|\d)"),
+    "contraindication": re.compile(r"\b(?:it|its|the drug|this (?:drug|product)|these)\b"),
+    "indication": re.compile(rf"^{_PEOPLE_FIRST}"),
     "storage": re.compile(
         r"^(?:the )?(?:vials?|tablets?|capsules?|kits?|pens?|syringes?|bottles?|cartons?|unopened|intact|solution|product)\b"
     ),

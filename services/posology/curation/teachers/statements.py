@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from posology.curation import codes
 from posology.curation.teachers.facts import (
     Fact,
     Place,
@@ -16,7 +17,9 @@ from posology.curation.teachers.facts import (
     leans_back,
     names_it,
     reader,
+    without_headings,
 )
+from posology.curation.teachers.patterns import KEEPING, PACKAGE
 from posology.curation.text.repair import (
     Passage,
     heading_and_rest,
@@ -57,7 +60,7 @@ _GROUP_SECTIONS = frozenset({"43684-0", "42229-5"})
 
 
 def _said(place: Place, kind: str, question: str, text: str) -> Fact:
-    return Fact(kind, (question,), answered(place, text), evidence=text)
+    return Fact(kind, (question,), answered(place, text), evidence=without_headings(text))
 
 
 def _whole(place: Place, kind: str, question: str, words: int = _LONG) -> Iterator[Fact]:
@@ -123,13 +126,13 @@ def contraindication(place: Place) -> Iterator[Fact]:
         yield _said(place, "contraindication", question, text)
         return
     for s in place.statements:
-        fits = not s.doubtful and s.words <= _LONG and not leans_back(s.text)
+        fits = not s.doubtful and s.words <= 60 and not leans_back(s.text) and "\n" not in s.text
         if (
             fits
             and re.search(r"\bcontraindicated\b", s.text)
-            and not re.search(r"\bnot contraindicated\b|\balso\b|: [A-Z]", s.text)
+            and not re.search(r"\bnot contraindicated\b|\balso\b|:|\bfollowing\b", s.text)
         ) and names_it(place.section, s.text):
-            question = f"Name one contraindication to {place.name} that its label states{place.headed()}."
+            question = f"Quote one sentence on contraindications from the label of {place.name}."
             yield _said(place, "contraindication", question, s.text)
             return
 
@@ -230,7 +233,7 @@ def mechanism(place: Place) -> Iterator[Fact]:
     """The whole section, or its first sentences when they stand alone."""
     text = place.whole(_LONG)
     if text:
-        if names_it(place.section, text) and len(text.split()) >= 8:
+        if names_it(place.section, text) and len(text.split()) >= 8 and _ACTION.search(text):
             question = f"What does the label of {place.name} state on its mechanism of action{place.headed()}?"
             yield _said(place, "mechanism", question, text)
         return
@@ -246,12 +249,19 @@ def mechanism(place: Place) -> Iterator[Fact]:
     opening = joined(taken[:3])
     if (
         taken
+        and _ACTION.search(opening)
         and names_it(place.section, taken[0])
         and not leans_back(taken[0])
         and (not unknown or unknown.group() in opening)
     ):
         question = f"How does the label of {place.name} begin its account of the mechanism of action{place.headed()}?"
         yield _said(place, "mechanism", question, opening)
+
+
+_ACTION = re.compile(
+    r"\b(?:mechanism|inhibit|block|bind|bound|agoni|antagoni|activat|modulat|stimulat|acts?\b|action|suppress|reduc|increas|decreas|prevent|interfer|enhanc|deplet|relax|replac|convert|releas|bactericid|disrupt|lower|promot)",
+    re.IGNORECASE,
+)
 
 
 @reader("overdose", "overdose-management", codes="34088-5")
@@ -272,21 +282,6 @@ def overdose(place: Place) -> Iterator[Fact]:
             question = f"How is an overdose of {place.name} managed, according to its label?"
             yield _said(place, "overdose-management", question, p.text)
             return
-    care = [
-        s
-        for s in place.statements
-        if re.search(r"\b(?:supportive|symptomatic|no (?:known |specific )?antidote|specific antidote)\b", s.text)
-    ]
-    spoken = re.compile(r"overdos|ingestion|intoxication|over-?exposure|acute toxicity", re.IGNORECASE)
-    care = [s for s in care if not s.doubtful and not leans_back(s.text) and spoken.search(s.text)]
-    if care and joined(s.text for s in care) and sum(s.words for s in care) <= 80:
-        question = (
-            f"What general care does the label of {place.name} advise after an overdose, and is there an antidote?"
-        )
-        if not any("antidote" in s.text for s in care):
-            question = f"What general care does the label of {place.name} advise after an overdose?"
-        if re.search(r"\b(?:supportive|symptomatic)\b", " ".join(s.text for s in care)):
-            yield _said(place, "overdose-management", question, joined(s.text for s in care))
     dialysis = [s for s in place.statements if re.search(r"\b(?:h[ae]*modialysis|dialy[sz]able|dialysis)\b", s.text)]
     if len(dialysis) == 1 and not dialysis[0].doubtful and not leans_back(dialysis[0].text):
         question = f"What does the label of {place.name} state on dialysis after an overdose?"
@@ -371,12 +366,8 @@ _SECTION_TOPICS = {
 _EXACT = {
     "pregnancy": (
         (r"\b(?:can|may|could) cause (?:\w+[ -])?fetal harm", "Can {drug} harm the fetus when a pregnant woman takes it, according to its label?"),
-        (r"\b(?:no|not|limited|insufficient|lack of)\b.{0,60}\b(?:data|studies)\b.{0,80}\bpregnan", "What does the label of {drug} state on studies or data in pregnant women?"),
     ),
-    "lactation": (
-        (r"\b(?:no (?:data|information)|not known|present|excreted|detected|data)\b.{0,80}\bhuman (?:breast )?milk", "What does the label of {drug} state on its presence in human milk?"),
-        (r"\b(?:[Aa]dvise|should).{0,60}\b(?:not to breast|not breast|breast-?feeding is not)", "What does the label of {drug} advise on breastfeeding?"),
-    ),
+    "lactation": (),
     "pediatric": (
         (r"\b(?:not been (?:established|evaluated|studied)|[Ss]afety and (?:effectiveness|efficacy)\b.*\b(?:have|has) been established)\b", "Have the safety and effectiveness of {drug} been established in pediatric patients, according to its label?"),
     ),
@@ -596,35 +587,39 @@ def counsel(place: Place) -> Iterator[Fact]:
 
 _STORING = re.compile(r"^(?:Store|Keep|Protect|Refrigerate|Do not (?:freeze|refrigerate|shake|store)|Avoid (?:freezing|exposure)|Brief|Excursions|Dispense|Discard)\b|\bshould be (?:stored|kept|refrigerated|protected)\b|\bmust be (?:stored|kept|refrigerated)\b")  # fmt: skip
 _CONDITION = re.compile(r"\d\s?°|º|degrees|room temperature|refrigerat|freez|\bF\b", re.IGNORECASE)
+_PACKAGE = re.compile(PACKAGE, re.IGNORECASE)
+_KEEPING = re.compile(KEEPING, re.IGNORECASE)
 
 
 @reader("storage", codes="44425-7 34069-5 60561-8 53413-1")
 def storage(place: Place) -> Iterator[Fact]:
-    """How the drug is kept: every sentence of the section on it, when they speak of one product."""
+    """How the drug is kept: all that the section says beside packages and looks, or the section whole."""
     if place.code == "34069-5" and place.has("44425-7"):
         return
-    storing = [s for s in place.statements if _STORING.search(s.text)]
     every = [s for p in place.passages for s in p.statements]
-    blurred = [s for s in every if s.doubtful and re.search(r"\b[Ss]tor(?:e|ed|age)\b|°\s?C|\bº", s.text)]
-    temperatures = [
-        s for s in storing if _CONDITION.search(s.text) and re.search(r"[Ss]tore|[Kk]e[ep]|[Rr]efrigerat", s.text)
-    ]
-    words = sum(s.words for s in storing)
-    many = [s for s in temperatures if re.search(r"\d", s.text)]
-    bulleted = any("\n- " in s.text for s in storing)
-    once = not any(_other_product(s.text) for s in storing)
+    storing = [s for s in place.statements if _STORING.search(s.text)]
+    if not any(_CONDITION.search(s.text) for s in storing):
+        return
+    left = [s for s in every if s not in storing and (_KEEPING.search(s.text) or not _PACKAGE.search(s.text))]
+    rows = " ".join(" ".join(row) for p in place.passages for row in p.rows)
+    text = joined(s.text for s in storing)
+    many = [s for s in storing if re.search(r"\d ?[°º]|\d degrees", s.text) and not s.text.startswith("Excursions")]
+    once = not any(_other_product(s.text) for s in storing) and len(many) <= 1
+    whole = place.whole(_LONG)
     if (
-        temperatures
-        and not blurred
-        and words <= 90
-        and len(many) <= 1
+        not left
         and once
-        and not bulleted
         and not any(s.doubtful for s in storing)
-    ) and not any(leans_back(s.text) for s in storing[:1]):
-        yield _said(
-            place, "storage", f"How should {place.name} be stored{place.headed()}?", joined(s.text for s in storing)
-        )
+        and not _KEEPING.search(rows)
+        and len(text.split()) <= 90
+        and not leans_back(text)
+        and "\n" not in text
+    ):
+        yield _said(place, "storage", f"How should {place.name} be stored{place.headed()}?", text)
+    elif whole and not leans_back(whole):
+        heading = clean_heading(place.section.title) or codes.title_of(place.code)
+        question = f"What does the section “{heading}” of the label of {place.name} say?"
+        yield _said(place, "storage", question, whole)
 
 
 def _other_product(text: str) -> bool:

@@ -224,7 +224,7 @@ _VERBS = re.compile(
     r"belongs?|works?|blocks?|prevents?|exhibits?|produces?d?|appears?|appeared|received|experienced|developed|reported|crosses|exerts?|remains?|leads?|affects?|activates?|"
     r"stimulates?|relieves?|treats?|helps?|comes?|indicated|contraindicated|interacts?|requires?|suggests?|selectively|accounts?|depends?|varies|represents?|enhances?|modulates?|targets?|potentiates?|antagonizes?|suppresses|interferes?|averages?|accumulates?|distributes?|elevates?|impairs?|disrupts?|promotes?|mediates?)\b"
 )
-_IMPERATIVE = frozenset(
+IMPERATIVE = frozenset(
     [
         "dilute",
         "infuse",
@@ -323,7 +323,7 @@ _IMPERATIVE = frozenset(
 )
 _STARTERS |= {
     word.capitalize()
-    for word in _IMPERATIVE - {"test", "treat", "use", "exercise", "delay", "measure", "screen", "monitor", "warn"}
+    for word in IMPERATIVE - {"test", "treat", "use", "exercise", "delay", "measure", "screen", "monitor", "warn"}
 }
 _RESIDUE = re.compile(
     r"https?:|www\.|@|\b1-8\d\d|\bTables? \d|\bTables? [A-Z]\b|\bFigures? \d|\b[Ff]ollowing table|\btable (?:below|above|that follows)|\b(?:shown|described|listed|discussed|see|given|presented|summarized|provided|outlined) (?:below|above|elsewhere)|\bNDC|"
@@ -560,7 +560,7 @@ def _is_fragment(text: str) -> bool:
         and text.rstrip().endswith(".")
         and not _RESIDUE.search(plain)
         and _balanced(text)
-        and text.split()[0].casefold().strip(",") not in _IMPERATIVE
+        and text.split()[0].casefold().strip(",") not in IMPERATIVE
     )
 
 
@@ -656,7 +656,7 @@ def is_sentence(text: str) -> bool:
         and not _GLUED.search(text)
         and not re.search(r"^[B-HJ-Z] [a-z]|^A (?:have|has|is|are|was|were|can|may|should)\b|\b[A-Z] -[a-z]", text)
         and not _HEADING_BEFORE.match(text)
-        and (bool(_VERBS.search(text)) or words[0].casefold().strip(",") in _IMPERATIVE)
+        and (bool(_VERBS.search(text)) or words[0].casefold().strip(",") in IMPERATIVE)
         and sum(w.isupper() and w.isalpha() and len(w) > 4 for w in words) <= max(2, len(words) / 6)
     )
 
@@ -713,7 +713,7 @@ def split_heading(sentence: str, names: Sequence[str]) -> tuple[str, str]:
         named = word.casefold() in first and (small_next or nxt.startswith("("))
         while start > 1 and (
             words[start - 1] in {"Each", "The", "If", "When", "Avoid", "For", "In", "Do"}
-            or (words[start - 1][0].isupper() and words[start - 1].casefold() in _IMPERATIVE)
+            or (words[start - 1][0].isupper() and words[start - 1].casefold() in IMPERATIVE)
         ):
             start -= 1
         if named or (

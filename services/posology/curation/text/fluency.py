@@ -1,0 +1,112 @@
+"""Whether a text reads as its author wrote it: no heading glued to a sentence, nothing said twice, no broken grammar.
+
+The last gate before a statement is asked about. It knows nothing of drugs: a word that the label writes small elsewhere
+and large in the middle of a sentence starts something that lost its full stop; a sentence without a finite verb among
+whole ones is what is left of a list or of the first page.
+"""
+# ruff: noqa: E501  (expressions read better unbroken)
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from posology.curation.text.normal import split_sentences
+from posology.curation.text.repair import IMPERATIVE
+
+_SMALL = re.compile(r"(?<![A-Za-z’'])[a-z]{3,}\b")
+_LARGE = re.compile(r"(?<=[A-Za-z0-9)%,’] )[A-Z][a-z]{2,}(?![\w’'])(?:-[A-Za-z]+)*")
+# What is written large by right, though labels write it small as well.
+_NAMES = re.compile(
+    r"\b(?:Boxed Warning|Poison (?:Control|Help)(?: Centers?| Line)?|(?:[A-Z][\w-]+ )*(?:Registry|Registries|Program|Association|Organization|Administration|Institute|Society|Criteria|Classification|Scale|Score|Index|Questionnaire|Inventory|Guidelines?|Strategy|Committee|Collaborative|Guide|Instructions|Information|Syndrome|Disease|Network|College|Center|Centers|Service|Hotline)\b|"
+    r"(?:Grades?|Class|Classes|Types?|Days?|Weeks?|Months?|Years?|Parts?|Groups?|Phases?|Stages?|Category|Categories|Schedules?|Trials?|Studies|Study|Cohorts?|Cycles?|Steps?|Cases?|Visits?|Factors?|Stage|Level|Levels|Tier|Arm|Regimen|Option|Dose|Line|Baseline|Vitamin|Factor|Protein|Complex) (?:[0-9IVX]+|[A-Z])\b|"
+    r"Instructions for Use|Medication Guide|Patient (?:Information|Counseling)|Prescribing Information|Subpart [A-Z]|Gram[ -](?:positive|negative)|"
+    r"(?:Tablets?|Capsules?|Injection|Oral|Solution|Suspension|Cream|Ointment|Gel|Lotion|Spray|Nasal|Ophthalmic|Otic|Topical|Transdermal|System|Patch|Extended|Delayed|Immediate|Release|Chewable|Powder|Granules|Syrup|Elixir|Drops|Inhalation|Aerosol|Vials?|Concentrate|Emulsion|Foam|Shampoo|Suppositor(?:y|ies)|Implant|Lozenges?|Kit|Pens?|Autoinjector|Syringes?|Liposome|Sodium|Potassium|Calcium|Magnesium|Hydrochloride|Sulfate|Acetate|Maleate|Mesylate|Tartrate|Succinate|Phosphate|Citrate|Chloride|Bromide|Fumarate|Acid|Water|Dextrose|Ringer|Lactated|Sterile|Bacteriostatic|Intravenous|Sublingual|Film|Pellets|Packets?|Hydrobromide|Nitrate|Besylate|Disodium|Hyclate|Monohydrate|Alfa|Beta)(?:-[A-Z]?[a-z]+)*)\b"
+)
+_QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"")
+_BRACKETS = re.compile(r"\s*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\])")
+_FINITE = re.compile(
+    r"\b(?:is|are|was|were|be|been|has|have|had|can|cannot|may|might|should|must|will|would|could|do|does|did|occurs|occurred|causes|caused|inhibits|binds|acts|reduces|reduced|contains|provides|includes?|included|consists?|ranged|showed|shows|demonstrated|resulted|results in|undergoes|"
+    r"belongs|works|blocks|prevents|exhibits|produces|appears?|appeared|received|experienced|developed|crosses|exerts|remains?|leads|affects|activates|stimulates|relieves|treats|helps|comes|interacts|requires|suggests?|accounts|depends|varies|represents|enhances|modulates|targets|potentiates|antagonizes|"
+    r"suppresses|interferes|averages|accumulates|distributes|elevates|impairs|disrupts|promotes|mediates|increases|decreases|increased|decreased|reported|observed|established|differed|lowers|raises|passes|persists?|contributes?|indicates?|support|supports|need|needs|make|makes|gives?|use[ds]?|takes?|stop|ask|led|began|died|became|becomes?|involves?|works?|"
+    r"binds?|range|ranges|exceeded|exceeds|followed|follows|begins?|begin|starts?|ends?|lasts?|develops?|associated|excreted|metabolized|recommended|required|needed|contraindicated|indicated|supplied|available)\b"
+)
+_BROKEN = re.compile(
+    r"\b(?!had\b|that\b)([A-Za-z]{2,}) \1\b|\b(?:a|an|the) (?:a|an|the|is|are|was|were|and|or|of|in|may|can)\b|\b(?:of|with|for|by|from|into|the|an?|and|or|at|than|as|is|are|was|were) ?(?:[.,;:]|$)|"
+    r"\b(?:of|with|for|by|from|than) (?:is|are|was|were|and|has|have|may|can)\b|\b(?:cause|causes|include|includes|produce|is|are|was|were) and (?:may|can|is|are|should)\b|"
+    r"\b(?:patient|woman|child|subject|infant|person|man|mother) (?:have|were|are)\b|"
+    r"\b[Aa] (?=[aeio][a-z]{3,})(?!one|once|uni|eu|us|u)[a-z]+\b|\b[Aa]n (?=[bcdfgjkpqtvwz][a-z]{3})[a-z]+\b|\( |\s[,;]|,,|;;|\?\?|\b(?:may|can|should|must) (?:is|are|was|has|been)\b|\bto (?:is|are|was|been|and|or)\b|\bnot (?:is|are|was|be been)\b|\bit['’]s\b"
+)
+
+
+@lru_cache(maxsize=4096)
+def small_words(text: str) -> frozenset[str]:
+    """The words that a text writes small."""
+    return frozenset(_SMALL.findall(text))
+
+
+def flaw(text: str, *, small: frozenset[str] = frozenset(), names: tuple[str, ...] = ()) -> str:
+    """What is wrong with the form of a text that may be asked about, in a few words; "" for nothing.
+
+    `small`: words that the label writes small somewhere; `names`: names of the drug, large wherever they stand.
+    """
+    units = tuple(_units(text))
+    if not units:
+        return "nothing is stated"
+    for unit, listed in units:
+        if word := _glued(unit, small, names):
+            return f"“{word}” starts something that lost its full stop"
+        if broken := _BROKEN.search(_unquoted(unit)):
+            return f"“{broken.group()}” is no grammar"
+        if not listed and not _FINITE.search(unit) and not _commands(unit) and ": " not in unit:
+            return "a sentence without a verb"
+    return "something is said twice" if _twice([unit for unit, _ in units]) else ""
+
+
+def _units(text: str) -> Iterator[tuple[str, bool]]:
+    """(sentence or item, whether it is an item of a list), in order."""
+    for line in text.split("\n"):
+        item = line.startswith("- ")
+        for sentence in split_sentences(line.removeprefix("- ").strip()):
+            yield sentence, item or line.endswith(":")
+
+
+def _commands(unit: str) -> bool:
+    """Whether it tells what to do: "Discard it.", "If it is cloudy, do not use it."."""
+    words = re.findall(r"[A-Za-z]+", unit)[:1] + re.findall(r"(?<=, )[a-z]+|\bnot [a-z]+", unit)
+    return any(word.split()[-1].casefold() in IMPERATIVE for word in words)
+
+
+def _glued(unit: str, small: frozenset[str], names: tuple[str, ...]) -> str:
+    """A word in the middle of a sentence that is large for no other reason than to start another one."""
+    bare = _NAMES.sub(lambda m: m.group().casefold(), _unquoted(unit))
+    for name in names:
+        if name.casefold() in bare.casefold():
+            bare = re.sub(rf"(?i:{re.escape(name)})", lambda m: m.group().upper(), bare)
+    for match in _LARGE.finditer(bare):
+        first = re.match(r"[A-Z][a-z]+", match.group())
+        if first and first.group().casefold() in small:
+            return match.group()
+    return ""
+
+
+def _unquoted(unit: str) -> str:
+    """Without brackets, and one word for what is quoted."""
+    return _BRACKETS.sub("", _QUOTED.sub("quotation", unit))
+
+
+def _twice(units: list[str]) -> bool:
+    """Whether one unit says again what another one says: nearly the same words, the same numbers and negations."""
+    gists = [_gist(unit) for unit in units]
+    for number, (words, figures, negations) in enumerate(gists):
+        for other, others, denials in gists[:number]:
+            shorter, longer = sorted((words, other), key=len)
+            alike = len(shorter) >= 3 and len(shorter & longer) >= 0.9 * len(shorter) and len(shorter) >= 0.5 * len(longer)
+            if alike and negations == denials and (figures <= others or others <= figures):
+                return True
+    return False
+
+
+@lru_cache(maxsize=16384)
+def _gist(unit: str) -> tuple[frozenset[str], frozenset[str], int]:
+    words = frozenset(w[:7] for w in re.findall(r"[a-z][a-z0-9-]{3,}", unit.casefold()))
+    return words, frozenset(re.findall(r"\d[\d.,]*\d|\d", unit)), len(re.findall(r"\b(?:no|not|never|without)\b", unit))

@@ -1,0 +1,242 @@
+"""An open question is answered by all that the label says on it, or scoped until a part is all, or not asked."""
+
+import pytest
+
+from posology.curation.domain import Section
+from posology.curation.recipe import Style
+from posology.curation.teachers import Draft, Task
+from posology.curation.teachers.extractive import ExtractiveTeacher
+from posology.curation.text.fluency import flaw
+
+
+def section(code: str, text: str, *, title: str = "", drug: str = "examplol", brands: tuple[str, ...] = ()) -> Section:
+    return Section(f"s-{code}-{title}", drug, "set", code, title, text, "a.xml", drug, brands or ("VELTORAN",))
+
+
+def drafts(one: Section, *others: Section, style: Style = Style.MIXED) -> list[Draft]:
+    (answer,) = ExtractiveTeacher(style=style).teach([Task(one, others)])
+    return [d for d in answer.drafts if not d.filler]
+
+
+def of_kind(kind: str, one: Section, *others: Section) -> list[Draft]:
+    return [d for d in drafts(one, *others) if d.question_type.removeprefix("open-book/") == kind]
+
+
+def short(kind: str, one: Section, *others: Section) -> set[str]:
+    return {d.answer for d in drafts(one, *others, style=Style.OPEN_BOOK) if d.question_type == f"open-book/{kind}"}
+
+
+def question(draft: Draft) -> str:
+    return draft.prompt[-1].content.rsplit("\nQuestion: ", 1)[-1]
+
+
+ALLERGY = "VELTORAN is contraindicated in patients with known hypersensitivity to examplol."
+
+
+def test_a_contraindication_is_the_answer_only_when_it_is_the_only_one() -> None:
+    alone = section("34070-3", ALLERGY)
+    assert short("contraindication", alone) == {"The answer is patients with known hypersensitivity to examplol."} or (
+        short("contraindication", section("34070-3", "VELTORAN is contraindicated in patients with asthma."))
+        == {"The answer is patients with asthma."}
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "Examplol should not be prescribed to patients with uncorrected hypokalemia.",
+        "Do not use VELTORAN together with a monoamine oxidase inhibitor.",
+        "VELTORAN is contraindicated in patients with glaucoma.",
+        "4.2 Long QT Patients Long QT VELTORAN must not be given",
+    ],
+)
+def test_one_contraindication_of_several_is_never_the_answer(more: str) -> None:
+    both = section("34070-3", f"VELTORAN is contraindicated in patients with asthma. {more}")
+    assert not short("contraindication", both)
+    for draft in of_kind("contraindication", both):
+        assert more in draft.answer or "Quote one" in question(draft)
+
+
+def test_contraindications_in_a_second_section_are_contraindications() -> None:
+    first = section("34070-3", "VELTORAN is contraindicated in patients with asthma.", title="4.1 Asthma")
+    second = section("34070-3", "VELTORAN is contraindicated in patients with gout.", title="4.2 Gout")
+    assert not short("contraindication", first, second)
+    assert all("Asthma" in question(d) or "Quote one" in question(d) for d in of_kind("contraindication", first, second))
+
+
+@pytest.mark.parametrize(
+    ("value", "asks"),
+    [("patients with asthma", ("whom", "Who")), ("severe bradycardia", ("conditions", "circumstances", "makes"))],
+)
+def test_who_is_asked_for_people_and_what_for_conditions(value: str, asks: tuple[str, ...]) -> None:
+    found = drafts(section("34070-3", f"VELTORAN is contraindicated in {value}."), style=Style.OPEN_BOOK)
+    assert found
+    assert all(any(word in question(d) for word in asks) and "When" not in question(d) for d in found)
+
+
+@pytest.mark.parametrize("blurred", ["it or any of its components", "the drug", "this product"])
+def test_a_value_that_points_back_is_no_answer(blurred: str) -> None:
+    text = f"VELTORAN is contraindicated in patients with hypersensitivity to {blurred}."
+    assert not short("contraindication", section("34070-3", text))
+
+
+@pytest.mark.parametrize(
+    "more", ["Do not freeze.", "Protect from light.", "Discard 14 days after opening.", "Keep upright.", "Shake well."]
+)
+def test_storage_is_all_that_the_label_says_on_it(more: str) -> None:
+    kept = section("44425-7", f"Store VELTORAN at 2°C to 8°C. {more}")
+    assert not short("storage", kept)
+    assert all(more in d.answer for d in of_kind("storage", kept))
+
+
+def test_storage_of_a_single_sentence_is_asked() -> None:
+    assert short("storage", section("44425-7", "Store VELTORAN at 2°C to 8°C.")) == {"The answer is at 2°C to 8°C."}
+
+
+def test_a_package_beside_the_storage_is_left_out() -> None:
+    text = "VELTORAN is supplied in bottles of 30 tablets. Store at 20°C to 25°C (68°F to 77°F)."
+    found = of_kind("storage", section("34069-5", text))
+    assert found
+    assert all("bottles" not in d.answer for d in found if "How should" in question(d))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Patients with Alagille syndrome should be given 120 mcg/kg of VELTORAN once daily.",
+        "For gout, give 120 mcg/kg of VELTORAN once daily.",
+        "| Weight | Dose |\n| 10 kg | 120 mcg |",
+        "The recommended dosage of VELTORAN is 40 mcg/kg taken orally once daily for up to 24 months.",
+    ],
+)
+def test_the_dose_of_one_use_is_not_the_dose(other: str) -> None:
+    text = "The recommended dosage of VELTORAN is 40 mcg/kg taken orally once daily."
+    doses = section("34068-7", f"{text}\n{other}")
+    assert not short("recommended-dose", doses)
+    assert not [d for d in of_kind("recommended-dose", doses) if "recommend" in question(d) and "for" not in question(d)]
+    assert short("recommended-dose", section("34068-7", text))
+
+
+def test_the_dose_of_a_group_is_not_asked_when_another_group_of_it_differs() -> None:
+    text = (
+        "The recommended dose of VELTORAN in patients with severe hepatic impairment is 250 mg orally once daily. "
+        "In pediatric patients with severe hepatic impairment, use the second dose reduction, 200 mg."
+    )
+    assert not of_kind("recommended-dose", section("34068-7", text))
+
+
+def test_a_line_of_the_first_page_is_no_heading_of_a_dose() -> None:
+    text = (
+        "HER2 Testing: Perform it with an approved test. ( 2.1 )\nThe recommended dose of VELTORAN is 3.6 mg/kg. ( 2.2 )"
+    )
+    assert not [d for d in of_kind("recommended-dose", section("34068-7", text)) if "HER2" in question(d)]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        ("43682-4", "Examplol is metabolized by CYP2D6. Both CYP3A4 and CYP2D6 clear examplol.", "metabolism"),
+        ("43682-4", "Examplol is metabolized by CYP2D6. A minor pathway is CYP3A4.", "metabolism"),
+        ("43679-0", "VELTORAN is a potent inhibitor of prostaglandin synthesis in vitro.", "target"),
+        ("43679-0", "VELTORAN is an inhibitor of the kinase K with activity mainly against Ka.", "target"),
+        ("43679-0", "VELTORAN acts as an inhibitor of gonadotropin secretion when given as an implant.", "target"),
+        ("43679-0", "VELTORAN is an inhibitor of the kinase K. It also blocks the channel C.", "target"),
+        ("43679-0", "Examplol is an antiviral drug.", "drug-class"),
+        ("34069-5", "Each tablet contains 500 mg of examplol. Each gram of powder contains 0.94 g.", "strength"),
+        ("34068-7", "Administer VELTORAN with food. Administer VELTORAN XR with or without food.", "food"),
+        ("34088-5", "Signs of an overdose of examplol include rash. Coma was reported.", "overdose-signs"),
+    ],
+)
+def test_one_value_of_several_is_not_asked(code: str, text: str, kind: str) -> None:
+    assert not of_kind(kind, section(code, text))
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        ("43682-4", "Examplol is metabolized by CYP2D6.", "metabolism"),
+        ("43679-0", "VELTORAN is an inhibitor of the kinase K.", "target"),
+        ("34089-3", "Examplol is a beta adrenergic blocker.", "drug-class"),
+        ("34069-5", "Each tablet contains 500 mg of examplol.", "strength"),
+        ("34068-7", "Administer VELTORAN with food.", "food"),
+        ("34088-5", "Signs of an overdose of examplol include rash. Call a poison center.", "overdose-signs"),
+    ],
+)
+def test_the_only_value_is_asked(code: str, text: str, kind: str) -> None:
+    assert of_kind(kind, section(code, text))
+
+
+def test_values_of_a_combination_are_not_asked_without_their_substance() -> None:
+    text = "In CYP2D6 poor metabolizers, approximately 45% of the administered dose is recovered in the urine."
+    both = section("43682-4", text, drug="examplol and sampline")
+    assert not of_kind("urinary-excretion", both)
+
+
+def test_within_stays_in_the_answer() -> None:
+    text = "The peak plasma concentrations of examplol are reached within 1 hour."
+    assert short("peak-time", section("43682-4", text)) == {"The answer is within 1 hour."}
+
+
+def test_a_warning_among_others_is_asked_as_one_of_them() -> None:
+    warned = section("43685-7", "VELTORAN can cause seizures. Anaphylaxis has been reported with VELTORAN.")
+    assert not short("harm", warned)
+    assert all(question(d).startswith("Name one") for d in of_kind("harm", warned))
+
+
+@pytest.mark.parametrize("broken", ["VELTORAN can cause and may impair mental abilities.", "VELTORAN can cause ."])
+def test_a_harm_that_a_label_left_out_is_not_asked(broken: str) -> None:
+    assert not of_kind("harm", section("43685-7", broken))
+
+
+def test_what_patients_had_the_reactions_stands_in_the_question() -> None:
+    text = (
+        "Child and Adolescent Trials\nThe most commonly observed adverse reactions in patients treated with VELTORAN "
+        "were nausea and vomiting.\nAdult Trials\nThe most commonly observed adverse reactions in patients treated "
+        "with VELTORAN were constipation and dry mouth."
+    )
+    for draft in of_kind("common-reactions", section("34084-4", text)):
+        assert any(word in question(draft) for word in ("Child", "Adult"))
+
+
+def test_headings_inside_a_section_stay_in_the_answer_that_holds_all_of_it() -> None:
+    text = "Absorption Examplol is absorbed in the gut.\nElimination Examplol is excreted in urine within two days."
+    for draft in drafts(section("43681-6", text, title="Pharmacodynamics"), style=Style.SENTENCES):
+        assert "Absorption:" in draft.answer or "Elimination" not in draft.answer
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Patients with Psychosis Elderly patients with psychosis are at risk of death.",
+        "VELTORAN is indicated for chorea tardive dyskinesia Patients are treated for both.",
+        "Do not freeze. Discard unused drug. Discard the unused drug.",
+        "VELTORAN is contraindicated in asthma. Heart block greater than first degree.",
+        "Safety in pediatric patient have not been established.",
+        "VELTORAN can cause and may impair judgment.",
+        "VELTORAN is given in in the morning.",
+        "VELTORAN lowers the the pressure of the blood.",
+        "The dose of VELTORAN may is doubled.",
+    ],
+)
+def test_broken_text_is_seen(said: str) -> None:
+    small = frozenset({"elderly", "patients", "psychosis", "discard", "chorea"})
+    assert flaw(said, small=small, names=("VELTORAN",))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Call the Poison Help Line at once.",
+        "VELTORAN Tablets are contraindicated in patients with Child-Pugh Class C cirrhosis.",
+        "Patients were enrolled in Study 2 and Trial A of the National Cancer Institute Common Terminology Criteria.",
+        "Advise patients to read the Medication Guide before they take it.",
+        "VELTORAN is contraindicated in:\n- active bleeding\n- severe asthma",
+        "Do not freeze. Do not shake. Protect from light.",
+        "No dose adjustment is needed in mild impairment. No dose adjustment is needed in moderate impairment.",
+        "An 8 mg dose and a unique European study had been one that that group needed.",
+        "Alzheimer’s disease and Parkinson’s disease were not treated.",
+    ],
+)
+def test_sound_text_is_let_through(said: str) -> None:
+    small = frozenset({"class", "tablets", "study", "trial", "guide", "help", "line", "patients", "criteria"})
+    assert not flaw(said, small=small, names=("VELTORAN",))
