@@ -61,7 +61,9 @@ def test_contraindications_in_a_second_section_are_contraindications() -> None:
     first = section("34070-3", "VELTORAN is contraindicated in patients with asthma.", title="4.1 Asthma")
     second = section("34070-3", "VELTORAN is contraindicated in patients with gout.", title="4.2 Gout")
     assert not short("contraindication", first, second)
-    assert all("Asthma" in question(d) or "Quote one" in question(d) for d in of_kind("contraindication", first, second))
+    assert all(
+        "Asthma" in question(d) or "Quote one" in question(d) for d in of_kind("contraindication", first, second)
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,9 @@ def test_the_dose_of_one_use_is_not_the_dose(other: str) -> None:
     text = "The recommended dosage of VELTORAN is 40 mcg/kg taken orally once daily."
     doses = section("34068-7", f"{text}\n{other}")
     assert not short("recommended-dose", doses)
-    assert not [d for d in of_kind("recommended-dose", doses) if "recommend" in question(d) and "for" not in question(d)]
+    assert not [
+        d for d in of_kind("recommended-dose", doses) if "recommend" in question(d) and "for" not in question(d)
+    ]
     assert short("recommended-dose", section("34068-7", text))
 
 
@@ -126,9 +130,7 @@ def test_the_dose_of_a_group_is_not_asked_when_another_group_of_it_differs() -> 
 
 
 def test_a_line_of_the_first_page_is_no_heading_of_a_dose() -> None:
-    text = (
-        "HER2 Testing: Perform it with an approved test. ( 2.1 )\nThe recommended dose of VELTORAN is 3.6 mg/kg. ( 2.2 )"
-    )
+    text = "HER2 Testing: Use an approved test. ( 2.1 )\nThe recommended dose of VELTORAN is 3.6 mg/kg. ( 2.2 )"
     assert not [d for d in of_kind("recommended-dose", section("34068-7", text)) if "HER2" in question(d)]
 
 

@@ -14,7 +14,7 @@ from posology.curation import codes
 from posology.curation.domain import Section
 from posology.curation.text.fluency import flaw, small_words
 from posology.curation.text.normal import split_sentences
-from posology.curation.text.repair import SUBHEADINGS, Passage, Statement, joined, passages
+from posology.curation.text.repair import SUBHEADINGS, Passage, Statement, is_fragment, joined, passages
 
 _NO_NAME = re.compile(r"^[\W\d_]*$|^[0-9a-f]{8}-[0-9a-f-]{20,}$|\.xml$|^\s*$")
 _PLAIN_FIRST_WORDS = frozenset(
@@ -128,21 +128,31 @@ class Place:
         """Whether another section of the label has one of these codes."""
         return any(s.code in wanted for s in self.siblings)
 
-    def whole(self, words: int) -> str:
+    def whole(self, words: int, *, fragments: bool = False) -> str:
         """All that the section says, when all of it could be read and it has at most `words` words; else "".
 
         Headings inside stand on lines of their own, since they say whom or what the text below them is about. A first
-        page beside the full text repeats it; where it seems to say more, one of the two was not read.
+        page beside the full text repeats it; where it seems to say more, one of the two was not read. With `fragments`,
+        an item of a list that a flat text set as a sentence of its own ("Sick sinus syndrome.") is read as well.
         """
         kept = self.statements
-        if not kept or any(p.rows for p in self.passages) or any(s.doubtful for s in kept):
+        if not kept or any(p.rows for p in self.passages):
+            return ""
+        if any(s.doubtful and not (fragments and is_fragment(s.text)) for s in kept):
             return ""
         if any(_LABELLED.match(s.text) for s in kept[1:]):
             return ""
         if any(s.highlight for s in kept) and not all(s.highlight for s in kept):
             return ""
-        blocks = [(p.heading, [s.text for s in p.statements if s in kept]) for p in self.passages]
-        blocks = [(heading, texts) for heading, texts in blocks if texts]
+        left, blocks = list(kept), []
+        for p in self.passages:
+            texts = []
+            for s in p.statements:
+                if s in left:  # each once: what says it again was left out of the section's statements
+                    left.remove(s)
+                    texts.append(s.text)
+            if texts:
+                blocks.append((p.heading, texts))
         if any("?" in heading for heading, _ in blocks):
             return ""
         parts = [(self._own_heading(heading), joined(texts)) for heading, texts in blocks]
@@ -190,7 +200,8 @@ class Place:
         if self.is_over_the_counter or fact.kind in _FRAGMENTS:
             return ""
         stated = re.sub(r"^The label of .{2,80}? states:\s+", "", fact.statement)
-        return flaw(stated, small=self.small, names=aliases(self.section))
+        names = aliases(self.section)
+        return flaw(stated, small=self.small, names=names, fragments=fact.kind in _WITH_FRAGMENTS)
 
     @property
     def nameless(self) -> bool:
@@ -216,6 +227,7 @@ def _small_words_of(label: frozenset[Section]) -> frozenset[str]:
 
 
 _FRAGMENTS = frozenset({"dosage-forms"})
+_WITH_FRAGMENTS = frozenset({"contraindication"})
 _SEVERAL_SUBSTANCES = re.compile(r",|;|/| and | with |\+")
 _RELEASE = r"(?:XR|ER|SR|CR|LA|XL|IR|DR|ODT|HFA|Sprinkle|Oral Suspension|Oral Solution)\b"
 _SHORT = 400  # words; a longer section holds nearly every word that its first page may use
@@ -237,7 +249,33 @@ def statements_of(section: Section) -> tuple[Statement, ...]:
         gist = _gist(s.text)
         if leans_back(s.text) or not any(_repeats(s.text, gist, other) for _, other in once):
             once.append((s, gist))
-    return tuple(s for s, _ in once)
+    return _without_first_page([s for s, _ in once])
+
+
+def _without_first_page(statements: list[Statement]) -> tuple[Statement, ...]:
+    """Statements without the first page's copy behind or before them, when that says nothing new.
+
+    Only the last sentence of each of its lines is marked, so what repeats the text just before a mark goes as well.
+    """
+    marked = [number for number, s in enumerate(statements) if s.highlight]
+    if not marked or len(marked) == len(statements):
+        return tuple(statements)
+    start = marked[0]
+    while start > 1 and _repeated(statements[start - 1], statements[: start - 1]):
+        start -= 1
+    before, behind = statements[:start], statements[start:]
+    if before and all(_repeated(s, before, share=0.6) for s in behind):
+        return tuple(before)
+    first, rest = statements[: marked[-1] + 1], statements[marked[-1] + 1 :]
+    if rest and all(_repeated(s, rest, share=0.6) for s in first):
+        return tuple(rest)
+    return tuple(statements)
+
+
+def _repeated(statement: Statement, others: list[Statement], share: float = 0.75) -> bool:
+    words, known = _content(statement.text), _content(" ".join(s.text for s in others))
+    numbers = set(_NUMBERS.findall(statement.text)) - set(_NUMBERS.findall(" ".join(s.text for s in others)))
+    return bool(words) and len(words & known) >= share * len(words) and not numbers
 
 
 _LABELLED = re.compile(r"[A-Z][A-Za-z/,() -]{3,60}?\s?: [A-Z]")  # a line of the first page: "Renal Impairment: Reduce"

@@ -115,7 +115,16 @@ def _pattern(
     compiled = tuple(re.compile(e) for e in expressions)
     words = frozenset(beside.split())
     return Pattern(
-        name, compiled, questions, frozenset(codes.split()), (closed,) if closed else (), words, refuse, sole, alone, dose
+        name,
+        compiled,
+        questions,
+        frozenset(codes.split()),
+        (closed,) if closed else (),
+        words,
+        refuse,
+        sole,
+        alone,
+        dose,
     )
 
 
@@ -135,7 +144,7 @@ _OTHER_THING = r"\bmetabolites?\b|enantiomer|isomer|\brats?\b|\bdogs?\b|\bmice\b
 PATTERNS = (
     _pattern(
         "indication",
-        (rf"^(?:In (?P<group>adults|children|adolescents|women|men),? )?{_D} (?:is|are) indicated (?:for use in |for use as |for |in |as |to )(?:the )?{_REST}\.$",),
+        (rf"^(?:In (?P<group>adults|children|adolescents|women|men),? )?{_D} (?:is|are) indicated (?:for use in |for use as |for |in |as |to ){_REST}\.$",),
         "What is {drug} indicated for{group}?",
         "What is {drug} used for{group}, according to its label?",
         "Which use of {drug} has been approved{group}?",
@@ -223,11 +232,11 @@ PATTERNS = (
     _pattern(
         "protein-binding",
         (
-            rf"^{_LEAD}{_D} is (?:highly |extensively |strongly )?\(?(?P<answer>{_SHARE})\)? bound to (?:human )?(?:plasma|serum) proteins?\.$",
+            rf"^{_LEAD}{_D} is (?:highly |extensively |strongly )?\(?(?P<answer>{_SHARE})\)? bound to (?:human )?(?P<fluid>plasma|serum) proteins?\.$",
             rf"^{_LEAD}[Pp]lasma protein binding of {_D} is (?P<answer>{_SHARE})\.$",
         ),
-        "How strongly is {drug} bound to plasma proteins{lead}?",
-        "Which share of {drug} is bound to plasma proteins{lead}?",
+        "How strongly is {drug} bound to {fluid} proteins{lead}?",
+        "Which share of {drug} is bound to {fluid} proteins{lead}?",
         "How much of {drug} in the blood is bound to proteins{lead}?",
         codes=_KINETICS,
         beside="bound human plasma serum protein proteins binding highly extensively strongly",
@@ -563,6 +572,15 @@ def _above(place: Place, passage: Passage, text: str) -> str:
         parts = [title]
     elif not _stands_alone(place, passage.heading):
         return "?"  # a line of the first page ("HER2 Testing: ...") is no heading of what follows it
+    if any(
+        re.search(
+            r"(?<! in)(?<! for)(?<! and)(?<! or)(?<! of)(?<! with) (?:Adults?|Pediatrics?|Children|Adolescents|Patients|Geriatrics?)$",
+            p,
+        )
+        for p in parts
+        if len(p.split()) > 3
+    ):
+        return "?"  # two headings in one
     narrowing = [p for p in parts if p and not _PLAIN_HEADING.match(mask(place.section, p).replace(DRUG, "").strip())]
     return narrowing[-1] if narrowing else ""
 
@@ -570,7 +588,9 @@ def _above(place: Place, passage: Passage, text: str) -> str:
 def _stands_alone(place: Place, heading: str) -> bool:
     """Whether the heading is numbered, or has a line of its own."""
     bare = re.escape(heading.split(" > ")[-1])
-    return bool(re.search(rf"(?:^|\n)\W*(?:\d{{1,2}}(?:\.\d{{1,2}})+\.?\s+{bare}|{bare}\s*:?\s*(?:\n|$))", place.section.text))
+    return bool(
+        re.search(rf"(?:^|\n)\W*(?:\d{{1,2}}(?:\.\d{{1,2}})+\.?\s+{bare}|{bare}\s*:?\s*(?:\n|$))", place.section.text)
+    )
 
 
 def _is_sole(place: Place, pattern: Pattern, statement: str, narrowing: str = "") -> bool:
@@ -666,6 +686,7 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
         "halfmods": groups.get("halfmods", ""),
         "unchanged": groups.get("unchanged", ""),
         "unit": groups.get("unit", ""),
+        "fluid": groups.get("fluid") or "plasma",
         "article": "an" if mods.startswith(("oral", "intra", "admin")) else "a",
         "adverb": groups.get("adverb", ""),
         "adverb2": f" {groups['adverb2'].strip()}" if groups.get("adverb2") else "",
@@ -714,7 +735,7 @@ _OF_ONE_SUBSTANCE = frozenset(
 # What a value of the kind does not hold: another clause, or the thing that is stored.
 _MORE_THAN_ASKED = {
     "metabolism": re.compile(r" and (?:is|are|has|does|less|more|about|approximately|then|the|\d)"),
-    "contraindication": re.compile(r"\b(?:it|its|the drug|this (?:drug|product)|these)\b"),
+    "contraindication": re.compile(r"\b(?:it|its|the (?:drug|product)|this (?:drug|product)|these)\b"),
     "indication": re.compile(rf"^{_PEOPLE_FIRST}"),
     "storage": re.compile(
         r"^(?:the )?(?:vials?|tablets?|capsules?|kits?|pens?|syringes?|bottles?|cartons?|unopened|intact|solution|product)\b"
@@ -726,7 +747,9 @@ def _reactions(fields: dict[str, str], how: str, nature: str, after: str) -> lis
     """The question keeps the threshold and the patients that the sentence names, in its own words."""
     bare = re.sub(r"\([^)]*\)", "", after)
     if (
-        re.search(r"\b(?:was|were|are|is|that|which)\b(?! (?:occurred|occurring|treated|receiv))", bare)
+        re.match(r"[a-z]+ly\b|\band\b", bare)
+        or "," in bare
+        or re.search(r"\b(?:was|were|are|is|that|which)\b(?! (?:occurred|occurring|treated|receiv))", bare)
         or len(after.split()) > 32
     ):
         return []

@@ -30,7 +30,7 @@ from posology.curation.text.repair import (
     without_repeat,
 )
 
-_LONG, _PASSAGE = 150, 110  # words of an answer: all that a section says; what stands under one heading
+_LONG, _PASSAGE = 200, 150  # words of an answer: all that a section says; what stands under one heading
 
 # kind, authority, the words of the question for all that the section says.
 _POPULATIONS = (
@@ -120,8 +120,8 @@ def contraindication(place: Place) -> Iterator[Fact]:
             evidence=place.section.text,
         )
         return
-    text = place.whole(_LONG)
-    if text and re.search(r"contraindicat|should not be (?:used|given|administered)|[Dd]o not", text):
+    text = place.whole(_LONG, fragments=True)
+    if text and re.search(r"(?i)contraindicat|hypersensitiv|should not be (?:used|given|administered)|[Dd]o not", text):
         question = f"What are the contraindications to {place.name}{place.headed()}?"
         yield _said(place, "contraindication", question, text)
         return
@@ -546,12 +546,77 @@ def dosing(place: Place) -> Iterator[Fact]:
             place, "dosing", f"What does the label of {place.name} state on dosage and administration{where}?", text
         )
         return
+    stated = False
     for heading, p in _headed(place):
         if _fits(p, _PASSAGE):
+            stated = stated or bool(_AN_AMOUNT.search(p.text))
             question = (
                 f"What does the label of {place.name} state on dosage and administration under the heading “{heading}”?"
             )
             yield _said(place, "dosing", question, p.text)
+    if not stated and place.alone():
+        yield from _quoted_dose(place)
+
+
+_AN_AMOUNT = re.compile(r"\d\s?(?:mg|mcg|g|mL|units?|IU|tablets?|capsules?|sprays?|drops?)(?![A-Za-z])")
+_A_DOSE = re.compile(r"\b(?:recommended|usual|starting|initial|maintenance|maximum)\b[^.]{0,60}\b(?:dose|dosage)\b")
+_FOR_WHOM = re.compile(
+    r"\b(?:adults?|patients|children|infants|neonates|adolescents|women|men|pediatric|(?:for|in) the (?:treatment|management|prevention|reduction) of|years)\b"
+)
+
+
+def _quoted_dose(place: Place) -> Iterator[Fact]:
+    """One sentence on the dose that says itself whom or what it is for, asked as what it is."""
+    for s in place.statements:
+        if (
+            not s.doubtful
+            and "\n" not in s.text
+            and s.words <= 60
+            and names_it(place.section, s.text)
+            and _AN_AMOUNT.search(s.text)
+            and _A_DOSE.search(s.text)
+            and _FOR_WHOM.search(s.text)
+            and not leans_back(s.text)
+            and not place.several
+        ):
+            yield _said(place, "dosing", f"Quote one sentence on dosage from the label of {place.name}.", s.text)
+            return
+
+
+_REPORT = re.compile(r"\s*To report SUSPECTED ADVERSE", re.IGNORECASE)
+_COMMONEST = re.compile(r"(?:[Tt]he )?\b[Mm]ost (?:common(?:ly)?|frequent(?:ly)?)\b")
+_LINE_STARTS = re.compile(r"(?:^|\n|(?<=[.)\]]) |[•▪●■]\s*)(?=[A-Z])")
+
+
+@reader("common-reactions", codes="34084-4 90374-0")
+def commonest_of_the_first_page(place: Place) -> Iterator[Fact]:
+    """All that the first page lists as commonest, up to its line on where reactions are reported."""
+    if place.is_over_the_counter:
+        return
+    report = _REPORT.search(place.section.text)
+    if not report:
+        return
+    before = re.split(r"(?:^|\n| )6\.\d\s+[A-Z]", place.section.text[: report.start()])[-1]
+    hits = [m.start() for m in _COMMONEST.finditer(before)]
+    if not hits:
+        return
+    starts = [m.end() for m in _LINE_STARTS.finditer(before) if m.end() <= hits[0]]
+    page = passages(replace(place.section, title="", text=before[max(starts, default=hits[0]) :].strip()))
+    text = "\n".join(f"{p.heading}: {p.text}" if p.heading else p.text for p in page)
+    sound = all("?" not in p.heading and not p.rows and all(_listing(s.text) for s in p.statements) for p in page)
+    if (
+        sound
+        and 8 <= len(text.split()) <= _LONG
+        and not re.search(r"described|elsewhere|following (?:clinic|serious)", text)
+    ):
+        question = f"Which adverse reactions do the highlights of the label of {place.name} name as most common?"
+        yield _said(place, "common-reactions", question, text)
+
+
+def _listing(text: str) -> bool:
+    """A sentence, or a line that lists reactions behind a colon."""
+    spoken = re.sub(r"(?<=[a-z)%]): (?=[a-z])", " are ", text, count=1)
+    return is_sentence(spoken) or "\n- " in text
 
 
 @reader("patient-advice", codes="34076-0")
@@ -600,7 +665,7 @@ def storage(place: Place) -> Iterator[Fact]:
     storing = [s for s in place.statements if _STORING.search(s.text)]
     if not any(_CONDITION.search(s.text) for s in storing):
         return
-    left = [s for s in every if s not in storing and (_KEEPING.search(s.text) or not _PACKAGE.search(s.text))]
+    left = [s for s in every if s not in storing and _KEEPING.search(s.text)]
     rows = " ".join(" ".join(row) for p in place.passages for row in p.rows)
     text = joined(s.text for s in storing)
     many = [s for s in storing if re.search(r"\d ?[°º]|\d degrees", s.text) and not s.text.startswith("Excursions")]

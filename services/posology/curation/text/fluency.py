@@ -34,7 +34,8 @@ _BROKEN = re.compile(
     r"\b(?!had\b|that\b)([A-Za-z]{2,}) \1\b|\b(?:a|an|the) (?:a|an|the|is|are|was|were|and|or|of|in|may|can)\b|\b(?:of|with|for|by|from|into|the|an?|and|or|at|than|as|is|are|was|were) ?(?:[.,;:]|$)|"
     r"\b(?:of|with|for|by|from|than) (?:is|are|was|were|and|has|have|may|can)\b|\b(?:cause|causes|include|includes|produce|is|are|was|were) and (?:may|can|is|are|should)\b|"
     r"\b(?:patient|woman|child|subject|infant|person|man|mother) (?:have|were|are)\b|"
-    r"\b[Aa] (?=[aeio][a-z]{3,})(?!one|once|uni|eu|us|u)[a-z]+\b|\b[Aa]n (?=[bcdfgjkpqtvwz][a-z]{3})[a-z]+\b|\( |\s[,;]|,,|;;|\?\?|\b(?:may|can|should|must) (?:is|are|was|has|been)\b|\bto (?:is|are|was|been|and|or)\b|\bnot (?:is|are|was|be been)\b|\bit['’]s\b"
+    r"\b[Aa] (?=[aeio][a-z]{3,})(?!one|once|uni|eu|us|u)[a-z]+\b|\b[Aa]n (?=[bcdfgjkpqtvwz][a-z]{3})[a-z]+\b|\( |\s[,;]|,,|;;|\?\?|\b(?:may|can|should|must) (?:is|are|was|has|been)\b|\bto (?:is|are|was|been|and|or)\b|\bnot (?:is|are|was|be been)\b|\bit['’]s\b|"
+    r"\b[Ss]afety and (?:efficacy|effectiveness) (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}"
 )
 
 
@@ -44,10 +45,13 @@ def small_words(text: str) -> frozenset[str]:
     return frozenset(_SMALL.findall(text))
 
 
-def flaw(text: str, *, small: frozenset[str] = frozenset(), names: tuple[str, ...] = ()) -> str:
+def flaw(
+    text: str, *, small: frozenset[str] = frozenset(), names: tuple[str, ...] = (), fragments: bool = False
+) -> str:
     """What is wrong with the form of a text that may be asked about, in a few words; "" for nothing.
 
-    `small`: words that the label writes small somewhere; `names`: names of the drug, large wherever they stand.
+    `small`: words that the label writes small somewhere; `names`: names of the drug, large wherever they stand;
+    `fragments`: whether items without a verb may stand among the sentences.
     """
     units = tuple(_units(text))
     if not units:
@@ -55,19 +59,22 @@ def flaw(text: str, *, small: frozenset[str] = frozenset(), names: tuple[str, ..
     for unit, listed in units:
         if word := _glued(unit, small, names):
             return f"“{word}” starts something that lost its full stop"
-        if broken := _BROKEN.search(_unquoted(unit)):
+        if (broken := _BROKEN.search(_unquoted(unit))) and not (listed and broken.end() == len(_unquoted(unit))):
             return f"“{broken.group()}” is no grammar"
-        if not listed and not _FINITE.search(unit) and not _commands(unit) and ": " not in unit:
+        if not listed and not fragments and not _FINITE.search(unit) and not _commands(unit) and ": " not in unit:
             return "a sentence without a verb"
     return "something is said twice" if _twice([unit for unit, _ in units]) else ""
 
 
 def _units(text: str) -> Iterator[tuple[str, bool]]:
-    """(sentence or item, whether it is an item of a list), in order."""
-    for line in text.split("\n"):
-        item = line.startswith("- ")
-        for sentence in split_sentences(line.removeprefix("- ").strip()):
-            yield sentence, item or line.endswith(":")
+    """(sentence or item, whether it belongs to a list), in order; a line that ends in a colon above prose is a heading."""
+    lines = text.split("\n")
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        item, stem = line.startswith("- "), line.endswith(":")
+        if stem and not below.startswith("- "):
+            continue
+        for sentence in split_sentences(line.removeprefix("- ").strip().removesuffix(":")):
+            yield sentence, item or stem
 
 
 def _commands(unit: str) -> bool:
@@ -100,7 +107,9 @@ def _twice(units: list[str]) -> bool:
     for number, (words, figures, negations) in enumerate(gists):
         for other, others, denials in gists[:number]:
             shorter, longer = sorted((words, other), key=len)
-            alike = len(shorter) >= 3 and len(shorter & longer) >= 0.9 * len(shorter) and len(shorter) >= 0.5 * len(longer)
+            alike = (
+                len(shorter) >= 3 and len(shorter & longer) >= 0.9 * len(shorter) and len(shorter) >= 0.5 * len(longer)
+            )
             if alike and negations == denials and (figures <= others or others <= figures):
                 return True
     return False

@@ -407,10 +407,15 @@ def passages(section: Section) -> tuple[Passage, ...]:
     """The section's text under its headings, in order. Highlights come first or last, marked as such."""
     names = _names(section)
     blocks: list[tuple[str, list[tuple[str, str]]]] = [("", [])]
-    for kind, line in _lines(section):
+    lines = list(_lines(section))
+    for number, (kind, line) in enumerate(lines):
         if kind == "text" and _NUMBERED.match(line):
             rest = _NUMBERED.sub("", line, count=1)
             heading, body = split_heading(rest, names)
+            if not body and _is_title(rest) and number + 1 < len(lines):
+                heading = _plain_line(rest).replace(_MARK, "").strip()
+                blocks.append((heading, []))
+                continue
             blocks.append((heading, [("text", body)] if body else []))
             if not heading:
                 blocks[-1] = ("?", [("doubt", rest)])
@@ -423,6 +428,13 @@ def passages(section: Section) -> tuple[Passage, ...]:
             read = [_as_highlights(p) for p in read]
         out.extend(read)
     return tuple(p for p in out if p.statements or p.rows)
+
+
+def _is_title(line: str) -> bool:
+    """A numbered heading with a line of its own: few words, most of them large, no stop."""
+    words = line.split()
+    small = [w for w in words if w[0].islower() and w.casefold() not in _JOINERS]
+    return len(words) <= 14 and not small and not re.search(r"[.:;|?]$|\d{3}|https?:", line.strip())
 
 
 def _as_highlights(passage: Passage) -> Passage:
@@ -534,11 +546,11 @@ def _flat_lists(statements: Sequence[Statement]) -> tuple[Statement, ...]:
         fragments: list[str] = []
         following = at + 1
         if match:
-            while following < len(statements) and _is_fragment(statements[following].text):
+            while following < len(statements) and is_fragment(statements[following].text):
                 fragments.append(statements[following].text)
                 following += 1
         items = re.split(r"(?<=[a-z)])\.\s+(?=[a-z])", match.group("rest")) if match else []
-        if match and (fragments or len(items) > 1) and _is_fragment(items[0].rstrip(".") + "."):
+        if match and (fragments or len(items) > 1) and is_fragment(items[0].rstrip(".") + "."):
             parts = [f"{match.group('stem')}:", *(part.rstrip(".") + "." for part in items), *fragments]
             out.append(_list(parts) if not first.highlight else Statement(first.text, True, True))
             at = following
@@ -548,7 +560,7 @@ def _flat_lists(statements: Sequence[Statement]) -> tuple[Statement, ...]:
     return tuple(out)
 
 
-def _is_fragment(text: str) -> bool:
+def is_fragment(text: str) -> bool:
     """A list item without a finite verb of its own: "Severe bradycardia.", "Patients with heart block"."""
     bare = re.sub(r"\b(?:who|that|which|whose|if|when|because)\b.*", "", text)
     plain = _without_abbreviations(text)
