@@ -29,7 +29,7 @@ class Cell:
 
 def local(element: etree._Element) -> str:
     """The tag without its namespace; "" for comments, processing instructions and entities."""
-    return etree.QName(element).localname.lower() if isinstance(element.tag, str) else ""
+    return element.tag.rpartition("}")[2].lower() if isinstance(element.tag, str) else ""
 
 
 def rows_of(
