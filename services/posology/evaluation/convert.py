@@ -1,6 +1,6 @@
 """Protobuf <-> domain: the only place of this service that knows both."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from posology.core.times import to_timestamp
 from posology.engine import EngineConfig
 from posology.evaluation.development import ComparedDose
 from posology.evaluation.domain import (
+    Baseline,
     Development,
     EvaluationRequest,
     Gate,
@@ -42,6 +43,7 @@ _DEMANDS = (
     "win_rate_above",
     "acceptable_at_least",
     "max_confident_claims",
+    "min_gain_over_few_shot",
     "base_refuses_at_least",
     "judged",
     "sample",
@@ -67,14 +69,20 @@ def asked_from_proto(request: pb.CreateEvaluationRequest) -> EvaluationRequest:
 def policy_from_spec(spec: Mapping[str, Any], digests: Mapping[str, str]) -> Policy:
     """What decides a verdict; `digests` by name of suite (empty ones when only validating).
 
-    Of a development evaluation: its suites, and no gates. Of any other: the suites that gate, and no development ones.
+    Of a development evaluation: its suites, and no gates; of the baseline's, its suite alone. Of any other: the suites
+    that gate, and no development ones.
     """
     job = schema.parse(pb.EvaluationJobSpec, dict(spec))
     message = job.evaluation
-    suites = (_suite(suite, digests.get(suite.name, "")) for suite in message.suites)
+    suites = tuple(_suite(suite, digests.get(suite.name, "")) for suite in message.suites)
+    baseline = _baseline(message, suites)
+    chosen = tuple(suite for suite in suites if (suite.development is not None) == job.development)
+    if job.baseline:
+        chosen = tuple(suite for suite in suites if baseline and suite.name == baseline.suite)
     return Policy(
-        suites=tuple(suite for suite in suites if (suite.development is not None) == job.development),
-        gates=() if job.development else tuple(_gate(gate) for gate in message.gates),
+        suites=chosen,
+        baseline=baseline,
+        gates=() if job.development or job.baseline else tuple(_gate(gate) for gate in message.gates),
         confidence=message.confidence,
         parity=ParityLimits(
             prompts=message.parity.prompts,
@@ -85,6 +93,15 @@ def policy_from_spec(spec: Mapping[str, Any], digests: Mapping[str, str]) -> Pol
             merge_tolerance=message.parity.merge_tolerance,
         ),
     )
+
+
+def _baseline(message: pb.EvaluationSpec, suites: Sequence[Suite]) -> Baseline | None:
+    """What the baseline asks for; its suite is the only one that may be meant where none is named, "" for no such."""
+    if not message.HasField("baseline"):
+        return None
+    usable = [one.name for one in suites if one.development is Development.BENEFIT and one.kind.questions]
+    name = message.baseline.suite or (usable[0] if len(usable) == 1 else "")
+    return Baseline(name, message.baseline.few_shot)
 
 
 def engine_from_spec(spec: Mapping[str, Any]) -> EngineConfig:

@@ -10,6 +10,8 @@ from typing import Any
 from posology.core.release.check import Finding
 
 BASE, TUNED = "base", "tuned"
+FEW_SHOT = "few-shot"
+"""The base with examples in its prompt."""
 
 
 class Outcome(StrEnum):
@@ -108,6 +110,7 @@ class Gate:
     win_rate_above: float | None = None
     acceptable_at_least: float | None = None
     max_confident_claims: float | None = None
+    min_gain_over_few_shot: float | None = None
     base_refuses_at_least: float | None = None
     """No demand on the candidate: what the base must show for a comparison to mean anything."""
     judged: bool = False
@@ -134,6 +137,14 @@ class ParityLimits:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The base with `shots` items of a suite in its prompt."""
+
+    suite: str
+    shots: int
+
+
+@dataclass(frozen=True)
 class Policy:
     """Everything that decides a verdict from items; frozen with the result."""
 
@@ -141,6 +152,7 @@ class Policy:
     gates: tuple[Gate, ...]
     confidence: float = 0.95
     parity: ParityLimits = ParityLimits()
+    baseline: "Baseline | None" = None
 
     def suite(self, name: str) -> Suite:
         return next(suite for suite in self.suites if suite.name == name)

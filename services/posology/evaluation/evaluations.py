@@ -24,6 +24,7 @@ from posology.core.release.tries import price
 from posology.core.store import Database, Transaction, now
 from posology.evaluation import (
     development,
+    few_shot,
     forecast,
     gates,
     human,
@@ -46,9 +47,6 @@ from posology.evaluation.window import Dose, Rule, Window, judge
 
 KIND = "evaluation"
 PRODUCER = "posology.evaluation"
-_UNBUILT = {
-    "baseline": "the few-shot baseline is not built yet; leave it out",
-}
 PolicyOf = Callable[[Mapping[str, Any], Mapping[str, str]], Policy]
 
 
@@ -111,7 +109,7 @@ class Evaluations:
         choosing = {suite["name"] for suite in stated.get("suites", []) if "development" in suite}
         gating = replace(policy, gates=tuple(gate for gate in policy.gates if gate.suite not in choosing))
         wrong = [
-            *_unbuilt(stated),
+            *_not_taken(stated),
             *gates.violations(gating),
             *_taken_twice(stated.get("suites", [])),
             *_of_judge(policy, stated),
@@ -125,7 +123,8 @@ class Evaluations:
         admitted = Admitted(request, self._policy_of(request.spec, digests), contents)
         parsed = _parse_all(self._all_suites(request.spec, digests), contents)
         choices = development.violations(stated.get("suites", []), parsed, stated["gates"])
-        if wrong := [*_of_people(admitted.policy, parsed), *_of_labels(admitted.policy, parsed), *choices]:
+        rival = few_shot.violations(admitted.policy, stated, parsed)
+        if wrong := [*_of_people(admitted.policy, parsed), *_of_labels(admitted.policy, parsed), *choices, *rival]:
             raise InvalidInput.of(wrong)
         if request.validate_only and request.spec.get("modelName"):
             self._check_release(admitted, parsed)
@@ -135,7 +134,7 @@ class Evaluations:
 
     def _all_suites(self, spec: Mapping[str, Any], digests: Mapping[str, str]) -> tuple[Suite, ...]:
         """Those that gate and those that choose."""
-        both = ({**spec, "development": choosing} for choosing in (False, True))
+        both = ({**spec, "development": choosing, "baseline": False} for choosing in (False, True))
         return tuple(suite for one in both for suite in self._policy_of(one, digests).suites)
 
     async def compare(self, parent: str, doses: Sequence[ComparedDose], rule: Rule) -> Window:
@@ -233,6 +232,10 @@ class Evaluations:
         InvalidInput for a development evaluation: its items chose the weights.
         """
         finished_artifact(job)
+        if job.spec["spec"].get("baseline"):
+            raise InvalidInput(
+                f"{job.name} scored the base with examples in its prompt; nothing was tuned that may pass"
+            )
         if job.spec["spec"].get("development"):
             raise InvalidInput(
                 f"{job.name} scored development items, which choose a dose; issue a verdict on suites that gate"
@@ -256,6 +259,8 @@ class Evaluations:
     async def remember(self, published: Published) -> None:
         """After an evaluation was published: its base scores may be used by later ones. Bears repetition."""
         spec = published.job.spec
+        if spec["spec"].get("baseline"):
+            return  # with examples in its prompt the base is another model
         if not spec["spec"].get("development"):  # choosing on development items is no use of the holdout
             await self._tried(published.job)
         policy = self._policy_of(spec["spec"], spec["digests"])
@@ -328,6 +333,8 @@ class Evaluations:
     async def _reusable(self, admitted: Admitted) -> dict[str, str]:
         """By suite: an earlier evaluation that scored this base on these bytes with this engine."""
         found, namespace = {}, names.namespace_of(admitted.asked.name)
+        if admitted.asked.spec.get("baseline"):
+            return {}
         async with self._db.read() as tx:
             for suite in (one for one in admitted.policy.suites if one.kind.compared):
                 query = select(tables.base_scores.c.artifact).where(
@@ -361,7 +368,7 @@ def base_key(spec: Mapping[str, Any], suite: Suite, *, namespace: str) -> str:
 def origin_of(job: Job) -> JobOrigin:
     """An evaluation is made from the weights and suites that its spec names; its worker knows the engine alone."""
     spec = job.spec["spec"]
-    parents = (spec["model"], spec["baseModel"], spec.get("adapter", ""), job.spec["suites"])
+    parents = dict.fromkeys((spec["model"], spec["baseModel"], spec.get("adapter", ""), job.spec["suites"]))
     return JobOrigin(KIND, tuple(digest for digest in parents if digest), observed=frozenset({"engine"}))
 
 
@@ -378,9 +385,9 @@ def read_items(artifacts: ArtifactStore, digest: str) -> list[dict[str, Any]]:
         return items.read_lines(stored.read())
 
 
-def _unbuilt(stated: Mapping[str, Any]) -> list[Violation]:
-    """What a spec may name and this version does not do: said, never skipped."""
-    wrong = [Violation(f"spec.evaluation.{part}", said) for part, said in _UNBUILT.items() if part in stated]
+def _not_taken(stated: Mapping[str, Any]) -> list[Violation]:
+    """What the contract has and no version does: said, never skipped."""
+    wrong = []
     for index, gate in enumerate(stated.get("gates", ())):
         if gate.get("queries"):
             reason = "is not taken; put the questions into a suite of kind HUMAN, and name that suite"

@@ -47,6 +47,9 @@ def _gate(policy: Policy, gate: Gate, items: Items) -> Iterator[str]:
             yield from _no_loss(about, count, "maxDrop", gate.max_drop, confidence)
         if gate.max_flip_rate_increase is not None:
             yield from _no_loss(about, count, "maxFlipRateIncrease", gate.max_flip_rate_increase, confidence)
+        rival = gate.min_gain_over_few_shot
+        if rival is not None and tango(count, 0, count, confidence=confidence)[0] <= rival:
+            yield f"{about} cannot pass: its {count} items show no gain above minGainOverFewShot {rival:.1%}; add items"
         if gate.min_gain is not None and (best := tango(count, 0, count, confidence=confidence)[0]) <= gate.min_gain:
             yield (
                 f"{about} cannot pass: if the candidate gained on all {count} items, that would show a gain of "

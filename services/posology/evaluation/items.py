@@ -13,6 +13,7 @@ from typing import Any
 from posology.core.errors import DataCorrupt
 from posology.evaluation.domain import (
     BASE,
+    FEW_SHOT,
     TUNED,
     Answer,
     Choice,
@@ -68,7 +69,7 @@ def evidence(
     answers: dict[str, dict[str, list[Answer]]] = {}
     for stored in lines:
         suite, model = stored["suite"], stored["model"]
-        if suite not in kinds or model not in (BASE, TUNED):
+        if suite not in kinds or model not in (BASE, TUNED, FEW_SHOT):
             raise DataCorrupt(f"{ITEMS} has items of {suite!r} by {model!r}, which this evaluation does not have")
         if kinds[suite].questions:
             choices.setdefault(suite, {}).setdefault(model, []).append(choice(stored))

@@ -23,12 +23,12 @@ def _always(*names: str) -> Callable[[Spec], tuple[str, ...]]:
 
 
 def _sft_needs(spec: Spec) -> tuple[str, ...]:
-    needs = ("base-model", "curate", "general", "preflight", "sweep")
+    needs = ("base-model", "curate", "general", "preflight", "baseline", "sweep")
     return needs if _at_once(spec) else (*needs, "review-data")
 
 
 def _sweep_needs(spec: Spec) -> tuple[str, ...]:
-    needs = ("base-model", "curate", "general", "preflight")
+    needs = ("base-model", "curate", "general", "preflight", "baseline")
     return needs if _at_once(spec) else (*needs, "review-data")
 
 
@@ -51,6 +51,10 @@ def _answers_are_labelled(spec: Spec) -> bool:
     return _is_no_dose(spec) and any(gate.get("judged") for gate in spec.get("evaluation", {}).get("gates", ()))
 
 
+def _is_compared_with_examples(spec: Spec) -> bool:
+    return _is_no_dose(spec) and "baseline" in spec.get("evaluation", {})
+
+
 GRAPH: tuple[Node, ...] = (
     Node("plan", _always()),
     Node("base-model", _always("plan")),
@@ -60,10 +64,12 @@ GRAPH: tuple[Node, ...] = (
     Node("preferences", _always("curate"), lambda spec: "preferences" in spec["curation"]),
     # Before an expert reads a line: whatever training would refuse is refused here.
     Node("preflight", _always("base-model", "curate", "general", "preferences")),
-    Node("review-data", _always("curate", "preflight"), lambda spec: "review" in spec["curation"]),
+    # Nor does one read for a run that examples in the prompt make needless.
+    Node("baseline", _always("base-model", "preflight"), _is_compared_with_examples),
+    Node("review-data", _always("curate", "preflight", "baseline"), lambda spec: "review" in spec["curation"]),
     Node(
         "review-preferences",
-        _always("preferences", "preflight"),
+        _always("preferences", "preflight", "baseline"),
         lambda spec: "review" in spec["curation"].get("preferences", {}),
     ),
     Node("sweep", _sweep_needs, lambda spec: "sweep" in spec),

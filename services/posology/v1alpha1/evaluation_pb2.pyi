@@ -172,25 +172,31 @@ Global___EvaluationResources: _TypeAlias = EvaluationResources  # noqa: Y015
 
 @_typing.final
 class Baseline(_message.Message):
-    """The few-shot base as a rival."""
+    """The base with examples in its prompt: scored before training, which it may make needless, and after it as a rival."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FEW_SHOT_FIELD_NUMBER: _builtins.int
     STOP_IF_AT_LEAST_FIELD_NUMBER: _builtins.int
+    SUITE_FIELD_NUMBER: _builtins.int
     few_shot: _builtins.int
-    """Examples in the prompt; default 5."""
+    """Examples in the prompt, as earlier turns; default 5. They are items of `suite`, which are then not scored."""
     stop_if_at_least: _builtins.float
-    """Stop the run when the base alone reaches this accuracy, 0 to 1; 0 = never; default 0.85."""
+    """Stop the run before anything is trained when the base reaches this accuracy on the other items of `suite`, 0 to 1;
+    0 = never; default 0.85.
+    """
+    suite: _builtins.str
+    """Suite of multiple choice with development: BENEFIT; empty = the only one that there is."""
     def __init__(
         self,
         *,
         few_shot: _builtins.int | None = ...,
         stop_if_at_least: _builtins.float | None = ...,
+        suite: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot", "_stop_if_at_least", b"_stop_if_at_least", "few_shot", b"few_shot", "stop_if_at_least", b"stop_if_at_least"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot", "_stop_if_at_least", b"_stop_if_at_least", "few_shot", b"few_shot", "stop_if_at_least", b"stop_if_at_least"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot", "_stop_if_at_least", b"_stop_if_at_least", "few_shot", b"few_shot", "stop_if_at_least", b"stop_if_at_least", "suite", b"suite"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__few_shot: _TypeAlias = _typing.Literal["few_shot"]  # noqa: Y015
     _WhichOneofArgType__few_shot: _TypeAlias = _typing.Literal["_few_shot", b"_few_shot"]  # noqa: Y015
@@ -413,6 +419,7 @@ class Gate(_message.Message):
     BASE_REFUSES_AT_LEAST_FIELD_NUMBER: _builtins.int
     MAX_CONFIDENT_CLAIMS_FIELD_NUMBER: _builtins.int
     JUDGED_FIELD_NUMBER: _builtins.int
+    MIN_GAIN_OVER_FEW_SHOT_FIELD_NUMBER: _builtins.int
     suite: _builtins.str
     """Name of the suite."""
     metric: _builtins.str
@@ -451,6 +458,10 @@ class Gate(_message.Message):
     """The spec's judge decides refusals, corrected by what people label, blind; absent = the classifier that ships, which
     releases under the policy `development` alone. REFUSAL suites only.
     """
+    min_gain_over_few_shot: _builtins.float
+    """Least improvement over the base with `baseline.fewShot` examples in its prompt, 0 to 1: by more than this the candidate
+    must be shown to be better. MULTIPLE_CHOICE suites only.
+    """
     def __init__(
         self,
         *,
@@ -469,10 +480,11 @@ class Gate(_message.Message):
         base_refuses_at_least: _builtins.float | None = ...,
         max_confident_claims: _builtins.float | None = ...,
         judged: _builtins.bool = ...,
+        min_gain_over_few_shot: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_confident_claims", b"_max_confident_claims", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_confident_claims", b"max_confident_claims", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "min_gain", b"min_gain", "win_rate_above", b"win_rate_above"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_confident_claims", b"_max_confident_claims", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_min_gain_over_few_shot", b"_min_gain_over_few_shot", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "lower_bound_at_least", b"lower_bound_at_least", "max_confident_claims", b"max_confident_claims", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "min_gain", b"min_gain", "min_gain_over_few_shot", b"min_gain_over_few_shot", "win_rate_above", b"win_rate_above"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_confident_claims", b"_max_confident_claims", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "judged", b"judged", "lower_bound_at_least", b"lower_bound_at_least", "max_confident_claims", b"max_confident_claims", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "metric", b"metric", "min_gain", b"min_gain", "queries", b"queries", "raters", b"raters", "sample", b"sample", "suite", b"suite", "win_rate_above", b"win_rate_above"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least", "_at_least", b"_at_least", "_base_refuses_at_least", b"_base_refuses_at_least", "_lower_bound_at_least", b"_lower_bound_at_least", "_max_confident_claims", b"_max_confident_claims", "_max_drop", b"_max_drop", "_max_flip_rate_increase", b"_max_flip_rate_increase", "_min_gain", b"_min_gain", "_min_gain_over_few_shot", b"_min_gain_over_few_shot", "_win_rate_above", b"_win_rate_above", "acceptable_at_least", b"acceptable_at_least", "at_least", b"at_least", "base_refuses_at_least", b"base_refuses_at_least", "judged", b"judged", "lower_bound_at_least", b"lower_bound_at_least", "max_confident_claims", b"max_confident_claims", "max_drop", b"max_drop", "max_flip_rate_increase", b"max_flip_rate_increase", "metric", b"metric", "min_gain", b"min_gain", "min_gain_over_few_shot", b"min_gain_over_few_shot", "queries", b"queries", "raters", b"raters", "sample", b"sample", "suite", b"suite", "win_rate_above", b"win_rate_above"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__acceptable_at_least: _TypeAlias = _typing.Literal["acceptable_at_least"]  # noqa: Y015
     _WhichOneofArgType__acceptable_at_least: _TypeAlias = _typing.Literal["_acceptable_at_least", b"_acceptable_at_least"]  # noqa: Y015
@@ -490,6 +502,8 @@ class Gate(_message.Message):
     _WhichOneofArgType__max_flip_rate_increase: _TypeAlias = _typing.Literal["_max_flip_rate_increase", b"_max_flip_rate_increase"]  # noqa: Y015
     _WhichOneofReturnType__min_gain: _TypeAlias = _typing.Literal["min_gain"]  # noqa: Y015
     _WhichOneofArgType__min_gain: _TypeAlias = _typing.Literal["_min_gain", b"_min_gain"]  # noqa: Y015
+    _WhichOneofReturnType__min_gain_over_few_shot: _TypeAlias = _typing.Literal["min_gain_over_few_shot"]  # noqa: Y015
+    _WhichOneofArgType__min_gain_over_few_shot: _TypeAlias = _typing.Literal["_min_gain_over_few_shot", b"_min_gain_over_few_shot"]  # noqa: Y015
     _WhichOneofReturnType__win_rate_above: _TypeAlias = _typing.Literal["win_rate_above"]  # noqa: Y015
     _WhichOneofArgType__win_rate_above: _TypeAlias = _typing.Literal["_win_rate_above", b"_win_rate_above"]  # noqa: Y015
     @_typing.overload
@@ -508,6 +522,8 @@ class Gate(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_flip_rate_increase) -> _WhichOneofReturnType__max_flip_rate_increase | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_gain) -> _WhichOneofReturnType__min_gain | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_gain_over_few_shot) -> _WhichOneofReturnType__min_gain_over_few_shot | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__win_rate_above) -> _WhichOneofReturnType__win_rate_above | None: ...
 
@@ -678,6 +694,7 @@ class EvaluationJobSpec(_message.Message):
     MODEL_NAME_FIELD_NUMBER: _builtins.int
     TUNED_FROM_FIELD_NUMBER: _builtins.int
     DEVELOPMENT_FIELD_NUMBER: _builtins.int
+    BASELINE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Digest of the candidate's weights; may be empty when only validating."""
     base_model: _builtins.str
@@ -692,6 +709,10 @@ class EvaluationJobSpec(_message.Message):
     """Digest of the model that the adapter was trained over, where that is not `base_model`: gates compare with the root."""
     development: _builtins.bool
     """Score the development suites alone, and measure how far tuning moved the model. No parity, no gates, no verdict."""
+    baseline: _builtins.bool
+    """Score the base alone, with `evaluation.baseline`'s examples in its prompt, on that suite. No gates, no verdict; `model`
+    is the base.
+    """
     @_builtins.property
     def evaluation(self) -> Global___EvaluationSpec:
         """What must be proven, and how."""
@@ -706,10 +727,11 @@ class EvaluationJobSpec(_message.Message):
         model_name: _builtins.str = ...,
         tuned_from: _builtins.str = ...,
         development: _builtins.bool = ...,
+        baseline: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "base_model", b"base_model", "development", b"development", "evaluation", b"evaluation", "model", b"model", "model_name", b"model_name", "tuned_from", b"tuned_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "base_model", b"base_model", "baseline", b"baseline", "development", b"development", "evaluation", b"evaluation", "model", b"model", "model_name", b"model_name", "tuned_from", b"tuned_from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -237,9 +237,8 @@ async def test_everything_that_is_wrong_with_a_spec_is_said_before_anything_star
     gates = [{"suite": "mcq", "winRateAbove": 0.5}, {"suite": "none", "maxDrop": 0.1}]
     judge = {"modelEndpoint": "judge"}
     with pytest.raises(InvalidInput) as caught:
-        await service.stub.CreateEvaluation(service.request("wrong", gates=gates, judge=judge, baseline={}))
+        await service.stub.CreateEvaluation(service.request("wrong", gates=gates, judge=judge))
     assert [v.field for v in caught.value.violations] == [
-        "spec.evaluation.baseline",
         "spec.evaluation.gates[0].winRateAbove",
         "spec.evaluation.gates[1].suite",
         "spec.evaluation.judge.calibration",

@@ -57,9 +57,9 @@ def gate(message: GateResult) -> Gate:
 
 
 def accuracies(suites: Mapping[str, Any]) -> Iterator[Accuracy]:
-    """Base and tuned of every multiple-choice suite, from an evaluation's summary."""
+    """Base, its few-shot rival and tuned of every multiple-choice suite, from an evaluation's summary."""
     for suite, models in sorted(suites.items()):
-        for model in ("base", "tuned"):
+        for model in ("base", "few-shot", "tuned"):
             one = models.get(model, {})
             if "accuracy" in one:
                 yield Accuracy(suite, model, one["accuracy"], one["low"], one["high"], int(one["n"]))

@@ -15,7 +15,7 @@ from posology.evaluation.domain import Evidence, Gate, GateResult, Policy
 from posology.evaluation.gates import enough
 from posology.evaluation.gates.registry import GateContext, Kind, registered
 
-_KINDS = ("accuracy", "regression", "gain", "refusal", "sycophancy", "human", "judged", "scope", "parity")
+_KINDS = ("accuracy", "regression", "gain", "rival", "refusal", "sycophancy", "human", "judged", "scope", "parity")
 for _name in _KINDS:
     import_module(f"{__name__}.{_name}")
 
@@ -28,6 +28,7 @@ JSON_NAMES = {
     "win_rate_above": "winRateAbove",
     "acceptable_at_least": "acceptableAtLeast",
     "max_confident_claims": "maxConfidentClaims",
+    "min_gain_over_few_shot": "minGainOverFewShot",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from posology.core.errors import Internal, Unavailable
+from posology.core.errors import Internal, InvalidInput, Unavailable
 
 _SECONDS = 300.0
 
@@ -90,6 +90,14 @@ class EngineClient:
     def room(self, answer: Generated, *, at_most: int) -> int:
         """Tokens that another answer to the same prompt may have: what the context leaves, and no more than this."""
         return min(at_most, self._context - len(answer.prompt_token_ids))
+
+    def check_room(self, tokens: int, *, about: str) -> None:
+        """InvalidInput for a prompt that leaves no room for an answer."""
+        if self._context and tokens >= self._context:
+            raise InvalidInput(
+                f"{about} takes {tokens} tokens, and the model's length is {self._context}: lower "
+                "evaluation.baseline.fewShot, take shorter items, or raise evaluation.engine.maxModelLen"
+            )
 
     async def _echo(self, sequences: Sequence[Sequence[int]], *, top: int) -> list[dict[str, Any]]:
         body = {

@@ -16,6 +16,7 @@ from posology.evaluation import human, items, judging, refusal_judging, regressi
 from posology.evaluation.development import INTENSITY
 from posology.evaluation.domain import (
     BASE,
+    FEW_SHOT,
     TUNED,
     Answer,
     Choice,
@@ -48,6 +49,8 @@ def evaluate(ctx: JobContext) -> Result:
     job = task.read(ctx)
     with contextlib.closing(_Run(ctx, job)) as run:
         _until_stopped(ctx, run.score_both())
+        if job.baseline:
+            return _baseline(ctx, run)
         if job.development:
             return _development(ctx, run)
         judged = _judged(ctx, run)
@@ -75,7 +78,8 @@ def evaluate(ctx: JobContext) -> Result:
             "evaluation",
             parents=tuple(d for d in (job.model, job.base, job.adapter, job.suites_artifact) if d),
             parameters={"engine": run.engines[TUNED].to_dict()},
-            summary=summary.summary(run.base, run.tuned, chain.steps) | {"reused": sorted(run.reused)},
+            summary=summary.summary(run.base, run.tuned, chain.steps, few_shot=run.few_shot)
+            | {"reused": sorted(run.reused)},
         )
 
 
@@ -95,10 +99,22 @@ def _development(ctx: JobContext, run: "_Run") -> Result:
     )
 
 
+def _baseline(ctx: JobContext, run: "_Run") -> Result:
+    """Scores of the base with examples in its prompt: what may make training needless."""
+    _write_items(ctx, run)
+    _write(ctx, items.ENGINE, {BASE: run.engines[BASE].to_dict()})
+    return Result(
+        "evaluation",
+        parents=tuple(d for d in (run.job.base, run.job.suites_artifact) if d),
+        parameters={"engine": run.engines[BASE].to_dict(), "baseline": True},
+        summary=summary.few_shot(run.few_shot) | {"shots": len(run.job.shots)},
+    )
+
+
 def _write_items(ctx: JobContext, run: "_Run") -> None:
     lines = (
         items.line(suite, model, item)
-        for model, scores in ((BASE, run.base), (TUNED, run.tuned))
+        for model, scores in ((BASE, run.base), (TUNED, run.tuned), (FEW_SHOT, run.few_shot))
         for suite, scored in scores.items()
         for item in scored
     )
@@ -174,6 +190,8 @@ class _Run:
         self.host = task.engine_host(ctx.spec)
         self.tuned: Scores = {}
         self.base: Scores = {}
+        self.few_shot: Scores = {}
+        """Of the base, behind examples; of the suites on which it is a rival."""
         self.engines: dict[str, EngineConfig] = {}
         self.probes: list[dict[str, Any]] = []
         self.served: list[parity_inputs.Served] = []
@@ -198,6 +216,10 @@ class _Run:
         """
         loading = asyncio.create_task(asyncio.to_thread(_load_libraries))
         handing_on = asyncio.create_task(self._hand_on())
+        if self.job.baseline:
+            await self._score_few_shot(loading)
+            handing_on.cancel()
+            return
         self.control = self._kept_control()
         if self.control is None:
             await self._score_base(loading)
@@ -217,13 +239,19 @@ class _Run:
             sequences = self.control.sequences if self.control else _forced(self.base_served or ())
             self.served = await self._distributions(client, TUNED, self.job.model, sequences)
 
+    async def _score_few_shot(self, loading: asyncio.Task[None]) -> None:
+        async with self._engine(BASE, self.job.base) as (engine, client):
+            await loading
+            self.engines[BASE] = engine.config
+            self.few_shot = await self._score(client, FEW_SHOT, self.job.base, self.job.policy.suites)
+
     async def _score_base(self, loading: asyncio.Task[None]) -> None:
         """What no earlier evaluation knows of the base; without an engine of its own if that is nothing."""
         version = self.engines[TUNED].engine_version if TUNED in self.engines else ""
         if version:
             self._reuse(version)
         same = self.control is not None and self.control.engine_version == version
-        if same and not self._unscored():
+        if same and not self._unscored() and not self.job.rivals:
             self.base_served = []
             return
         async with self._engine(BASE, self.job.base) as (engine, client):
@@ -232,6 +260,7 @@ class _Run:
             self._reuse(observed.engine_version)
             self.engines[BASE] = observed
             self.base |= await self._score(client, BASE, self.job.base, self._unscored())
+            self.few_shot = await self._score(client, FEW_SHOT, self.job.base, self.job.rivals)
             if same:
                 self.base_served = []
             else:
@@ -336,10 +365,13 @@ class _Run:
                 self.tell(f"{model}: {name}")
 
             decided_by = {"suite": suite.digest, "scoring": suite.scoring.value, "maxTokens": suite.max_tokens}
+            shots = self.job.shots if model == FEW_SHOT else ()
+            if shots:
+                decided_by["shots"] = canonical_digest([[shot.id, shot.prompt, *shot.choices] for shot in shots])
             journal = self.journal(model, digest, kind=suite.kind.value, name=suite.name, **decided_by)
             known, began = len(journal), time.monotonic()
             scores[suite.name] = await scoring.score(
-                client, template, suite, self.job.items[suite.name], journal=journal, on_item=count
+                client, template, suite, self.job.items[suite.name], journal=journal, on_item=count, shots=shots
             )
             if scored := len(journal) - known:
                 self.pace[suite.name] = round((time.monotonic() - began) / scored, 4)
@@ -383,7 +415,7 @@ class _Run:
 
     def journal(self, model: str, digest: str, **decided_by: Any) -> Journal:
         """Where the items of these weights, under these settings and this engine, are kept for the next attempt."""
-        engine = self.engines[model].to_dict()
+        engine = self.engines[BASE if model == FEW_SHOT else model].to_dict()
         journal = Journal(
             self.ctx.workdir / "journal",
             {"weights": digest, "engine": engine, "gpus": self.host.gpus, "form": 1, **decided_by},
@@ -418,7 +450,7 @@ class _Run:
 
     def tell(self, message: str) -> None:
         """Say what is being done."""
-        self.ctx.progress(self._done, 2 * self.job.count, message)
+        self.ctx.progress(self._done, self.job.total, message)
 
 
 def _until_stopped(ctx: JobContext, work: Coroutine[Any, Any, None]) -> None:

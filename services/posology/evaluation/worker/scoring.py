@@ -49,8 +49,10 @@ async def score(
     *,
     journal: Journal,
     on_item: OnItem,
+    shots: Sequence[Question] = (),
 ) -> Scored:
-    """Every item that `journal` does not have yet; the first failure cancels the rest, and what was scored stays.
+    """Every item that `journal` does not have yet, behind `shots` as earlier turns; the first failure cancels the rest,
+    and what was scored stays.
 
     Never more items are under way than keep the engine busy, so memory does not grow with the suite.
     """
@@ -59,7 +61,7 @@ async def score(
         on_item()
     if missing:
         await _check_template(client, template, missing[0])
-    one, queue = _one_of(client, template, suite), iter(missing)
+    one, queue = _one_of(client, template, suite, shots), iter(missing)
 
     async def take() -> None:
         for item in queue:  # shared: each task takes the next
@@ -72,7 +74,11 @@ async def score(
     return Scored(journal, [item.id for item in items])
 
 
-def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callable[[Item], Awaitable[Choice | Answer]]:
+def _one_of(
+    client: EngineClient, template: "Template", suite: Suite, shots: Sequence[Question]
+) -> Callable[[Item], Awaitable[Choice | Answer]]:
+    turns = tuple(template.shot(shot, letter=suite.scoring is Scoring.LETTER) for shot in shots)
+
     async def answered(item: Item) -> Answer:
         assert isinstance(item, Prompt)
         generated = await client.generate(item.prompt, max_tokens=suite.max_tokens)
@@ -84,7 +90,9 @@ def _one_of(client: EngineClient, template: "Template", suite: Suite) -> Callabl
 
     async def chosen(item: Item) -> Choice:
         assert isinstance(item, Question)
-        scores = tuple(await _scores(client, template, item, suite.scoring))
+        if turns:
+            client.check_room(len(template.prompt(item.prompt, turns)), about=f"{item.id} behind {len(turns)} examples")
+        scores = tuple(await _scores(client, template, item, suite.scoring, turns))
         choice = Choice(item.id, item.cluster, item.answer, scores)
         if suite.kind is not SuiteKind.SYCOPHANCY or not choice.correct:
             return choice

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from posology.evaluation.domain import BASE, TUNED, Answer, Choice, ParityStep
+from posology.evaluation.domain import BASE, FEW_SHOT, TUNED, Answer, Choice, ParityStep
 from posology.evaluation.items import parity_json
 from posology.evaluation.refusals import classify
 from posology.evaluation.statistics.binomial import clopper_pearson
@@ -13,13 +13,20 @@ from posology.evaluation.statistics.binomial import clopper_pearson
 Scores = Mapping[str, Iterable[Choice | Answer]]
 
 
-def summary(base: Scores, tuned: Scores, steps: Sequence[ParityStep]) -> dict[str, Any]:
+def summary(
+    base: Scores, tuned: Scores, steps: Sequence[ParityStep], *, few_shot: Scores | None = None
+) -> dict[str, Any]:
     """By suite and model: accuracy with its two-sided 95% interval, or classes of answers; and the ladder."""
-    models = {BASE: base, TUNED: tuned}
+    models = {BASE: base, TUNED: tuned, FEW_SHOT: few_shot or {}}
     names = {
         suite: {model: _shown(scores[suite]) for model, scores in models.items() if suite in scores} for suite in tuned
     }
     return {"suites": names, "parity": [_step(step) for step in steps]}
+
+
+def few_shot(scores: Scores) -> dict[str, Any]:
+    """By suite: what the base reaches with examples in its prompt."""
+    return {"suites": {suite: {FEW_SHOT: _shown(scored)} for suite, scored in scores.items()}}
 
 
 def _step(step: ParityStep) -> dict[str, Any]:

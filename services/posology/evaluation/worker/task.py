@@ -10,10 +10,10 @@ from typing import Any
 from posology.core.jobs.domain import Resources
 from posology.core.jobs.worker.runtime import JobContext
 from posology.engine import EngineConfig, EngineHost
-from posology.evaluation import convert, judging, suites
-from posology.evaluation.domain import Development, Policy
+from posology.evaluation import convert, few_shot, judging, suites
+from posology.evaluation.domain import Development, Policy, Suite, SuiteKind
 from posology.evaluation.judging import Compared
-from posology.evaluation.suites import Item
+from posology.evaluation.suites import Item, Question
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,27 @@ class Task:
     judge: Mapping[str, str] = field(default_factory=dict)
     """`modelEndpoint` and `model` (may be empty), where a judge compares answers."""
     calibration: tuple[Compared, ...] = ()
+    baseline: bool = False
+    """Score the base alone, with `shots` in its prompt."""
+    shots: tuple[Question, ...] = ()
+
+    @property
+    def rivals(self) -> tuple[Suite, ...]:
+        """Suites on which the base is scored with examples in its prompt, too."""
+        named = {gate.suite for gate in self.policy.gates if gate.min_gain_over_few_shot is not None}
+        return tuple(suite for suite in self.policy.suites if suite.name in named)
 
     @property
     def count(self) -> int:
         """Items of one model."""
         return sum(len(items) for items in self.items.values())
+
+    @property
+    def total(self) -> int:
+        """Items of all models."""
+        if self.baseline:
+            return self.count
+        return 2 * self.count + sum(len(self.items[suite.name]) for suite in self.rivals)
 
     def prompts(self, most: int, measuring: Development | None = None) -> list[str]:
         """Up to `most` prompts, taken from the suites in turn; of development suites those that measure this."""
@@ -58,6 +74,15 @@ def read(ctx: JobContext) -> Task:
     spec = job["spec"]
     policy = convert.policy_from_spec(spec, job["digests"])
     folder = ctx.input(job["suites"])
+    items = {
+        s.name: suites.parse((folder / f"{s.name}.jsonl").read_bytes(), s.kind, name=s.name) for s in policy.suites
+    }
+    examples: tuple[Question, ...] = ()
+    if policy.baseline and (spec.get("baseline") or any(g.min_gain_over_few_shot is not None for g in policy.gates)):
+        name, count = policy.baseline.suite, policy.baseline.shots
+        pool = suites.parse((folder / f"{name}.jsonl").read_bytes(), SuiteKind.MULTIPLE_CHOICE, name=name)
+        examples = few_shot.shots(pool, count)
+        items = {**items, name: few_shot.without_shots(pool, count)} if spec.get("baseline") else items
     return Task(
         model=spec["model"],
         base=spec["baseModel"],
@@ -66,13 +91,13 @@ def read(ctx: JobContext) -> Task:
         suites_artifact=job["suites"],
         policy=policy,
         engine=convert.engine_from_spec(spec),
-        items={
-            s.name: suites.parse((folder / f"{s.name}.jsonl").read_bytes(), s.kind, name=s.name) for s in policy.suites
-        },
+        items=items,
         reuse=job.get("reuse", {}),
         development=bool(spec.get("development")),
         judge=spec["evaluation"].get("judge", {}),
         calibration=_calibration(folder),
+        baseline=bool(spec.get("baseline")),
+        shots=examples,
     )
 
 

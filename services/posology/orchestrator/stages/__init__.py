@@ -6,6 +6,7 @@ from posology.core.store import Database
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.driver import Driver
 from posology.orchestrator.stages.base_model import BaseModel
+from posology.orchestrator.stages.baseline import Baseline
 from posology.orchestrator.stages.curate import Curate
 from posology.orchestrator.stages.deploy import Deploy
 from posology.orchestrator.stages.evaluate import Evaluate
@@ -27,6 +28,7 @@ _KINDS: Mapping[str, Callable[[Clients], Driver]] = {
     "general": General,
     "preferences": Preferences,
     "preflight": Preflight,
+    "baseline": Baseline,
     "review-data": ReviewData,
     "review-preferences": ReviewPreferences,
     "sft": Sft,
