@@ -37,7 +37,7 @@ async def test_a_baseline_is_scored_without_a_candidate_and_proves_nothing(servi
         await service.verdict(scored)
     # Its scores are those of another prompt: the base is scored anew.
     after = await service.evaluated("after", base=base, **with_baseline(service))
-    assert json.loads(after.status.summary["reuse"]) == {}
+    assert json.loads(str(after.status.summary["reuse"])) == {}
 
 
 async def test_the_few_shot_base_is_a_rival_in_the_signed_verdict(service: Service) -> None:
