@@ -70,7 +70,7 @@ def _origin(card: Card, base: str) -> str:
     rows = [("artifact", card.digest), ("kind", card.kind)]
     if card.run:
         rows += [("run", card.run.name), ("base model", base), ("revision", card.run.spec.base_model.revision)]
-        for name in ("base-model", "curate", "review-data", "sft", "dpo", "merge"):
+        for name in ("base-model", "curate", "corrections", "general", "review-data", "sft", "dpo", "merge"):
             rows += [(name, stage.artifact) for stage in card.run.stages if stage.stage == name]
     if card.verdict:
         rows += [("verdict", card.verdict.artifact), ("release policy", card.verdict.policy)]

@@ -276,6 +276,11 @@ class Client:
         )
         return (await self.curation.ImportReviewRatings(request)).ratings
 
+    async def corrections(self, review: str) -> list[curation_pb2.ReviewCorrection]:
+        """What the wrong items of a closed review should say."""
+        request = curation_pb2.ListReviewCorrectionsRequest(name=self.names.review(review))
+        return list((await self.curation.ListReviewCorrections(request)).corrections)
+
     async def confirm_review(self, review: str, *, reviewer: str) -> curation_pb2.Review:
         """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review."""
         request = curation_pb2.ConfirmReviewRequest(name=self.names.review(review), reviewer=reviewer)

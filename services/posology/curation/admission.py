@@ -50,6 +50,8 @@ def check_preferences(recipe: PreferenceRecipe, known: Sequence[Violation] = ())
 
 
 def _wrong_values(recipe: Recipe) -> Iterator[Violation]:
+    if recipe.base and not recipe.corrections:
+        yield Violation("spec.curation.corrections", "a version of another data set needs corrections to its rows")
     if recipe.validation >= recipe.pairs:
         reason = f"{recipe.validation} of {recipe.pairs} pairs would be held out, and none left to train on"
         yield Violation("spec.curation.validation", reason)
@@ -77,9 +79,13 @@ def _budget(teacher: TeacherRecipe) -> Iterator[Violation]:
 
 def _uris(recipe: Recipe) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """(field, uri, endings) of everything that will be read."""
-    for number, source in enumerate(recipe.sources):
+    for number, source in enumerate(recipe.sources if not recipe.base else ()):
         if source.format in FORMATS:
             yield f"spec.curation.sources[{number}].uri", source.uri, FORMATS[source.format].endings
+    if recipe.corrections:
+        yield "spec.curation.corrections", recipe.corrections, _JSON_LINES
+    if recipe.base:
+        return
     if recipe.general:
         yield "spec.curation.general.uri", recipe.general.uri, _JSON_LINES
     if recipe.behaviour:

@@ -13,7 +13,18 @@ from posology.core.model_endpoints.domain import ModelBudget, ModelEndpoint, Usa
 from posology.core.schema import apply_defaults
 from posology.core.times import to_timestamp
 from posology.curation import recipe as r
-from posology.curation.review.domain import UNSTATED, Item, Judgement, Policy, Rating, Review, ReviewState, Task
+from posology.curation.review.domain import (
+    UNSTATED,
+    Correction,
+    Item,
+    Judgement,
+    Policy,
+    Rating,
+    Review,
+    ReviewState,
+    Stratum,
+    Task,
+)
 from posology.curation.review.summary import Summary
 from posology.v1alpha1 import curation_pb2 as pb
 from posology.v1alpha1 import model_endpoint_pb2 as pb_endpoint
@@ -64,6 +75,8 @@ def recipe_from_proto(spec: pb.DatasetSpec) -> r.Recipe:
         behaviour=curation.behaviour.examples if curation.HasField("behaviour") else "",
         few_examples=curation.behaviour.allow_few,
         suites=tuple(spec.suite_uris),
+        corrections=curation.corrections,
+        base=spec.base,
     )
 
 
@@ -227,6 +240,31 @@ def _summary(summary: Summary) -> pb.ReviewSummary:
         reviewer_kinds=summary.kinds,
         repeated=summary.repeated,
         self_agreement=summary.self_agreement,
+        self_agreement_ac1=summary.self_agreement_ac1,
+        strata=[_stratum(one) for one in summary.strata],
+    )
+
+
+def _stratum(one: Stratum) -> pb.ReviewStratum:
+    return pb.ReviewStratum(
+        name=one.name,
+        size=one.size,
+        planned=one.planned,
+        rated=one.sampled,
+        errors=one.errors,
+        mended=one.mended,
+        review=one.review,
+    )
+
+
+def correction_to_proto(one: Correction) -> pb.ReviewCorrection:
+    """What a wrong item should say."""
+    return pb.ReviewCorrection(
+        pair=one.pair,
+        question=one.question,
+        answer=one.answer,
+        corrections=one.corrections,
+        comments=one.comments,
     )
 
 
@@ -255,6 +293,7 @@ def rating_from_proto(message: pb.ReviewRating, *, reviewer: str, at: datetime, 
         comment=message.comment,
         at=at,
         adjudication=adjudication,
+        correction=message.correction.strip(),
     )
 
 
@@ -266,5 +305,6 @@ def rating_to_proto(stored: Rating) -> pb.ReviewRating:
         reviewer_kind=stored.kind,
         judgement=pb.ReviewRating.Judgement.Value(stored.judgement.value),
         comment=stored.comment,
+        correction=stored.correction,
         create_time=to_timestamp(stored.at),
     )

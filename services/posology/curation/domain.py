@@ -8,6 +8,7 @@ from typing import Any
 
 GENERAL = "general"  # tag: not clinical, keeps the model's other abilities
 REFUSAL = "refusal"  # tag: a refusal that is wanted, so no filter may drop it for refusing
+CORRECTED = "corrected"  # tag: an expert changed its question or answer
 CONTRADICTION = "possible-contradiction"  # tag: an expert has to look at this pair
 
 

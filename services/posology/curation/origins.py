@@ -2,14 +2,16 @@
 
 from posology.core.jobs.domain import Job, Origin
 from posology.curation import convert
-from posology.curation.dataset.card import general_parameters, parameters, preference_parameters
+from posology.curation.dataset.card import correction_parameters, general_parameters, parameters, preference_parameters
 from posology.curation.recipe import TeacherRecipe
 from posology.curation.teachers import extractive, openai
 
 
 def of_dataset(job: Job) -> Origin:
-    """Sources are files, not artifacts: a data set has no parents."""
+    """Sources are files, not artifacts: a data set has no parents, unless it is a corrected version of another."""
     recipe = convert.recipe_from_proto(convert.dataset_spec_from_json(job.spec))
+    if recipe.base:
+        return Origin("dataset", (recipe.base,), correction_parameters())
     return Origin("dataset", (), parameters(recipe, teacher=_teacher(recipe.teacher)))
 
 

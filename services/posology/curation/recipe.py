@@ -97,6 +97,8 @@ class Recipe:
     behaviour: str = ""  # uri of few-shot examples for the teacher
     few_examples: bool = False  # fewer than 20 of them are accepted
     suites: tuple[str, ...] = ()  # uris of suite files that the data set must not contain
+    corrections: str = ""  # uri of corrections to the rows of `base`
+    base: str = ""  # digest of the data set that this one is a corrected version of; "" = made from sources
 
 
 class Weak(StrEnum):

@@ -27,6 +27,7 @@ RIGHTS = table(
         "AdjudicateReviewItem": Rule("review", "reviews"),
         "ExportReviewItems": Rule("review", "reviews"),
         "ImportReviewRatings": Rule("review", "reviews"),
+        "ListReviewCorrections": Rule("get", "reviews"),
         "ConfirmReview": Rule("review", "reviews"),
         "CancelReview": Rule("update", "reviews"),
         "ListModelEndpoints": Rule("list", "jobs", field="parent"),

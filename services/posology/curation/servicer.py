@@ -219,6 +219,13 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         stored = await self._reviews.import_ratings(request.name, reviewer, kind, request.csv)
         return pb.ImportReviewRatingsResponse(ratings=stored)
 
+    async def ListReviewCorrections(
+        self, request: pb.ListReviewCorrectionsRequest, _: Any
+    ) -> pb.ListReviewCorrectionsResponse:
+        """What the wrong items of a closed review should say."""
+        listed = await self._reviews.corrections(request.name)
+        return pb.ListReviewCorrectionsResponse(corrections=[convert.correction_to_proto(one) for one in listed])
+
     async def CancelReview(self, request: pb.CancelReviewRequest, _: Any) -> pb.Review:
         """Close a review early."""
         return convert.review_to_proto(*await self._reviews.cancel(request.name))

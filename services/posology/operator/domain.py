@@ -20,8 +20,8 @@ WAITING_FOR_PEOPLE = ("REVIEW_PENDING", "APPROVAL_PENDING")
 _CURRENT = ("RUNNING", "PAUSED", "FAILED", "WAITING")
 """States of the stage to show, the most telling first."""
 _LINKS = {
-    "curate": "dataset", "review-data": "dataset", "sft": "adapter", "dpo": "adapter", "merge": "model",
-    "evaluate": "evaluation", "verdict": "verdict",
+    "curate": "dataset", "corrections": "dataset", "review-data": "dataset", "sft": "adapter", "dpo": "adapter",
+    "merge": "model", "evaluate": "evaluation", "verdict": "verdict",
 }  # fmt: skip
 """Which stage's artifact is linked under which name; later stages win."""
 

@@ -23,12 +23,12 @@ def _always(*names: str) -> Callable[[Spec], tuple[str, ...]]:
 
 
 def _sft_needs(spec: Spec) -> tuple[str, ...]:
-    needs = ("base-model", "curate", "general", "preflight", "baseline", "sweep")
+    needs = ("base-model", "curate", "corrections", "general", "preflight", "baseline", "sweep")
     return needs if _at_once(spec) else (*needs, "review-data")
 
 
 def _sweep_needs(spec: Spec) -> tuple[str, ...]:
-    needs = ("base-model", "curate", "general", "preflight", "baseline")
+    needs = ("base-model", "curate", "corrections", "general", "preflight", "baseline")
     return needs if _at_once(spec) else (*needs, "review-data")
 
 
@@ -59,14 +59,19 @@ GRAPH: tuple[Node, ...] = (
     Node("plan", _always()),
     Node("base-model", _always("plan")),
     Node("curate", _always("plan")),
+    Node("corrections", _always("curate"), lambda spec: bool(spec["curation"].get("corrections"))),
     # Of their own, so that another share of them changes neither the data set nor its review.
     Node("general", _always("plan"), lambda spec: "general" in spec["curation"]),
-    Node("preferences", _always("curate"), lambda spec: "preferences" in spec["curation"]),
+    Node("preferences", _always("curate", "corrections"), lambda spec: "preferences" in spec["curation"]),
     # Before an expert reads a line: whatever training would refuse is refused here.
-    Node("preflight", _always("base-model", "curate", "general", "preferences")),
+    Node("preflight", _always("base-model", "curate", "corrections", "general", "preferences")),
     # Nor does one read for a run that examples in the prompt make needless.
     Node("baseline", _always("base-model", "preflight"), _is_compared_with_examples),
-    Node("review-data", _always("curate", "preflight", "baseline"), lambda spec: "review" in spec["curation"]),
+    Node(
+        "review-data",
+        _always("curate", "corrections", "preflight", "baseline"),
+        lambda spec: "review" in spec["curation"],
+    ),
     Node(
         "review-preferences",
         _always("preferences", "preflight", "baseline"),

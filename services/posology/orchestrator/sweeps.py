@@ -16,7 +16,7 @@ from posology.orchestrator.domain import Phase, Run, Spec, Stage, State
 from posology.orchestrator.graph import stages_of
 
 LABEL = "posology.dev/sweep"
-SHARED = ("base-model", "curate", "general", "review-data", "preflight")
+SHARED = ("base-model", "curate", "corrections", "general", "review-data", "preflight")
 _DIVERGED = 1.1
 """Times the loss before training above which training made things worse."""
 _DOMINATED = 1.1

@@ -44,12 +44,17 @@ class CurationSpec(_message.Message):
     GENERAL_FIELD_NUMBER: _builtins.int
     PREFERENCES_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
     pairs: _builtins.int
     """Accepted question/answer pairs wanted, exactly; default 5000. General data comes on top."""
     validation: _builtins.int
     """Pairs held out for the validation loss, of drugs that training never sees; default 500."""
     seed: _builtins.int
     """Seed of every draw; default 0."""
+    corrections: _builtins.str
+    """JSON lines of corrections to the rows of the data set, as `posology review corrections` writes them; empty = none. The corrected
+    rows are reviewed by a sample of their own, the others stand by the review that they had.
+    """
     @_builtins.property
     def behaviour(self) -> Global___Behaviour:
         """Answers that show what good looks like; few-shot examples for the teacher."""
@@ -98,10 +103,11 @@ class CurationSpec(_message.Message):
         general: Global___General | None = ...,
         preferences: Global___Preferences | None = ...,
         seed: _builtins.int | None = ...,
+        corrections: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_deduplicate", b"_deduplicate", "_filters", b"_filters", "_pairs", b"_pairs", "_seed", b"_seed", "_teacher", b"_teacher", "_validation", b"_validation", "behaviour", b"behaviour", "deduplicate", b"deduplicate", "filters", b"filters", "general", b"general", "pairs", b"pairs", "preferences", b"preferences", "review", b"review", "seed", b"seed", "teacher", b"teacher", "validation", b"validation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_deduplicate", b"_deduplicate", "_filters", b"_filters", "_pairs", b"_pairs", "_seed", b"_seed", "_teacher", b"_teacher", "_validation", b"_validation", "behaviour", b"behaviour", "deduplicate", b"deduplicate", "filters", b"filters", "general", b"general", "pairs", b"pairs", "preferences", b"preferences", "review", b"review", "seed", b"seed", "sources", b"sources", "teacher", b"teacher", "validation", b"validation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_deduplicate", b"_deduplicate", "_filters", b"_filters", "_pairs", b"_pairs", "_seed", b"_seed", "_teacher", b"_teacher", "_validation", b"_validation", "behaviour", b"behaviour", "corrections", b"corrections", "deduplicate", b"deduplicate", "filters", b"filters", "general", b"general", "pairs", b"pairs", "preferences", b"preferences", "review", b"review", "seed", b"seed", "sources", b"sources", "teacher", b"teacher", "validation", b"validation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__deduplicate: _TypeAlias = _typing.Literal["deduplicate"]  # noqa: Y015
     _WhichOneofArgType__deduplicate: _TypeAlias = _typing.Literal["_deduplicate", b"_deduplicate"]  # noqa: Y015
@@ -611,6 +617,9 @@ class DatasetSpec(_message.Message):
 
     CURATION_FIELD_NUMBER: _builtins.int
     SUITE_URIS_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    base: _builtins.str
+    """Digest of a data set: this one is a new version of it, with `curation.corrections` made and nothing else; empty = made from sources."""
     @_builtins.property
     def curation(self) -> Global___CurationSpec:
         """What to curate."""
@@ -624,10 +633,11 @@ class DatasetSpec(_message.Message):
         *,
         curation: Global___CurationSpec | None = ...,
         suite_uris: _abc.Iterable[_builtins.str] | None = ...,
+        base: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["curation", b"curation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["curation", b"curation", "suite_uris", b"suite_uris"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "curation", b"curation", "suite_uris", b"suite_uris"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1291,6 +1301,8 @@ class ReviewSummary(_message.Message):
     REVIEWER_KINDS_FIELD_NUMBER: _builtins.int
     REPEATED_FIELD_NUMBER: _builtins.int
     SELF_AGREEMENT_FIELD_NUMBER: _builtins.int
+    STRATA_FIELD_NUMBER: _builtins.int
+    SELF_AGREEMENT_AC1_FIELD_NUMBER: _builtins.int
     planned: _builtins.int
     """Items planned."""
     rated: _builtins.int
@@ -1313,6 +1325,8 @@ class ReviewSummary(_message.Message):
     """Repeated items that a reviewer has rated both times."""
     self_agreement: _builtins.float
     """Share of those on which the reviewer said the same as before; absent without any."""
+    self_agreement_ac1: _builtins.float
+    """The same beyond chance (Gwet's AC1) of right and wrong; absent without any."""
     @_builtins.property
     def agreement(self) -> Global___Agreement:
         """Agreement of the first two reviewers; absent with one reviewer."""
@@ -1320,6 +1334,10 @@ class ReviewSummary(_message.Message):
     @_builtins.property
     def reviewer_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Kinds of reviewers, for example `expert` or `automated stand-in, not an expert`."""
+
+    @_builtins.property
+    def strata(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewStratum]:
+        """Of a corrected version: the rows as they were and those that changed; the bound covers both. Empty for other sets."""
 
     def __init__(
         self,
@@ -1337,21 +1355,73 @@ class ReviewSummary(_message.Message):
         reviewer_kinds: _abc.Iterable[_builtins.str] | None = ...,
         repeated: _builtins.int = ...,
         self_agreement: _builtins.float | None = ...,
+        strata: _abc.Iterable[Global___ReviewStratum] | None = ...,
+        self_agreement_ac1: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_self_agreement", b"_self_agreement", "_upper_bound", b"_upper_bound", "agreement", b"agreement", "self_agreement", b"self_agreement", "upper_bound", b"upper_bound"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_self_agreement", b"_self_agreement", "_self_agreement_ac1", b"_self_agreement_ac1", "_upper_bound", b"_upper_bound", "agreement", b"agreement", "self_agreement", b"self_agreement", "self_agreement_ac1", b"self_agreement_ac1", "upper_bound", b"upper_bound"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_self_agreement", b"_self_agreement", "_upper_bound", b"_upper_bound", "agreement", b"agreement", "allowed_errors", b"allowed_errors", "chance_to_pass", b"chance_to_pass", "disagreements", b"disagreements", "error_rate", b"error_rate", "errors", b"errors", "planned", b"planned", "rated", b"rated", "repeated", b"repeated", "reviewer_kinds", b"reviewer_kinds", "self_agreement", b"self_agreement", "sufficient_sample", b"sufficient_sample", "upper_bound", b"upper_bound"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_self_agreement", b"_self_agreement", "_self_agreement_ac1", b"_self_agreement_ac1", "_upper_bound", b"_upper_bound", "agreement", b"agreement", "allowed_errors", b"allowed_errors", "chance_to_pass", b"chance_to_pass", "disagreements", b"disagreements", "error_rate", b"error_rate", "errors", b"errors", "planned", b"planned", "rated", b"rated", "repeated", b"repeated", "reviewer_kinds", b"reviewer_kinds", "self_agreement", b"self_agreement", "self_agreement_ac1", b"self_agreement_ac1", "strata", b"strata", "sufficient_sample", b"sufficient_sample", "upper_bound", b"upper_bound"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__self_agreement: _TypeAlias = _typing.Literal["self_agreement"]  # noqa: Y015
     _WhichOneofArgType__self_agreement: _TypeAlias = _typing.Literal["_self_agreement", b"_self_agreement"]  # noqa: Y015
+    _WhichOneofReturnType__self_agreement_ac1: _TypeAlias = _typing.Literal["self_agreement_ac1"]  # noqa: Y015
+    _WhichOneofArgType__self_agreement_ac1: _TypeAlias = _typing.Literal["_self_agreement_ac1", b"_self_agreement_ac1"]  # noqa: Y015
     _WhichOneofReturnType__upper_bound: _TypeAlias = _typing.Literal["upper_bound"]  # noqa: Y015
     _WhichOneofArgType__upper_bound: _TypeAlias = _typing.Literal["_upper_bound", b"_upper_bound"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__self_agreement) -> _WhichOneofReturnType__self_agreement | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__self_agreement_ac1) -> _WhichOneofReturnType__self_agreement_ac1 | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__upper_bound) -> _WhichOneofReturnType__upper_bound | None: ...
 
 Global___ReviewSummary: _TypeAlias = ReviewSummary  # noqa: Y015
+
+@_typing.final
+class ReviewStratum(_message.Message):
+    """A part of what is reviewed, with a sample of its own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    PLANNED_FIELD_NUMBER: _builtins.int
+    RATED_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    MENDED_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`kept` or `changed`."""
+    size: _builtins.int
+    """Rows of the set in it."""
+    planned: _builtins.int
+    """Items of this review drawn from it; 0 where the sample of an earlier review stands for it."""
+    rated: _builtins.int
+    """Items rated, with those of the earlier review."""
+    errors: _builtins.int
+    """Of those, items found wrong."""
+    mended: _builtins.int
+    """Errors that were found and are no longer in the set."""
+    review: _builtins.str
+    """The earlier review whose sample stands for it; empty = none."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        size: _builtins.int = ...,
+        planned: _builtins.int = ...,
+        rated: _builtins.int = ...,
+        errors: _builtins.int = ...,
+        mended: _builtins.int = ...,
+        review: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["errors", b"errors", "mended", b"mended", "name", b"name", "planned", b"planned", "rated", b"rated", "review", b"review", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewStratum: _TypeAlias = ReviewStratum  # noqa: Y015
 
 @_typing.final
 class Agreement(_message.Message):
@@ -1494,6 +1564,7 @@ class ReviewRating(_message.Message):
     JUDGEMENT_FIELD_NUMBER: _builtins.int
     COMMENT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id within the review."""
     reviewer: _builtins.str
@@ -1504,6 +1575,8 @@ class ReviewRating(_message.Message):
     """The judgement."""
     comment: _builtins.str
     """Why, in the reviewer's words."""
+    correction: _builtins.str
+    """The answer as it should read, for a data set's item that is wrong; empty = none. It becomes part of a new version, not of this one."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was given."""
@@ -1517,10 +1590,11 @@ class ReviewRating(_message.Message):
         judgement: Global___ReviewRating.Judgement.ValueType = ...,
         comment: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        correction: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "create_time", b"create_time", "item_id", b"item_id", "judgement", b"judgement", "reviewer", b"reviewer", "reviewer_kind", b"reviewer_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "correction", b"correction", "create_time", b"create_time", "item_id", b"item_id", "judgement", b"judgement", "reviewer", b"reviewer", "reviewer_kind", b"reviewer_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1879,6 +1953,94 @@ class ImportReviewRatingsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportReviewRatingsResponse: _TypeAlias = ImportReviewRatingsResponse  # noqa: Y015
+
+@_typing.final
+class ListReviewCorrectionsRequest(_message.Message):
+    """Asks for the corrections of a closed review."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`namespaces/{ns}/reviews/{id}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReviewCorrectionsRequest: _TypeAlias = ListReviewCorrectionsRequest  # noqa: Y015
+
+@_typing.final
+class ListReviewCorrectionsResponse(_message.Message):
+    """Corrections by row."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewCorrection]:
+        """One for each item that was found wrong."""
+
+    def __init__(
+        self,
+        *,
+        corrections: _abc.Iterable[Global___ReviewCorrection] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrections", b"corrections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReviewCorrectionsResponse: _TypeAlias = ListReviewCorrectionsResponse  # noqa: Y015
+
+@_typing.final
+class ReviewCorrection(_message.Message):
+    """An item that was found wrong, and what it should say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAIR_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
+    COMMENTS_FIELD_NUMBER: _builtins.int
+    pair: _builtins.str
+    """Id of the row in the data set."""
+    question: _builtins.str
+    """Its question."""
+    answer: _builtins.str
+    """Its answer as reviewed."""
+    @_builtins.property
+    def corrections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What reviewers would have it say, without repetitions; an adjudicator's alone where one decided; empty = to be dropped."""
+
+    @_builtins.property
+    def comments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Reasons that reviewers gave."""
+
+    def __init__(
+        self,
+        *,
+        pair: _builtins.str = ...,
+        question: _builtins.str = ...,
+        answer: _builtins.str = ...,
+        corrections: _abc.Iterable[_builtins.str] | None = ...,
+        comments: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "comments", b"comments", "corrections", b"corrections", "pair", b"pair", "question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewCorrection: _TypeAlias = ReviewCorrection  # noqa: Y015
 
 @_typing.final
 class CancelReviewRequest(_message.Message):

@@ -141,6 +141,11 @@ class CurationStub:
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsResponse.FromString,
                 _registered_method=True)
+        self.ListReviewCorrections = channel.unary_unary(
+                '/posology.v1alpha1.Curation/ListReviewCorrections',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ListReviewCorrectionsRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ListReviewCorrectionsResponse.FromString,
+                _registered_method=True)
         self.ConfirmReview = channel.unary_unary(
                 '/posology.v1alpha1.Curation/ConfirmReview',
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ConfirmReviewRequest.SerializeToString,
@@ -309,6 +314,13 @@ class CurationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReviewCorrections(self, request, context):
+        """What reviewers would have the wrong items say, once the review is closed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfirmReview(self, request, context):
         """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once.
         """
@@ -437,6 +449,11 @@ def add_CurationServicer_to_server(servicer, server):
                     servicer.ImportReviewRatings,
                     request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsResponse.SerializeToString,
+            ),
+            'ListReviewCorrections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReviewCorrections,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ListReviewCorrectionsRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.ListReviewCorrectionsResponse.SerializeToString,
             ),
             'ConfirmReview': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmReview,
@@ -1022,6 +1039,33 @@ class Curation:
             '/posology.v1alpha1.Curation/ImportReviewRatings',
             posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsRequest.SerializeToString,
             posology_dot_v1alpha1_dot_curation__pb2.ImportReviewRatingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReviewCorrections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/ListReviewCorrections',
+            posology_dot_v1alpha1_dot_curation__pb2.ListReviewCorrectionsRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.ListReviewCorrectionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

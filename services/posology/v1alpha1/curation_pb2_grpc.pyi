@@ -76,6 +76,8 @@ class CurationStub:
     """A reviewer's items as a spreadsheet to fill in, blind to other reviewers' answers."""
     ImportReviewRatings: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ImportReviewRatingsRequest, _curation_pb2.ImportReviewRatingsResponse]
     """Store the ratings of a filled-in spreadsheet; a wrong row leaves all of them out."""
+    ListReviewCorrections: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ListReviewCorrectionsRequest, _curation_pb2.ListReviewCorrectionsResponse]
+    """What reviewers would have the wrong items say, once the review is closed."""
     ConfirmReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ConfirmReviewRequest, _curation_pb2.Review]
     """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]
@@ -130,6 +132,8 @@ class CurationAsyncStub(CurationStub):
     """A reviewer's items as a spreadsheet to fill in, blind to other reviewers' answers."""
     ImportReviewRatings: _aio.UnaryUnaryMultiCallable[_curation_pb2.ImportReviewRatingsRequest, _curation_pb2.ImportReviewRatingsResponse]  # type: ignore[assignment]
     """Store the ratings of a filled-in spreadsheet; a wrong row leaves all of them out."""
+    ListReviewCorrections: _aio.UnaryUnaryMultiCallable[_curation_pb2.ListReviewCorrectionsRequest, _curation_pb2.ListReviewCorrectionsResponse]  # type: ignore[assignment]
+    """What reviewers would have the wrong items say, once the review is closed."""
     ConfirmReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.ConfirmReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
     """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
@@ -307,6 +311,14 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.ImportReviewRatingsResponse, _abc.Awaitable[_curation_pb2.ImportReviewRatingsResponse]]:
         """Store the ratings of a filled-in spreadsheet; a wrong row leaves all of them out."""
+
+    @_abc_1.abstractmethod
+    def ListReviewCorrections(
+        self,
+        request: _curation_pb2.ListReviewCorrectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.ListReviewCorrectionsResponse, _abc.Awaitable[_curation_pb2.ListReviewCorrectionsResponse]]:
+        """What reviewers would have the wrong items say, once the review is closed."""
 
     @_abc_1.abstractmethod
     def ConfirmReview(

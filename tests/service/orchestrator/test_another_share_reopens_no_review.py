@@ -22,7 +22,7 @@ from posology.orchestrator import repository
 from posology.orchestrator.domain import Observation, Run, Stage, State
 from posology.orchestrator.graph import GRAPH, stages_of
 from posology.orchestrator.reconciler import Reconciler
-from posology.orchestrator.stages.curate import Curate
+from posology.orchestrator.stages.curate import Corrections, Curate
 from posology.orchestrator.stages.general import General
 from posology.orchestrator.stages.preflight import Preflight
 from posology.orchestrator.stages.review import ReviewData
@@ -52,7 +52,12 @@ class Bench:
         clients: Any = SimpleNamespace(curation=world.curation, training=None, evaluation=None, catalog=None)
         self.sft, self.preflight = Recorded(Sft(clients)), Recorded(Preflight(clients))
         drivers: dict[str, Any] = {node.stage: Noop() for node in GRAPH}
-        real = {"curate": Curate(clients), "general": General(clients), "review-data": ReviewData(clients)}
+        real: dict[str, Any] = {
+            "corrections": Corrections(clients),
+            "curate": Curate(clients),
+            "general": General(clients),
+            "review-data": ReviewData(clients),
+        }
         self.reconciler = Reconciler(
             db, drivers | real | {"sft": self.sft, "preflight": self.preflight}, poll_seconds=0.02
         )
@@ -159,6 +164,25 @@ async def test_another_share_another_file_and_none_find_the_data_set_and_its_rev
     assert bench.sft.jobs["run-2"]["sft"] == {**job, "generalShare": 0.2}
     assert "general" not in bench.sft.jobs["run-4"]["sft"]
     assert bench.sft.jobs["run-5"]["sft"]["general"] != job["general"]
+
+
+async def test_corrections_are_a_version_of_the_data_set_that_another_run_reviews_in_what_changed(bench: Bench) -> None:
+    await bench.submit(1, bench.spec(None))
+    first = await bench.reviewed(1)
+    row = bench.world.lines(first.artifact("curate"), "train.jsonl")[0]
+    file = bench.world.root / "sources" / "general" / "corrections.jsonl"
+    file.write_text(json.dumps({"pair": row["id"], "answer": "Ask a pharmacist."}) + "\n")
+    spec = bench.spec(0.08)
+    spec["curation"]["corrections"] = f"file://{file}"
+    await bench.submit(2, spec)
+    second = await bench.reviewed(2)
+    assert second.stage("curate").reused  # type: ignore[union-attr]
+    rows = bench.world.lines(second.artifact("review-data"), "train.jsonl")
+    assert [r["completion"][0]["content"] for r in rows if "corrected" in r["tags"]] == ["Ask a pharmacist."]
+    assert bench.preflight.jobs["run-2"]["preflight"]["dataset"] == second.artifact("corrections")
+    assert bench.sft.jobs["run-2"]["sft"]["dataset"] == second.artifact("review-data")
+    review = pb.GetReviewRequest(name=second.stage("review-data").resource)  # type: ignore[union-attr]
+    assert (await bench.world.curation.GetReview(review)).summary.planned == 1
 
 
 async def test_a_run_from_before_general_sets_goes_on_with_general_rows_in_its_data_set(bench: Bench) -> None:

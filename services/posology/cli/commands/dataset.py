@@ -16,7 +16,7 @@ from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, Vio
 What = Annotated[str, typer.Argument(help="A run, or a data set's digest (sha256:...).")]
 Of = Annotated[str, typer.Option(help="Of a run: its data, general or preferences.")]
 Row = Mapping[str, Any]
-_STAGES = {"data": "curate", "general": "general", "preferences": "preferences"}
+_STAGES = {"data": ("corrections", "curate"), "general": ("general",), "preferences": ("preferences",)}
 _FILES = ("train.jsonl", "validation.jsonl", "development.jsonl", "general.jsonl", "preferences.jsonl")
 
 
@@ -105,11 +105,12 @@ def _find(at: State, what: str, of: str) -> tuple[str, Stored]:
             return what, client.stored()
         run = await client.show(what)
         made = {stage.stage: stage.artifact for stage in run.stages if stage.artifact}
-        if _STAGES[of] not in {stage.stage for stage in run.stages}:
-            raise FailedPrecondition(f"{run.name} has no stage {_STAGES[of]}: its spec asks for none")
-        if _STAGES[of] not in made:
+        planned = [name for name in _STAGES[of] if name in {stage.stage for stage in run.stages}]
+        if not planned:
+            raise FailedPrecondition(f"{run.name} makes no {of}: its spec asks for none")
+        if planned[0] not in made:
             raise FailedPrecondition(f"{run.name} has made no {of} yet: {run.message}")
-        return made[_STAGES[of]], client.stored()
+        return made[planned[0]], client.stored()
 
     return at.call(work)
 

@@ -1,6 +1,7 @@
-"""review list, rate, next, submit, export, import, confirm, summary."""
+"""review list, rate, next, submit, export, import, corrections, confirm, summary."""
 
 import getpass
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     group.command("submit")(submit)
     group.command("export")(export)
     group.command("import")(import_)
+    group.command("corrections")(corrections)
     group.command("confirm")(confirm)
     group.command("summary")(summary)
     app.add_typer(group, name="review")
@@ -92,6 +94,7 @@ def submit(
     judgement: Annotated[str, typer.Argument(help=" | ".join(_JUDGEMENTS))],
     reviewer: Reviewer = "",
     comment: Annotated[str, typer.Option(help="Why, in your words.")] = "",
+    correction: Annotated[str, typer.Option(help="The answer as it should read, if it is wrong.")] = "",
     kind: Annotated[str, typer.Option(help="What you review as, such as expert; it is signed.")] = "",
     adjudicate: Adjudicate = False,
 ) -> None:
@@ -105,6 +108,7 @@ def submit(
         reviewer_kind=kind,
         judgement=ReviewRating.Judgement.Value(judgement.upper()),
         comment=comment,
+        correction=correction,
     )
     stored = at.call(lambda client: client.submit_item(review, rating, adjudicate=adjudicate))
     at.write.value(stored, f"{item}: {judgement.upper()} by {stored.reviewer} ({stored.reviewer_kind})")
@@ -116,15 +120,11 @@ def export(
     file: Annotated[Path, typer.Argument(help="CSV to write; an existing file is not replaced.")],
     reviewer: Reviewer = "",
 ) -> None:
-    """Write your items to a spreadsheet; fill in judgement and comment, then import it."""
+    """Write your items to a spreadsheet; fill in judgement, correction and comment, then import it."""
     at = state.of(context)
     who = reviewer or _own_name(at)
     text = at.call(lambda client: client.export_items(review, reviewer=who))
-    try:
-        with file.open("x", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise InvalidInput.of([Violation("file", f"{file} cannot be written: {error.strerror}")]) from None
+    _write_new(file, text)
     at.write.value(
         {"file": str(file)}, f"{file}: fill in judgement ({', '.join(_words(at, review))}), then: review import"
     )
@@ -148,6 +148,44 @@ def import_(
     at.write.value(
         {"ratings": stored}, f"{stored} ratings are stored; make them final: posology review confirm {review}"
     )
+
+
+def corrections(
+    context: typer.Context,
+    review: Review,
+    file: Annotated[Path, typer.Argument(help="JSON lines to write; an existing file is not replaced.")],
+) -> None:
+    """Write what a closed review's wrong items should say, for curation.corrections; items without a word are dropped.
+
+    Items that reviewers corrected in different words are named and left out: add the line that is right.
+    """
+    at = state.of(context)
+    listed = at.call(lambda client: client.corrections(review))
+    lines = [line for one in listed if (line := _correction_line(one))]
+    _write_new(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    dropped = sum("drop" in line for line in lines)
+    summary = f"{file}: {len(lines) - dropped} corrected, {dropped} to drop; curation: {{corrections: file:...}}"
+    at.write.value({"file": str(file), "corrected": len(lines) - dropped, "dropped": dropped}, summary)
+    for one in listed:
+        if len(one.corrections) > 1:
+            at.write.note(f"{one.pair} is corrected in {len(one.corrections)} ways and left out: {one.question}")
+
+
+def _correction_line(one: curation_pb2.ReviewCorrection) -> dict[str, object] | None:
+    comment = {"comment": "; ".join(one.comments)} if one.comments else {}
+    if len(one.corrections) > 1:
+        return None
+    if one.corrections:
+        return {"pair": one.pair, "answer": one.corrections[0], **comment}
+    return {"pair": one.pair, "drop": True, **comment}
+
+
+def _write_new(file: Path, text: str) -> None:
+    try:
+        with file.open("x", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise InvalidInput.of([Violation("file", f"{file} cannot be written: {error.strerror}")]) from None
 
 
 def confirm(context: typer.Context, review: Review, reviewer: Reviewer = "") -> None:
@@ -208,6 +246,18 @@ def _state_lines(review: curation_pb2.Review) -> list[str]:
             f"Agreement on {agreement.items} items: raw {agreement.raw:.1%}, kappa {agreement.kappa:.2f}, "
             f"AC1 {agreement.ac1:.2f}."
         )
+    if total.HasField("self_agreement"):
+        lines.append(
+            f"Reviewers agree with themselves on {total.self_agreement:.1%} of {total.repeated} hidden repeats"
+            + (f" (AC1 {total.self_agreement_ac1:.2f})." if total.HasField("self_agreement_ac1") else ".")
+        )
+    lines += [_stratum_line(one) for one in total.strata]
     if total.reviewer_kinds:
         lines.append(f"Reviewers: {', '.join(total.reviewer_kinds)}.")
     return lines
+
+
+def _stratum_line(one: curation_pb2.ReviewStratum) -> str:
+    by = f" of {one.review.rsplit('/', 1)[1]}, {one.mended} mended since" if one.review else ""
+    of = f"{one.planned} planned, " if one.planned else ""
+    return f"  {one.name:<8}{one.size} rows: {of}{one.rated} rated, {one.errors} with an error{by}"

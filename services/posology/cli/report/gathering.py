@@ -26,8 +26,8 @@ LONGEST_SECONDS = 10.0
 """Longest time that is spent on reading the events of a running job."""
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
 _MAKERS = (
-    "base-model", "curate", "general", "review-data", "preferences", "review-preferences", "sft", "dpo", "merge",
-    "evaluate", "verdict",
+    "base-model", "curate", "corrections", "general", "review-data", "preferences", "review-preferences", "sft",
+    "dpo", "merge", "evaluate", "verdict",
 )  # fmt: skip
 
 

@@ -57,6 +57,11 @@ def parameters(recipe: Recipe, *, teacher: str) -> dict[str, Any]:
     }
 
 
+def correction_parameters() -> dict[str, Any]:
+    """The same of a corrected version: what was corrected stands in its files, what it was made from in its parent."""
+    return {"version": "corrected"}
+
+
 def general_parameters(recipe: GeneralSetRecipe) -> dict[str, Any]:
     """The same of a general set."""
     return {"deduplicate": vars(recipe.duplicates) | {}}

@@ -95,6 +95,7 @@ class Rating:
     comment: str
     at: datetime
     adjudication: bool = False
+    correction: str = ""  # the answer as it should read
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,29 @@ class Item:
     section_title: str
     drug: str
     repeat_of: str = ""  # id of the item that this one is once more; such an item counts for self-agreement alone
+    stratum: str = ""  # of a corrected version: the part that it was drawn from
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """A part of a corrected version, with a sample of its own.
+
+    `planned` items of this review come from it. Where it is 0, the sample of `review` stands for the part: `errors`
+    among `sampled` of the `population` rows that the set had then, of which `mended` are no longer there.
+    """
+
+    name: str
+    size: int
+    planned: int
+    review: str = ""
+    population: int = 0
+    sampled: int = 0
+    errors: int = 0
+    mended: int = 0
+    kinds: tuple[str, ...] = ()  # of the reviewers of that sample
+
+
+KEPT, CHANGED = "kept", "changed"
 
 
 @dataclass(frozen=True)
@@ -136,6 +160,7 @@ class Review:
     run: str = ""
     settled: datetime | None = None  # since when everything is rated; ratings still change until it closes
     task: Task = Task.RATE_CORRECTNESS
+    strata: tuple[Stratum, ...] = ()  # of a corrected version; the bound covers all
 
 
 def settled(ratings: Sequence[Rating], reviewers: int) -> Judgement | None:
@@ -165,13 +190,40 @@ def first_two(ratings: Mapping[str, Sequence[Rating]]) -> list[tuple[str, str]]:
     return pairs
 
 
-def self_agreement(ratings: Mapping[str, Sequence[Rating]], repeats: Mapping[str, str]) -> list[bool]:
-    """For each reviewer and repeated item that they rated both times: whether they decided the same."""
-    same = []
+def self_agreement(ratings: Mapping[str, Sequence[Rating]], repeats: Mapping[str, str]) -> list[tuple[str, str]]:
+    """For each reviewer and repeated item that they rated both times: what they decided each time."""
+    pairs = []
     for again, first in repeats.items():
         before = {r.reviewer: r.judgement.decision for r in ratings.get(first, ()) if not r.adjudication}
-        same += [before[r.reviewer] == r.judgement.decision for r in ratings.get(again, ()) if r.reviewer in before]
-    return same
+        both = [r for r in ratings.get(again, ()) if r.reviewer in before]
+        pairs += [(before[r.reviewer], r.judgement.decision) for r in both]
+    return pairs
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What reviewers would have a wrong item say; none = to be dropped."""
+
+    pair: str
+    question: str
+    answer: str
+    corrections: tuple[str, ...]
+    comments: tuple[str, ...]
+
+
+def corrections(review: Review, items: Sequence[Item], ratings: Mapping[str, Sequence[Rating]]) -> list[Correction]:
+    """One for each item that was found wrong, in order; an adjudicator's word goes before the reviewers'."""
+    listed = []
+    for item in items:
+        verdict = settled(ratings.get(item.id, ()), review.policy.reviewers)
+        if item.repeat_of or verdict is None or not verdict.error:
+            continue
+        wrong = [rating for rating in ratings[item.id] if rating.judgement.error]
+        decided = [rating for rating in wrong if rating.adjudication and rating.correction]
+        texts = dict.fromkeys(rating.correction for rating in decided or wrong if rating.correction)
+        comments = dict.fromkeys(rating.comment for rating in wrong if rating.comment)
+        listed.append(Correction(item.pair, item.question, item.answer, tuple(texts), tuple(comments)))
+    return listed
 
 
 def kinds(ratings: Mapping[str, Sequence[Rating]]) -> list[str]:

@@ -105,19 +105,29 @@ def _policy(review: Review) -> dict[str, Any]:
 
 def _numbers(summary: Summary) -> dict[str, Any]:
     agreed = summary.agreement
+    carried = [one for one in summary.strata if not one.planned]
     return {
-        "planned": summary.planned,
-        "rated": summary.rated,
-        "errors": summary.errors,
+        "planned": summary.planned + sum(one.sampled for one in carried),
+        "rated": summary.rated + sum(one.sampled for one in carried),
+        "errors": summary.errors + sum(one.errors for one in carried),
         "severities": dict(summary.severities),
         "upper_bound": summary.upper_bound,
-        "method": "one-sided Clopper-Pearson",
+        "method": "one-sided hypergeometric by stratum, Bonferroni" if summary.strata else "one-sided Clopper-Pearson",
         "allowed_errors": summary.allowed_errors,
         "sufficient_sample": summary.sufficient_sample,
         "would_have_sufficed": summary.would_have_sufficed,
         "reviewer_kinds": list(summary.kinds),
-        **({"repeated": summary.repeated, "self_agreement": summary.self_agreement} if summary.repeated else {}),
+        **(_repeated(summary) if summary.repeated else {}),
+        **({"strata": [vars(one) | {"kinds": list(one.kinds)} for one in summary.strata]} if summary.strata else {}),
         "agreement": vars(agreed) | {"table": [list(row) for row in agreed.table]} if agreed else None,
+    }
+
+
+def _repeated(summary: Summary) -> dict[str, Any]:
+    return {
+        "repeated": summary.repeated,
+        "self_agreement": summary.self_agreement,
+        "self_agreement_ac1": summary.self_agreement_ac1,
     }
 
 
@@ -125,6 +135,7 @@ def _item(item: Item, ratings: Sequence[Rating]) -> dict[str, Any]:
     return {
         "pair": item.pair,
         **({"repeat": True} if item.repeat_of else {}),
+        **({"stratum": item.stratum} if item.stratum else {}),
         "ratings": [
             {
                 "reviewer": rating.reviewer,
@@ -132,6 +143,7 @@ def _item(item: Item, ratings: Sequence[Rating]) -> dict[str, Any]:
                 "judgement": rating.judgement.value,
                 "comment": rating.comment,
                 "adjudication": rating.adjudication,
+                **({"correction": rating.correction} if rating.correction else {}),
             }
             for rating in sorted(ratings, key=lambda rating: (rating.adjudication, rating.reviewer))
         ],

@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, insert, null, select, update
 
 from posology.core.errors import AlreadyExists, NotFound
 from posology.core.store import Transaction, pages
 from posology.curation.review import tables
-from posology.curation.review.domain import Item, Judgement, Policy, Rating, Review, ReviewState, Task
+from posology.curation.review.domain import Item, Judgement, Policy, Rating, Review, ReviewState, Stratum, Task
 
 _POLICY = ("sample", "share", "max_error_rate", "confidence", "reviewers", "repeats")
 ALL = "-"  # the namespace that stands for all
@@ -77,6 +77,27 @@ async def repeats(tx: Transaction, review: str) -> dict[str, str]:
     c = tables.items.c
     query = select(c.id, c.repeat_of).where(c.review == review, c.repeat_of != "")
     return {row.id: row.repeat_of for row in await tx.execute(query)}
+
+
+async def strata(tx: Transaction, review: str) -> dict[str, str]:
+    """Item -> its stratum, of a corrected version; {} for other reviews."""
+    c = tables.items.c
+    query = select(c.id, c.stratum).where(c.review == review, c.stratum != "")
+    return {row.id: row.stratum for row in await tx.execute(query)}
+
+
+async def closed_about(tx: Transaction, namespace: str, digests: Sequence[str]) -> Review | None:
+    """The newest closed review of these digests, or that published one of them; not one of a corrected version."""
+    c = tables.reviews.c
+    query = (
+        select(tables.reviews)
+        .where(c.namespace == namespace, c.kind == "dataset", c.strata.is_(None))
+        .where(c.state.in_([ReviewState.PASSED.value, ReviewState.FAILED.value]))
+        .where(c.subject.in_(digests) | c.artifact.in_(digests))
+        .order_by(c.ended.desc())
+    )
+    row = (await tx.execute(query)).mappings().first()
+    return _review(row) if row is not None else None
 
 
 async def item(tx: Transaction, review: str, item_id: str) -> Item:
@@ -161,13 +182,16 @@ async def _same(tx: Transaction, review: Review, request_id: str) -> Review | No
 
 def _columns(review: Review) -> dict[str, Any]:
     values = {name: value for name, value in vars(review).items() if name != "policy"}
-    return values | vars(review.policy) | {"state": review.state.value, "task": review.task.value}
+    strata = [vars(one) | {"kinds": list(one.kinds)} for one in review.strata] or null()
+    return values | vars(review.policy) | {"state": review.state.value, "task": review.task.value, "strata": strata}
 
 
 def _review(row: RowMapping) -> Review:
     policy = Policy(**{name: row[name] for name in _POLICY})
-    rest = {name: row[name] for name in Review.__dataclass_fields__ if name not in ("policy", "state", "task")}
-    return Review(policy=policy, state=ReviewState(row["state"]), task=Task(row["task"]), **rest)
+    own = ("policy", "state", "task", "strata")
+    rest = {name: row[name] for name in Review.__dataclass_fields__ if name not in own}
+    strata = tuple(Stratum(**one | {"kinds": tuple(one["kinds"])}) for one in row["strata"] or ())
+    return Review(policy=policy, state=ReviewState(row["state"]), task=Task(row["task"]), strata=strata, **rest)
 
 
 def _item(row: RowMapping) -> Item:

@@ -16,8 +16,19 @@ from posology.core.rpc import context
 from posology.core.signing import Signer
 from posology.core.store import Database, Transaction, now
 from posology.curation.domain import draw
-from posology.curation.review import bound, publish, repository, spreadsheet
-from posology.curation.review.domain import Item, Policy, Rating, Review, ReviewState, Task, disputed, settled
+from posology.curation.review import bound, publish, repository, spreadsheet, strata
+from posology.curation.review.domain import (
+    Correction,
+    Item,
+    Rating,
+    Review,
+    ReviewState,
+    Task,
+    corrections,
+    disputed,
+    settled,
+)
+from posology.curation.review.strata import Earlier, earlier
 from posology.curation.review.subject import draw_items
 from posology.curation.review.summary import Summary, passed, summarize
 
@@ -54,8 +65,9 @@ class Reviews:
             existing = await repository.find(tx, draft, request_id=request_id)
         if existing:
             return existing
+        known = await self._known(draft)
         drawn = await asyncio.to_thread(
-            draw_items, self._artifacts, draft.subject, draft.policy, seed=draft.seed, task=draft.task
+            draw_items, self._artifacts, draft.subject, draft.policy, seed=draft.seed, task=draft.task, known=known
         )
         review = replace(
             draft,
@@ -63,9 +75,10 @@ class Reviews:
             frame_size=drawn.frame_size,
             frame_digest=drawn.frame_digest,
             planned=sum(not item.repeat_of for item in drawn.items),
+            strata=drawn.strata,
         )
         if review.task is Task.RATE_CORRECTNESS:
-            _check_plan(review.policy, review.planned, review.frame_size)
+            _check_plan(review)
         if validate_only:
             return review
         async with self._db.begin() as tx:
@@ -75,6 +88,25 @@ class Reviews:
             if stored.name == review.name:
                 await self._note(tx, "review.create", stored.name, detail)
         return stored
+
+    async def _known(self, draft: Review) -> Earlier | None:
+        """The closed review of the data set that the subject is a corrected version of, if there is one."""
+        lines = await asyncio.to_thread(_lines_before, self._artifacts, draft.subject)
+        async with self._db.read() as tx:
+            review = await repository.closed_about(tx, draft.namespace, lines) if lines else None
+            if review is None:
+                return None
+            return earlier(review, await repository.items(tx, review.name), await repository.ratings(tx, review.name))
+
+    async def corrections(self, name: str) -> list[Correction]:
+        """What the wrong items should say; FailedPrecondition while reviewers may still change their ratings."""
+        async with self._db.read() as tx:
+            review = await repository.get(tx, name)
+            if review.state not in (ReviewState.PASSED, ReviewState.FAILED):
+                raise FailedPrecondition(
+                    f"{name} is {review.state.lower()}; its corrections are told once it is closed"
+                )
+            return corrections(review, await repository.items(tx, name), await repository.ratings(tx, name))
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -186,7 +218,7 @@ class Reviews:
             before = await repository.ratings(tx, name)
             at = await now(tx)
         rows = spreadsheet.read(text, known=known)
-        ratings = [Rating(item, reviewer, kind, judgement, comment, at) for item, judgement, comment in rows]
+        ratings = [Rating(reviewer=reviewer, kind=kind, at=at, **vars(row)) for row in rows]
         for rating in ratings:
             _check_rating(review, rating, before.get(rating.item, []))
         for rating in ratings:
@@ -246,7 +278,8 @@ class Reviews:
         async with self._db.read() as tx:
             review = await repository.get(tx, name)
             ratings, items = await repository.ratings(tx, name), await repository.items(tx, name)
-        summary = summarize(review, ratings, {item.id: item.repeat_of for item in items if item.repeat_of})
+        repeats = {item.id: item.repeat_of for item in items if item.repeat_of}
+        summary = summarize(review, ratings, repeats, {item.id: item.stratum for item in items})
         artifact = ""
         if passed(review, summary):
             artifact = await asyncio.to_thread(publish.publish, self._artifacts, review, items, ratings, summary)
@@ -266,12 +299,29 @@ class Reviews:
 
 async def _summary(tx: Transaction, review: Review) -> Summary:
     ratings = await repository.ratings(tx, review.name)
-    return summarize(review, ratings, await repository.repeats(tx, review.name))
+    repeats = await repository.repeats(tx, review.name)
+    return summarize(review, ratings, repeats, await repository.strata(tx, review.name) if review.strata else {})
 
 
-def _check_plan(policy: Policy, planned: int, frame: int) -> None:
+def _lines_before(store: ArtifactStore, digest: str) -> list[str]:
+    """The data sets that a data set is a version of, nearest first; blocking."""
+    lines: list[str] = []
+    while True:
+        manifest = store.manifest(digest)
+        parent = next((one for one in manifest.parents if store.exists(one)), "") if manifest.kind == "dataset" else ""
+        if not parent or store.manifest(parent).kind != "dataset":
+            return lines
+        lines.append(parent)
+        digest = parent
+
+
+def _check_plan(review: Review) -> None:
     """A review that could not pass even without an error is refused before experts spend their time on it."""
+    policy, planned, frame = review.policy, review.planned, review.frame_size
     limit, confidence = policy.max_error_rate, policy.confidence
+    if review.strata:
+        _check_strata(review)
+        return
     if bound.allowed_errors(planned, limit=limit, confidence=confidence) >= 0:
         return
     shown = bound.upper_bound(0, planned, confidence=confidence)
@@ -281,6 +331,17 @@ def _check_plan(policy: Policy, planned: int, frame: int) -> None:
         f"review {needed} or more (the set has {frame}), or raise maxErrorRate"
     )
     raise InvalidInput.of([Violation("policy.sample", reason)])
+
+
+def _check_strata(review: Review) -> None:
+    limit, confidence = review.policy.max_error_rate, review.policy.confidence
+    shown = strata.upper_bound(review.strata, {}, confidence=confidence)
+    if shown >= limit:
+        sizes = ", ".join(f"{one.planned or one.sampled} of {one.size} {one.name} rows" for one in review.strata)
+        reason = (
+            f"{sizes} without an error prove only an error rate below {shown:.2%}, not below {limit:.2%}: review more"
+        )
+        raise InvalidInput.of([Violation("policy.sample", reason)])
 
 
 def _is_for(ratings: list[Rating], review: Review, reviewer: str, adjudicate: bool) -> bool:
@@ -296,6 +357,12 @@ def _check_rating(review: Review, rating: Rating, before: list[Rating]) -> None:
     if rating.judgement.task is not review.task:
         allowed = ", ".join(review.task.judgements)
         raise InvalidInput.of([Violation("judgement", f"is {rating.judgement}; this review takes {allowed}")])
+    if rating.correction and not rating.judgement.error:
+        reason = f"{rating.item} is judged correct and corrected; judge it wrong, or leave the correction out"
+        raise InvalidInput.of([Violation("rating.correction", reason)])
+    if rating.correction and review.kind != "dataset":
+        reason = f"only a data set's answers are corrected, and this reviews {review.kind}; say it in the comment"
+        raise InvalidInput.of([Violation("rating.correction", reason)])
     others = [r for r in before if r.reviewer != rating.reviewer]
     mine = [r for r in before if r.reviewer == rating.reviewer]
     if rating.adjudication:

@@ -6,30 +6,41 @@ Blind as the queue is: one reviewer's items in that reviewer's order, with their
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from posology.core.errors import InvalidInput, Violation
 from posology.curation.review.domain import Item, Judgement, Rating
 
 _COLUMNS = ("item_id", "drug", "section_title", "question", "answer", "rejected", "evidence", "section_text")
-_FILLED = ("judgement", "comment")
+_FILLED = ("judgement", "correction", "comment")
 _MOST = 100_000  # characters of one cell
 
 
 def write(items: Sequence[Item], mine: Mapping[str, Rating]) -> str:
-    """The items with two columns to fill in; with a byte order mark, so that Excel reads it as UTF-8."""
+    """The items with columns to fill in; with a byte order mark, so that Excel reads it as UTF-8."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([*_COLUMNS, *_FILLED])
     for item in items:
         texts = [item.id, *(getattr(item, name) for name in _COLUMNS[1:])]
         rating = mine.get(item.id)
-        filled = [rating.judgement.value, rating.comment] if rating else ["", ""]
+        filled = [rating.judgement.value, rating.correction, rating.comment] if rating else [""] * len(_FILLED)
         writer.writerow([_inert(text) for text in [*texts, *filled]])
     return "\ufeff" + out.getvalue()
 
 
-def read(text: str, *, known: frozenset[str]) -> list[tuple[str, Judgement, str]]:
-    """(item, judgement, comment) of every row that has a judgement.
+@dataclass(frozen=True)
+class Row:
+    """What a row of a filled-in sheet says."""
+
+    item: str
+    judgement: Judgement
+    comment: str
+    correction: str
+
+
+def read(text: str, *, known: frozenset[str]) -> list[Row]:
+    """Every row that has a judgement; a column `correction` or `comment` may be missing.
 
     InvalidInput names every row with an unknown item, a second rating of one, or another word than a judgement.
     """
@@ -38,7 +49,7 @@ def read(text: str, *, known: frozenset[str]) -> list[tuple[str, Judgement, str]
     delimiter = max(",;\t", key=header.count)  # spreadsheets write what their country separates decimals from
     csv.field_size_limit(_MOST)
     problems: list[str] = []
-    ratings: dict[str, tuple[str, Judgement, str]] = {}
+    ratings: dict[str, Row] = {}
     try:
         rows = list(csv.DictReader(io.StringIO(plain, newline=""), delimiter=delimiter))
     except csv.Error as error:
@@ -57,10 +68,16 @@ def read(text: str, *, known: frozenset[str]) -> list[tuple[str, Judgement, str]
         elif judgement not in Judgement.__members__:
             problems.append(f"row {number}: {word!r} is not one of {', '.join(Judgement)}")
         else:
-            ratings[item] = (item, Judgement(judgement), (row.get("comment") or "").strip()[:4000])
+            comment, correction = ((row.get(name) or "").strip() for name in ("comment", "correction"))
+            ratings[item] = Row(item, Judgement(judgement), comment[:4000], _plain(correction)[:20_000])
     if problems:
         raise InvalidInput.of([Violation("csv", "; ".join(problems[:20]))])
     return list(ratings.values())
+
+
+def _plain(text: str) -> str:
+    """The inverse of `_inert` for a cell that was exported before, so that no apostrophe gets into an answer."""
+    return text[1:] if text[:1] == "'" and _inert(text[1:]) == text else text
 
 
 def _inert(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,8 +10,9 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.errors import InvalidInput, Violation
 from posology.core.visible import visible
 from posology.curation.domain import GENERAL, content_id, draw
-from posology.curation.review.domain import Item, Policy, Task
+from posology.curation.review.domain import KEPT, Item, Policy, Stratum, Task
 from posology.curation.review.sampling import Unit, frame_digest, sample
+from posology.curation.review.strata import Earlier, strata_of
 
 KINDS = ("dataset", "preferences", "evaluation")
 ANSWERS: Mapping[Task, str] = {Task.RATE_CORRECTNESS: "human.jsonl", Task.LABEL_REFUSALS: "refusals.jsonl"}
@@ -26,12 +27,21 @@ class Drawn:
     frame_size: int
     frame_digest: str
     items: tuple[Item, ...]
+    strata: tuple[Stratum, ...] = ()
 
 
 def draw_items(
-    store: ArtifactStore, subject: str, policy: Policy, *, seed: int, task: Task = Task.RATE_CORRECTNESS
+    store: ArtifactStore,
+    subject: str,
+    policy: Policy,
+    *,
+    seed: int,
+    task: Task = Task.RATE_CORRECTNESS,
+    known: Earlier | None = None,
 ) -> Drawn:
     """Read the artifact, freeze its frame (general pairs are no part of it), and draw; all are labelled. Blocking.
+
+    `known` is a closed review of the set that this one corrects: the rows that changed are a stratum of their own then.
 
     Raises NotFound for an unknown digest, InvalidInput for an artifact that is no data set or preference set.
     """
@@ -48,17 +58,41 @@ def draw_items(
         raise InvalidInput.of([Violation("subject", f"holds nothing to review{missing}")])
     codes = {row["id"]: row["code"] for row in lines(store, subject, "sections.jsonl")}
     units = [Unit(id, (codes.get(row["section"], ""), row["drug"])) for id, row in rows.items()]
-    chosen = sample(units, size=len(units) if task is Task.LABEL_REFUSALS else policy.planned(len(units)), seed=seed)
+    before = {row["id"] for row in _frame(store, known.subject, manifest.kind, task)} if known else set()
+    strata = strata_of(rows, before, policy, known) if known else ()
+    size = len(units) if task is Task.LABEL_REFUSALS else policy.planned(len(units))
+    chosen, stratum_of = _chosen(units, before, strata, size, seed)
     sections = _sections(store, subject, {rows[id]["section"] for id in chosen})
     items = tuple(
-        _item(rows[id], sections.get(rows[id]["section"], {}), position, seed) for position, id in enumerate(chosen)
+        replace(_item(rows[id], sections.get(rows[id]["section"], {}), position, seed), stratum=stratum_of.get(id, ""))
+        for position, id in enumerate(chosen)
     )
     again = sorted(items, key=lambda item: draw(seed, "again", item.id))[: policy.repeats]
     repeats = tuple(
-        replace(item, id=content_id("i", str(seed), "again", item.pair), position=len(items) + n, repeat_of=item.id)
+        replace(
+            item,
+            id=content_id("i", str(seed), "again", item.pair),
+            position=len(items) + n,
+            repeat_of=item.id,
+            stratum="",
+        )
         for n, item in enumerate(again)
     )
-    return Drawn(manifest.kind, len(units), frame_digest(units), items + repeats)
+    return Drawn(manifest.kind, len(units), frame_digest(units), items + repeats, strata)
+
+
+def _chosen(
+    units: Sequence[Unit], before: set[str], strata: Sequence[Stratum], size: int, seed: int
+) -> tuple[list[str], dict[str, str]]:
+    """Ids in the order in which they were drawn, and the stratum of each; without strata one sample of all."""
+    if not strata:
+        return sample(units, size=size, seed=seed), {}
+    stratum_of: dict[str, str] = {}
+    for stratum in strata:
+        own = [unit for unit in units if (unit.id in before) == (stratum.name == KEPT)]
+        if stratum.planned:
+            stratum_of |= dict.fromkeys(sample(own, size=stratum.planned, seed=seed), stratum.name)
+    return sorted(stratum_of, key=lambda id: draw(seed, "order", id)), stratum_of
 
 
 def lines(store: ArtifactStore, digest: str, path: str) -> Iterator[dict[str, Any]]:

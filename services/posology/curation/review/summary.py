@@ -1,11 +1,12 @@
 """What the ratings of a review say: counts at any time, the bound only once everything planned is rated."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from posology.curation.review import bound, domain
+from posology.curation.review import bound, domain, strata
 from posology.curation.review.agreement import Agreement, agreement
-from posology.curation.review.domain import Rating, Review, Task
+from posology.curation.review.domain import Judgement, Rating, Review, Stratum, Task
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Summary:
     """Share of those on which the reviewer said the same."""
     unrepeated: int = 0
     """Repeated items that still lack a rating."""
+    self_agreement_ac1: float | None = None
+    """The same beyond chance (Gwet's AC1)."""
+    strata: tuple[Stratum, ...] = ()
+    """Of a corrected version: its parts, with their numbers so far."""
 
     @property
     def error_rate(self) -> float:
@@ -43,16 +48,24 @@ class Summary:
 
 
 def summarize(
-    review: Review, ratings: Mapping[str, Sequence[Rating]], repeats: Mapping[str, str] | None = None
+    review: Review,
+    ratings: Mapping[str, Sequence[Rating]],
+    repeats: Mapping[str, str] | None = None,
+    stratum_of: Mapping[str, str] | None = None,
 ) -> Summary:
-    """Numbers from ratings by item; items without ratings may be absent. `repeats`: item -> the one it repeats."""
+    """Numbers from ratings by item; items without ratings may be absent.
+
+    `repeats`: item -> the one it repeats; `stratum_of`: item -> its stratum, of a corrected version.
+    """
     policy, repeats = review.policy, repeats or {}
-    same = domain.self_agreement(ratings, repeats)
+    again = agreement(domain.self_agreement(ratings, repeats))
     unrepeated = sum(len(ratings.get(item, ())) < policy.reviewers for item in repeats)
-    kinds = tuple(domain.kinds(ratings))
+    kinds = tuple(sorted({*domain.kinds(ratings), *(kind for one in review.strata for kind in one.kinds)}))
     ratings = {item: ratings_of_item for item, ratings_of_item in ratings.items() if item not in repeats}
-    verdicts = [v for ratings_of_item in ratings.values() if (v := domain.settled(ratings_of_item, policy.reviewers))]
+    by_item = {item: v for item, of_item in ratings.items() if (v := domain.settled(of_item, policy.reviewers))}
+    verdicts = list(by_item.values())
     errors = sum(verdict.error for verdict in verdicts)
+    rated, wrong = _by_stratum(by_item, stratum_of or {})
     complete = len(verdicts) == review.planned and not unrepeated
     rates = review.task is Task.RATE_CORRECTNESS
     limit, confidence = policy.max_error_rate, policy.confidence
@@ -60,8 +73,10 @@ def summarize(
         planned=review.planned,
         rated=len(verdicts),
         errors=errors,
-        upper_bound=bound.upper_bound(errors, len(verdicts), confidence=confidence) if complete and rates else None,
-        allowed_errors=bound.allowed_errors(review.planned, limit=limit, confidence=confidence),
+        upper_bound=_upper_bound(review, errors, len(verdicts), wrong) if complete and rates else None,
+        allowed_errors=strata.allowed_errors(review.strata, limit=limit, confidence=confidence)
+        if review.strata
+        else bound.allowed_errors(review.planned, limit=limit, confidence=confidence),
         sufficient_sample=bound.sufficient_sample(0, limit=limit, confidence=confidence),
         would_have_sufficed=bound.sufficient_sample(errors, limit=limit, confidence=confidence),
         chance_to_pass=bound.chance_to_pass(limit / 2, review.planned, limit=limit, confidence=confidence),
@@ -69,10 +84,26 @@ def summarize(
         agreement=agreement(domain.first_two(ratings)) if policy.reviewers > 1 else None,
         kinds=kinds,
         severities={judgement.value: verdicts.count(judgement) for judgement in review.task.judgements},
-        repeated=len(same),
-        self_agreement=sum(same) / len(same) if same else None,
+        repeated=again.items,
+        self_agreement=again.raw if again.items else None,
         unrepeated=unrepeated,
+        self_agreement_ac1=again.ac1 if again.items else None,
+        strata=tuple(strata.rated(one, rated[one.name], wrong[one.name]) for one in review.strata),
     )
+
+
+def _by_stratum(verdicts: Mapping[str, Judgement], stratum_of: Mapping[str, str]) -> tuple[Counter[str], Counter[str]]:
+    """How many items of each stratum are settled, and how many of them are wrong."""
+    rated = Counter(stratum_of.get(item, "") for item in verdicts)
+    wrong = Counter(stratum_of.get(item, "") for item, verdict in verdicts.items() if verdict.error)
+    return rated, wrong
+
+
+def _upper_bound(review: Review, errors: int, rated: int, wrong: Mapping[str, int]) -> float:
+    confidence = review.policy.confidence
+    if review.strata:
+        return strata.upper_bound(review.strata, wrong, confidence=confidence)
+    return bound.upper_bound(errors, rated, confidence=confidence)
 
 
 def passed(review: Review, summary: Summary) -> bool:

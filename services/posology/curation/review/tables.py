@@ -1,6 +1,6 @@
 """Reviews, their items and their ratings; data sets and preference sets are jobs, whose tables core.jobs has."""
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
 from posology.core.store import UtcDateTime
 
@@ -33,6 +33,7 @@ reviews = Table(
     Column("statement", Text, nullable=False),
     Column("settled", UtcDateTime),  # when the last rating settled it; null while something lacks
     Column("task", Text, nullable=False, server_default="RATE_CORRECTNESS"),
+    Column("strata", JSON),  # parts of a corrected version; null for other sets
     Index("reviews_request", "namespace", "request_id", unique=True),
     Index("reviews_listing", "namespace", "created", "name"),
     Index("reviews_ended", "ended"),
@@ -54,6 +55,7 @@ items = Table(
     Column("section_text", Text, nullable=False),
     Column("section_title", Text, nullable=False),
     Column("drug", Text, nullable=False),
+    Column("stratum", Text, nullable=False, server_default=""),
 )
 
 ratings = Table(
@@ -67,6 +69,7 @@ ratings = Table(
     Column("comment", Text, nullable=False),
     Column("adjudication", Boolean, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Column("correction", Text, nullable=False, server_default=""),
 )
 
 confirmations = Table(

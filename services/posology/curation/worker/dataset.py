@@ -22,6 +22,7 @@ from posology.curation.teachers.behaviour import read_examples
 from posology.curation.teachers.extractive import ExtractiveTeacher
 from posology.curation.teachers.openai import OpenAITeacher
 from posology.curation.teachers.wording import QUESTION_TYPES, Wishes
+from posology.curation.worker.corrections import make_version
 from posology.curation.worker.files import write_json, write_lines
 from posology.curation.worker.screens import screens_of, suites_of
 
@@ -30,6 +31,8 @@ def make_dataset(job: JobContext) -> Result:
     """Everything is derived from the spec, the sources and the seed, so an attempt that starts over gives the same."""
     recipe = convert.recipe_from_proto(convert.dataset_spec_from_json(job.spec))
     limits = settings.load(SourceSettings).limits
+    if recipe.base:
+        return make_version(job, recipe, limits)
 
     teacher: Teacher | None = None
 

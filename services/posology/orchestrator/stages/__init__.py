@@ -7,7 +7,7 @@ from posology.orchestrator.clients import Clients
 from posology.orchestrator.driver import Driver
 from posology.orchestrator.stages.base_model import BaseModel
 from posology.orchestrator.stages.baseline import Baseline
-from posology.orchestrator.stages.curate import Curate
+from posology.orchestrator.stages.curate import Corrections, Curate
 from posology.orchestrator.stages.deploy import Deploy
 from posology.orchestrator.stages.evaluate import Evaluate
 from posology.orchestrator.stages.general import General
@@ -25,6 +25,7 @@ _KINDS: Mapping[str, Callable[[Clients], Driver]] = {
     "plan": Plan,
     "base-model": BaseModel,
     "curate": Curate,
+    "corrections": Corrections,
     "general": General,
     "preferences": Preferences,
     "preflight": Preflight,

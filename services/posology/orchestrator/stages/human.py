@@ -16,12 +16,14 @@ SAMPLE, RATERS, MOST_REPEATS = 50, 2, 10
 class Human(ReviewStage):
     """Opens a review of the evaluation's answers in curation; what it says is the verdict's business, PASS or FAIL."""
 
-    subject = "evaluate"
-
     def __init__(self, clients: Clients) -> None:
         super().__init__(clients)
         self._evaluation = clients.evaluation
         self._evaluate = Evaluate(clients)
+
+    def subject(self, run: Run) -> str:
+        """The evaluation's answers."""
+        return run.artifact("evaluate")
 
     async def inputs(self, run: Run) -> Mapping[str, Any] | None:
         """The same weights and questions under the same policy need no second review."""

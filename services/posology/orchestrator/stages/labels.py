@@ -15,12 +15,15 @@ from posology.v1alpha1.curation_pb2 import Review
 class Labels(ReviewStage):
     """Opens a review of the answers that the evaluation drew; what the labels show is the verdict's business."""
 
-    subject = "evaluate"
     task = Review.LABEL_REFUSALS
 
     def __init__(self, clients: Clients) -> None:
         super().__init__(clients)
         self._clients = clients
+
+    def subject(self, run: Run) -> str:
+        """The evaluation's answers."""
+        return run.artifact("evaluate")
 
     async def inputs(self, run: Run) -> Mapping[str, Any] | None:
         """The same answers need no second review."""

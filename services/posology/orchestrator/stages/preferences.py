@@ -7,6 +7,7 @@ from posology.core import schema
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Observation, Run, Stage
 from posology.orchestrator.driver import request_id, resource_id
+from posology.orchestrator.stages.curate import data_of
 from posology.orchestrator.stages.jobs import observed
 from posology.v1alpha1 import curation_pb2
 
@@ -55,7 +56,7 @@ def _spec(run: Run) -> dict[str, Any]:
     curation = run.spec["curation"]
     generation = {k: v for k, v in curation["preferences"].items() if k != "review"}
     return {
-        "dataset": run.artifact("curate"),
+        "dataset": data_of(run),
         "preferences": generation,
         "teacher": curation["teacher"],
         "seed": curation["seed"],

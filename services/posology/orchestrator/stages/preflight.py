@@ -9,6 +9,7 @@ from posology.core.doses import heaviest
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Observation, Run, Stage, State
 from posology.orchestrator.driver import request_id, resource_id
+from posology.orchestrator.stages.curate import data_of
 from posology.orchestrator.stages.jobs import observed
 from posology.v1alpha1 import training_pb2
 
@@ -49,7 +50,7 @@ def job(run: Run) -> dict[str, Any]:
     suites = spec["evaluation"].get("suites", [])
     by_letter = [s["name"] for s in suites if s.get("kind") == "MULTIPLE_CHOICE" and s.get("scoring") == "LETTER"]
     task = {
-        "dataset": run.artifact("curate"),
+        "dataset": data_of(run),
         "training": spec["training"],
         "validationRows": curation.get("validation", 0),
         "generalShare": curation.get("general", {}).get("share", 0.0),

@@ -7,6 +7,7 @@ from posology.core import schema
 from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Failure, Observation, Run, Stage, State
 from posology.orchestrator.driver import request_id, resource_id
+from posology.orchestrator.stages.curate import data_of
 from posology.v1alpha1 import curation_pb2
 from posology.v1alpha1.curation_pb2 import Review
 
@@ -14,13 +15,15 @@ from posology.v1alpha1.curation_pb2 import Review
 class ReviewStage:
     """Opens a review in curation and waits; curation's closed reviews wake the run."""
 
-    subject: str
-    """Stage whose artifact is reviewed."""
     task: Review.Task.ValueType = Review.RATE_CORRECTNESS
     """What reviewers are asked."""
 
     def __init__(self, clients: Clients) -> None:
         self._curation = clients.curation
+
+    def subject(self, run: Run) -> str:
+        """Digest of what is reviewed."""
+        raise LookupError(run.uid)
 
     def policy(self, run: Run) -> Mapping[str, Any]:
         """The part of the spec that says how much is reviewed."""
@@ -28,14 +31,14 @@ class ReviewStage:
 
     async def inputs(self, run: Run) -> Mapping[str, Any] | None:
         """The same set under the same policy needs no second review."""
-        return {"subject": run.artifact(self.subject), "policy": self.policy(run), "seed": run.spec["curation"]["seed"]}
+        return {"subject": self.subject(run), "policy": self.policy(run), "seed": run.spec["curation"]["seed"]}
 
     async def start(self, run: Run, stage: Stage) -> Observation:
         """Draw the sample and open the review."""
         request = curation_pb2.CreateReviewRequest(
             parent=run.parent,
             review_id=resource_id(run, stage),
-            subject=run.artifact(self.subject),
+            subject=self.subject(run),
             policy=schema.parse(Review.Policy, self.policy(run)),
             seed=run.spec["curation"]["seed"],
             request_id=request_id(run, stage),
@@ -71,7 +74,9 @@ class ReviewStage:
 class ReviewData(ReviewStage):
     """Review of the data set."""
 
-    subject = "curate"
+    def subject(self, run: Run) -> str:
+        """The data set, corrected where the spec says so."""
+        return data_of(run)
 
     def policy(self, run: Run) -> Mapping[str, Any]:
         """`spec.curation.review`."""
@@ -82,7 +87,9 @@ class ReviewData(ReviewStage):
 class ReviewPreferences(ReviewStage):
     """Review of the preference set."""
 
-    subject = "preferences"
+    def subject(self, run: Run) -> str:
+        """The preference set."""
+        return run.artifact("preferences")
 
     def policy(self, run: Run) -> Mapping[str, Any]:
         """`spec.curation.preferences.review`."""

@@ -8,6 +8,7 @@ from posology.orchestrator.clients import Clients
 from posology.orchestrator.domain import Observation, Run, Stage
 from posology.orchestrator.driver import request_id, resource_id
 from posology.orchestrator.reduced_intensity import reduced
+from posology.orchestrator.stages.curate import data_of
 from posology.orchestrator.stages.jobs import observed
 from posology.v1alpha1 import training_pb2
 
@@ -86,7 +87,7 @@ class Merge(_Training):
 def dataset_of(run: Run) -> str:
     """Digest of the data set to train on: the reviewed one, unless training must not wait for the review."""
     reviewed = run.artifact("review-data") if run.spec["startTraining"] != "IMMEDIATELY" else ""
-    return reviewed or run.artifact("curate")
+    return reviewed or data_of(run)
 
 
 def preferences_of(run: Run) -> str:

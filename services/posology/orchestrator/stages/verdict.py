@@ -16,6 +16,7 @@ _SIGNED_STAGES = ("review-data", "review-preferences", "sft", "dpo", "merge", "l
 _LINEAGE = (
     "base-model",
     "curate",
+    "corrections",
     "general",
     "review-data",
     "preferences",

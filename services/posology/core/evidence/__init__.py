@@ -1,0 +1,1 @@
+"""Statistics that more than one service computes; each function names its source."""
