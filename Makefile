@@ -122,13 +122,16 @@ $(UV):
 	touch $@
 
 .PHONY: system
-system: build/tools/promtool # What tests use beside Python: PostgreSQL's programs, Chromium, and promtool.
+system: build/tools/promtool # What tests use beside Python: PostgreSQL's programs, Chromium, Node, and promtool.
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qqy postgresql >/dev/null; } || \
 	  echo "PostgreSQL is not installed: its tests will be skipped"
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qqy chromium >/dev/null; } || \
 	  echo "Chromium is not installed: the tests of the console in a browser will be skipped"
+	@command -v npm >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qqy nodejs npm >/dev/null; } || \
+	  echo "Node is not installed: the tests of the console's sign-in at a provider will be skipped"
 
 # Out of its package, so that no Prometheus starts on this machine.
 build/tools/promtool:

@@ -117,7 +117,7 @@ def cookies(signed_in: dict[str, object]) -> dict[str, str]:
 def test_without_a_session_there_is_only_the_sign_in(console: Console) -> None:
     for path in PAGES:
         answer = httpx.get(f"{console.url}{path}")
-        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/sign-in")
     assert httpx.post(f"{console.url}/runs/micro/cancel").status_code == 401
     for secret in ("", "x", "é", "a" * 100_000):
         assert httpx.post(f"{console.url}/sign-in", data={"secret": secret}).status_code == 403

@@ -230,11 +230,15 @@ def _health(data_dir: Path, name: str, written: Mapping[str, Mapping[str, object
 
 
 def console_link(data_dir: Path) -> str:
-    """The console's address with the secret of the next sign-in; FailedPrecondition where none runs."""
+    """The console's address, with the secret of the next sign-in where links sign people in; FailedPrecondition where
+    none runs."""
     ready, secret = data_dir / "run" / "console.json", data_dir / CONSOLE_LINK
-    if supervisor_pid(data_dir) is None or not ready.exists() or not secret.exists():
+    console = json.loads(ready.read_text()) if ready.exists() else {}
+    if supervisor_pid(data_dir) is None or not console or (console.get("link", True) and not secret.exists()):
         raise FailedPrecondition(f"no console runs in {data_dir}; start it with `posology up`")
-    return f"{json.loads(ready.read_text())['url']}/sign-in#{secret.read_text().strip()}"
+    if not console.get("link", True):
+        return f"{console['url']}/"
+    return f"{console['url']}/sign-in#{secret.read_text().strip()}"
 
 
 def supervisor_pid(data_dir: Path) -> int | None:

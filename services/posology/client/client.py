@@ -21,6 +21,7 @@ from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDen
 from posology.core.rpc import client as rpc
 from posology.core.rpc import tls
 from posology.v1alpha1 import (
+    access_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
     catalog_pb2,
@@ -75,8 +76,17 @@ class Client:
     ```
     """
 
-    def __init__(self, installation: Installation | None = None, *, namespace: str = "default") -> None:
+    def __init__(
+        self,
+        installation: Installation | None = None,
+        *,
+        namespace: str = "default",
+        token: Callable[[], str] | None = None,
+    ) -> None:
+        """`token` says with whose token each call is made, where one process calls for many users: artifacts are then
+        read through the catalog too, with that user's rights."""
         self.installation = installation or Installation.discover()
+        self._token = token
         self.names = Names(namespace)
         self._stack = AsyncExitStack()
 
@@ -89,6 +99,7 @@ class Client:
         self.evaluation = evaluation_pb2_grpc.EvaluationStub(channels["evaluation"])
         self.serving = serving_pb2_grpc.ServingStub(channels["serving"])
         self.gateway = gateway_pb2_grpc.GatewayStub(channels["gateway"])
+        self.access = {service: access_pb2_grpc.AccessStub(channel) for service, channel in channels.items()}
         self.audits = {service: audit_pb2_grpc.AuditStub(channel) for service, channel in channels.items()}
         return self
 
@@ -106,7 +117,7 @@ class Client:
             return cast(rpc.Channel, Unaddressed(error))
         channel = rpc.channel(
             address,
-            token=self.installation.token_for(service),
+            token=self._token or self.installation.token_for(service),
             service=service,
             files=tls.Files.of(self.installation.settings),
         )
@@ -312,7 +323,7 @@ class Client:
 
     def stored(self) -> Stored:
         """The artifacts' bytes, wherever they are: in this machine's stores, or behind the cluster's catalog."""
-        if self.installation.connected:
+        if self.installation.connected or self._token is not None:
             return Stored(remote.RemoteArtifacts(self))
         return Stored.of(self.installation.settings)
 

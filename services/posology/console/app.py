@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import uvicorn
@@ -18,14 +18,15 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from posology.client import Client, Installation
-from posology.console import pages
+from posology.console import pages, sign_in
 from posology.console.data import routes as data
 from posology.console.evidence import routes as evidence
-from posology.console.guard import COOKIE, Guard, form, own_form
+from posology.console.guard import Guard
 from posology.console.playground import routes as playground
+from posology.console.provider import open_provider
 from posology.console.review import routes as review
 from posology.console.runs import routes as runs
-from posology.console.sessions import Sessions
+from posology.console.sessions import Sessions, token
 from posology.console.settings import Settings
 from posology.core import errors, files, telemetry
 from posology.core import settings as environment
@@ -36,14 +37,24 @@ _STATUS: tuple[tuple[type[errors.PosologyError], int], ...] = (
     (errors.InvalidInput, 400),
     (errors.NotFound, 404),
     (errors.PermissionDenied, 403),
+    (errors.Unauthenticated, 401),
     (errors.FailedPrecondition, 409),
     (errors.Unavailable, 503),
 )
 
 
 async def home(request: Request) -> Response:
-    """The first page."""
-    return RedirectResponse("/runs", 303)
+    """The first area that this user may see; engineers see all of them and begin with the runs."""
+    may = request.state.may
+    seen = [path for path, _, call in pages.AREAS if call in may]
+    reviews_only = "Orchestrator/CreateRun" not in may and "Curation/SubmitReviewItem" in may
+    first = "/runs" if "/runs" in seen and not reviews_only else next(iter(seen), "/nothing")
+    return RedirectResponse(first, 303)
+
+
+async def nothing(request: Request) -> Response:
+    """For whoever is known and may see nothing."""
+    return pages.page(request, "nothing.html", namespace=request.app.state.settings.console_namespace)
 
 
 async def ready(request: Request) -> Response:
@@ -51,26 +62,11 @@ async def ready(request: Request) -> Response:
     return PlainTextResponse("ready")
 
 
-async def sign_in(request: Request) -> Response:
-    """The page behind a one-time link, or how to get one. The secret comes in the fragment, so no log holds it."""
-    if request.method == "GET":
-        return pages.page(request, "sign-in.html")
-    sessions: Sessions = request.app.state.sessions
-    key = sessions.sign_in((await form(request)).get("secret", ""))
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(COOKIE, key, httponly=True, samesite="strict", secure=request.url.scheme == "https")
-    return answer
-
-
-async def sign_out(request: Request) -> Response:
-    """End the session."""
-    await own_form(request)
-    request.app.state.sessions.end(request.cookies[COOKIE])
-    return RedirectResponse("/sign-in", 303)
-
-
 async def on_error(request: Request, error: Exception) -> Response:
     """One clear sentence, as JSON to scripts and as a page to people; a defect of ours is logged and named as one."""
+    if isinstance(error, errors.Unauthenticated) and getattr(request.state, "session", None) is not None:
+        request.app.state.sessions.end(request.state.key)  # the services no longer take its token
+        return Guard.to_sign_in(request)
     status, message, violations = 500, "something went wrong here; the console's log has more", []
     if isinstance(error, errors.PosologyError):
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 502)
@@ -89,18 +85,23 @@ def build(settings: Settings, installation: Installation | None = None) -> Starl
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         behind = installation or Installation.discover(settings.data_dir)
-        async with Client(behind, namespace=settings.console_namespace) as client:
-            app.state.client = client
+        whose = None if settings.authentication == "token" else token.get
+        async with AsyncExitStack() as stack:
+            if settings.authentication == "oidc":
+                app.state.provider = await open_provider(settings, stack)
+            client = Client(behind, namespace=settings.console_namespace, token=whose)
+            app.state.client = await stack.enter_async_context(client)
             yield
 
-    sessions = Sessions(settings.data_dir, settings.session_hours * 3600)
-    sessions.new_link()
+    sessions = Sessions(settings.data_dir, settings.session_hours * 3600, settings.session_most_hours * 3600)
+    if settings.authentication == "token":
+        sessions.new_link()
     app = Starlette(
         routes=[
             Route("/", home),
+            Route("/nothing", nothing),
             Route("/ready", ready),
-            Route("/sign-in", sign_in, methods=["GET", "POST"]),
-            Route("/sign-out", sign_out, methods=["POST"]),
+            *sign_in.ROUTES,
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
             *review.ROUTES,
             *runs.ROUTES,
@@ -108,11 +109,11 @@ def build(settings: Settings, installation: Installation | None = None) -> Starl
             *data.ROUTES,
             *playground.ROUTES,
         ],
-        middleware=[Middleware(Guard, sessions=sessions)],
+        middleware=[Middleware(Guard, sessions=sessions, settings=settings)],
         exception_handlers={errors.PosologyError: on_error, Exception: on_error},
         lifespan=lifespan,
     )
-    app.state.sessions = sessions
+    app.state.sessions, app.state.settings, app.state.provider = sessions, settings, None
     return app
 
 
@@ -127,9 +128,10 @@ async def serve(settings: Settings) -> None:
     server = uvicorn.Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
-    address = f"http://{host}:{listener.getsockname()[1]}"
+    address = settings.console_url or f"http://{host}:{listener.getsockname()[1]}"
     if settings.console_ready_file:
-        files.write_atomically(Path(settings.console_ready_file), json.dumps({"url": address}))
+        ready = {"url": address, "link": settings.authentication == "token"}
+        files.write_atomically(Path(settings.console_ready_file), json.dumps(ready))
     log.info("the console is at %s", address)
     await server.serve(sockets=[listener])
 

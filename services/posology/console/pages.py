@@ -13,6 +13,14 @@ from starlette.responses import HTMLResponse
 from posology.core.visible import visible
 
 HERE = Path(__file__).parent
+AREAS = (
+    ("/review", "Review", "Curation/ListReviews"),
+    ("/runs", "Runs", "Orchestrator/ListRuns"),
+    ("/evidence", "Evidence", "Evaluation/ListVerdicts"),
+    ("/data", "Data", "Catalog/ListArtifacts"),
+    ("/playground", "Playground", "Gateway/CreateApiKey"),
+)
+"""Path, name, and the call without which there is nothing to see."""
 
 
 def short(name: str) -> str:
@@ -45,6 +53,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {"visible": visible, "short": short, "when": when, "lasted": lasted}
+    made.globals["AREAS"] = AREAS
     return made
 
 
@@ -54,5 +63,7 @@ _ENVIRONMENT = environment()
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A whole page. Text in `values` is escaped by the environment, and made visible where a template says so."""
     session = getattr(request.state, "session", None)
-    context: Mapping[str, Any] = {"request": request, "path": request.url.path, "session": session, **values}
+    context: Mapping[str, Any] = {
+        "path": request.url.path, "session": session, "may": getattr(request.state, "may", frozenset()), **values,
+    }  # fmt: skip
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(context), status)

@@ -9,7 +9,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from posology.catalog.rights import RIGHTS as CATALOG
 from posology.core.audit.servicer import RIGHTS as AUDIT
 from posology.core.jobs.service.jobs import SERVICE_NAME as WORKER
-from posology.core.rpc.rights import SERVICES_ONLY, Table
+from posology.core.rpc.access import RIGHTS as ACCESS
+from posology.core.rpc.rights import EVERYBODY, SERVICES_ONLY, Table
 from posology.curation.rights import RIGHTS as CURATION
 from posology.evaluation.rights import RIGHTS as EVALUATION
 from posology.gateway.rights import RIGHTS as GATEWAY
@@ -17,8 +18,10 @@ from posology.orchestrator.rights import RIGHTS as ORCHESTRATOR
 from posology.serving.rights import RIGHTS as SERVING
 from posology.training.rights import RIGHTS as TRAINING
 
-FILES = ("audit", "catalog", "curation", "evaluation", "gateway", "orchestrator", "serving", "training", "worker")
-TABLES = (AUDIT, CATALOG, CURATION, EVALUATION, GATEWAY, ORCHESTRATOR, SERVING, TRAINING)
+FILES = (
+    "access", "audit", "catalog", "curation", "evaluation", "gateway", "orchestrator", "serving", "training", "worker",
+)  # fmt: skip
+TABLES = (ACCESS, AUDIT, CATALOG, CURATION, EVALUATION, GATEWAY, ORCHESTRATOR, SERVING, TRAINING)
 ALL: Table = {method: rule for table in TABLES for method, rule in table.items()}
 VERBS = {
     "Get": {"get"},
@@ -42,7 +45,7 @@ def calls() -> Iterator[tuple[str, MethodDescriptor]]:
 @pytest.mark.parametrize(("name", "method"), list(calls()))
 def test_every_call_says_what_a_user_needs_for_it(name: str, method: MethodDescriptor) -> None:
     rule = ALL[name]
-    if rule is SERVICES_ONLY:
+    if rule in (SERVICES_ONLY, EVERYBODY):
         return
     assert rule.field in method.input_type.fields_by_name, f"{name} has no {rule.field} that says where"
     assert rule.field == ("name" if "name" in method.input_type.fields_by_name else "parent")
@@ -62,6 +65,10 @@ def test_what_only_services_call_is_known() -> None:
         "GetDenyList",
         "ListFailedWeights",
     }
+
+
+def test_everybody_asks_about_themselves_and_nothing_else() -> None:
+    assert {name.rpartition("/")[2] for name, rule in ALL.items() if rule == EVERYBODY} == {"ListPermittedCalls"}
 
 
 def test_deciding_and_reviewing_are_verbs_of_their_own() -> None:

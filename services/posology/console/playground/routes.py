@@ -11,6 +11,7 @@ from starlette.routing import Route
 from posology.client import Client
 from posology.console import pages
 from posology.console.guard import check_csrf
+from posology.console.sessions import Session
 from posology.core.errors import InvalidInput
 from posology.v1alpha1.serving_pb2 import Deployment
 
@@ -66,11 +67,12 @@ async def ask(request: Request) -> Response:
 
 
 async def _key(request: Request) -> str:
-    """A key of this process, made at the first question and held in memory only."""
-    state = request.app.state
-    if not getattr(state, "gateway_key", ""):
-        state.gateway_key = (await state.client.create_key("console playground", requests_per_minute=120)).secret
-    return str(state.gateway_key)
+    """A key of this session, made with its user's rights at the first question and held in memory only."""
+    session: Session = request.state.session
+    if not session.gateway_key:
+        client: Client = request.app.state.client
+        session.gateway_key = (await client.create_key("console playground", requests_per_minute=120)).secret
+    return session.gateway_key
 
 
 ROUTES = [Route("/playground", ask_page), Route("/playground/ask", ask, methods=["POST"])]

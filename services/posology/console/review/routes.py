@@ -43,7 +43,8 @@ async def queue(request: Request) -> Response:
 async def introduce(request: Request) -> Response:
     """Who reviews, and as what; it stands in the signed statement."""
     form, session = await own_form(request), request.state.session
-    reviewer, kind, then = form.get("reviewer", "").strip(), form.get("kind", ""), form.get("then", "")
+    reviewer = session.person.subject if session.person else form.get("reviewer", "").strip()
+    kind, then = form.get("kind", ""), form.get("then", "")
     if not reviewer or len(reviewer) > 256:
         raise InvalidInput.of([Violation("reviewer", "say your name, in at most 256 characters")])
     if kind not in KINDS:
@@ -77,7 +78,7 @@ async def rate(request: Request) -> Response:
     """Store one rating and answer with the next item, in one round trip. Safe to repeat."""
     session, client = request.state.session, request.app.state.client
     check_csrf(session, request.headers.get("x-csrf", ""))
-    if not session.reviewer:
+    if not (session.reviewer and session.kind):
         raise InvalidInput.of([Violation("reviewer", "say first who you are")])
     try:
         body = json.loads(await request.body())

@@ -18,6 +18,7 @@ from posology.console import pages
 from posology.console.guard import check_csrf, own_form
 from posology.core import schema
 from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, PosologyError, Violation
+from posology.core.rpc.impersonation import same_person
 from posology.core.visible import visible
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun, ListRunsRequest, RunEvent, Stage, WatchRunRequest
 
@@ -48,9 +49,13 @@ async def one(request: Request) -> Response:
     client: Client = request.app.state.client
     run = await client.show(request.path_params["run"])
     waiting = [stage.stage for stage in run.stages if stage.state == Stage.PAUSED and stage.stage == "deploy"]
+    person = request.state.session.person
+    own = person is not None and same_person(person.subject, run.creator)
+    decides = "Orchestrator/DecideApproval" in request.state.may and not own
     ended = show.phase(run) in ("SUCCEEDED", "FAILED", "CANCELLED")
     return pages.page(
-        request, "runs/run.html", run=run, show=show, waiting=waiting, ended=ended, spec=_as_yaml(run),
+        request, "runs/run.html", run=run, show=show, waiting=waiting, own=own, decides=decides, ended=ended,
+        spec=_as_yaml(run),
         trained=[s.stage for s in run.stages if s.stage in ("sft", "dpo") and s.resource],
         logged=[s.stage for s in run.stages if is_job(s.resource)], **_doses(run),
     )  # fmt: skip

@@ -59,7 +59,7 @@ async def open_callers(settings: ServiceSettings, stack: AsyncExitStack) -> Call
     return Callers(ServicesAndUsers(services, users), AccessReviews(kube))
 
 
-async def users_of_a_provider(settings: ServiceSettings, stack: AsyncExitStack) -> Directory:
+async def users_of_a_provider(settings: ServiceSettings, stack: AsyncExitStack) -> IdTokens:
     """Those of the issuer that the settings name."""
     trusted = ssl.create_default_context(cafile=settings.oidc_ca_file)
     http = await stack.enter_async_context(httpx.AsyncClient(verify=trusted, timeout=_PROVIDER_SECONDS))

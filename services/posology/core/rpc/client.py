@@ -54,7 +54,7 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 def channel(
     address: str,
     *,
-    token: str | None = None,
+    token: "str | Callable[[], str] | None" = None,
     service: str = "",
     door: str = "",
     timeout: float = CALL_SECONDS,
@@ -63,6 +63,7 @@ def channel(
 ) -> "Channel":
     """A channel for generated stubs; a failed call raises the `core.errors` class that the server raised.
 
+    `token` may be asked anew for each call, by whoever calls for more than one user; `""` sends none.
     `service` is its short name, for the message when nothing answers; `door` the name of the service that calls, if it
     is one: it then says for whom it does. `timeout` is the default deadline of unary calls in seconds; with `files` it
     speaks TLS, and goes on with renewed ones. Close it, or use it with `async with`.
@@ -91,10 +92,18 @@ class Channel(grpc.aio.Channel):
     """A grpc.aio channel that adds metadata and deadline to each call and translates its errors."""
 
     def __init__(
-        self, connections: Connections, *, token: str | None, service: str, door: str, address: str, timeout: float
+        self,
+        connections: Connections,
+        *,
+        token: str | Callable[[], str] | None,
+        service: str,
+        door: str,
+        address: str,
+        timeout: float,
     ) -> None:
         self._connections = connections
-        self._metadata = grpc.aio.Metadata(*([(AUTHORIZATION, f"Bearer {token}")] if token else []))
+        self._token = token if callable(token) else None
+        self._metadata = grpc.aio.Metadata() if callable(token) else _authorization(token)
         self._service = service
         self._door = door
         self._address = address
@@ -143,9 +152,10 @@ class Channel(grpc.aio.Channel):
     def _outgoing(self, extra: Sequence[tuple[str, str | bytes]] | None) -> grpc.aio.Metadata:
         """Token, trace, run and the caller's own; outside a trace the server starts one."""
         trace, run = context.trace_id.get(), context.run_id.get()
+        known = self._metadata if self._token is None else _authorization(self._token())
         if not (trace or run or extra or self._door):
-            return self._metadata
-        added = [*self._metadata, *headers(self._door), *(extra or ())]
+            return known
+        added = [*known, *headers(self._door), *(extra or ())]
         if trace:
             added.append((context.TRACE_HEADER, context.traceparent(trace)))
         if run:
@@ -179,6 +189,10 @@ class Channel(grpc.aio.Channel):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _authorization(token: str | None) -> grpc.aio.Metadata:
+    return grpc.aio.Metadata(*([(AUTHORIZATION, f"Bearer {token}")] if token else []))
 
 
 class _Call:

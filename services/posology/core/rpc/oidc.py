@@ -100,17 +100,21 @@ class IdTokens:
     async def _check(self, token: str) -> tuple[Identity | str, float]:
         """The user or why there is none, and for how long that is so."""
         try:
-            header = jwt.get_unverified_header(token)
-            if header.get("alg") not in ALGORITHMS:
-                raise jwt.InvalidAlgorithmError(f"the algorithm {header.get('alg')!r} is not taken")
-            key = await self._provider.key(str(header.get("kid", "")))
-            claims = self._verified(token, key)
+            claims = await self.claims(token)
             left = claims["exp"] + LEEWAY_SECONDS - time.time()
-            return self._user(claims), min(YES_SECONDS, left)
+            return self.user(claims), min(YES_SECONDS, left)
         except jwt.PyJWTError as error:
             return f"this is no valid token of {self._settings.oidc_issuer}: {error}", NO_SECONDS
 
-    def _verified(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
+    async def claims(self, token: str, *, require: tuple[str, ...] = ()) -> Mapping[str, Any]:
+        """What a token says, once signature, issuer, audience and time are right; jwt.PyJWTError says what is not.
+
+        `require` names what it must say beside expiry, issuer and audience; by default the user's name.
+        """
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") not in ALGORITHMS:
+            raise jwt.InvalidAlgorithmError(f"the algorithm {header.get('alg')!r} is not taken")
+        key = await self._provider.key(str(header.get("kid", "")))
         claims: Mapping[str, Any] = jwt.decode(
             token,
             key,
@@ -118,11 +122,12 @@ class IdTokens:
             audience=self._settings.audience,
             issuer=self._settings.oidc_issuer,
             leeway=LEEWAY_SECONDS,
-            options={"require": ["exp", "iss", "aud", self._settings.oidc_username_claim]},
+            options={"require": ["exp", "iss", "aud", *(require or (self._settings.oidc_username_claim,))]},
         )
         return claims
 
-    def _user(self, claims: Mapping[str, Any]) -> Identity:
+    def user(self, claims: Mapping[str, Any]) -> Identity:
+        """Who it is, by the names that the settings give to users and groups; jwt.InvalidTokenError."""
         settings = self._settings
         name, groups = claims[settings.oidc_username_claim], claims.get(settings.oidc_groups_claim) or ()
         if not isinstance(name, str) or not name or name.startswith(_RESERVED):

@@ -44,6 +44,8 @@ class Rule:
 
 SERVICES_ONLY = Rule("")
 """For calls that services make to each other, and nobody else."""
+EVERYBODY = Rule("", "self")
+"""For what callers ask about themselves: whoever is known may."""
 Table = Mapping[str, Rule]
 """`package.Service/Method` -> what it needs."""
 
@@ -86,9 +88,9 @@ def check(method: str, rules: Table, authorizer: Authorizer) -> Check:
 
     async def allowed(request: Any) -> None:
         who = context.caller.get()
-        if who.kind is not Kind.USER:
+        if who.kind is not Kind.USER or rule == EVERYBODY:
             return
-        if rule is SERVICES_ONLY:
+        if rule == SERVICES_ONLY:
             raise PermissionDenied(f"{method} is for the services of this installation only")
         right = right_of(rule, request)
         if not await authorizer.allows(who, right):

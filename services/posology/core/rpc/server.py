@@ -24,7 +24,7 @@ from posology.core import telemetry
 from posology.core.audit import servicer as audit
 from posology.core.errors import FailedPrecondition, PosologyError
 from posology.core.files import write_atomically
-from posology.core.rpc import certificate_metrics, context, tls
+from posology.core.rpc import access, certificate_metrics, context, tls
 from posology.core.rpc.authentication import Callers, open_callers
 from posology.core.rpc.client import LARGEST_MESSAGE
 from posology.core.rpc.digests import Listings
@@ -32,7 +32,7 @@ from posology.core.rpc.interceptor import Interceptor
 from posology.core.rpc.rights import Table
 from posology.core.settings import ServiceSettings, misspelt, split_address
 from posology.core.store import Database
-from posology.v1alpha1 import audit_pb2_grpc
+from posology.v1alpha1 import access_pb2_grpc, audit_pb2_grpc
 
 log = logging.getLogger("posology.server")
 
@@ -128,11 +128,13 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
     """Bind, register, serve; what must be closed at the end goes on `stack`."""
     shutdown = asyncio.Event()
     settings = server.settings
+    callers = server.callers or await open_callers(settings, stack)
+    rights = {**server.rights, **audit.RIGHTS, **access.RIGHTS}
     grpc_server = grpc.aio.server(
         interceptors=[
             Interceptor(
-                server.callers or await open_callers(settings, stack),
-                rights={**server.rights, **audit.RIGHTS},
+                callers,
+                rights=rights,
                 exempt=(*_OPEN, *server.exempt),
                 call_seconds=settings.call_seconds,
                 listings=server.listings,
@@ -144,8 +146,9 @@ async def start(server: Server, stack: AsyncExitStack) -> Running:
     await checks.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, grpc_server)
     audited = (audit.NAME,) if server.chains else ()
-    reflection.enable_server_reflection((*server.service_names, *audited, *_OPEN), grpc_server)
+    reflection.enable_server_reflection((*server.service_names, *audited, access.NAME, *_OPEN), grpc_server)
     server.add(grpc_server)
+    access_pb2_grpc.add_AccessServicer_to_server(access.AccessServicer(rights, callers.authorizer), grpc_server)
     if server.chains:
         audit_pb2_grpc.add_AuditServicer_to_server(audit.AuditServicer(server.chains), grpc_server)
     address = _bind(grpc_server, settings)
