@@ -29,7 +29,7 @@ const provider = new Provider(issuer, {
   findAccount: (_, name) => ({ accountId: name, claims: () => ({ sub: name, groups: settings.groups[name] ?? [] }) }),
   issueRefreshToken: (_, client, code) => code.accountId !== "brief",
   pkce: { required: () => true },
-  ttl: { IdToken: (context) => (context.oidc.account?.accountId ?? "") in settings.seconds ? settings.seconds[context.oidc.account.accountId] : 3600 },
+  ttl: { IdToken: (context) => settings.seconds[context?.oidc?.account?.accountId] ?? 3600 },
 });
 const files = { key: fs.readFileSync(settings.key), cert: fs.readFileSync(settings.certificate) };
 https.createServer(files, provider.callback()).listen(settings.port, "127.0.0.1", () => console.log(issuer));
