@@ -31,5 +31,7 @@ const provider = new Provider(issuer, {
   pkce: { required: () => true },
   ttl: { IdToken: (context) => settings.seconds[context?.oidc?.account?.accountId] ?? 3600 },
 });
+provider.on("backchannel.error", (_, error) => console.error(error));
+provider.on("server_error", (_, error) => console.error(error));
 const files = { key: fs.readFileSync(settings.key), cert: fs.readFileSync(settings.certificate) };
 https.createServer(files, provider.callback()).listen(settings.port, "127.0.0.1", () => console.log(issuer));
