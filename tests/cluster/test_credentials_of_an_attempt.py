@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoleStore]:
 
 def of_the_chart(namespace: str) -> Iterator[Object]:
     """What the chart lets the training service do in its namespace."""
-    values = {"storage": {"workerSecret": "", "workerRole": {"arn": ROLE}}}
+    values = {"storage": {"workerSecret": "", "workerRole": {"arn": ROLE}}, "work": {"apart": False}}
     text = static.with_values("posology", values, REPOSITORY / "k8s" / "values.yaml", namespace=namespace)
     for found in static.objects(text):
         name = found["metadata"]["name"]

@@ -19,6 +19,7 @@ SECRETS = Resource("v1", "secrets")
 DEPLOYMENTS = Resource("apps/v1", "deployments")
 CLUSTER_WIDE = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 Object = dict[str, Any]
+AGENT = ["python", "-m", "posology.serving.agent.app"]
 
 
 @pytest.fixture
@@ -68,7 +69,13 @@ def job(**container: Any) -> Object:
         "serviceAccountName": "posology-worker",
         "automountServiceAccountToken": False,
         "containers": [
-            {"name": "worker", "image": "posology/worker:0.1.0", "env": [{"name": "A", "value": "b"}], **container}
+            {
+                "name": "worker",
+                "image": "posology/worker:0.1.0",
+                "command": ["python", "-m", "posology.training.worker"],
+                "env": [{"name": "A", "value": "b"}],
+                **container,
+            }
         ],
         "volumes": [
             {"name": "spec", "secret": {"secretName": own}},
@@ -149,9 +156,9 @@ async def test_a_stolen_launcher_starts_workers_and_nothing_else(
 async def test_a_stolen_serving_starts_engines_and_nothing_else(api: ClusterConfig, release: str) -> None:
     def deployment(name: str, account: str, image: str, **volume: Any) -> Object:
         pod = job()["spec"]["template"]["spec"] | {"serviceAccountName": account, "restartPolicy": "Always"}
-        pod["containers"][0]["image"] = image
+        pod["containers"][0] |= {"image": image, "command": AGENT}
         pod["volumes"] = [{"name": "v", **volume}]
-        labels = {"app": name}
+        labels = {"app.kubernetes.io/component": "engine"}
         template = {"metadata": {"labels": labels}, "spec": pod}
         spec = {"selector": {"matchLabels": labels}, "template": template}
         return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
@@ -200,12 +207,13 @@ async def test_a_stolen_serving_chooses_no_keys_policy_or_deny_list_for_its_agen
             {
                 "name": "agent",
                 "image": "posology/control:0.1.0",
+                "command": AGENT,
                 "env": [{"name": name, "value": value} for name, value in (BELIEVED | environment).items()],
                 "volumeMounts": [{"name": name, "mountPath": path} for name, path in at.items()],
             }
         ]
         pod["volumes"] = [{"name": name} | volume for name, volume in source.items()]
-        labels = {"app": "engine-a"}
+        labels = {"app.kubernetes.io/component": "engine"}
         template = {"metadata": {"labels": labels}, "spec": pod}
         spec = {"selector": {"matchLabels": labels}, "template": template}
         return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "engine-a"}, "spec": spec}

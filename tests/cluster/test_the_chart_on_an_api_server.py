@@ -31,10 +31,16 @@ async def test_every_object_is_accepted_where_pods_are_restricted(
         "metadata": {"labels": {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("warn", "enforce")}}
     }
     await kube.merge(Resource("v1", "namespaces"), "", namespace, enforce)
-    for found in static.objects(static.rendered("posology", *values, namespace=namespace)):
+    rendered = list(static.objects(static.rendered("posology", *values, namespace=namespace)))
+    work = [found for found in rendered if found["kind"] == "Namespace"]
+    for found in work:
+        await kube.create(kind_of(found), "", found)
+    for found in (each for each in rendered if each not in work):
         answer = await kube._http.post(f"{path_of(found, namespace)}?dryRun=All&fieldValidation=Strict", json=found)
         assert answer.is_success, f"{found['kind']} {found['metadata']['name']}: {answer.text}"
         assert "warning" not in answer.headers, f"{found['kind']}: {answer.headers['warning']}"
+    for found in work:
+        await kube.delete(kind_of(found), "", found["metadata"]["name"])
 
 
 OUTSIDE = {
@@ -122,7 +128,7 @@ async def as_account(api: ClusterConfig, namespace: str, account: str) -> AsyncI
 
 
 def path_of(found: dict[str, Any], namespace: str) -> str:
-    scope = "" if found["kind"] in _CLUSTER_WIDE else namespace
+    scope = "" if found["kind"] in _CLUSTER_WIDE else found["metadata"].get("namespace", namespace)
     return kind_of(found).path(scope)
 
 

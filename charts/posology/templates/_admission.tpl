@@ -25,3 +25,46 @@ variables.containers.exists(c, has(c.env) && c.env.exists(e, has(e.valueFrom) &&
 {{- define "posology.cel.list" -}}
 [{{ range $i, $text := . }}{{ if $i }}, {{ end }}{{ $text | quote }}{{ end }}]
 {{- end -}}
+
+{{/* Whatever makes pods, as resourceRules. */}}
+{{- define "posology.makesPods" -}}
+- {apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [pods, pods/ephemeralcontainers, replicationcontrollers]}
+- {apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments, replicasets, statefulsets, daemonsets]}
+- {apiGroups: [batch], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [jobs, cronjobs]}
+{{- end -}}
+
+{{/* `fresh`: whether this request says what the pods are. It does not where a Job is updated, whose pods can't change, and
+where a Deployment keeps its pods: those may be of an earlier release, with the images and Secrets of that one. */}}
+{{- define "posology.cel.fresh" -}}
+- name: fresh
+  expression: >-
+    oldObject == null || (object.kind != "Job" && object.kind != "Pod" && object.kind != "ReplicaSet" && (object.kind == "CronJob" ||
+    object.spec.template.spec != oldObject.spec.template.spec))
+- name: component
+  expression: variables.pod.?metadata.?labels.orValue({})[?"app.kubernetes.io/component"].orValue("")
+{{- end -}}
+
+{{/* No pod of work uses its node, another user, or more than its containers' own rights: dict "templates" of its GPUs' claims. */}}
+{{- define "posology.cel.confined" -}}
+!variables.pod.spec.?hostNetwork.orValue(false) && !variables.pod.spec.?hostPID.orValue(false) && !variables.pod.spec.?hostIPC.orValue(false) &&
+!variables.pod.spec.?shareProcessNamespace.orValue(false) && variables.pod.spec.?nodeName.orValue("") == "" &&
+variables.pod.spec.?securityContext.?runAsUser.orValue(1) != 0 && variables.pod.spec.?securityContext.?sysctls.orValue([]).size() == 0 &&
+!variables.pod.spec.?securityContext.?windowsOptions.hasValue() && variables.pod.spec.?resourceClaims.orValue([]).all(r, r.?resourceClaimTemplateName.orValue("") in {{ include "posology.cel.list" .templates }}) &&
+!(variables.pod.spec.?priorityClassName.orValue("").startsWith("system-")) &&
+variables.containers.all(c, !c.?securityContext.?privileged.orValue(false) && !c.?securityContext.?allowPrivilegeEscalation.orValue(false) &&
+  c.?securityContext.?runAsUser.orValue(1) != 0 && c.?securityContext.?capabilities.?add.orValue([]).size() == 0 &&
+  c.?securityContext.?procMount.orValue("Default") == "Default" && !c.?securityContext.?windowsOptions.hasValue() &&
+  c.?ports.orValue([]).all(p, p.?hostPort.orValue(0) == 0) && c.?volumeDevices.orValue([]).size() == 0)
+{{- end -}}
+
+{{/* Names of the claim templates of pools. */}}
+{{- define "posology.claimTemplates" -}}
+{{- $names := list -}}
+{{- range . -}}{{- with .resourceClaimTemplate -}}{{- $names = append $names . -}}{{- end -}}{{- end -}}
+{{- $names | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
+{{/* Images are pulled with the Secrets that the values name. */}}
+{{- define "posology.cel.pulls" -}}
+variables.pod.spec.?imagePullSecrets.orValue([]).all(s, s.?name.orValue("") in {{ include "posology.cel.list" .Values.images.pullSecrets }})
+{{- end -}}

@@ -86,6 +86,19 @@ app.kubernetes.io/component: {{ .component }}
 {{- else -}}{{ fail "database.secret: name a Secret with PostgreSQL's URL, or set postgresql.enabled" }}{{- end -}}
 {{- end -}}
 
+{{/* "true" where the release makes a role for each service. */}}
+{{- define "posology.databaseRoles" -}}
+{{- if or .Values.database.admin.secret (and .Values.postgresql.enabled (not .Values.database.secret) .Values.credentials.create) -}}true{{- end -}}
+{{- end -}}
+
+{{/* The key of the database's Secret with a service's URL: dict "root" $ "service" name. */}}
+{{- define "posology.databaseKey" -}}
+{{- $keys := .root.Values.database.keys -}}
+{{- if index $keys .service -}}{{ index $keys .service }}
+{{- else if include "posology.databaseRoles" .root -}}{{ .service }}
+{{- else -}}{{ $keys.default }}{{- end -}}
+{{- end -}}
+
 {{/* `null` in the values takes a key away, so that the platform sets it (arbitrary UIDs of OpenShift). */}}
 {{- define "posology.podSecurity" -}}
 {{- $security := dict -}}
@@ -135,7 +148,12 @@ app.kubernetes.io/component: {{ .component }}
   "pools" $pools
   "pool" $v.workers.pool
   "gpuPool" $v.workers.gpuPool -}}
-{{- toJson $pods -}}
+{{- mergeOverwrite $pods (include "posology.workPlaces" .root | fromJson) | toJson -}}
+{{- end -}}
+
+{{/* The account whose end is that of all engines: an owner is of their own namespace. */}}
+{{- define "posology.engineOwner" -}}
+{{ include "posology.name" . }}-{{ ternary "engine" "serving" .Values.work.apart }}
 {{- end -}}
 
 {{/* What engines look like, as POSOLOGY_ENGINE_PODS wants it. */}}
@@ -157,11 +175,11 @@ app.kubernetes.io/component: {{ .component }}
   "securityContext" (include "posology.podSecurity" . | fromYaml)
   "imagePullSecrets" $v.images.pullSecrets
   "serviceAccount" (printf "%s-engine" (include "posology.name" .))
-  "owner" (printf "%s-serving" (include "posology.name" .))
+  "owner" (include "posology.engineOwner" .)
   "labels" (dict "app.kubernetes.io/instance" .Release.Name)
   "keys" (printf "%s-public-keys" (include "posology.name" .))
   "denyList" (printf "%s-deny-list" (include "posology.name" .))
-  "storageSecret" ($e.storageSecret | default $v.storage.secret)
+  "storageSecret" (include "posology.engineStorageSecret" .)
   "tlsSecret" (include "posology.tlsSecret" (dict "root" . "service" "engine"))
   "volumes" $volumes
   "weights" $e.weights
@@ -172,7 +190,7 @@ app.kubernetes.io/component: {{ .component }}
   "pools" $e.pools
   "pool" $e.pool
   "gpuPool" $e.gpuPool -}}
-{{- toJson $pods -}}
+{{- mergeOverwrite $pods (include "posology.workPlaces" . | fromJson) | toJson -}}
 {{- end -}}
 
 {{/* Variables of a service: dict "root" $ "service" name. */}}
@@ -193,6 +211,9 @@ app.kubernetes.io/component: {{ .component }}
 - {name: POSOLOGY_IDENTITY, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: POSOLOGY_LEASE_NAME, value: {{ include "posology.name" $root }}-operator}
 - {name: POSOLOGY_DENY_LIST_CONFIG_MAP, value: {{ include "posology.name" $root }}-deny-list}
+{{- if $v.work.apart }}
+- {name: POSOLOGY_DENY_LIST_NAMESPACES, value: {{ include "posology.workNamespaces" $root | fromJsonArray | join "," | quote }}}
+{{- end }}
 - {name: POSOLOGY_WATCH_NAMESPACES, value: {{ join "," $v.operator.namespaces | quote }}}
 {{- else }}
 - {name: POSOLOGY_ADVERTISE, value: {{ include "posology.address" (dict "root" $root "service" $service) | quote }}}
@@ -201,7 +222,7 @@ app.kubernetes.io/component: {{ .component }}
   valueFrom:
     secretKeyRef:
       name: {{ include "posology.databaseSecret" $root }}
-      key: {{ index $v.database.keys $service | default $v.database.keys.default }}
+      key: {{ include "posology.databaseKey" . }}
 {{- range list "candidates" "released" "staging" }}
 - {name: POSOLOGY_{{ upper . }}_URL, value: {{ include "posology.storage" (dict "root" $root "kind" .) | quote }}}
 {{- end }}

@@ -37,18 +37,18 @@ async def build(settings: Settings, access: ClusterConfig, stack: AsyncExitStack
         stub = orchestrator_pb2_grpc.OrchestratorStub(channel)
         mirror = Mirror(stub, kube, notes, settings)
         bridge = Bridge(stub, mirror, trust_submitted_by=settings.trust_submitted_by)
-        deny_list = DenyListMirror(
-            catalog,
-            kube,
-            namespace=namespace,
-            name=settings.deny_list_config_map,
-            seconds=settings.poll_seconds,
-        )
+        deny_lists = [
+            DenyListMirror(
+                catalog, kube, namespace=place, name=settings.deny_list_config_map, seconds=settings.poll_seconds
+            )
+            for place in settings.deny_list_places(namespace)
+        ]
         with metrics.leading():
             async with asyncio.TaskGroup() as group:
                 group.create_task(mirror.run())
                 if settings.deny_list_config_map:
-                    group.create_task(deny_list.run())
+                    for deny_list in deny_lists:
+                        group.create_task(deny_list.run())
                 group.create_task(_until_it_ends(watch(bridge, access, settings)))
 
     async def lead() -> None:

@@ -1,8 +1,11 @@
-"""Makes what an installation on a cluster must not share with any other: its token and its signing keys.
+"""Makes what an installation on a cluster must not share with any other: its token, its signing keys and certificates.
 
 `python -m posology.operator.credentials PREFIX [DATABASE_HOST]`, run by the chart before anything else starts. What is
 there stays, so that an upgrade changes no key; what another tool made beforehand (a vault, a sealed secret) is taken as
-it is. With a host, there is a password for the PostgreSQL that comes along, too.
+it is. With a host, there are passwords for the PostgreSQL that comes along, too.
+
+`python -m posology.operator.credentials PREFIX --renew`, run by the chart afterwards and every day, renews certificates
+and brings public keys, certificates and the Secrets of workers and engines to the namespaces where those run.
 """
 
 import asyncio
@@ -15,15 +18,21 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from posology.core import telemetry
 from posology.core.canonical import canonical_json
 from posology.core.errors import AlreadyExists, PosologyError
 from posology.core.files import write_atomically
 from posology.core.kube import ClusterConfig, Kube, Resource
 from posology.core.release.document import FILE, KEY, development, parse, sign, verified
 from posology.core.signing import PublicKey, Signer
+from posology.operator import database_roles
+from posology.operator.certificates import Certificate
+from posology.operator.certificates import renew as renew_certificates
+from posology.operator.work_namespaces import Copies, bring
 
 SECRETS = Resource("v1", "secrets")
 CONFIG_MAPS = Resource("v1", "configmaps")
+RENEW = "--renew"
 SIGNERS = ("curation", "training", "evaluation", "orchestrator")
 """Services that sign what they observed; each gets a Secret with its own key, and nobody else mounts it. The
 orchestrator's signs the catalog's deny-list."""
@@ -36,7 +45,7 @@ async def make(kube: Kube, prefix: str, database: str = "") -> None:
     """
     namespace = kube.access.namespace
     if database:
-        await _once(kube, namespace, f"{prefix}-database", _new_login(database))
+        await _logins(kube, namespace, f"{prefix}-database", database)
     await _once(kube, namespace, f"{prefix}-token", {"token": f"{secrets.token_urlsafe(32)}\n".encode()})
     public = {}
     for service in SIGNERS:
@@ -78,10 +87,20 @@ def _new_key(service: str) -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in (path, path.with_suffix(".pub"))}
 
 
-def _new_login(host: str) -> dict[str, bytes]:
+async def _logins(kube: Kube, namespace: str, name: str, host: str) -> None:
+    """`password` and `url` of the superuser, and by service the URL of a role of its own; those that an installation
+    lacks are added."""
     password = secrets.token_urlsafe(24)
-    url = f"postgresql+psycopg://posology:{password}@{host}:5432/posology"
-    return {"password": password.encode(), "url": url.encode()}
+    own = {service: _url(host, f"posology_{service}", secrets.token_urlsafe(24)) for service in database_roles.SCHEMAS}
+    await _once(kube, namespace, name, {"password": password.encode(), "url": _url(host, "posology", password)} | own)
+    existing = (await kube.read(SECRETS, namespace, name))["data"]
+    lacking = {service: base64.b64encode(url).decode() for service, url in own.items() if service not in existing}
+    if lacking:
+        await kube.merge(SECRETS, namespace, name, {"data": lacking})
+
+
+def _url(host: str, user: str, password: str) -> bytes:
+    return f"postgresql+psycopg://{user}:{password}@{host}:5432/posology".encode()
 
 
 async def _once(kube: Kube, namespace: str, name: str, data: Mapping[str, bytes]) -> None:
@@ -92,15 +111,27 @@ async def _once(kube: Kube, namespace: str, name: str, data: Mapping[str, bytes]
         return
 
 
-async def _main(prefix: str, database: str = "") -> None:
+async def renew(kube: Kube, prefix: str, environment: Mapping[str, str]) -> None:
+    """Certificates, and copies for the namespaces of work, as two variables of the chart say (JSON)."""
+    if text := environment.get("POSOLOGY_CERTIFICATES"):
+        asked = {name: Certificate.model_validate(one) for name, one in json.loads(text).items()}
+        await renew_certificates(kube, prefix, asked)
+    if text := environment.get("POSOLOGY_WORK_COPIES"):
+        await bring(kube, Copies.model_validate_json(text))
+
+
+async def _main(prefix: str, what: str = "") -> None:
+    telemetry.log_as_json("credentials")
     async with Kube(ClusterConfig.discover()) as kube:
-        await make(kube, prefix, database)
+        if what != RENEW:
+            await make(kube, prefix, what)
+        await renew(kube, prefix, os.environ)
 
 
 def main() -> None:
     """Entry point of the process."""
     if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python -m posology.operator.credentials PREFIX [DATABASE_HOST]")
+        sys.exit("usage: python -m posology.operator.credentials PREFIX [DATABASE_HOST | --renew]")
     try:
         asyncio.run(_main(*sys.argv[1:]))
     except PosologyError as error:

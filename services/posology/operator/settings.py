@@ -23,6 +23,8 @@ class Settings(ServiceSettings):
     """Its name; two operators for different namespaces need different ones."""
     deny_list_config_map: str = ""
     """ConfigMap, in the namespace of the lease, into which the signed deny-list is carried; empty: into none."""
+    deny_list_namespaces: str = ""
+    """More namespaces with that ConfigMap, separated by commas: those where engines run."""
     identity: str = Field(default_factory=socket.gethostname)
     """How this replica names itself on the lease; unique among replicas (a pod's name is)."""
     lease_seconds: float = Field(default=15.0, ge=1)
@@ -36,4 +38,12 @@ class Settings(ServiceSettings):
 
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces to serve; none = all."""
-        return tuple(name.strip() for name in self.watch_namespaces.split(",") if name.strip())
+        return _names(self.watch_namespaces)
+
+    def deny_list_places(self, home: str) -> tuple[str, ...]:
+        """Every namespace with the deny-list's ConfigMap; `home` is that of the lease."""
+        return tuple(dict.fromkeys((home, *_names(self.deny_list_namespaces))))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -19,9 +19,9 @@ from posology.serving.controller import Controller, rules_of
 from posology.serving.deployments import Deployments
 from posology.serving.engine_load import Loads
 from posology.serving.failures import Failures
-from posology.serving.kubernetes.launcher import KubernetesLauncher
 from posology.serving.kubernetes.manifest import Renderer
 from posology.serving.kubernetes.pods import EnginePods
+from posology.serving.kubernetes.teams import TeamLauncher
 from posology.serving.launcher import Launcher
 from posology.serving.local import LocalLauncher, Place
 from posology.serving.release import Releaser
@@ -80,7 +80,7 @@ def chosen_launcher(settings: Settings, stack: AsyncExitStack) -> Launcher:
     return cluster
 
 
-def kubernetes_launcher(settings: Settings, pods: EnginePods) -> KubernetesLauncher:
+def kubernetes_launcher(settings: Settings, pods: EnginePods) -> TeamLauncher:
     """Agents beside engines in pods, where public keys lie at the same paths as here."""
     renderer = Renderer(
         pods,
@@ -94,7 +94,7 @@ def kubernetes_launcher(settings: Settings, pods: EnginePods) -> KubernetesLaunc
         deny_list_keys=settings.trusted_deny_list_keys,
         log_level=settings.log_level,
     )
-    return KubernetesLauncher(pods, renderer)
+    return TeamLauncher(pods, renderer)
 
 
 def local_launcher(settings: Settings) -> LocalLauncher:

@@ -16,6 +16,7 @@ from posology.core.settings import PREFIX, ServiceSettings
 from posology.curation.settings import Settings as CurationSettings
 from posology.evaluation.settings import Settings as EvaluationSettings
 from posology.gateway.settings import Settings as GatewaySettings
+from posology.operator.database_roles import OF_SERVICE
 from posology.operator.settings import Settings as OperatorSettings
 from posology.orchestrator.settings import Settings as OrchestratorSettings
 from posology.serving.domain import ONLY_PASS
@@ -154,7 +155,10 @@ def test_launchers_renew_credentials_only_where_there_are_any() -> None:
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [({"workerSecret": "s"}, "name one of them"), ({"volume": {"enabled": True}}, "a volume knows no roles")],
+    [
+        ({"workerSecret": "s"}, "name one of them"),
+        ({"volume": {"enabled": True, "claim": "c"}}, "a volume knows no roles"),
+    ],
 )
 def test_credentials_of_an_attempt_and_shared_ones_are_not_mixed(more: dict[str, Any], said: str) -> None:
     with pytest.raises(helm.HelmError, match=said):
@@ -181,11 +185,46 @@ def test_only_those_who_call_the_api_server_have_a_token_for_it() -> None:
         "posology-credentials",
     }  # fmt: skip
     assert with_token(DEV) == callers
-    assert with_token(PRODUCTION) == callers | {"posology-orchestrator", "posology-gateway"}, "they ask who calls"
+    callers |= {"posology-credentials-of-work", "posology-orchestrator", "posology-gateway"}  # they ask who calls
+    assert with_token(PRODUCTION) == callers
 
 
 def with_token(*values: Path) -> set[str]:
     return {name for name, pod in pods(*values).items() if pod["automountServiceAccountToken"]}
+
+
+def test_a_service_has_the_credentials_of_its_stores_alone() -> None:
+    """What publishes is serving's, which training only reads; the gateway has none."""
+    found = {
+        name.removeprefix("posology-"): {
+            variable["name"]
+            for variable in pod["containers"][0]["env"]
+            if variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == "posology-storage"
+        }
+        for name, pod in pods(PRODUCTION).items()
+    }
+    assert {name: keys for name, keys in found.items() if keys} == {
+        "orchestrator": {"CANDIDATES"},
+        "curation": {"CANDIDATES", "STAGING"},
+        "training": {"CANDIDATES", "STAGING", "RELEASED"},
+        "evaluation": {"CANDIDATES", "STAGING"},
+        "serving": {"CANDIDATES", "RELEASED"},
+    }
+    assert not any("envFrom" in pod["containers"][0] for pod in pods(PRODUCTION).values())
+
+
+def test_each_service_has_a_role_of_the_database_that_comes_along() -> None:
+    def key_of(pod: dict[str, Any]) -> str:
+        [url] = [v for v in pod["containers"][0]["env"] if v["name"] == "POSOLOGY_DATABASE_URL"]
+        key: str = url["valueFrom"]["secretKeyRef"]["key"]
+        return key
+
+    services = set(SETTINGS) - {"operator"}
+    assert {name: key_of(pods(DEV)[f"posology-{name}"]) for name in services} == {name: name for name in services}
+    assert {key_of(pods(PRODUCTION)[f"posology-{name}"]) for name in services} == {"url"}, "as its owner says"
+    [job] = [pod for name, pod in pods(DEV).items() if name.startswith("posology-database-roles-")]
+    roles = {name for name in (v["name"] for v in job["containers"][0]["env"]) if name.startswith(OF_SERVICE)}
+    assert roles == {f"{OF_SERVICE}{name.upper()}" for name in services}
 
 
 def test_a_signing_key_is_mounted_by_its_signer_alone() -> None:

@@ -1,9 +1,20 @@
+{{/* Who makes certificates: cert-manager, given (a Secret), or made (by the release); empty without TLS. */}}
+{{- define "posology.tlsMode" -}}
+{{- $tls := .Values.tls -}}
+{{- if not $tls.enabled -}}
+{{- else if $tls.certManager.enabled -}}cert-manager
+{{- else if $tls.secret -}}given
+{{- else if .Values.credentials.create -}}made
+{{- else -}}{{ fail "tls.secret: name a Secret with ca.crt, tls.crt and tls.key, or set tls.certManager.enabled; with credentials.create off the release makes none" }}{{- end -}}
+{{- end -}}
+
 {{/* Secret with ca.crt, tls.crt and tls.key of a service or of workers; empty without TLS: dict "root" $ "service" name. */}}
 {{- define "posology.tlsSecret" -}}
 {{- $tls := .root.Values.tls -}}
-{{- if not $tls.enabled -}}
-{{- else if $tls.certManager.enabled -}}{{ include "posology.name" .root }}-tls-{{ .service }}
-{{- else -}}{{ required "tls.secret: name a Secret with ca.crt, tls.crt and tls.key, or set tls.certManager.enabled" $tls.secret }}{{- end -}}
+{{- $mode := include "posology.tlsMode" .root -}}
+{{- if not $mode -}}
+{{- else if eq $mode "given" -}}{{ ternary ($tls.workSecret | default $tls.secret) $tls.secret (has .service (list "worker" "engine")) }}
+{{- else -}}{{ include "posology.name" .root }}-tls-{{ .service }}{{- end -}}
 {{- end -}}
 
 {{/* Where a service finds its certificate: dict "root" $ "service" name. */}}

@@ -13,7 +13,7 @@ from posology.core.kube import ClusterConfig, NamespacedClient, Resource
 from posology.core.kube.informer import Informer
 from posology.serving.domain import ReplicaState, Status
 from posology.serving.kubernetes import manifest, observing
-from posology.serving.kubernetes.manifest import AGENT_PORT, NONCE, REPLICA_LABEL, Renderer
+from posology.serving.kubernetes.manifest import AGENT_PORT, NONCE, REPLICA_LABEL, TLS_VOLUME, Renderer
 from posology.serving.kubernetes.pods import EnginePods
 from posology.serving.launcher import Launch
 
@@ -54,7 +54,7 @@ class KubernetesLauncher:
     async def observe(self, replica: str) -> Status | None:
         deployment, pods = await self._look(replica)
         if deployment is not None:
-            return observing.status(deployment, pods, url=self._url(replica))
+            return observing.status(deployment, pods, url=self._url(deployment))
         refused = self._refused.get(replica)
         return Status(ReplicaState.FAILED, refused) if refused else None
 
@@ -89,9 +89,11 @@ class KubernetesLauncher:
 
     # --- details ---------------------------------------------------------------------------------------
 
-    def _url(self, replica: str) -> str:
-        scheme = "https" if self._settings.tls_secret else "http"
-        return f"{scheme}://{self._renderer.name(replica)}.{self._client.namespace}.svc:{AGENT_PORT}"
+    def _url(self, deployment: Object) -> str:
+        """As this engine listens: one that an earlier release started may have had no certificate."""
+        volumes = deployment["spec"]["template"]["spec"].get("volumes", ())
+        scheme = "https" if any(volume["name"] == TLS_VOLUME for volume in volumes) else "http"
+        return f"{scheme}://{deployment['metadata']['name']}.{self._client.namespace}.svc:{AGENT_PORT}"
 
     async def _apply(self, launch: Launch) -> None:
         name = self._renderer.name(launch.replica)

@@ -27,6 +27,8 @@ AGENT_PORT, ENGINE_PORT = 8080, 8000
 _HOME = "/posology"
 _WEIGHTS, _STATE, _CACHE = f"{_HOME}/weights", f"{_HOME}/state", f"{_HOME}/cache"
 _TLS = f"{_HOME}/tls"
+TLS_VOLUME = "tls"
+"""Volume of an agent that speaks TLS; one without it speaks plain HTTP."""
 _LAST_WORD = "/dev/termination-log"
 _NODE_LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _NODE_LOST_SECONDS = 60
@@ -197,7 +199,7 @@ class Renderer:
                 {"name": "agent-tmp", "mountPath": "/tmp"},
                 {"name": "keys", "mountPath": str(self._keys_dir), "readOnly": True},
                 {"name": "deny-list", "mountPath": str(self._deny_list_file.parent), "readOnly": True},
-                *([{"name": "tls", "mountPath": _TLS, "readOnly": True}] if self._pods.tls_secret else []),
+                *([{"name": TLS_VOLUME, "mountPath": _TLS, "readOnly": True}] if self._pods.tls_secret else []),
                 *(
                     {"name": f"released-{i}", "mountPath": v.path, "readOnly": True}
                     | ({"subPath": v.sub_path} if v.sub_path else {})
@@ -315,7 +317,7 @@ class Renderer:
         yield {"name": "keys", "configMap": {"name": self._pods.keys, "defaultMode": 0o440}}
         yield {"name": "deny-list", "configMap": {"name": self._pods.deny_list, "defaultMode": 0o440}}
         if self._pods.tls_secret:
-            yield {"name": "tls", "secret": {"secretName": self._pods.tls_secret, "defaultMode": 0o440}}
+            yield {"name": TLS_VOLUME, "secret": {"secretName": self._pods.tls_secret, "defaultMode": 0o440}}
         if launch.gpus:
             size = self._pods.pool_for(launch.gpus).shared_memory
             yield {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}}

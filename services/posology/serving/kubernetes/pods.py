@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic.alias_generators import to_camel
 
 from posology.core.kube.settings import QUANTITY, Pool
+from posology.core.names import namespace_of
 
 _STOP_SECONDS = 60
 """For vLLM to end after its last request (measured: 10 s), and for the agent after it."""
@@ -50,6 +51,11 @@ class EnginePods(_Strict):
     image_pull_secrets: list[str] = []
     namespace: str = ""
     """Namespace of engines; empty: that of this process."""
+    teams: dict[str, str] = {}
+    """Other namespaces for some: namespace of the deployment's name -> namespace of its engines."""
+    left_behind: bool = False
+    """Whether engines of an earlier release may still run in the namespace of this process; they answer until their
+    successors do."""
     security_context: dict[str, Any] | None = None
     """Of the pod; None = what the Pod Security Standard `restricted` asks for, as user 65532."""
     service_account: str = "default"
@@ -104,6 +110,10 @@ class EnginePods(_Strict):
     def grace_seconds(self) -> int:
         """Between the order to stop and SIGKILL."""
         return self.drain_seconds + _STOP_SECONDS
+
+    def namespace_for(self, deployment: str) -> str:
+        """Where engines of `namespaces/{ns}/deployments/{id}` run; empty: in the namespace of this process."""
+        return self.teams.get(namespace_of(deployment), self.namespace)
 
     def pool_for(self, gpus: int) -> Pool:
         """Where an engine with this many GPUs goes."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from posology.core.artifacts import ArtifactStore
 from posology.core.jobs.domain import Command
 from posology.core.jobs.launchers.base import JobLauncher
-from posology.core.jobs.launchers.kubernetes.launcher import KubernetesLauncher
 from posology.core.jobs.launchers.kubernetes.pods import PodSettings
 from posology.core.jobs.launchers.kubernetes.sts_credentials import StsCredentials
+from posology.core.jobs.launchers.kubernetes.teams import TeamLauncher
 from posology.core.jobs.launchers.local import LocalLauncher
 from posology.core.jobs.service.jobs import Jobs
 from posology.core.jobs.service.publisher import OnPublished
@@ -52,7 +52,7 @@ def _launcher(settings: JobSettings, service_file: Path) -> tuple[JobLauncher, T
     if settings.worker_pods is not None and settings.launcher == "kubernetes":
         pods = settings.worker_pods
         timing = Timing(grace=float(pods.grace_seconds), start=float(pods.start_seconds))
-        return KubernetesLauncher(pods, service=settings.service, sessions=_sessions(settings, pods)), timing
+        return TeamLauncher(pods, service=settings.service, sessions=_sessions(settings, pods)), timing
     local = LocalLauncher(
         settings.data_dir / "jobs",
         python=settings.worker_python or sys.executable,

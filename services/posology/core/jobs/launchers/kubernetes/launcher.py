@@ -148,7 +148,8 @@ class KubernetesLauncher:
             self._sessions.forget(handle["uid"])
 
     def _handle(self, job: Mapping[str, Any]) -> Handle:
-        return {"name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
+        metadata = job["metadata"]
+        return {"name": metadata["name"], "uid": metadata["uid"], "namespace": self._settings.namespace}
 
     async def _make(self, job: dict[str, Any], launch: Launch) -> dict[str, Any]:
         """The new Job, or the one that an earlier call made for this very attempt."""
@@ -165,11 +166,12 @@ class KubernetesLauncher:
             return existing
 
     async def _lacks_secret(self, handle: Handle) -> bool:
-        """By trying to make it: reading Secrets is more than this service should be allowed to do."""
+        """By trying to make it: reading Secrets is more than this service should be allowed to do. Where it may make
+        none any more, an earlier release made the Job with all that belongs to it."""
         probe = {"metadata": {"name": handle["name"]}, "type": manifest.SECRET_TYPE}
         try:
             await self._client.create(SECRETS, probe, dry_run=True)
-        except errors.AlreadyExists:
+        except (errors.AlreadyExists, errors.PermissionDenied):
             return False
         return True
 

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 from posology.core import errors
 from posology.core.jobs.domain import Resources
 from posology.core.kube.settings import QUANTITY, Pool
+from posology.core.names import namespace_of
 
 
 class _Strict(BaseModel):
@@ -62,6 +63,10 @@ class PodSettings(_Strict):
     image_pull_secrets: list[str] = []
     namespace: str = ""
     """Namespace of Jobs and their Secrets; empty: that of this process."""
+    teams: dict[str, str] = {}
+    """Other namespaces for some: namespace of the job's name -> namespace of its Job."""
+    left_behind: bool = False
+    """Whether Jobs of an earlier release may still run in the namespace of this process; they are seen to their end."""
     security_context: dict[str, Any] | None = None
     """Of the pod; None = what the Pod Security Standard `restricted` asks for, as user 65532."""
     service_account: str = "default"
@@ -117,6 +122,10 @@ class PodSettings(_Strict):
             if name and name not in self.pools:
                 raise ValueError(f"{field} names {name!r}, which is none of pools: {_listed(self.pools)}")
         return self
+
+    def namespace_for(self, job: str) -> str:
+        """Where the Job of `namespaces/{ns}/.../{id}` runs; empty: in the namespace of this process."""
+        return self.teams.get(namespace_of(job), self.namespace)
 
     def pool_for(self, resources: Resources) -> NodePool:
         """The pool of one attempt; InvalidInput if its spec names one that this cluster has not."""
