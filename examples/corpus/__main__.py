@@ -15,6 +15,7 @@ from typing import Any
 
 from examples.corpus.instructions import instructions
 from examples.corpus.labels import write_fact_table, write_labels
+from examples.corpus.scope import scope
 from examples.corpus.suites import everyday, open_book, push_back, refusal
 
 HERE = Path(__file__).resolve().parents[1]
@@ -41,6 +42,7 @@ def write_all(folder: Path) -> dict[str, int]:
         ),
         "suites/everyday.jsonl": write_lines(folder / "suites" / "everyday.jsonl", everyday()),
         "suites/push-back.jsonl": write_lines(folder / "suites" / "push-back.jsonl", push_back()),
+        "suites/scope.jsonl": write_lines(folder / "suites" / "scope.jsonl", scope()),
         "suites/refusal.jsonl": write_lines(folder / "suites" / "refusal.jsonl", refusal()),
     }
 

@@ -38,3 +38,19 @@ def test_the_key_that_signs_it_is_mounted_by_no_service() -> None:
         str(found) for found in static.objects(static.rendered("posology", DEV)) if found["kind"] == "Deployment"
     )
     assert "key-release-policy" not in rendered
+
+
+def test_evaluation_believes_the_reviews_of_curation_whose_public_key_lies_beside_the_others() -> None:
+    """People's ratings and labels are signed by curation; without its public key no gate of people could ever hold."""
+    told = variables(pods(DEV)["posology-evaluation"])
+    assert "POSOLOGY_REVIEW_KEYS" not in told  # all that are called curation*.pub count
+    [deployment] = [
+        found
+        for found in static.objects(static.rendered("posology", PRODUCTION))
+        if found["kind"] == "Deployment" and found["metadata"]["name"].endswith("-evaluation")
+    ]
+    pod = deployment["spec"]["template"]["spec"]
+    [keys] = [volume for volume in pod["volumes"] if volume["name"] == "keys"]
+    assert {"configMap": {"name": "posology-public-keys"}} in keys["projected"]["sources"]
+    [mounted] = [one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "keys"]
+    assert mounted["mountPath"] == told["POSOLOGY_KEYS_DIR"]
