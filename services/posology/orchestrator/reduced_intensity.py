@@ -1,4 +1,4 @@
-"""A lower dose after a regression: half the rate and half the passes, per reduction."""
+"""A lower dose after a regression without a sweep: half the rate and half the passes, per reduction."""
 
 from collections.abc import Mapping
 from typing import Any

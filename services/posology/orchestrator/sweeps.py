@@ -82,18 +82,47 @@ def _shared(parent: Run, stage: Stage) -> Stage:
 
 
 def chosen(run: Run) -> doses.Dose | None:
-    """The dose that the run's sweep chose; None without one, or before."""
+    """The dose that the run's sweep chose, or after regressions a gentler one; None without a sweep, or before."""
     sweep = run.stage("sweep")
     if sweep is None or sweep.state is not State.SUCCEEDED:
         return None
+    if run.reductions and (steps := steps_down(run)):
+        return steps[min(run.reductions, len(steps)) - 1].dose
     dose: doses.Dose = sweep.details["chosen"]
     return dose
 
 
+@dataclass(frozen=True)
+class StepDown:
+    """A dose of the window that is gentler than the chosen one."""
+
+    label: str
+    dose: doses.Dose
+
+
+def steps_down(run: Run) -> list[StepDown]:
+    """What a regression leads to, one after the other: the doses that may be recommended and whose intensity lies below
+    the chosen one's, the nearest first. Their training is there already, so each is reused."""
+    sweep = run.stage("sweep")
+    window = sweep.details.get("window", {}) if sweep else {}
+    comparison = window.get("comparison", {})
+    judged = {one["number"]: one for one in comparison.get("doses", ())}
+    own = judged.get(comparison.get("recommended", 0), {}).get("intensity")
+    if own is None:
+        return []
+    gentler = [one for one in judged.values() if not one.get("out") and one.get("intensity", own) < own]
+    gentler.sort(key=lambda one: (-one["intensity"], one["number"]))
+    tried = {one["number"]: one["dose"] for one in window.get("doses", ())}
+    return [StepDown(one["label"], tried[one["number"]]) for one in gentler if one["number"] in tried]
+
+
 def effective(run: Run) -> Run:
-    """The run with the chosen dose in its recipe: what every stage after the sweep goes by."""
+    """The run with the chosen dose in its recipe: what every stage after the sweep goes by.
+
+    The recipe of a dose is not halved besides: what the window did not measure is not trained.
+    """
     dose = chosen(run)
-    return run if dose is None else replace(run, spec=doses.dosed(run.spec, dose))
+    return run if dose is None else replace(run, spec=doses.dosed(run.spec, dose), reductions=0)
 
 
 def names_of_doses(run: Run) -> tuple[str, ...]:

@@ -169,11 +169,16 @@ async def _reusable(db: Database, run: Run, stage: Stage, digest: str) -> Stage 
 def _may_reduce(run: Run, verdict: Stage) -> bool:
     policy = run.spec["evaluation"].get("onRegression")
     only_regression = bool(verdict.details.get("onlyRegression"))
-    return bool(policy) and only_regression and policy["reduceIntensity"] and run.reductions < policy["attempts"]
+    if not policy or not only_regression or not policy["reduceIntensity"] or run.reductions >= policy["attempts"]:
+        return False
+    return sweeps.chosen(run) is None or run.reductions < len(sweeps.steps_down(run))
 
 
 def _lower_dose(run: Run, verdict: Stage, graph: tuple[Node, ...]) -> Change:
     again = behind("sft", run.spec, graph)
-    reason = f"trained again at half the intensity, since {verdict.reason}"
+    lower = "at half the intensity"
+    if sweeps.chosen(run) is not None:
+        lower = f"with {sweeps.steps_down(run)[run.reductions].label}, the next gentler dose of the window"
+    reason = f"trained again {lower}, since {verdict.reason}"
     reset = tuple(begin_anew(s, reason=reason) for s in run.stages if s.stage in again and s.stage != verdict.stage)
     return Change((begin_anew(verdict, reason=reason), *reset), reductions=1)

@@ -1,6 +1,6 @@
 """Training's composition root."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from posology.core.rpc.server import Server, launch, run
 from posology.core.settings import PREFIX, load
 from posology.core.signing import Signer
 from posology.core.store import Database
+from posology.core.stored_secrets import secret
 from posology.training import convert
 from posology.training.base_models.models import Models
 from posology.training.origins import Origins
@@ -104,6 +105,17 @@ def commands(settings: Settings, models: Models, origins: Origins) -> dict[str, 
     }
 
 
+def _secrets(settings: Settings) -> Callable[[str], str | None]:
+    """The value of a hub's secret where this process may read it: beside local workers, never on a cluster."""
+
+    def read(reference: str) -> str | None:
+        if settings.launcher == "kubernetes":
+            return None
+        return secret(reference, folder=settings.data_dir / "secrets")
+
+    return read
+
+
 def _most_nodes(settings: Settings) -> int:
     """Pods find each other by a Service; processes of this machine have one node."""
     pods = settings.worker_pods
@@ -126,7 +138,7 @@ async def build(settings: Settings) -> AsyncIterator[Training]:
             await registrar.register_published(published)
 
         stores = [ArtifactStore(url) for url in (settings.candidates_url, settings.released_url)]
-        models = Models(stores, settings.rules, hub=settings.hub_endpoint)
+        models = Models(stores, settings.rules, hub=settings.hub_endpoint, secret=_secrets(settings))
         origins = Origins(stores, settings.rules)
         jobs = build_jobs(settings, db, commands=commands(settings, models, origins), on_published=attested)
         servicer = TrainingServicer(

@@ -208,6 +208,11 @@ def plan_to_proto(plan: Plan) -> pb.TrainingPlan:
     )
 
 
+def unplanned_to_proto(reason: str) -> pb.TrainingPlan:
+    """A plan without figures, and why."""
+    return pb.TrainingPlan(warnings=[f"baseModel: {reason}"], copies=1)
+
+
 def job_to_proto(job: Job, envelope: Mapping[str, Any] | None, validation: Sequence[Event] = ()) -> pb.TrainingJob:
     """A job row as a TrainingJob; `validation` are its metrics that hold a validation loss."""
     return pb.TrainingJob(

@@ -13,7 +13,8 @@ from posology.core.jobs.service.jobs import Jobs
 from posology.core.model_endpoints.document import Registry
 from posology.training import admission, convert
 from posology.training.base_models import locations
-from posology.training.base_models.models import Models
+from posology.training.base_models.hub_reader import SecretOutOfReach
+from posology.training.base_models.models import Known, Models
 from posology.training.planning import devices
 from posology.training.planning.plan import plan
 from posology.training.planning.planned import Request
@@ -53,8 +54,10 @@ class TrainingServicer(Base):
 
     async def PlanTraining(self, request: pb.PlanTrainingRequest, _: Any) -> pb.TrainingPlan:
         schema.apply_defaults(request.training)
-        base = request.base_model
-        known = await self._models.look(base.uri, base.revision, config_json=request.config_json)
+        try:
+            known = await self._look(request.base_model, config_json=request.config_json)
+        except SecretOutOfReach as error:
+            return convert.unplanned_to_proto(error.message)
         gpus = request.training.resources.gpus
         cores = request.training.resources.cpus or os.cpu_count() or 1
         made = plan(
@@ -75,16 +78,25 @@ class TrainingServicer(Base):
         return convert.plan_to_proto(made)
 
     async def InspectModel(self, request: pb.InspectModelRequest, _: Any) -> pb.ModelInspection:
-        return convert.inspection_to_proto(await self._models.look(request.base_model.uri, request.base_model.revision))
+        return convert.inspection_to_proto(await self._look(request.base_model))
+
+    async def _look(self, base: pb.BaseModelSpec, *, config_json: str = "") -> Known:
+        """The model, with the secret that its spec names."""
+        await self._not_an_endpoints_key(base.credentials_secret, "base_model.credentials_secret")
+        return await self._models.look(
+            base.uri, base.revision, credentials_secret=base.credentials_secret, config_json=config_json
+        )
+
+    async def _not_an_endpoints_key(self, secret: str, field: str) -> None:
+        if secret and secret in await asyncio.to_thread(self._model_endpoints.secrets):
+            reason = f"{secret} is the key of a model endpoint, and is sent to no hub; name one with the hub's token"
+            raise InvalidInput.of([Violation(field, reason)])
 
     # --- base models -----------------------------------------------------------------------------------
 
     async def CreateBaseModel(self, request: pb.CreateBaseModelRequest, _: Any) -> pb.BaseModel:
         locations.parse(request.spec.uri, request.spec.revision, self._rules)
-        secret = request.spec.credentials_secret
-        if secret and secret in await asyncio.to_thread(self._model_endpoints.secrets):
-            reason = f"{secret} is the key of a model endpoint, and is sent to no hub; name one with the hub's token"
-            raise InvalidInput.of([Violation("spec.credentialsSecret", reason)])
+        await self._not_an_endpoints_key(request.spec.credentials_secret, "spec.credentialsSecret")
         name = f"{request.parent}/baseModels/{request.base_model_id}"
         if request.validate_only:
             return pb.BaseModel(name=name, spec=request.spec)

@@ -5,8 +5,10 @@ import json
 import pytest
 from support.training_bench import Bench, Outcome, pair, write_lines
 
+from posology.training import event_file
+
 pytestmark = pytest.mark.slow
-ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors", "training.json", "probes.jsonl"}
+ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors", "training.json", "probes.jsonl", event_file.NAME}
 
 
 @pytest.mark.parametrize("method", ["lora", "qlora", "full"])

@@ -12,7 +12,7 @@ from service.orchestrator.noop import Noop, new_run
 
 from posology.core.errors import Unavailable
 from posology.core.store import Database
-from posology.orchestrator import convert, repository, sweeps
+from posology.orchestrator import convert, repository, sweeps, transitions
 from posology.orchestrator.domain import Failure, Observation, Phase, Run, Stage, State
 from posology.orchestrator.graph import GRAPH, stages_of
 from posology.orchestrator.reconciler import Reconciler
@@ -150,6 +150,72 @@ async def test_each_dose_is_a_run_that_shares_what_is_the_same_and_the_chosen_on
     assert shown.sentence.startswith("because; 3 doses took ")
     assert [dose.label for dose in shown.doses] == ["rank 4", "rank 8", "rank 16"]
     assert shown.doses[0].validation_loss == 1.0
+
+
+def swept(*judged: Mapping[str, Any], recommended: int, reductions: int = 0, attempts: int = 3) -> Run:
+    """A run whose sweep judged these doses, with every stage done; ranks are the numbers of the doses."""
+    ranks = [{"rank": number} for number in range(1, len(judged) + 1)]
+    spec = spec_of(*ranks)
+    spec["evaluation"]["onRegression"] = {"reduceIntensity": True, "attempts": attempts}
+    listed = [{"number": n, "label": f"rank {n}", **one} for n, one in enumerate(judged, 1)]
+    details = {
+        "chosen": ranks[recommended - 1],
+        "window": {
+            "comparison": {"doses": listed, "recommended": recommended},
+            "doses": [{"number": n, "dose": dose} for n, dose in enumerate(ranks, 1)],
+        },
+    }
+    stages = [
+        Stage(s.stage, s.position, State.SUCCEEDED, attempt=1, details=details if s.stage == "sweep" else {})
+        for s in stages_of(spec)
+    ]
+    return Run(**{**vars(new_run(1, spec=spec, graph=GRAPH)), "stages": tuple(stages), "reductions": reductions})
+
+
+def regressed(run: Run) -> transitions.Change:
+    verdict = next(stage for stage in run.stages if stage.stage == "verdict")
+    error = Failure("NotReleased", "refusals fell")
+    failed = Stage(
+        "verdict", verdict.position, State.FAILED, "refusals fell", error=error, details={"onlyRegression": True}
+    )
+    return transitions.consequences(run, failed)
+
+
+WINDOW = ({"intensity": 0.1}, {"intensity": 0.2, "out": "it loses"}, {"intensity": 0.3}, {"intensity": 0.5})
+
+
+def test_a_regression_steps_down_the_window_and_halves_nothing() -> None:
+    run = swept(*WINDOW, recommended=4)
+    change = regressed(run)
+    assert change.reductions == 1
+    assert {s.reason for s in change.stages} == {
+        "trained again with rank 3, the next gentler dose of the window, since refusals fell"
+    }
+    once = sweeps.effective(swept(*WINDOW, recommended=4, reductions=1))
+    assert once.spec["training"]["sft"]["rank"] == 3
+    assert once.spec["training"]["sft"]["learningRate"] == SFT["learningRate"]
+    assert once.reductions == 0
+    again = regressed(swept(*WINDOW, recommended=4, reductions=1))
+    assert "with rank 1, the next gentler dose" in again.stages[0].reason
+    assert sweeps.effective(swept(*WINDOW, recommended=4, reductions=2)).spec["training"]["sft"]["rank"] == 1
+
+
+@pytest.mark.parametrize(
+    ("judged", "recommended", "reductions", "attempts"),
+    [
+        (WINDOW, 1, 0, 3),  # nothing is gentler
+        (WINDOW, 4, 2, 3),  # every step was taken
+        (WINDOW, 4, 1, 1),  # no more attempts are allowed
+        (({"intensity": 0.1, "out": "it was not scored"}, {"intensity": 0.3}), 2, 0, 3),
+        (({}, {"intensity": 0.3}), 2, 0, 3),  # the other was never scored
+        (({"intensity": 0.3}, {"intensity": 0.3}), 2, 0, 3),  # equals are no step down
+    ],
+)
+def test_a_regression_ends_the_run_where_the_window_has_no_gentler_dose(
+    judged: tuple[Mapping[str, Any], ...], recommended: int, reductions: int, attempts: int
+) -> None:
+    change = regressed(swept(*judged, recommended=recommended, reductions=reductions, attempts=attempts))
+    assert [stage.stage for stage in change.stages] == ["verdict"]
 
 
 async def test_doses_wait_for_each_other_unless_several_may_work_at_once(db: Database) -> None:

@@ -100,6 +100,8 @@ def _plan_doses(at: state.State, run: RunFile) -> None:
 
 
 def _plan_lines(planned: training_pb2.TrainingPlan) -> list[str]:
+    if not planned.parameters:
+        return [f"[yellow]no figures:[/] {escape(text)}" for text in planned.warnings]
     return [
         f"{planned.trainable_parameters:,} of {planned.parameters:,} parameters are trained.",
         f"SFT takes {planned.sft_steps:,} steps" + (f", DPO {planned.dpo_steps:,}." if planned.dpo_steps else "."),

@@ -23,6 +23,8 @@ class Plan:
         """Plan and be done; of a sweep every dose, and the heaviest one's plan is kept."""
         plan = await self._training.PlanTraining(request(doses.heaviest(run.spec)))
         summary = f"{plan.trainable_parameters:,} of {plan.parameters:,} parameters are trained"
+        if not plan.parameters:
+            summary = "no figures before the model is imported"
         if tried := doses.doses_of(run.spec):
             plans = [await self._training.PlanTraining(request(doses.dosed(run.spec, dose))) for dose in tried]
             steps, seconds = sum(one.sft_steps for one in plans), sum(one.seconds for one in plans)

@@ -17,9 +17,11 @@ from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 from posology.core.errors import DataCorrupt, InvalidInput, NotFound, PermissionDenied, PosologyError, Unavailable
 from posology.core.locations import AllowedLocations
+from posology.training.base_models import architectures
 from posology.training.base_models import folder as model_folder
 from posology.training.base_models.locations import HubModel, LocalFolder
 
+CONFIG = "config.json"
 Progress = Callable[[float, float, str], None]
 
 
@@ -38,7 +40,7 @@ def from_hub(source: HubModel, into: Path, *, endpoint: str | None, token: str |
     try:
         files = _listed(source, endpoint=endpoint, token=token)
         total, done = float(sum(file.size or 0 for file in files)), 0.0
-        for file in files:
+        for file in sorted(files, key=lambda one: one.rfilename != CONFIG):  # it says whether the rest is of use
             progress(done, total, file.rfilename)
             hf_hub_download(
                 source.repository,
@@ -49,11 +51,19 @@ def from_hub(source: HubModel, into: Path, *, endpoint: str | None, token: str |
                 token=token or False,
             )
             _compare(into / file.rfilename, file)
+            if file.rfilename == CONFIG:
+                _refuse_unknown(into / CONFIG)
             done += file.size or 0
         progress(total, total, "downloaded")
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
         raise _translated(error, source, given_token=token is not None) from error
     shutil.rmtree(into / ".cache", ignore_errors=True)  # the client's own notes
+
+
+def _refuse_unknown(config: Path) -> None:
+    """Before the weights are fetched: an architecture that is not both trained and served here."""
+    if violations := list(architectures.violations(model_folder.read_json(config))):
+        raise InvalidInput.of(violations)
 
 
 def _listed(source: HubModel, *, endpoint: str | None, token: str | None) -> list[RepoSibling]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from posology.core.errors import InvalidInput, Violation
-from posology.training.base_models import companions
+from posology.training.base_models import architectures, companions
 from posology.training.planning import shapes
 
 
@@ -54,6 +54,7 @@ def check(folder: Path) -> shapes.ModelShape:
 
 def _content_violations(folder: Path) -> Iterator[Violation]:
     config = read_json(folder / "config.json")
+    yield from architectures.violations(config)
     if "quantization_config" in config:
         yield Violation("config.json", "says that the weights are quantised already; import the original weights")
     if not has_chat_template(folder):

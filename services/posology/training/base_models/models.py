@@ -2,21 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from posology.core.artifacts import ArtifactStore
-from posology.core.errors import InvalidInput, NotFound, Unavailable, Violation
-from posology.training.base_models import folder, locations
+from posology.core.errors import InvalidInput, NotFound, Violation
+from posology.training.base_models import architectures, folder, locations
+from posology.training.base_models.hub_reader import HubReader
 from posology.training.planning import shapes
 from posology.training.planning.shapes import ModelShape
 
 HUB = "https://huggingface.co"
-_HUB_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -29,24 +27,41 @@ class Known:
 
 
 class Models:
-    """Looks at models in the stores, in allowed folders and on the hub."""
+    """Looks at models in the stores, in allowed folders and on the hub.
 
-    def __init__(self, stores: Sequence[ArtifactStore], rules: locations.Rules, *, hub: str = "") -> None:
+    `secret` gives the value of a credentialsSecret, None where this service cannot read it: on a cluster only the
+    workers hold secrets.
+    """
+
+    def __init__(
+        self,
+        stores: Sequence[ArtifactStore],
+        rules: locations.Rules,
+        *,
+        hub: str = "",
+        secret: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         self._stores = stores
         self._rules = rules
         self._hub = (hub or HUB).rstrip("/")
+        self._secret = secret
 
-    async def look(self, uri: str, revision: str, *, config_json: str = "", at: str = "base_model") -> Known:
-        """The model of a BaseModelSpec; `config_json` stands in for one that cannot be read from here."""
+    async def look(
+        self, uri: str, revision: str, *, credentials_secret: str = "", config_json: str = "", at: str = "base_model"
+    ) -> Known:
+        """The model of a BaseModelSpec; `config_json` stands in for one that cannot be read from here.
+
+        InvalidInput for an architecture that cannot be trained and served, NeedsToken for a gated repository.
+        """
         if config_json:
-            return _from_config(json.loads(config_json))
+            return _from_config(_parsed(config_json, f"{at}.config_json"), at=at)
         match locations.parse(uri, revision, self._rules, at=at):
             case locations.LocalFolder() as source:
                 return await asyncio.to_thread(_from_folder, source.path)
             case locations.Pushed() as source:
                 return await self.artifact(source.digest)
             case locations.HubModel() as source:
-                return _from_config(await self._config(source))
+                return await self._on_hub(source, credentials_secret, at=at)
 
     async def artifact(self, digest: str) -> Known:
         """The model of an artifact, from its config and the headers of its weight files."""
@@ -76,31 +91,39 @@ class Models:
     def _holding(self, digest: str) -> ArtifactStore | None:
         return next((store for store in self._stores if store.exists(digest)), None)
 
-    async def _config(self, source: locations.HubModel) -> Mapping[str, Any]:
-        """config.json of an open model; a gated one needs config_json or an import."""
-        url = f"{self._hub}/{source.repository}/resolve/{source.revision}/config.json"
-        try:
-            async with httpx.AsyncClient(timeout=_HUB_SECONDS, follow_redirects=True) as client:
-                answer = await client.get(url)
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                f"{url} cannot be read ({type(error).__name__}); give the text of config.json as config_json"
-            ) from error
-        if answer.status_code != httpx.codes.OK:
-            raise NotFound(
-                f"{url} answers {answer.status_code}; import the model with a token, or give the text of its "
-                "config.json as config_json"
-            )
-        config: Mapping[str, Any] = answer.json()
-        return config
+    async def _on_hub(self, source: locations.HubModel, secret: str, *, at: str) -> Known:
+        """From config.json, and where that is of an unknown family from the headers of the weight files."""
+        token = self._secret(secret) if secret else None
+        async with HubReader(self._hub, source, token=token, secret=secret, at=at) as hub:
+            config = _parsed(await hub.text("config.json"), f"{at}.uri")
+            if wrong := list(architectures.violations(config, at=f"{at}.uri")):
+                raise InvalidInput.of(wrong)
+            if str(config.get("model_type")) in shapes.KNOWN:
+                return _from_config(config, at=at)
+            return Known(shapes.from_headers(config, await hub.headers()), _architecture(config), None)
 
 
-def _from_config(config: Mapping[str, Any]) -> Known:
+def _from_config(config: Mapping[str, Any], *, at: str) -> Known:
+    if wrong := list(architectures.violations(config, at=f"{at}.uri")):
+        raise InvalidInput.of(wrong)
     return Known(shapes.from_config(config), _architecture(config), None)
+
+
+def _parsed(text: str, field: str) -> Mapping[str, Any]:
+    """config.json as an object; the error names the field that it came by."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput.of([Violation(field, f"config.json is not JSON: {error}")]) from None
+    if not isinstance(value, dict):
+        raise InvalidInput.of([Violation(field, "config.json is not a JSON object")])
+    return value
 
 
 def _from_folder(path: Path) -> Known:
     config = folder.read_json(path / "config.json")
+    if wrong := list(architectures.violations(config)):
+        raise InvalidInput.of(wrong)
     return Known(
         shapes.from_headers(config, shapes.read_headers(path)), _architecture(config), folder.has_chat_template(path)
     )

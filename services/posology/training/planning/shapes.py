@@ -83,7 +83,8 @@ def from_config(config: Mapping[str, Any]) -> ModelShape:
             f"the plan cannot read model type {kind or '(none)'} from config.json alone (it knows {', '.join(KNOWN)}); "
             "import the model first, then the plan reads its weight files"
         )
-    hidden, layers, vocabulary = (config[key] for key in ("hidden_size", "num_hidden_layers", "vocab_size"))
+    _check_sizes(config)
+    hidden, layers, vocabulary = (int(config[key]) for key in ("hidden_size", "num_hidden_layers", "vocab_size"))
     block = _block(config, kind)
     linears = tuple(
         Linear(f"model.layers.{layer}.{name}", outputs, inputs)
@@ -99,9 +100,23 @@ def from_config(config: Mapping[str, Any]) -> ModelShape:
         hidden=hidden,
         layers=layers,
         vocabulary=vocabulary,
-        intermediate=config["intermediate_size"],
-        context=int(config.get("max_position_embeddings", 2048)),
+        intermediate=int(config["intermediate_size"]),
+        context=_size(config, "context") or 2048,
     )
+
+
+_NEEDED = ("hidden_size", "num_hidden_layers", "vocab_size", "intermediate_size", "num_attention_heads")
+
+
+def _check_sizes(config: Mapping[str, Any]) -> None:
+    """InvalidInput that names each size which is missing or is no positive whole number."""
+    optional = [name for name in ("num_key_value_heads", "head_dim") if config.get(name) is not None]
+    wrong = [name for name in (*_NEEDED, *optional) if type(config.get(name)) is not int or config[name] <= 0]
+    if wrong:
+        raise InvalidInput.of(
+            Violation("config.json", f"{name} is {json.dumps(config.get(name))}, not a positive whole number")
+            for name in wrong
+        )
 
 
 def _heads(config: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -152,7 +167,17 @@ def _tied(config: Mapping[str, Any], kind: str) -> bool:
 
 # --- from the weight files -------------------------------------------------------------------------
 
-_LAYER = re.compile(r"^(.*\.layers\.\d+\..+)\.weight$")
+_LAYER = re.compile(r"^(?:.*\.)?(?:layers|h|blocks|layer)\.(\d+)\.(.+)\.weight$")
+_EXPERT = re.compile(r"(^|\.)(experts|router|gate|shared_expert_gate|wg)(\.|$)")
+"""Parts of a mixture of experts: transformers stacks them in tensors, which no adapter of linear modules takes."""
+_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|wte|word_embeddings|embed_in|embeddings|tok_embeddings)\.weight$")
+_SIZES = {
+    "vocabulary": ("vocab_size",),
+    "hidden": ("hidden_size", "n_embd", "d_model", "dim"),
+    "intermediate": ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff"),
+    "context": ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "n_ctx"),
+}
+"""What a size is called in the configs of different families."""
 
 
 def parse_header(raw: bytes) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -162,24 +187,59 @@ def parse_header(raw: bytes) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def from_headers(config: Mapping[str, Any], headers: Iterable[Mapping[str, tuple[str, tuple[int, ...]]]]) -> ModelShape:
-    """The shape of any model whose layers are called `layers.<n>`, from the headers of its weight files."""
+    """The shape of a model of any architecture, from the headers of its weight files; its layers are numbered.
+
+    Where config.json leaves a size out, the tensors say it. InvalidInput for weights in which no embedding and no
+    numbered layers are found.
+    """
     tensors = {name: shape for header in headers for name, (_, shape) in header.items()}
-    linears = tuple(
-        Linear(match[1], shape[0], shape[1])
-        for name, shape in sorted(tensors.items(), key=lambda item: _natural(item[0]))
-        if (match := _LAYER.match(name)) and len(shape) == 2
-    )
-    inner = config.get("text_config", config)
+    layers, linears = set(), []
+    for name, shape in sorted(tensors.items(), key=lambda item: _natural(item[0])):
+        if not (match := _LAYER.match(name)) or _is_of_another_part(name):
+            continue
+        layers.add(match[1])
+        if len(shape) == 2 and not _EXPERT.search(match[2]):
+            linears.append(Linear(name.removesuffix(".weight"), shape[0], shape[1]))
+    inner = _text_config(config)
+    embedding = next((shape for name, shape in tensors.items() if _EMBEDDING.search(name) and len(shape) == 2), None)
+    vocabulary = embedding[0] if embedding else _size(inner, "vocabulary")
+    hidden = _size(inner, "hidden") or (embedding[1] if embedding else 0)
+    if not layers or not vocabulary or not hidden:
+        raise InvalidInput(
+            f"the weight files of this model ({_kind(config)}) hold no embedding and numbered layers "
+            f"({len(tensors)} tensors, the first is {min(tensors, default='none')}); import a causal language model"
+        )
     return ModelShape(
-        architecture=str(config.get("model_type", "unknown")),
-        linears=linears,
+        architecture=_kind(config),
+        linears=tuple(linears),
         parameters=sum(_product(shape) for shape in tensors.values()),
-        hidden=int(inner["hidden_size"]),
-        layers=int(inner["num_hidden_layers"]),
-        vocabulary=int(inner["vocab_size"]),
-        intermediate=int(inner.get("intermediate_size", 4 * inner["hidden_size"])),
-        context=int(inner.get("max_position_embeddings", 2048)),
+        hidden=hidden,
+        layers=len(layers),
+        vocabulary=vocabulary,
+        intermediate=_size(inner, "intermediate") or 4 * hidden,
+        context=_size(inner, "context") or 2048,
     )
+
+
+def _kind(config: Mapping[str, Any]) -> str:
+    return str(config.get("model_type", "unknown"))
+
+
+def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where a model of several parts keeps the sizes of its language model."""
+    inner = config.get("text_config")
+    return inner if isinstance(inner, Mapping) else config
+
+
+def _size(config: Mapping[str, Any], name: str) -> int:
+    """The first positive whole number among the names of a size, 0 for none."""
+    values = (config.get(key) for key in _SIZES[name])
+    return next((value for value in values if isinstance(value, int) and value > 0), 0)
+
+
+def _is_of_another_part(name: str) -> bool:
+    """A vision or audio tower beside the language model."""
+    return any(part in name for part in ("vision_", "visual.", "audio_"))
 
 
 def _product(shape: tuple[int, ...]) -> int:

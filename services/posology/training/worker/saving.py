@@ -10,6 +10,7 @@ from typing import Any
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from posology.training import event_file
 from posology.training.base_models.companions import COMPANIONS
 
 RECORD = "training.json"
@@ -44,7 +45,9 @@ def companions(base: Path, output: Path) -> None:
 
 
 def record(output: Path, entries: Mapping[str, Any]) -> None:
-    """`training.json`: settings, curves, findings and library versions; no timings, so that equal runs are equal."""
+    """`training.json`: settings, curves, findings and library versions; no timings, so that equal runs are equal.
+    The curves stand beside it as an event file of TensorBoard's, too."""
+    event_file.write(output, entries["curves"])
     write_json(output / RECORD, {**entries, "versions": {name: version(name) for name in LIBRARIES}})
 
 

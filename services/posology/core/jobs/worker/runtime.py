@@ -31,7 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from posology.core import errors
+from posology.core import errors, stored_secrets
 from posology.core.canonical import canonical_json
 from posology.core.jobs.domain import Failure, Progress, StagedFile
 from posology.core.jobs.exit_codes import DONE, FAILED, PEER_LOST_CODE, STOPPED_CODE, SUPERSEDED, UNDELIVERED_CODE
@@ -153,7 +153,7 @@ class JobContext:
 
     def secret(self, reference: str) -> str:
         """The value of a secret; FailedPrecondition says where it was looked for."""
-        return staging.secret(reference, folder=self._given.secrets, kept=self._given.secrets_kept)
+        return stored_secrets.secret(reference, folder=self._given.secrets, kept=self._given.secrets_kept)
 
     def endpoint(self, name: str) -> "ModelAccess":
         """A model endpoint that the service granted this attempt, with its key; FailedPrecondition where it did not."""
