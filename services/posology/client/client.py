@@ -275,15 +275,19 @@ class Client:
             return await self.curation.AdjudicateReviewItem(request)
         return await self.curation.SubmitReviewItem(request)
 
-    async def export_items(self, review: str, *, reviewer: str) -> str:
+    async def export_items(self, review: str, *, reviewer: str, adjudicate: bool = False) -> str:
         """A reviewer's items as CSV, to be filled in."""
-        request = curation_pb2.ExportReviewItemsRequest(name=self.names.review(review), reviewer=reviewer)
+        request = curation_pb2.ExportReviewItemsRequest(
+            name=self.names.review(review), reviewer=reviewer, adjudicate=adjudicate
+        )
         return (await self.curation.ExportReviewItems(request)).csv
 
-    async def import_ratings(self, review: str, text: str, *, reviewer: str, kind: str = "") -> int:
+    async def import_ratings(
+        self, review: str, text: str, *, reviewer: str, kind: str = "", adjudicate: bool = False
+    ) -> int:
         """Store the ratings of a filled-in CSV; how many there were."""
         request = curation_pb2.ImportReviewRatingsRequest(
-            name=self.names.review(review), reviewer=reviewer, reviewer_kind=kind, csv=text
+            name=self.names.review(review), reviewer=reviewer, reviewer_kind=kind, csv=text, adjudicate=adjudicate
         )
         return (await self.curation.ImportReviewRatings(request)).ratings
 

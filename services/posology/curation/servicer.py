@@ -208,7 +208,8 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
     async def ExportReviewItems(self, request: pb.ExportReviewItemsRequest, _: Any) -> pb.ExportReviewItemsResponse:
         """A reviewer's items as a spreadsheet."""
         reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
-        return pb.ExportReviewItemsResponse(csv=await self._reviews.export_items(request.name, reviewer))
+        text = await self._reviews.export_items(request.name, reviewer, adjudicate=request.adjudicate)
+        return pb.ExportReviewItemsResponse(csv=text)
 
     async def ImportReviewRatings(
         self, request: pb.ImportReviewRatingsRequest, _: Any
@@ -216,7 +217,9 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         """The ratings of a filled-in spreadsheet."""
         reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
         kind = request.reviewer_kind.strip() or UNSTATED
-        stored = await self._reviews.import_ratings(request.name, reviewer, kind, request.csv)
+        stored = await self._reviews.import_ratings(
+            request.name, reviewer, kind, request.csv, adjudicate=request.adjudicate
+        )
         return pb.ImportReviewRatingsResponse(ratings=stored)
 
     async def ListReviewCorrections(

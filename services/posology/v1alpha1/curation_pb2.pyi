@@ -1858,19 +1858,23 @@ class ExportReviewItemsRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     REVIEWER_FIELD_NUMBER: _builtins.int
+    ADJUDICATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/reviews/{id}`."""
     reviewer: _builtins.str
     """Who reviews; may be empty where users are told apart: it is the caller then."""
+    adjudicate: _builtins.bool
+    """The items that wait for adjudication instead."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         reviewer: _builtins.str = ...,
+        adjudicate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reviewer", b"reviewer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjudicate", b"adjudicate", "name", b"name", "reviewer", b"reviewer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1908,6 +1912,7 @@ class ImportReviewRatingsRequest(_message.Message):
     REVIEWER_FIELD_NUMBER: _builtins.int
     REVIEWER_KIND_FIELD_NUMBER: _builtins.int
     CSV_FIELD_NUMBER: _builtins.int
+    ADJUDICATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/reviews/{id}`."""
     reviewer: _builtins.str
@@ -1916,6 +1921,8 @@ class ImportReviewRatingsRequest(_message.Message):
     """As what, such as `expert`; empty = `not stated`."""
     csv: _builtins.str
     """The CSV that was exported, filled in; rows without a judgement are skipped."""
+    adjudicate: _builtins.bool
+    """The ratings decide items on which reviewers disagree."""
     def __init__(
         self,
         *,
@@ -1923,10 +1930,11 @@ class ImportReviewRatingsRequest(_message.Message):
         reviewer: _builtins.str = ...,
         reviewer_kind: _builtins.str = ...,
         csv: _builtins.str = ...,
+        adjudicate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv", "name", b"name", "reviewer", b"reviewer", "reviewer_kind", b"reviewer_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjudicate", b"adjudicate", "csv", b"csv", "name", b"name", "reviewer", b"reviewer", "reviewer_kind", b"reviewer_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

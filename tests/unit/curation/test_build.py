@@ -8,6 +8,7 @@ import pytest
 from posology.core.errors import InvalidInput
 from posology.curation.dataset.build import Built, build
 from posology.curation.dataset.candidates import in_turns
+from posology.curation.dataset.card import card
 from posology.curation.dataset.preferences import edited_facts, length_matched
 from posology.curation.dataset.split import family, split
 from posology.curation.domain import GENERAL, REFUSAL, Corpus, Label, Message, Pair, Section, make_pair
@@ -117,6 +118,36 @@ def test_validation_is_as_near_to_the_wanted_number_as_whole_families_come() -> 
     for wanted in (3, 8, 12, 23):
         assert len(split(pairs, validation=wanted, seed=0).validation) == wanted
     assert len(split(pairs, validation=1, seed=0).validation) == 3
+
+
+def written(count: int, source: str = "expert.jsonl") -> list[Pair]:
+    """Pairs as experts write them: a question, an answer, nothing else."""
+    questions = [f"How should drug number {n} be taken?" for n in range(count)]
+    return [
+        make_pair((Message("user", q),), f"Take {n + 5} mg of it with food.", question_type="given", source=source)
+        for n, q in enumerate(questions)
+    ]
+
+
+def test_pairs_that_experts_wrote_make_a_data_set_without_labels_or_a_teacher() -> None:
+    recipe = replace(RECIPE, pairs=250, validation=25, sources=(Source("file:///expert.jsonl", "JSONL"),))
+    given = Corpus(pairs=written(300))
+    built = made(recipe, given=given)
+    assert (len(built.train), len(built.validation)) == (225, 25)
+    shown = card(recipe, given, built, teacher="extractive/1", suite_questions=0)
+    assert shown["split_by"] == "question"
+
+
+def test_answers_to_one_question_stay_on_one_side_where_no_drug_is_named() -> None:
+    pairs = [pair for pair in written(20) for pair in (pair, replace(pair, id=f"{pair.id}-again", answer="Otherwise."))]
+    parts = split(pairs, validation=6, seed=0)
+    assert len(parts.validation) == 6
+    assert not {pair.question for pair in parts.train} & {pair.question for pair in parts.validation}
+
+
+def test_files_without_drugs_are_split_by_file() -> None:
+    pairs = [*written(10, "a.jsonl"), *written(5, "b.jsonl")]
+    assert {pair.source for pair in split(pairs, validation=5, seed=0).validation} == {"b.jsonl"}
 
 
 def test_holding_out_pairs_of_the_only_drug_is_an_error() -> None:

@@ -1,5 +1,6 @@
 """compare: the doses of a sweep, or several runs, beside each other."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -69,8 +70,19 @@ def _runs(at: state.State, names: Sequence[str]) -> None:
     columns = ("GATE", *(run.name.rsplit("/", 1)[1].upper() for run, _ in pairs))
     rows = [("phase", *(show.phase(run) for run, _ in pairs))]
     rows += [(f"{suite} {metric}", *(_cell(verdict, suite, metric) for _, verdict in pairs)) for suite, metric in keys]
+    trained = [_training_rows(run) for run, _ in pairs]
+    rows.insert(1, ("training rows", *(f"{count:,}" if count else "–" for count in trained)))
     listed = [{"run": run.name, "phase": show.phase(run), "verdict": output.plain(verdict)} for run, verdict in pairs]
     at.write.rows(listed, columns, rows)
+    if len(set(trained) - {0}) > 1:
+        at.write.note("the runs were not trained on equally many rows: give their specs equal curation.pairs")
+
+
+def _training_rows(run: FineTuneRun) -> int:
+    """As preflight counted them, general ones included; 0 before."""
+    reason = next((stage.reason for stage in run.stages if stage.stage == "preflight"), "")
+    counted = re.match(r"([\d,]+) training rows", reason)
+    return int(counted[1].replace(",", "")) if counted else 0
 
 
 def _cell(verdict: Verdict | None, suite: str, metric: str) -> str:

@@ -1,8 +1,9 @@
-"""dataset card, drops, gaps, sample: what a data set holds, what it left out and why."""
+"""dataset card, drops, gaps, sample, compare: what a data set holds, what it left out and why, and beside another."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from posology.cli import state
 from posology.cli.state import State
 from posology.client import Client
+from posology.client.set_comparison import compare_sets, table
 from posology.client.stored import Stored
 from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, Violation
 
@@ -22,8 +24,10 @@ _FILES = ("train.jsonl", "validation.jsonl", "development.jsonl", "general.jsonl
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Look into a data set: its card, its drops, its gaps, a sample.", no_args_is_help=True)
-    for command in (card, drops, gaps, sample):
+    group = typer.Typer(
+        help="Look into a data set: its card, its drops, its gaps, a sample; compare two.", no_args_is_help=True
+    )
+    for command in (card, drops, gaps, sample, compare):
         group.command()(command)
     app.add_typer(group, name="dataset")
 
@@ -95,8 +99,26 @@ def sample(
     at.write.value(drawn, "\n\n".join(_row_text(row) for row in drawn))
 
 
-def _find(at: State, what: str, of: str) -> tuple[str, Stored]:
-    """The digest of the set that is meant, and where its bytes are."""
+def compare(
+    context: typer.Context,
+    first: What,
+    second: What,
+    n: Annotated[int, typer.Option(min=0, help="Rows of each; 0 = as many as the smaller set has.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed draws other rows.")] = 0,
+) -> None:
+    """Show two data sets beside each other at equal n, such as expert-written pairs and generated ones."""
+    at = state.of(context)
+    digests, stored = zip(*(_find(at, what, "data", reviewed=True) for what in (first, second)), strict=True)
+    figures = compare_sets(stored[0], digests[0], digests[1], n=n, seed=seed)
+    listed = [
+        {"set": what, "digest": digest, **asdict(one)}
+        for what, digest, one in zip((first, second), digests, figures, strict=True)
+    ]
+    at.write.rows(listed, ("FIGURE", first.upper()[:40], second.upper()[:40]), table(figures))
+
+
+def _find(at: State, what: str, of: str, *, reviewed: bool = False) -> tuple[str, Stored]:
+    """The digest of the set that is meant (with `reviewed`, as experts left it), and where its bytes are."""
     if of not in _STAGES:
         raise InvalidInput.of([Violation("--of", f"{of!r} is not one of {', '.join(_STAGES)}")])
 
@@ -110,7 +132,7 @@ def _find(at: State, what: str, of: str) -> tuple[str, Stored]:
             raise FailedPrecondition(f"{run.name} makes no {of}: its spec asks for none")
         if planned[0] not in made:
             raise FailedPrecondition(f"{run.name} has made no {of} yet: {run.message}")
-        return made[planned[0]], client.stored()
+        return (made.get("review-data") if reviewed else "") or made[planned[0]], client.stored()
 
     return at.call(work)
 

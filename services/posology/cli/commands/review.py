@@ -119,11 +119,12 @@ def export(
     review: Review,
     file: Annotated[Path, typer.Argument(help="CSV to write; an existing file is not replaced.")],
     reviewer: Reviewer = "",
+    adjudicate: Adjudicate = False,
 ) -> None:
     """Write your items to a spreadsheet; fill in judgement, correction and comment, then import it."""
     at = state.of(context)
     who = reviewer or _own_name(at)
-    text = at.call(lambda client: client.export_items(review, reviewer=who))
+    text = at.call(lambda client: client.export_items(review, reviewer=who, adjudicate=adjudicate))
     _write_new(file, text)
     at.write.value(
         {"file": str(file)}, f"{file}: fill in judgement ({', '.join(_words(at, review))}), then: review import"
@@ -136,6 +137,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="The CSV, filled in.")],
     reviewer: Reviewer = "",
     kind: Annotated[str, typer.Option(help="What you reviewed as, such as expert; it is signed.")] = "",
+    adjudicate: Adjudicate = False,
 ) -> None:
     """Store the ratings of a filled-in spreadsheet; a wrong row leaves all of them out."""
     at = state.of(context)
@@ -144,7 +146,7 @@ def import_(
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput.of([Violation("file", f"{file} cannot be read as UTF-8: {error}")]) from None
-    stored = at.call(lambda client: client.import_ratings(review, text, reviewer=who, kind=kind))
+    stored = at.call(lambda client: client.import_ratings(review, text, reviewer=who, kind=kind, adjudicate=adjudicate))
     at.write.value(
         {"ratings": stored}, f"{stored} ratings are stored; make them final: posology review confirm {review}"
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from posology.curation.dataset.build import Built, is_filler
 from posology.curation.dataset.coverage import coverage
+from posology.curation.dataset.split import splits_by_question
 from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Corpus, Drop, Pair
 from posology.curation.recipe import GeneralSetRecipe, PreferenceRecipe, Recipe
 
@@ -25,6 +26,7 @@ def card(recipe: Recipe, corpus: Corpus, built: Built, *, teacher: str, suite_qu
             "refusals": _tagged(built.train, REFUSAL),
             "possible_contradictions": _tagged([*built.train, *built.validation], CONTRADICTION),
         },
+        **({"split_by": "question"} if built.validation and splits_by_question([*clinical, *built.validation]) else {}),
         "drops": drops_by_reason(built.drops),
         "question_types": _counts(pair.question_type for pair in [*clinical, *built.validation]),
         "drugs": {

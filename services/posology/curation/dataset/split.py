@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from posology.core.errors import InvalidInput, Violation
@@ -20,8 +20,10 @@ class Split:
 def split(pairs: Sequence[Pair], *, validation: int, seed: int) -> Split:
     """Hold out whole families whose pairs add up to `validation`, or as near to it as whole families come.
 
-    Pairs without a drug belong to the family of their source file.
+    Pairs without a drug belong to the family of their source file. Where all lie in one file and none names a drug, as
+    people write them, what is asked is the family: one question's answers stay on one side.
     """
+    family = _family_of_each(pairs)
     if validation == 0:
         return Split(tuple(pairs), ())
     sizes = Counter(family(pair) for pair in pairs)
@@ -33,6 +35,16 @@ def split(pairs: Sequence[Pair], *, validation: int, seed: int) -> Split:
         tuple(p for p in pairs if family(p) not in held_out),
         tuple(p for p in pairs if family(p) in held_out),
     )
+
+
+def splits_by_question(pairs: Iterable[Pair]) -> bool:
+    """Whether there is nothing better to split by than the question: one file, and no drug named in it."""
+    listed = list(pairs)
+    return len({pair.source for pair in listed}) == 1 and not any(pair.family or pair.drug for pair in listed)
+
+
+def _family_of_each(pairs: Sequence[Pair]) -> Callable[[Pair], str]:
+    return (lambda pair: " ".join(pair.question.casefold().split())) if splits_by_question(pairs) else family
 
 
 def family(pair: Pair) -> str:

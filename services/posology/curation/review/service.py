@@ -196,21 +196,18 @@ class Reviews:
 
     # --- spreadsheets ----------------------------------------------------------------------------------
 
-    async def export_items(self, name: str, reviewer: str) -> str:
-        """The items that a reviewer has rated or may still rate, as CSV in that reviewer's order."""
+    async def export_items(self, name: str, reviewer: str, *, adjudicate: bool = False) -> str:
+        """The items that a reviewer has rated or may still rate (or decide), as CSV in that reviewer's order."""
         async with self._db.read() as tx:
             review = await repository.get(tx, name)
             ratings = await repository.ratings(tx, name)
-            items = await repository.items(tx, name)
-        mine = {
-            r.item: r for of_item in ratings.values() for r in of_item if r.reviewer == reviewer and not r.adjudication
-        }
-        theirs = [
-            i for i in items if i.id in mine or _is_for(ratings.get(i.id, []), review, reviewer, adjudicate=False)
-        ]
+            items = [item for item in await repository.items(tx, name) if not (adjudicate and item.repeat_of)]
+        own = (rating for of_item in ratings.values() for rating in of_item if rating.reviewer == reviewer)
+        mine = {rating.item: rating for rating in own if rating.adjudication == adjudicate}
+        theirs = [i for i in items if i.id in mine or _is_for(ratings.get(i.id, []), review, reviewer, adjudicate)]
         return spreadsheet.write(sorted(theirs, key=lambda item: draw(review.seed, reviewer, item.id)), mine)
 
-    async def import_ratings(self, name: str, reviewer: str, kind: str, text: str) -> int:
+    async def import_ratings(self, name: str, reviewer: str, kind: str, text: str, *, adjudicate: bool = False) -> int:
         """Store the ratings of a spreadsheet and say how many; nothing of it is stored when a row is wrong."""
         async with self._db.read() as tx:
             review = await repository.get(tx, name)
@@ -218,7 +215,7 @@ class Reviews:
             before = await repository.ratings(tx, name)
             at = await now(tx)
         rows = spreadsheet.read(text, known=known)
-        ratings = [Rating(reviewer=reviewer, kind=kind, at=at, **vars(row)) for row in rows]
+        ratings = [Rating(reviewer=reviewer, kind=kind, at=at, adjudication=adjudicate, **vars(row)) for row in rows]
         for rating in ratings:
             _check_rating(review, rating, before.get(rating.item, []))
         for rating in ratings:
