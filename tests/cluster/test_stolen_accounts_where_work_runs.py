@@ -4,6 +4,7 @@ and in the namespace of the keys, with the roles and policies of the chart's def
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,15 @@ class Place:
 
 @pytest.fixture
 async def place(api: ClusterConfig, kube: Kube, namespace: str) -> AsyncIterator[Place]:
-    """Accounts, roles, namespaces and policies of the chart's defaults; nothing of it runs."""
-    rendered = list(static.objects(static.with_values("posology", VALUES, PRODUCTION, namespace=namespace)))
+    """As the chart's defaults have it."""
+    async with standing(api, kube, namespace, VALUES) as found:
+        yield found
+
+
+@asynccontextmanager
+async def standing(api: ClusterConfig, kube: Kube, namespace: str, values: Object) -> AsyncIterator[Place]:
+    """Accounts, roles, namespaces and policies of a release; nothing of it runs."""
+    rendered = list(static.objects(static.with_values("posology", values, PRODUCTION, namespace=namespace)))
     kinds = ("Namespace", "ServiceAccount", "Role", "RoleBinding", *CLUSTER_WIDE)
     made = [o for kind in kinds for o in rendered if o["kind"] == kind]
     for one in made:
@@ -505,6 +513,12 @@ async def test_a_pod_of_work_is_joined_by_nobody_and_keeps_its_image(place: Plac
     await place.kube.delete(PODS, place.work, "p", gracePeriodSeconds=0)
 
 
+def pod_with(secret: str, pod: Object) -> Object:
+    made = copy.deepcopy(pod)
+    made["spec"]["volumes"] = [{"name": "k", "secret": {"secretName": secret}}]
+    return made
+
+
 async def test_policies_refuse_what_a_role_allows_by_mistake(place: Place) -> None:
     """Somebody bound `admin` to the launchers where the keys are: exec, tokens and Secrets stay shut."""
     binding = {
@@ -526,6 +540,59 @@ async def test_policies_refuse_what_a_role_allows_by_mistake(place: Place) -> No
     attacks: dict[str, tuple[str, str, Object | None]] = {
         "a token of another": ("POST", ACCOUNTS.path(place.control, "posology-operator", "token"), review),
         "a key in a pod": ("POST", PODS.path(place.control), pod),
+        "the key of the authority": ("POST", PODS.path(place.control), pod_with("posology-tls-authority", pod)),
         "a Secret of another kind": ("POST", SECRETS.path(place.control), {"metadata": {"name": "x"}}),
     }
     assert await place.through("curation", attacks) == []
+
+
+async def test_what_was_left_beside_the_keys_is_ended_and_neither_made_nor_changed(
+    api: ClusterConfig, kube: Kube, namespace: str
+) -> None:
+    """While an installation moves: a Job and an engine that the release before it started, and a service."""
+    values = static.overlaid(VALUES, {"work": {"leftBehind": "always"}})
+    old = {"image": "posology/engine-cpu:0.0.9"}
+    async with standing(api, kube, namespace, values) as place:
+        job, engine = place.job(), changed(place.engine(), first(**old))
+        service = deployment(job) | {"metadata": {"name": "posology-curation"}}
+        service["spec"]["template"]["metadata"]["labels"] = {"app.kubernetes.io/component": "curation"}
+        service["spec"]["selector"] = {"matchLabels": {"app.kubernetes.io/component": "curation"}}
+        await kube.create(JOBS, namespace, job)
+        async with as_serving_was(kube, namespace):
+            await kube.create(DEPLOYMENTS, namespace, engine)
+        await kube.create(DEPLOYMENTS, namespace, service)
+        name = engine["metadata"]["name"]
+        merge = "application/merge-patch+json"
+        await place.tried("serving", "PATCH", DEPLOYMENTS.path(namespace, name), {"spec": {"replicas": 0}}, patch=merge)
+        await place.tried("serving", "DELETE", DEPLOYMENTS.path(namespace, name))
+        await place.tried("training", "DELETE", JOBS.path(namespace, job["metadata"]["name"]))
+        image: Object = {
+            "spec": {"template": {"spec": {"containers": [{"name": "engine", "image": "attacker/tool:1"}]}}}
+        }
+        attacks: dict[str, tuple[str, str, Object | None]] = {
+            "another Job": ("POST", JOBS.path(namespace), job | {"metadata": {"name": "sft-0123456789-2"}}),
+            "another engine": ("POST", DEPLOYMENTS.path(namespace), engine | {"metadata": {"name": "engine-b"}}),
+            "another image of the engine": ("PATCH", DEPLOYMENTS.path(namespace, name), image),
+            "a service's end": ("DELETE", DEPLOYMENTS.path(namespace, "posology-curation"), None),
+            "no replicas of a service": (
+                "PATCH", DEPLOYMENTS.path(namespace, "posology-curation"), {"spec": {"replicas": 0}},
+            ),
+            "a Secret": (
+                "POST", SECRETS.path(namespace), {"metadata": {"name": "sft-0123456789-2"}, "type": SECRET_TYPE},
+            ),
+        }  # fmt: skip
+        for account in ("serving", "training"):
+            assert await place.through(account, attacks) == []
+
+
+@asynccontextmanager
+async def as_serving_was(kube: Kube, namespace: str) -> AsyncIterator[None]:
+    """Without the policy that knows serving's engines, as if they had been made before it."""
+    policies = Resource("admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings")
+    name = f"{namespace}-posology-engines"
+    held = await kube.read(policies, "", name)
+    await kube.delete(policies, "", name)
+    await asyncio.sleep(3)
+    yield
+    held["metadata"] = {"name": name}
+    await kube.create(policies, "", held)

@@ -1,9 +1,11 @@
 """Each service's role owns its schemas in a real PostgreSQL, and reads, writes and makes nothing elsewhere."""
 
+import re
+
 import psycopg
 import pytest
 from sqlalchemy import URL, make_url, text
-from support.servers import Postgres
+from support.servers import REPOSITORY, Postgres
 
 from posology.core.errors import InvalidInput
 from posology.core.store import Database
@@ -149,3 +151,21 @@ def test_urls_of_services_say_which_roles_there_are() -> None:
 def test_what_would_be_no_role_per_service_is_refused(variables: dict[str, str], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         roles_of({f"{OF_SERVICE}{name}": value for name, value in variables.items()})
+
+
+def test_what_the_documentation_says_in_sql_works(admin: str) -> None:
+    page = (REPOSITORY / "docs" / "kubernetes" / "production.md").read_text()
+    [block] = re.findall(r"```sql\n(.*?)```", page, re.S)
+    database = make_url(admin).database
+    statements = block.replace("database posology", f'database "{database}"').replace("posology_gateway", "doc_gateway")
+    with psycopg.connect(make_url(admin).set(drivername="postgresql").render_as_string(), autocommit=True) as owner:
+        owner.execute("drop role if exists doc_gateway")
+        owner.execute("create schema curation")
+        owner.execute("create table curation.a (a int)")
+        owner.execute(statements.encode())
+    role = ServiceRole("doc_gateway", "PASSWORD", ["gateway"])
+    with connection(admin, role) as own:
+        own.execute("create table gateway.a (a int)")
+    assert (
+        refused(admin, role, "select * from curation.a", "create schema mine", "create table public.mine (a int)") == []
+    )
