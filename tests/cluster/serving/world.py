@@ -19,7 +19,7 @@ from service.serving.asking import Client
 from service.serving.serving_world import Installation, Service
 from support.certificates import Authority, settings_of
 from support.cluster_nodes import Nodes
-from support.clusters import NAMESPACES
+from support.clusters import NAMESPACES, define_runs
 from support.servers import REPOSITORY, S3
 
 from posology.cli.cluster import SERVICES, Forwarded
@@ -40,7 +40,7 @@ DEV = REPOSITORY / "charts" / "posology" / "values-dev.yaml"
 DEPLOYMENTS, PODS = Resource("apps/v1", "deployments"), Resource("v1", "pods")
 SECRETS = Resource("v1", "secrets")
 CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-RUNNING = ("orchestrator", "serving", "gateway")
+RUNNING = ("orchestrator", "serving", "gateway", "operator")
 _SERVING = {"POSOLOGY_TICK_SECONDS": "0.2", "POSOLOGY_SCALE_SECONDS": "1", "POSOLOGY_LOG_LEVEL": "DEBUG"}
 _SLOWLY = [{"role": "user", "content": "May I take it with food? [wait 0.05]"}]
 ENGINES = "app.kubernetes.io/component=engine"
@@ -83,6 +83,8 @@ class World:
     installation: Installation = field(init=False)
     buckets: dict[str, str] = field(init=False)
     made: list[Object] = field(default_factory=list)
+    apart: bool = False
+    """Whether engines run in a namespace of work, as by default, or beside the services."""
 
     def __post_init__(self) -> None:
         self.installation = Installation(self.folder)
@@ -95,7 +97,7 @@ class World:
     def values(self, **engines: Any) -> Object:
         control, tag = self.images.control.rsplit(":", 1)
         small = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
-        stopped = {name: {"replicas": 0} for name in ("curation", "training", "operator")}
+        stopped = {name: {"replicas": 0} for name in ("curation", "training")}
         return {
             "images": {"control": control, "tag": tag},
             "postgresql": {"image": self.images.postgresql},
@@ -118,6 +120,7 @@ class World:
             },
             "tls": {"enabled": True, "secret": "certificates"},
             "operator": {"namespaces": [self.namespace]},
+            "work": {"apart": True, "leftBehind": "always"} if self.apart else {"apart": False},
             "aggregatedRoles": False,
         }
 
@@ -125,9 +128,10 @@ class World:
         """Apply what the chart renders, and wait until the services that run here are ready."""
         text = static.with_values("posology", self.values(**engines), DEV, namespace=self.namespace)
         objects = [found for found in static.objects(text) if found["kind"] not in ("FineTuneRun",)]
-        if self.made:  # hooks of an installation run once
-            objects = [found for found in objects if found["kind"] != "Job"]
-        for found in objects:
+        if self.made:  # hooks of an installation run once, but for what is brought to namespaces of work
+            objects = [o for o in objects if o["kind"] != "Job" or o["metadata"]["name"].endswith("-of-work")]
+        await define_runs(self.kube)
+        for found in sorted(objects, key=lambda o: o["kind"] != "Namespace"):
             await self.kube.apply(kind_of(found), self._scope(found), found, manager="helm")
         self.made = [found for found in objects if found["kind"] in CLUSTER_WIDE]
         await eventually(self.is_ready, within=180)
@@ -135,6 +139,8 @@ class World:
     async def uninstall(self) -> None:
         for found in self.made:
             await self.kube.delete(kind_of(found), "", found["metadata"]["name"])
+        if self.apart:
+            await self.kube.delete(NAMESPACES, "", f"{self.namespace}-work")
         await self.kube.delete(NAMESPACES, "", self.namespace)
         await eventually(self._is_gone, within=180)
         await recycle(self.kube, self.namespace)
@@ -147,7 +153,9 @@ class World:
         return False
 
     def _scope(self, found: Object) -> str:
-        return "" if found["kind"] in CLUSTER_WIDE else self.namespace
+        return (
+            "" if found["kind"] in (*CLUSTER_WIDE, "Namespace") else found["metadata"].get("namespace", self.namespace)
+        )
 
     async def is_ready(self) -> bool:
         return all([await self.service_is_ready(service) for service in RUNNING])
