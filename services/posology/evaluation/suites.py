@@ -9,6 +9,7 @@ from typing import Any
 
 from posology.core.errors import InvalidInput, Violation
 from posology.evaluation import benchmarks
+from posology.evaluation.benchmarks.files import plain
 from posology.evaluation.domain import SuiteKind
 from posology.evaluation.facts import is_checkable, quantities
 from posology.evaluation.questions import Item, Prompt, Question, is_unicode, normal_form
@@ -28,6 +29,7 @@ _ONE_SIDED = (
 
 def parse(content: bytes, kind: SuiteKind, *, name: str) -> tuple[Item, ...]:
     """Items in the file's order; InvalidInput names file and line of what is wrong, and what is allowed."""
+    content = plain(content, name)
     form = SuiteKind.MULTIPLE_CHOICE if kind.questions else kind
     published = None if kind in _OWN_FORM else benchmarks.read(content, form, name=name)
     if published is None:

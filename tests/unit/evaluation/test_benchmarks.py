@@ -1,6 +1,7 @@
 """Public benchmarks become suites in the very files that people download, and no such file breaks a service."""
 
 import csv
+import gzip
 import io
 import json
 import zipfile
@@ -48,7 +49,12 @@ def lines(*records: object) -> str:
     return "\n".join(json.dumps(record) for record in records)
 
 
-def packed(**members: str) -> bytes:
+def published(file: str) -> bytes:
+    """A file of rows in the form of a hub's, written by pyarrow."""
+    return (Path(__file__).resolve().parents[2] / "support" / "published" / file).read_bytes()
+
+
+def packed(**members: str | bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, body in members.items():
@@ -136,6 +142,16 @@ ARC = {"id": "a", "question": {"stem": "Which?", "choices": [{"text": t, "label"
         ("Question,Best Answer,Incorrect Answers\nWhich?,a,b; c; d\n", "a"),
         (json.dumps([{"question": "Which?", "mc1_targets": {"a": 1, "b": 0}, "mc2_targets": {}}], indent=1), "a"),
         (lines({"question": "Which?", "mc1_targets": {"choices": ["a", "b"], "labels": [1, 0]}}), "a"),
+        (gzip.compress(MMLU.encode()), "c"),
+        (gzip.compress(b"") + gzip.compress(MMLU.encode()), "c"),
+        (packed(a_test__csv__gz=gzip.compress(MMLU.encode())), "c"),
+        (published("mmlu-hub.parquet"), "b"),
+        (gzip.compress(published("mmlu-hub.parquet")), "b"),
+        (packed(test__parquet=published("mmlu-hub.parquet")), "b"),
+        (published("pubmedqa-hub.parquet"), "no"),
+        (published("truthfulqa-hub.parquet"), "a"),
+        (published("hellaswag-hub.parquet"), "c"),
+        (published("own.parquet"), "b"),
         (lines(MEDMCQA), "d"),
         (lines(MEDMCQA | {"cop": 0}), "a"),
         (lines(MEDQA), "c"),
@@ -213,8 +229,16 @@ def test_the_wrong_kind_is_refused_with_the_right_one() -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"PAR1....PAR1", "parquet"),
-        (b"\x1f\x8b\x08", "gzip"),
+        (b"PAR1....PAR1", "no whole parquet"),
+        (b"PAR1", "no whole parquet"),
+        (published("mmlu-hub.parquet")[:-30] + b"PAR1", "no whole parquet"),
+        (b"PAR1" + b"\xff" * 400 + b"PAR1", "no whole parquet"),
+        (published("bomb.parquet"), "unpacks to more than"),
+        (packed(a__parquet=b"PAR1....PAR1"), "no whole parquet"),
+        (b"\x1f\x8b\x08", "no whole gzip"),
+        (gzip.compress(MMLU.encode())[:-4], "no whole gzip"),
+        (gzip.compress(b"x" * 110_000_000), "unpacks to more"),
+        (gzip.compress(gzip.compress(MMLU.encode())), "UTF-8"),
         (b"PK\x03\x04 no zip", "no whole zip"),
         (packed(note__txt="x"), "holds 0 files"),
         (packed(a__csv="\n"), "no records"),

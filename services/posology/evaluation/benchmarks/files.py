@@ -1,4 +1,4 @@
-"""Bytes of one published file -> its records: CSV, JSON, JSON lines, or a zip of such."""
+"""Bytes of one published file -> its records: CSV, JSON, JSON lines, parquet, gzip, or a zip of such."""
 
 import csv
 import io
@@ -11,12 +11,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from posology.core.errors import InvalidInput
+from posology.evaluation.benchmarks import parquet
 from posology.evaluation.benchmarks.form import Record
 
 MOST_BYTES = 100_000_000
 """Of all that a zip unpacks to."""
 MOST_FILES = 1000
-_ENDINGS = (".csv", ".json", ".jsonl", ".ndjson")
+_ENDINGS = (".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz")
 _SPLITS = ("train", "dev", "val", "validation", "test")
 _HEADLESS = ("question", "A", "B", "C", "D", "answer")
 """Columns of MMLU's files, which have no header."""
@@ -35,15 +36,36 @@ class Table:
 
 def tables(content: bytes, name: str) -> Iterator[Table]:
     """Every table of the file; InvalidInput says what cannot be read. Nothing for what is no table at all."""
-    if content.startswith(b"PAR1"):
-        raise InvalidInput(f"{name}: parquet is not read; save it as JSON lines (pandas: df.to_json(lines=True))")
-    if content.startswith(b"\x1f\x8b"):
-        raise InvalidInput(f"{name}: gzip is not read; unpack it, or pack its files as a zip")
     if content.startswith(b"PK\x03\x04") or content.startswith(b"PK\x05\x06"):
         for member, unpacked in _members(content, name):
-            yield from _table(unpacked, f"{name}: {member}", PurePosixPath(member).stem)
+            place = f"{name}: {member}"
+            yield from _table(plain(unpacked, place), place, PurePosixPath(member).stem)
     else:
         yield from _table(content, name, "")
+
+
+def plain(content: bytes, name: str) -> bytes:
+    """What a gzip packs, and the rows of a parquet file as JSON lines; anything else as it is."""
+    if content.startswith(b"\x1f\x8b"):
+        content = _gunzipped(content, name)
+    return parquet.as_lines(content, name) if content.startswith(parquet.MAGIC) else content
+
+
+def _gunzipped(content: bytes, name: str) -> bytes:
+    """The members of a gzip one after the other."""
+    unpacked = bytearray()
+    while content:
+        one = zlib.decompressobj(wbits=31)
+        try:
+            unpacked += one.decompress(content, MOST_BYTES + 1 - len(unpacked))
+        except zlib.error as error:
+            raise InvalidInput(f"{name}: is no whole gzip ({error})") from None
+        if len(unpacked) > MOST_BYTES:
+            raise InvalidInput(f"{name}: the gzip unpacks to more than {MOST_BYTES:,} bytes")
+        if not one.eof:
+            raise InvalidInput(f"{name}: is no whole gzip (it ends too early)")
+        content = one.unused_data.lstrip(b"\0")
+    return bytes(unpacked)
 
 
 def _members(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
