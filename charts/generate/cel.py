@@ -46,7 +46,7 @@ def _guarded(fields: list[Any]) -> str:
     presence = _presence(fields, everything=False)
     if not presence:
         return _path(fields)
-    zero = _ZERO.get(fields[-1].cpp_type, "0")
+    zero = "[]" if fields[-1].is_repeated else _ZERO.get(fields[-1].cpp_type, "0")
     return f"({' && '.join(presence)} ? {_path(fields)} : {zero})"
 
 

@@ -40,6 +40,12 @@ class Schemas:
 
     def field(self, field: Any) -> Schema:
         """One property, with the contract's comment; defaults are told in it, and written by the orchestrator."""
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            values = self._value(field.message_type.fields_by_name["value"])
+            bound = {"maxProperties": 50} if self.bounded else {}
+            return {
+                "description": self._told(field), "type": "object", "additionalProperties": values, **bound,
+            }  # fmt: skip
         value = self._value(field)
         if field.is_repeated:
             bounds = rules.of_list(rules.of(field), field) if self.bounded else {}

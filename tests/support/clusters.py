@@ -22,7 +22,7 @@ CRDS = Resource("apiextensions.k8s.io/v1", "customresourcedefinitions")
 STATE = Path(os.environ.get("CLUSTER_STATE", "/var/lib/posology-cluster"))
 """Where the tool beside the checkout keeps its cluster."""
 _TOOL = REPOSITORY.parent / "shared" / "tools" / "cluster"
-_CRD = REPOSITORY / "charts" / "posology-crds" / "templates" / "finetuneruns.yaml"
+_DEFINITIONS = REPOSITORY / "charts" / "posology-crds" / "templates"
 
 
 @contextmanager
@@ -51,14 +51,16 @@ def _is_running(state: Path) -> bool:
 
 
 async def define_runs(kube: Kube) -> None:
-    """Install or refresh the custom resource, and wait until it is served."""
-    definition = yaml.safe_load(_CRD.read_text())
-    path = f"{CRDS.path(name=definition['metadata']['name'])}?fieldManager=tests&force=true"
-    applied = await kube._http.patch(path, json=definition, headers={"content-type": "application/apply-patch+yaml"})
-    assert applied.is_success, applied.text
-    name = definition["metadata"]["name"]
-    while not _established(await kube.read(CRDS, "", name)):
-        pass
+    """Install or refresh the custom resources, and wait until they are served."""
+    for file in sorted(_DEFINITIONS.glob("*.yaml")):
+        definition = yaml.safe_load(file.read_text())
+        name = definition["metadata"]["name"]
+        path = f"{CRDS.path(name=name)}?fieldManager=tests&force=true"
+        headers = {"content-type": "application/apply-patch+yaml"}
+        applied = await kube._http.patch(path, json=definition, headers=headers)
+        assert applied.is_success, applied.text
+        while not _established(await kube.read(CRDS, "", name)):
+            pass
 
 
 def _established(definition: dict[str, Any]) -> bool:

@@ -214,6 +214,9 @@ app.kubernetes.io/component: {{ .component }}
 {{- if $v.work.apart }}
 - {name: POSOLOGY_DENY_LIST_NAMESPACES, value: {{ include "posology.workNamespaces" $root | fromJsonArray | join "," | quote }}}
 {{- end }}
+{{- if $v.releasePolicy.resources }}
+- {name: POSOLOGY_PUBLIC_KEYS_CONFIG_MAP, value: {{ include "posology.name" $root }}-public-keys}
+{{- end }}
 - {name: POSOLOGY_WATCH_NAMESPACES, value: {{ join "," $v.operator.namespaces | quote }}}
 {{- else }}
 - {name: POSOLOGY_ADVERTISE, value: {{ include "posology.address" (dict "root" $root "service" $service) | quote }}}

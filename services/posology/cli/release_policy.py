@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from posology.core import signing
 from posology.core.canonical import canonical_json
 from posology.core.errors import InvalidInput
@@ -28,6 +30,14 @@ def sign(text: str, *, origin: str, key: Path, to: Path) -> str:
     """Sign a policy's YAML with the key, which is made on first use, and write the envelope; its name."""
     name, spec = document.parse(text, origin=origin)
     write_atomically(to, canonical_json(document.sign(name, spec, signing.Signer.load_or_create(key))))
+    return name
+
+
+def sign_manifest(text: str, *, origin: str, key: Path, to: Path) -> str:
+    """Likewise, as the custom resource that `kubectl apply` takes."""
+    name, spec = document.parse(text, origin=origin)
+    envelope = document.sign(name, spec, signing.Signer.load_or_create(key))
+    write_atomically(to, yaml.safe_dump(document.manifest(name, spec, envelope), sort_keys=False, width=120))
     return name
 
 

@@ -39,10 +39,15 @@ def read_revoked(path: Path, *, required: bool = False) -> frozenset[str]:
         return frozenset()
     except OSError as error:
         raise RevocationsUnreadable(f"the list of revoked keys {path} can't be read: {error.strerror}") from error
+    return parse_revoked(content, origin=str(path))
+
+
+def parse_revoked(content: bytes, *, origin: str) -> frozenset[str]:
+    """The ids in a list's bytes, as `read_revoked`; RevocationsUnreadable names `origin`."""
     if len(content) > _LARGEST:
-        raise RevocationsUnreadable(f"the list of revoked keys {path} has more than {_LARGEST:,} bytes")
-    lines = re.split(r"\r\n|\r|\n", _text(content, path))
-    ids = (_id(line, path, number) for number, line in enumerate(lines, 1))
+        raise RevocationsUnreadable(f"the list of revoked keys {origin} has more than {_LARGEST:,} bytes")
+    lines = re.split(r"\r\n|\r|\n", _text(content, origin))
+    ids = (_id(line, origin, number) for number, line in enumerate(lines, 1))
     return frozenset(key_id for key_id in ids if key_id)
 
 
@@ -60,15 +65,15 @@ def _check_absent(path: Path, *, required: bool) -> None:
         raise RevocationsUnreadable(f"{path} is not there, but {', '.join(alike)} is; rename the one that is meant")
 
 
-def _text(content: bytes, path: Path) -> str:
+def _text(content: bytes, origin: str) -> str:
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise RevocationsUnreadable(f"the list of revoked keys {path} is no text in UTF-8: {error}") from error
+        raise RevocationsUnreadable(f"the list of revoked keys {origin} is no text in UTF-8: {error}") from error
 
 
-def _id(line: str, path: Path, number: int) -> str:
+def _id(line: str, origin: str, number: int) -> str:
     """The id in a line; empty for a blank one or a comment."""
     entry = line.partition("#")[0].strip(_INVISIBLE)
     if not entry:
@@ -76,7 +81,7 @@ def _id(line: str, path: Path, number: int) -> str:
     match = next((match for form in _FORMS if (match := form.fullmatch(entry))), None)
     if match is None:
         raise RevocationsUnreadable(
-            f"{path}, line {number}: {entry[:80]!r} is no key id; write the 64 hex digits that "
+            f"{origin}, line {number}: {entry[:80]!r} is no key id; write the 64 hex digits that "
             "`openssl pkey -pubin -in KEY.pub -outform DER | sha256sum` prints. Until then no signature counts"
         )
     return match["id"].lower()

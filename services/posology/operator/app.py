@@ -16,6 +16,7 @@ from posology.operator.bridge import Bridge
 from posology.operator.deny_list import DenyListMirror
 from posology.operator.leader_state import Notes
 from posology.operator.mirror import Mirror
+from posology.operator.release_policy import ReleasePolicies
 from posology.operator.settings import Settings
 from posology.operator.watch import watch
 from posology.v1alpha1 import catalog_pb2_grpc, orchestrator_pb2_grpc
@@ -43,12 +44,20 @@ async def build(settings: Settings, access: ClusterConfig, stack: AsyncExitStack
             )
             for place in settings.deny_list_places(namespace)
         ]
+        policies = ReleasePolicies(
+            kube,
+            places=settings.deny_list_places(namespace),
+            keys=settings.public_keys_config_map,
+            seconds=settings.poll_seconds,
+        )
         with metrics.leading():
             async with asyncio.TaskGroup() as group:
                 group.create_task(mirror.run())
                 if settings.deny_list_config_map:
                     for deny_list in deny_lists:
                         group.create_task(deny_list.run())
+                if settings.public_keys_config_map:
+                    group.create_task(policies.run())
                 group.create_task(_until_it_ends(watch(bridge, access, settings)))
 
     async def lead() -> None:

@@ -63,10 +63,12 @@ async def make(kube: Kube, prefix: str, database: str = "") -> None:
 async def _release_policy(kube: Kube, prefix: str, environment: Mapping[str, str]) -> dict[str, str]:
     """The signed release policy beside the public keys, as engines find it: the one that the chart's values bring with
     the key that signed it, or, for trying things out, the development policy, signed here."""
+    key = environment.get("POSOLOGY_RELEASE_POLICY_PUBLIC_KEY", "")
     if envelope := environment.get("POSOLOGY_RELEASE_POLICY_ENVELOPE"):
-        key = environment.get("POSOLOGY_RELEASE_POLICY_PUBLIC_KEY", "")
         verified(json.loads(envelope), [PublicKey.from_pem(key)])  # a policy that nobody believes is said now
         return {FILE: envelope, f"{KEY}.pub": key}
+    if key:
+        return {f"{KEY}.pub": PublicKey.from_pem(key).pem}  # the policy itself comes as a ReleasePolicy resource
     if environment.get("POSOLOGY_RELEASE_POLICY_DEVELOPMENT") != "true":
         return {}
     namespace = kube.access.namespace

@@ -25,6 +25,9 @@ class Settings(ServiceSettings):
     """ConfigMap, in the namespace of the lease, into which the signed deny-list is carried; empty: into none."""
     deny_list_namespaces: str = ""
     """More namespaces with that ConfigMap, separated by commas: those where engines run."""
+    public_keys_config_map: str = ""
+    """ConfigMap with the public keys, in the same namespaces; into it the policy of a ReleasePolicy resource in the
+    namespace of the lease is carried. Empty: such resources are left alone."""
     identity: str = Field(default_factory=socket.gethostname)
     """How this replica names itself on the lease; unique among replicas (a pod's name is)."""
     lease_seconds: float = Field(default=15.0, ge=1)

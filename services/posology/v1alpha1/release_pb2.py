@@ -27,7 +27,7 @@ from posology.v1alpha1 import defaults_pb2 as posology_dot_v1alpha1_dot_defaults
 from posology.v1alpha1 import evaluation_pb2 as posology_dot_v1alpha1_dot_evaluation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fposology/v1alpha1/release.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a posology/v1alpha1/defaults.proto\x1a\"posology/v1alpha1/evaluation.proto\"\x8e\x01\n\x11ReleasePolicySpec\x12\x37\n\x07\x64\x65\x66\x61ult\x18\x01 \x01(\x0b\x32&.posology.v1alpha1.ReleaseRequirements\x12@\n\toverrides\x18\x02 \x03(\x0b\x32\".posology.v1alpha1.ReleaseOverrideB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"\x8d\x02\n\x0fReleaseOverride\x12\x1a\n\tnamespace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1c\n\nmodel_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x44\n\x0crequirements\x18\x03 \x01(\x0b\x32&.posology.v1alpha1.ReleaseRequirementsB\x06\xbaH\x03\xc8\x01\x01:z\xbaHw\x1au\n\x18override_names_something\x12*must name a namespace, a modelName or both\x1a-this.namespace != \'\' || this.model_name != \'\'\"\xf4\x02\n\x13ReleaseRequirements\x12=\n\x06suites\x18\x01 \x03(\x0b\x32 .posology.v1alpha1.RequiredSuiteB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12\x38\n\x05gates\x18\x02 \x03(\x0b\x32\x1f.posology.v1alpha1.RequiredGateB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x38\n\nconfidence\x18\x03 \x01(\x01\x42\x1f\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\xe0?\xea\xc7\x18\x04\x30.95H\x00\x88\x01\x01\x12\"\n\x05tries\x18\x04 \x01(\x05\x42\x0e\xbaH\x06\x1a\x04\x18\x64(\x00\xea\xc7\x18\x01\x30H\x01\x88\x01\x01\x12<\n\x07reviews\x18\x05 \x03(\x0b\x32!.posology.v1alpha1.RequiredReviewB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12/\n\x05roots\x18\x06 \x01(\x0b\x32\x18.posology.v1alpha1.RootsB\x06\xbaH\x03\xc8\x01\x01\x42\r\n\x0b_confidenceB\x08\n\x06_tries\"\xe3\x02\n\rRequiredSuite\x12/\n\x06\x64igest\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^(sha256:[0-9a-f]{64})?$\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12G\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.posology.v1alpha1.Suite.KindB\x15\xea\xc7\x18\x11\"MULTIPLE_CHOICE\"H\x00\x88\x01\x01\x12\x36\n\x07scoring\x18\x04 \x01(\x0e\x32 .posology.v1alpha1.Suite.ScoringH\x01\x88\x01\x01\x12)\n\nmin_tokens\x18\x05 \x01(\x05\x42\x10\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x00\xea\xc7\x18\x01\x30H\x02\x88\x01\x01\x12:\n\x05gates\x18\x06 \x03(\x0b\x32\x1f.posology.v1alpha1.RequiredGateB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x42\x07\n\x05_kindB\n\n\x08_scoringB\r\n\x0b_min_tokens\"\xca\x01\n\x0cRequiredGate\x12\x17\n\x04kind\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12=\n\x07\x64\x65mands\x18\x02 \x03(\x0b\x32,.posology.v1alpha1.RequiredGate.DemandsEntry\x12$\n\tmin_items\x18\x03 \x01(\x05\x42\x0c\xbaH\x04\x1a\x02(\x00\xea\xc7\x18\x01\x30H\x00\x88\x01\x01\x1a.\n\x0c\x44\x65mandsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0c\n\n_min_items\"\x9b\x03\n\x0eRequiredReview\x12\x44\n\x02of\x18\x01 \x01(\x0e\x32$.posology.v1alpha1.RequiredReview.OfB\r\xea\xc7\x18\t\"DATASET\"H\x00\x88\x01\x01\x12 \n\x0ereviewer_kinds\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12&\n\treviewers\x18\x03 \x01(\x05\x42\x0e\xbaH\x06\x1a\x04\x18\x14(\x01\xea\xc7\x18\x01\x31H\x01\x88\x01\x01\x12/\n\x0emax_error_rate\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12\x38\n\nconfidence\x18\x05 \x01(\x01\x42\x1f\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\xe0?\xea\xc7\x18\x04\x30.95H\x02\x88\x01\x01\x12$\n\tmin_rated\x18\x06 \x01(\x05\x42\x0c\xbaH\x04\x1a\x02(\x00\xea\xc7\x18\x01\x30H\x03\x88\x01\x01\"6\n\x02Of\x12\x12\n\x0eOF_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x44\x41TASET\x10\x01\x12\x0f\n\x0bPREFERENCES\x10\x02\x42\x05\n\x03_ofB\x0c\n\n_reviewersB\r\n\x0b_confidenceB\x0c\n\n_min_rated\"\xb3\x01\n\x05Roots\x12\x31\n\x05\x62\x61ses\x18\x01 \x03(\x0b\x32\x17.posology.v1alpha1.RootB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x10\n\x08\x61ny_base\x18\x02 \x01(\x08:e\xbaHb\x1a`\n\x0froots_are_named\x12%must list bases, or say anyBase: true\x1a&this.any_base || this.bases.size() > 0\"U\n\x04Root\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x35\n\x0cweight_files\x18\x02 \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x08\x01\x10\xe8\x07\"\x12r\x10\x32\x0e^[0-9a-f]{64}$b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fposology/v1alpha1/release.proto\x12\x11posology.v1alpha1\x1a\x1b\x62uf/validate/validate.proto\x1a posology/v1alpha1/defaults.proto\x1a\"posology/v1alpha1/evaluation.proto\"\x8e\x01\n\x11ReleasePolicySpec\x12\x37\n\x07\x64\x65\x66\x61ult\x18\x01 \x01(\x0b\x32&.posology.v1alpha1.ReleaseRequirements\x12@\n\toverrides\x18\x02 \x03(\x0b\x32\".posology.v1alpha1.ReleaseOverrideB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"\x8d\x02\n\x0fReleaseOverride\x12\x1a\n\tnamespace\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1c\n\nmodel_name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x44\n\x0crequirements\x18\x03 \x01(\x0b\x32&.posology.v1alpha1.ReleaseRequirementsB\x06\xbaH\x03\xc8\x01\x01:z\xbaHw\x1au\n\x18override_names_something\x12*must name a namespace, a modelName or both\x1a-this.namespace != \'\' || this.model_name != \'\'\"\xf4\x02\n\x13ReleaseRequirements\x12=\n\x06suites\x18\x01 \x03(\x0b\x32 .posology.v1alpha1.RequiredSuiteB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12\x38\n\x05gates\x18\x02 \x03(\x0b\x32\x1f.posology.v1alpha1.RequiredGateB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x38\n\nconfidence\x18\x03 \x01(\x01\x42\x1f\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\xe0?\xea\xc7\x18\x04\x30.95H\x00\x88\x01\x01\x12\"\n\x05tries\x18\x04 \x01(\x05\x42\x0e\xbaH\x06\x1a\x04\x18\x64(\x00\xea\xc7\x18\x01\x30H\x01\x88\x01\x01\x12<\n\x07reviews\x18\x05 \x03(\x0b\x32!.posology.v1alpha1.RequiredReviewB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12/\n\x05roots\x18\x06 \x01(\x0b\x32\x18.posology.v1alpha1.RootsB\x06\xbaH\x03\xc8\x01\x01\x42\r\n\x0b_confidenceB\x08\n\x06_tries\"\xe5\x02\n\rRequiredSuite\x12\x31\n\x06\x64igest\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x18G2\x18^(sha256:[0-9a-f]{64})?$\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12G\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.posology.v1alpha1.Suite.KindB\x15\xea\xc7\x18\x11\"MULTIPLE_CHOICE\"H\x00\x88\x01\x01\x12\x36\n\x07scoring\x18\x04 \x01(\x0e\x32 .posology.v1alpha1.Suite.ScoringH\x01\x88\x01\x01\x12)\n\nmin_tokens\x18\x05 \x01(\x05\x42\x10\xbaH\x08\x1a\x06\x18\x80\x80\x04(\x00\xea\xc7\x18\x01\x30H\x02\x88\x01\x01\x12:\n\x05gates\x18\x06 \x03(\x0b\x32\x1f.posology.v1alpha1.RequiredGateB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x42\x07\n\x05_kindB\n\n\x08_scoringB\r\n\x0b_min_tokens\"\xca\x01\n\x0cRequiredGate\x12\x17\n\x04kind\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12=\n\x07\x64\x65mands\x18\x02 \x03(\x0b\x32,.posology.v1alpha1.RequiredGate.DemandsEntry\x12$\n\tmin_items\x18\x03 \x01(\x05\x42\x0c\xbaH\x04\x1a\x02(\x00\xea\xc7\x18\x01\x30H\x00\x88\x01\x01\x1a.\n\x0c\x44\x65mandsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0c\n\n_min_items\"\xa1\x03\n\x0eRequiredReview\x12\x44\n\x02of\x18\x01 \x01(\x0e\x32$.posology.v1alpha1.RequiredReview.OfB\r\xea\xc7\x18\t\"DATASET\"H\x00\x88\x01\x01\x12&\n\x0ereviewer_kinds\x18\x02 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10\x14\"\x04r\x02\x18?\x12&\n\treviewers\x18\x03 \x01(\x05\x42\x0e\xbaH\x06\x1a\x04\x18\x14(\x01\xea\xc7\x18\x01\x31H\x01\x88\x01\x01\x12/\n\x0emax_error_rate\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12\x38\n\nconfidence\x18\x05 \x01(\x01\x42\x1f\xbaH\x14\x12\x12\x11\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\xe0?\xea\xc7\x18\x04\x30.95H\x02\x88\x01\x01\x12$\n\tmin_rated\x18\x06 \x01(\x05\x42\x0c\xbaH\x04\x1a\x02(\x00\xea\xc7\x18\x01\x30H\x03\x88\x01\x01\"6\n\x02Of\x12\x12\n\x0eOF_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x44\x41TASET\x10\x01\x12\x0f\n\x0bPREFERENCES\x10\x02\x42\x05\n\x03_ofB\x0c\n\n_reviewersB\r\n\x0b_confidenceB\x0c\n\n_min_rated\"\xb3\x01\n\x05Roots\x12\x31\n\x05\x62\x61ses\x18\x01 \x03(\x0b\x32\x17.posology.v1alpha1.RootB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x10\n\x08\x61ny_base\x18\x02 \x01(\x08:e\xbaHb\x1a`\n\x0froots_are_named\x12%must list bases, or say anyBase: true\x1a&this.any_base || this.bases.size() > 0\"W\n\x04Root\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x37\n\x0cweight_files\x18\x02 \x03(\tB!\xbaH\x1e\x92\x01\x1b\x08\x01\x10\xe8\x07\"\x14r\x12\x18@2\x0e^[0-9a-f]{64}$b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,7 +57,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELEASEREQUIREMENTS'].fields_by_name['roots']._loaded_options = None
   _globals['_RELEASEREQUIREMENTS'].fields_by_name['roots']._serialized_options = b'\272H\003\310\001\001'
   _globals['_REQUIREDSUITE'].fields_by_name['digest']._loaded_options = None
-  _globals['_REQUIREDSUITE'].fields_by_name['digest']._serialized_options = b'\272H\034r\0322\030^(sha256:[0-9a-f]{64})?$'
+  _globals['_REQUIREDSUITE'].fields_by_name['digest']._serialized_options = b'\272H\036r\034\030G2\030^(sha256:[0-9a-f]{64})?$'
   _globals['_REQUIREDSUITE'].fields_by_name['name']._loaded_options = None
   _globals['_REQUIREDSUITE'].fields_by_name['name']._serialized_options = b'\272H\004r\002\030?'
   _globals['_REQUIREDSUITE'].fields_by_name['kind']._loaded_options = None
@@ -75,7 +75,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REQUIREDREVIEW'].fields_by_name['of']._loaded_options = None
   _globals['_REQUIREDREVIEW'].fields_by_name['of']._serialized_options = b'\352\307\030\t\"DATASET\"'
   _globals['_REQUIREDREVIEW'].fields_by_name['reviewer_kinds']._loaded_options = None
-  _globals['_REQUIREDREVIEW'].fields_by_name['reviewer_kinds']._serialized_options = b'\272H\005\222\001\002\020\024'
+  _globals['_REQUIREDREVIEW'].fields_by_name['reviewer_kinds']._serialized_options = b'\272H\013\222\001\010\020\024\"\004r\002\030?'
   _globals['_REQUIREDREVIEW'].fields_by_name['reviewers']._loaded_options = None
   _globals['_REQUIREDREVIEW'].fields_by_name['reviewers']._serialized_options = b'\272H\006\032\004\030\024(\001\352\307\030\0011'
   _globals['_REQUIREDREVIEW'].fields_by_name['max_error_rate']._loaded_options = None
@@ -91,7 +91,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROOT'].fields_by_name['name']._loaded_options = None
   _globals['_ROOT'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_ROOT'].fields_by_name['weight_files']._loaded_options = None
-  _globals['_ROOT'].fields_by_name['weight_files']._serialized_options = b'\272H\034\222\001\031\010\001\020\350\007\"\022r\0202\016^[0-9a-f]{64}$'
+  _globals['_ROOT'].fields_by_name['weight_files']._serialized_options = b'\272H\036\222\001\033\010\001\020\350\007\"\024r\022\030@2\016^[0-9a-f]{64}$'
   _globals['_RELEASEPOLICYSPEC']._serialized_start=154
   _globals['_RELEASEPOLICYSPEC']._serialized_end=296
   _globals['_RELEASEOVERRIDE']._serialized_start=299
@@ -99,17 +99,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELEASEREQUIREMENTS']._serialized_start=571
   _globals['_RELEASEREQUIREMENTS']._serialized_end=943
   _globals['_REQUIREDSUITE']._serialized_start=946
-  _globals['_REQUIREDSUITE']._serialized_end=1301
-  _globals['_REQUIREDGATE']._serialized_start=1304
-  _globals['_REQUIREDGATE']._serialized_end=1506
-  _globals['_REQUIREDGATE_DEMANDSENTRY']._serialized_start=1446
-  _globals['_REQUIREDGATE_DEMANDSENTRY']._serialized_end=1492
-  _globals['_REQUIREDREVIEW']._serialized_start=1509
-  _globals['_REQUIREDREVIEW']._serialized_end=1920
-  _globals['_REQUIREDREVIEW_OF']._serialized_start=1816
-  _globals['_REQUIREDREVIEW_OF']._serialized_end=1870
-  _globals['_ROOTS']._serialized_start=1923
-  _globals['_ROOTS']._serialized_end=2102
-  _globals['_ROOT']._serialized_start=2104
-  _globals['_ROOT']._serialized_end=2189
+  _globals['_REQUIREDSUITE']._serialized_end=1303
+  _globals['_REQUIREDGATE']._serialized_start=1306
+  _globals['_REQUIREDGATE']._serialized_end=1508
+  _globals['_REQUIREDGATE_DEMANDSENTRY']._serialized_start=1448
+  _globals['_REQUIREDGATE_DEMANDSENTRY']._serialized_end=1494
+  _globals['_REQUIREDREVIEW']._serialized_start=1511
+  _globals['_REQUIREDREVIEW']._serialized_end=1928
+  _globals['_REQUIREDREVIEW_OF']._serialized_start=1824
+  _globals['_REQUIREDREVIEW_OF']._serialized_end=1878
+  _globals['_ROOTS']._serialized_start=1931
+  _globals['_ROOTS']._serialized_end=2110
+  _globals['_ROOT']._serialized_start=2112
+  _globals['_ROOT']._serialized_end=2199
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from posology.cli import release_policy, state
-from posology.core.errors import InvalidInput
+from posology.core.errors import InvalidInput, Violation
 from posology.core.release import document
 
 
@@ -29,16 +29,22 @@ def sign(
     to: Annotated[
         Path | None, typer.Option(help="Where the signed policy goes (default: the installation, which obeys at once).")
     ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Write it as a custom resource, for `kubectl apply -f` on a cluster, instead.")
+    ] = None,
 ) -> None:
     """Sign a policy."""
     at = state.of(context)
-    target = to or at.data_dir / document.FILE
+    if to is not None and manifest is not None:
+        raise InvalidInput.of([Violation("--manifest", "goes without --to: one of them says where the policy goes")])
+    target = to or manifest or at.data_dir / document.FILE
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} can't be read: {error}") from error
     signing_key = key or at.data_dir / "keys" / f"{document.KEY}.key"
-    name = release_policy.sign(text, origin=str(file), key=signing_key, to=target)
+    write = release_policy.sign_manifest if manifest is not None else release_policy.sign
+    name = write(text, origin=str(file), key=signing_key, to=target)
     public = signing_key.with_suffix(".pub")
     at.write.value(
         {"name": name, "file": str(target), "publicKey": str(public)}, f"{name} is signed in {target} (key {public})."

@@ -46,7 +46,8 @@ def parse(text: str, *, origin: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(document, Mapping):
         raise InvalidInput(f"{origin}: a policy is a mapping with apiVersion, kind, metadata and spec")
     wrong = [
-        Violation(key, "is no field of a policy") for key in set(document) - {"apiVersion", "kind", "metadata", "spec"}
+        Violation(key, "is no field of a policy")
+        for key in set(document) - {"apiVersion", "kind", "metadata", "spec", "signature", "status"}
     ]
     if document.get("apiVersion") != API_VERSION:
         wrong.append(Violation("apiVersion", f"must be {API_VERSION}"))
@@ -125,6 +126,22 @@ def verified(envelope: Mapping[str, Any], keys: Sequence[signing.PublicKey]) -> 
         raise NoPolicy(f"the release policy lacks {error!r}, so nothing is released") from error
 
 
+def manifest(name: str, spec: Mapping[str, Any], envelope: signing.Envelope) -> dict[str, Any]:
+    """The custom resource that carries a signed policy."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": name},
+        "spec": dict(spec),
+        "signature": envelope,
+    }
+
+
+def digest_of(name: str, spec: Mapping[str, Any]) -> str:
+    """By what a policy of a checked spec is withdrawn."""
+    return canonical_digest({"name": name, "spec": dict(spec)})
+
+
 def policy_of(name: str, spec: Mapping[str, Any]) -> ReleasePolicy:
     """The domain's policy of a checked spec."""
     return ReleasePolicy(
@@ -134,7 +151,7 @@ def policy_of(name: str, spec: Mapping[str, Any]) -> ReleasePolicy:
             Override(_requirements(one["requirements"], name), one.get("namespace", ""), one.get("modelName", ""))
             for one in spec.get("overrides", ())
         ),
-        canonical_digest({"name": name, "spec": dict(spec)}),
+        digest_of(name, spec),
     )
 
 
