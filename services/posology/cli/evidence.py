@@ -36,7 +36,11 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     yield from (f"              {escape(line)}" for line in explanation.verdict["gates"])
     yield "[bold]made from[/]"
     yield from _made_from(explanation)
-    yield from _reviews(explanation.reviews)
+    yield from (f"  [yellow]{escape(line)}[/]" for line in explanation.unread)
+    if explanation.verdict["outcome"] or not explanation.verdict["digest"]:
+        yield from _reviews(explanation.reviews)
+    else:
+        yield "[bold]reviewed[/]\n  not known"
     yield from _sentences(explanation)
 
 

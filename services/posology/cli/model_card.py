@@ -44,7 +44,7 @@ def render(card: Card) -> str:
         _standing(card),
         _origin(card, base),
     ]
-    parts += [section for section in (_gates(card), _dose(card), _recipe(card)) if section]
+    parts += [section for section in (_gates(card), _requirements(card), _dose(card), _recipe(card)) if section]
     parts.append(
         "## What this does not show\n\nThe gates hold for the suites and margins named here and for the engine that "
         "the verdict names. Nothing is shown about other uses; answers can be wrong, and are no medical advice."
@@ -95,6 +95,18 @@ def _gates(card: Card) -> str:
         ("gate", "outcome", "n", "estimate (interval)", "in words"), [tuple(map(_cell, row)) for row in rows]
     )
     return "## What was shown\n\n" + table + (f"\n{notes}" if notes else "")
+
+
+def _requirements(card: Card) -> str:
+    """What the release policy asks for, and by what it is met."""
+    if card.verdict is None or not card.verdict.policy_findings:
+        return ""
+    rows = [
+        (_cell(one.requirement), "yes" if one.met else "**no**", _cell(one.shown))
+        for one in card.verdict.policy_findings
+    ]
+    title = f"## What the release policy {_cell(card.verdict.policy)} asks for\n\n"
+    return title + _table(("requirement", "met", "by"), rows)
 
 
 def _dose(card: Card) -> str:

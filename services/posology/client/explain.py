@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from posology.client.client import Client
 
 CAUTION = "nearest in wording, not proof of cause"
+UNKNOWN_KIND = "unknown"
+"""What the catalog calls an artifact that it does not list (any more)."""
 _GENERAL = "general"
 _MARKER = "\nQuestion: "
 """What open-book prompts have between excerpt and question."""
@@ -65,6 +67,9 @@ class Explanation:
     unseen: tuple[str, ...]
     """Words of the question that stand in no pair."""
     caution: str = CAUTION
+    unread: tuple[str, ...] = ()
+    """What stands behind the answer and can't be read here, a sentence each: it is not known, which is not the same as
+    that there is nothing."""
 
 
 async def explain(client: "Client", answer: str, *, question: str = "", count: int = 5) -> Explanation:
@@ -76,6 +81,17 @@ async def explain(client: "Client", answer: str, *, question: str = "", count: i
     text, origin = asked(record, question)
     near = await asyncio.to_thread(sentences, stored, trained_on, text, count) if text and trained_on else ((), ())
     statement = await asyncio.to_thread(_statement, stored, record.verdict)
+    behind = [("verdict", record.verdict, "its gates and reviews"), ("dataset", trained_on, "its label text")]
+    unread = [
+        f"the {kind} {digest} can't be read here, so {what} are not known"
+        for kind, digest, what in behind
+        if digest and await asyncio.to_thread(stored.holding, digest) is None
+    ]
+    unread += [
+        f"{artifact.digest}, from which these weights were made, is not listed here; what it is, is not known"
+        for artifact in graph
+        if artifact.kind == UNKNOWN_KIND
+    ]
     return Explanation(
         answer=schema.to_mapping(record),
         deployment=await _deployment(client, record.deployment),
@@ -87,6 +103,7 @@ async def explain(client: "Client", answer: str, *, question: str = "", count: i
         question_from=origin,
         sentences=near[0],
         unseen=near[1],
+        unread=tuple(unread),
     )
 
 

@@ -15,6 +15,7 @@ from posology.client.stale import stale as stale_labels
 from posology.client.stored import Stored
 from posology.core.errors import Cancelled, FailedPrecondition, InvalidInput, Violation
 from posology.core.files import write_atomically
+from posology.core.release.document import FILE as POLICY_FILE
 
 
 def register(app: typer.Typer) -> None:
@@ -118,6 +119,9 @@ def verify(
     keys: Annotated[
         Path | None, typer.Option(help="Folder of public keys (*.pub) to trust (default: the installation's own).")
     ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Signed release policy to hold it against (default: the installation's own).")
+    ] = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Check every service's audit chain, and the heads that the verdict anchors.")
     ] = False,
@@ -127,17 +131,24 @@ def verify(
 
     at = state.of(context)
     settings = at.installation.settings
+    connected = at.installation.connected
+    if connected and keys is None:
+        raise FailedPrecondition(
+            "this installation is on a cluster, and whom to trust is not for it to say: name a folder with its public "
+            "keys, --keys FOLDER (its ConfigMap <release>-public-keys holds them, and the release policy)"
+        )
     folder = keys or settings.keys_dir
+    held_against = policy or (_beside(folder) if connected else settings.release_policy_file)
     if "/verdicts/" in target:  # the one name that the bytes do not carry
         target = at.call(lambda client: client.verdict(target)).artifact
     keyring, chains = verification.TrustedKeys.load(folder), settings.data_dir / "db" if audit else None
 
     def checked(stored: Stored) -> verification.Verification:
         return verification.verify(
-            verification.find(target, stored), stored, keyring, audit=chains, policy=settings.release_policy_file
+            verification.find(target, stored), stored, keyring, audit=chains, policy=held_against
         )
 
-    if at.installation.connected:
+    if connected:
         if audit:
             raise FailedPrecondition(
                 "--audit reads the databases of an embedded installation; this one is on a cluster"
@@ -145,9 +156,24 @@ def verify(
         verified = at.call(lambda client: asyncio.to_thread(checked, client.stored()))
     else:
         verified = checked(Stored.of(settings))
+    if held_against is None:
+        at.write.note(
+            "not held against a release policy: it is on the cluster, and not among these keys; --policy FILE names it"
+        )
     at.write.value(
-        {**output.plain(verified), "ok": verified.ok, "keys": str(folder)},
+        {
+            **output.plain(verified),
+            "ok": verified.ok,
+            "keys": str(folder),
+            "policy": str(held_against or ""),
+        },
         "\n".join(evidence.verification_lines(verified, keys=folder, own=keys is None)),
     )
     if not verified.ok:
         raise typer.Exit(1)
+
+
+def _beside(keys: Path) -> Path | None:
+    """The signed policy that lies beside public keys, as a cluster's ConfigMap has both; None if nobody brought it."""
+    file = keys / POLICY_FILE
+    return file if file.exists() else None

@@ -179,6 +179,8 @@ class Report:
     """By suite: what the base had right and the tuned model lost, as the evaluation left it."""
     window: "Window | None" = None
     """The doses of the run's sweep."""
+    unread: tuple[str, ...] = ()
+    """Stage and digest of what the run made and whose bytes are not to be had: the page knows nothing of it."""
 
     @property
     def standing(self) -> Standing:

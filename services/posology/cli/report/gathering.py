@@ -59,6 +59,7 @@ async def gather(client: Client, run: str) -> Report:
         classes=decode.classes(summary),
         parity=tuple(decode.rung(step) for step in evaluation.get("parity", ())),
         reviews=tuple([r for s in shown.stages if (r := await _review(client, s.stage, s.resource))]),
+        unread=tuple(await _unread(stored, shown)),
         card=await _card(stored, decode.artifact(shown, "review-data", "curate")),
         preferences=await _card(stored, decode.artifact(shown, "review-preferences", "preferences")),
         lineage=tuple([await _known(stored, one) for one in await _lineage(client, shown)]),
@@ -128,6 +129,16 @@ async def _review(client: Client, stage: str, resource: str) -> Review | None:
     if "/reviews/" not in resource:
         return None
     return decode.review(stage, await client.curation.GetReview(curation_pb2.GetReviewRequest(name=resource)))
+
+
+async def _unread(stored: Stored, run: FineTuneRun) -> list[str]:
+    """What the run made, by its stages, whose bytes are not to be had."""
+    made = ((stage, decode.artifact(run, stage)) for stage in _MAKERS)
+    return [
+        f"{stage}: {digest}"
+        for stage, digest in made
+        if digest and await asyncio.to_thread(stored.holding, digest) is None
+    ]
 
 
 async def _card(stored: Stored, digest: str) -> Mapping[str, Any]:
