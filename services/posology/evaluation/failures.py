@@ -123,9 +123,10 @@ async def _answered(
 
 def _answers(passing: VerdictPredicate, failed: VerdictPredicate) -> bool:
     """Whether a PASS takes back what was said of the same weights: exactly those, compared with the root that they come
-    from or with what the FAIL was compared with, by gates that are at least as strict."""
+    from, or, where nothing shows it of either, with what the FAIL was compared with, by gates at least as strict."""
     base = set(passing.base.weight_files)
-    compared = passing.base.lineage == "ROOT" or base == set(failed.base.weight_files)
+    same = base == set(failed.base.weight_files) and passing.base.lineage == failed.base.lineage
+    compared = passing.base.lineage == "ROOT" or same
     return (
         set(passing.weight_files) == set(failed.weight_files)
         and compared

@@ -40,5 +40,5 @@ async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         stack.push_async_callback(channel.close)
         stub: evaluation_pb2_grpc.EvaluationAsyncStub = evaluation_pb2_grpc.EvaluationStub(channel)
         yield Service(
-            stub, tmp_path, ArtifactStore(settings.candidates_url), catalog, audit_pb2_grpc.AuditStub(channel)
+            stub, tmp_path, ArtifactStore(settings.candidates_url), catalog, audit_pb2_grpc.AuditStub(channel), address
         )

@@ -31,6 +31,8 @@ class Service:
     catalog: str = ""
     """Address."""
     audit: audit_pb2_grpc.AuditAsyncStub | None = None
+    address: str = ""
+    """The evaluation service's own."""
 
     @property
     def key(self) -> signing.PublicKey:
