@@ -6,6 +6,7 @@ from posology.curation.domain import Section
 from posology.curation.recipe import Style
 from posology.curation.teachers import Draft, Task
 from posology.curation.teachers.extractive import ExtractiveTeacher
+from posology.curation.text.edits import edits
 from posology.curation.text.fluency import flaw
 
 
@@ -242,3 +243,115 @@ def test_broken_text_is_seen(said: str) -> None:
 def test_sound_text_is_let_through(said: str) -> None:
     small = frozenset({"class", "tablets", "study", "trial", "guide", "help", "line", "patients", "criteria"})
     assert not flaw(said, small=small, names=("VELTORAN",))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "VELTORAN is indicated for: adults with gout children with fever patients with pain of the joints.",
+        "VELTORAN is indicated in adults and children 2 years of age in adults and children 2 years of age.",
+        "Swallow VELTORAN with food. VELTORAN Tablets VELTORAN tablets should be swallowed whole.",
+        "VELTORAN Oral Solution A measuring cup is needed for the dose.",
+        "VELTORAN is indicated for:\n- gout in adults\n- fever. VELTORAN is a blocker indicated for the treatment of",
+        "Brumfitt and Pursell, 11 in a study, reported the outcome of VELTORAN.",
+        "The safety and efficacy of VELTORAN in children has not been established.",
+    ],
+)
+def test_more_broken_text_is_seen(said: str) -> None:
+    assert flaw(said, small=frozenset({"tablets", "solution"}), names=("VELTORAN",))
+
+
+def test_a_share_holds_nothing_beside_the_share() -> None:
+    more = "The mean oral bioavailability of examplol is 60%, with peak levels after 3 hours."
+    assert not short("bioavailability", section("43682-4", more))
+    assert short("bioavailability", section("43682-4", "The oral bioavailability of examplol is 60%.")) == {
+        "The answer is 60%."
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The most common adverse events with VELTORAN were consistent with its known profile.",
+        "The most frequent adverse reactions with VELTORAN were edema and rash. Fever was the most commonly reported "
+        "individual reaction in another trial.",
+        "The most common adverse reactions occurring in VELTORAN-treated patients were cough and rash. The most common "
+        "adverse reactions with VELTORAN were nausea and fever.",
+    ],
+)
+def test_reactions_of_a_trial_are_not_the_drugs(text: str) -> None:
+    assert not of_kind("common-reactions", section("34084-4", text))
+
+
+def test_the_first_page_gives_all_its_lists_of_reactions() -> None:
+    text = (
+        "Most common adverse reactions (≥10%) are: Adults: nausea and fever. Children: rash. ( 6.1 ) To report "
+        "SUSPECTED ADVERSE REACTIONS, call.\n6.1 Trials The most common adverse reaction in adults was nausea."
+    )
+    found = [d for d in of_kind("common-reactions", section("34084-4", text)) if "highlights" in question(d)]
+    assert all("Adults: nausea and fever." in d.answer and "Children: rash." in d.answer for d in found)
+
+
+def test_a_dose_as_needed_has_a_ceiling_that_belongs_to_it() -> None:
+    text = "The recommended dose of VELTORAN is 75 mg orally, as needed. The maximum dose in 24 hours is 75 mg."
+    assert not of_kind("recommended-dose", section("34068-7", text))
+
+
+def test_what_counts_items_is_no_reference() -> None:
+    text = "Factors are: (1) a slower heart, (2) less renin, and (3) wider vessels, which VELTORAN acts on."
+    assert all("(2) less renin" in d.answer for d in drafts(section("43679-0", text)) if "renin" in d.answer)
+
+
+@pytest.mark.parametrize("code", ["34070-3", "34068-7", "34081-0"])
+def test_a_sentence_of_a_long_section_is_asked_for_as_one(code: str) -> None:
+    said = {
+        "34070-3": "VELTORAN is contraindicated in patients with asthma.",
+        "34068-7": "The recommended dose of VELTORAN in adults with gout is 5 mg daily.",
+        "34081-0": "Safety in children below 2 years has not been established.",
+    }[code]
+    long = section(
+        code, said + " " + "Weigh what was seen in the trials against what this one patient needs. " * 30 + "Bad:"
+    )
+    for draft in (d for d in drafts(long, style=Style.SENTENCES) if d.evidence == said):
+        assert question(draft).startswith("Quote one sentence") or "adults with gout" in question(draft)
+
+
+def test_a_first_page_without_marks_is_not_said_again() -> None:
+    text = (
+        "VELTORAN is indicated for gout in adults who failed other drugs. It is not for fever.\n"
+        "VELTORAN is a kinase inhibitor indicated for gout in adults who failed other drugs."
+    )
+    (draft,) = of_kind("indication", section("34067-9", text))
+    assert draft.answer.count("gout") == 1
+    other = section("34067-9", "VELTORAN is indicated for gout in adults.\nVELTORAN is indicated for fever in adults.")
+    assert all("fever" in d.answer for d in of_kind("indication", other))
+
+
+def test_a_title_with_a_line_and_a_number_of_its_own_is_a_heading() -> None:
+    text = (
+        "2.1 Breast Cancer\nThe dose of VELTORAN is 5 mg daily.\n2.2 Lung Cancer\nThe dose of VELTORAN is 9 mg daily."
+    )
+    asked = {question(d): d.answer for d in of_kind("dosing", section("34068-7", text))}
+    assert any("“Breast Cancer”" in q and "5 mg" in a for q, a in asked.items())
+    assert not any("5 mg" in a and "9 mg" in a for a in asked.values())
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "VELTORAN may increase the effect, and decreases the risk of nausea.",
+        "VELTORAN may cause fits; however, it will prevent them later.",
+        "VELTORAN is given once a day as a single dose.",
+    ],
+)
+def test_a_wrong_answer_never_contradicts_itself(stated: str) -> None:
+    for kind in ("warning", "interaction", "dosing"):
+        assert not edits(stated, context=(stated,), drug="examplol", kind=kind)
+
+
+def test_a_wrong_answer_changes_the_answer_and_not_the_heading_that_was_asked_for() -> None:
+    stated = "On “Beta-blockers may decrease effects”, the label of examplol states: Use with caution."
+    assert not edits(stated, context=(stated,), drug="examplol", kind="interaction")
+    plain = "On “Fits”, the label of examplol states: VELTORAN can cause fits."
+    (edit,) = edits(plain, context=(plain,), drug="examplol", kind="warning")
+    assert edit.text.startswith("On “Fits”, the label of examplol states: VELTORAN will not cause")

@@ -163,7 +163,7 @@ class Place:
 
     def _own_heading(self, heading: str) -> str:
         """A heading inside the section; "" for one that only says again what the section is."""
-        bare = [clean_heading(part) or part for part in heading.split(" > ") if part]
+        bare = [clean_heading(part) or part for part in heading.split(" > ") if part][-1:]
         titles = {clean_heading(self.section.title).casefold(), codes.title_of(self.code).casefold()}
         return ", ".join(part for part in bare if part.casefold() not in titles)
 
@@ -185,6 +185,7 @@ class Place:
     def name(self) -> str:
         """The drug as a question names it."""
         drug, brand = self.section.drug, next(iter(self.section.brands), "")
+        brand = re.sub(r"(?<=[A-Z]{3})(?=[A-Z][a-z]{3})", " ", brand)
         if self.is_over_the_counter and brand and brand.casefold() != drug:
             return f"{brand} ({drug})"
         small = any(drug in s.text for s in self.siblings)
@@ -259,7 +260,7 @@ def _without_first_page(statements: list[Statement]) -> tuple[Statement, ...]:
     """
     marked = [number for number, s in enumerate(statements) if s.highlight]
     if not marked or len(marked) == len(statements):
-        return tuple(statements)
+        return _without_echo(statements)
     start = marked[0]
     while start > 1 and _repeated(statements[start - 1], statements[: start - 1]):
         start -= 1
@@ -272,10 +273,33 @@ def _without_first_page(statements: list[Statement]) -> tuple[Statement, ...]:
     return tuple(statements)
 
 
+def _without_echo(statements: list[Statement]) -> tuple[Statement, ...]:
+    """Statements up to where the label starts anew: from there on nothing is said that was not said before."""
+    for start in range(1, len(statements)):
+        before, behind = statements[:start], statements[start:]
+        anew = _says_the_same(statements[0], statements[start])
+        if anew and all(_repeated(s, before, share=1.0) for s in behind):
+            return tuple(before)
+    return tuple(statements)
+
+
+def _says_the_same(one: Statement, other: Statement) -> bool:
+    """Whether a statement repeats the opening one, perhaps with the class of the drug before what it is for."""
+    condensed = _CONDENSED.match(other.text)
+    text = other.text[condensed.end() :] if condensed else other.text
+    words, known = _content(text), _content(one.text)
+    return len(words) >= 4 and len(words & known) >= 0.75 * len(words)
+
+
 def _repeated(statement: Statement, others: list[Statement], share: float = 0.75) -> bool:
-    words, known = _content(statement.text), _content(" ".join(s.text for s in others))
-    numbers = set(_NUMBERS.findall(statement.text)) - set(_NUMBERS.findall(" ".join(s.text for s in others)))
-    return bool(words) and len(words & known) >= share * len(words) and not numbers
+    condensed = _CONDENSED.match(statement.text)
+    text, before = statement.text[condensed.end() :] if condensed else statement.text, " ".join(s.text for s in others)
+    words, known = _content(text), _content(before)
+    numbers = set(_NUMBERS.findall(text)) - set(_NUMBERS.findall(before))
+    denied = len(_NEGATION_WORDS.findall(text)) > len(_NEGATION_WORDS.findall(before))
+    if share == 1.0:  # not even another condition; small words may differ
+        words = frozenset(w for w in words if len(w) > 3)
+    return bool(words) and len(words & known) >= share * len(words) and not numbers and not denied
 
 
 _LABELLED = re.compile(r"[A-Z][A-Za-z/,() -]{3,60}?\s?: [A-Z]")  # a line of the first page: "Renal Impairment: Reduce"

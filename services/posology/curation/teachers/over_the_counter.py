@@ -45,6 +45,7 @@ def drug_facts(place: Place) -> Iterator[Fact]:
             stem, lines = lines[0].rstrip(":"), lines[1:]
         listed = _listed(lines)
         text = "\n".join([f"{stem}:"] * bool(stem) + listed)
+    text = re.sub(r"(?<=[a-z]),(?=[a-z])", ", ", text)
     answer = f"The label of {place.name} states:\n{text}"
     yield Fact(kind, (question.format(drug=place.name),), answer, evidence="\n".join(_lines(place)))
 

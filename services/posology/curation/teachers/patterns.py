@@ -220,7 +220,7 @@ PATTERNS = (
     ),
     _pattern(
         "bioavailability",
-        (rf"^{_LEAD}[Tt]he (?P<mods>(?:(?:mean|absolute|oral|systemic|average|estimated|relative|median) ){{0,3}})bioavailability of {_D}{_QUALS} (?:is|was) (?P<answer>{_SHARE}[^.;:]{{0,60}}?)\.$",),
+        (rf"^{_LEAD}[Tt]he (?P<mods>(?:(?:mean|absolute|oral|systemic|average|estimated|relative|median) ){{0,3}})bioavailability of {_D}{_QUALS} (?:is|was) (?P<answer>{_SHARE}(?: \([^)]{{1,40}}\))?)\.$",),
         "What is the {mods}bioavailability of {drug}{quals}{lead}?",
         "How high is the {mods}bioavailability of {drug}{quals}{lead}?",
         "Which {mods}bioavailability does {drug} have{quals}{lead}?",
@@ -336,7 +336,7 @@ PATTERNS = (
         "What do patients on {drug} complain of most often?",
         codes="34084-4 90374-0",
         beside="trials most common frequent adverse reactions side effects with",
-        refuse=r"\b(?:leading|led|resulting|resulted|requiring|discontinu\w*|serious|fatal|interruptions?|reductions?|withdrawals?|Grades?|death)\b|(?<!including )\blaboratory abnormalities\b|\bcommon (?:laboratory|grade)|respectively|\bas follows\b|\bpostmarketing\b|\binclude:? (?:the )?following\b",
+        refuse=r"\b(?:similar|consistent|comparable|leading|led|resulting|resulted|requiring|discontinu\w*|serious|fatal|interruptions?|reductions?|withdrawals?|Grades?|death)\b|(?<!including )\blaboratory abnormalities\b|\bcommon (?:laboratory|grade)|respectively|\bas follows\b|\bpostmarketing\b|\binclude:? (?:the )?following\b",
     ),
     _pattern(
         "storage",
@@ -480,6 +480,8 @@ def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, 
         if match is None or (pattern.refuse and re.search(pattern.refuse, text)):
             continue
         above = _above(place, passage, text) if pattern.dose else ""
+        if pattern.name == "recommended-dose" and re.search(r"\b(?:as|if|when) needed\b", text):
+            continue  # then its ceiling belongs to it
         if above == "?" or (pattern.dose and not _doses_the_drug(place, masked, match, above)):
             continue
         fact = _fact(place, pattern, text, match, above)
@@ -494,8 +496,8 @@ _LIST_OF_REACTIONS = re.compile(
     r"\b[Mm]ost (?:common|frequent)\w*(?: \w+)? (?:\([^)]*\) )?(?:adverse|side|treatment-emergent)"
 )
 _PATIENTS = re.compile(
-    r"\b(?:patients|subjects|adults|children|women|men) (?:with|receiving|treated|taking|who|on|in|aged?)\b|\b(?:in|among|for) (?:[a-z-]+ ){0,4}(?:patients|subjects|adults|children|trials?|studies)\b|"
-    r"\b(?:plus|arm|combination|single agent|monotherapy|trial|study)\b|\bTrial \d"
+    r"\b(?:patients|subjects|adults|children|women|men) (?:with|aged?)\b|\b(?:in|among|for) (?:(?:pediatric|adult|geriatric|elderly) (?:and \w+ )?patients|adults|children)\b|"
+    r"\b(?:plus|combination|single agent|monotherapy)\b|\b(?:Trial|Study) [A-Z0-9]"
 )
 
 
@@ -517,9 +519,20 @@ def _doses_the_drug(place: Place, masked: str, match: re.Match[str], above: str)
 
 
 def _several_lists(place: Place) -> bool:
-    """Whether the label lists its commonest reactions more than once: each list then belongs to patients of its own."""
-    texts = {normal(s.text) for other in place.kin() for s in other.statements if _LIST_OF_REACTIONS.search(s.text)}
-    return len(texts) > 1
+    """Whether the label speaks of commonest reactions more than once: each list then belongs to patients of its own."""
+    texts = [normal(s.text) for other in _adverse(place) for s in other.statements if _MOST_OFTEN.search(s.text)]
+    return any(not _adds_nothing(text, to=texts[0]) and not _adds_nothing(texts[0], to=text) for text in texts[1:])
+
+
+_MOST_OFTEN = re.compile(r"\bmost (?:common|frequent|often)", re.IGNORECASE)
+
+
+def _adverse(place: Place) -> Iterator[Place]:
+    """The label's sections on adverse reactions."""
+    yield place
+    for other in place.siblings:
+        if other.code in {"34084-4", "90374-0"} and other.id != place.section.id:
+            yield Place(other)
 
 
 def _of_one_group(pattern: Pattern, passage: Passage) -> bool:
@@ -530,7 +543,7 @@ def _of_one_group(pattern: Pattern, passage: Passage) -> bool:
 
 
 _ANY_PATIENTS = re.compile(
-    rf"\b(?:patients|subjects|adults) (?:(?:who|that) )?(?:were |was )?(?:treated with|receiving|received|taking|on|given|exposed to) {DRUG}|\bin (?:the )?(?:controlled |clinical )*(?:trials|studies)\b"
+    rf"\b(?:patients|subjects|adults) (?:(?:who|that) )?(?:were |was )?(?:treated with|receiving|received|taking|on|given|exposed to) {DRUG}|\b{DRUG}-treated patients|\bin (?:the )?(?:controlled |clinical )*(?:trials|studies)\b"
 )
 
 
@@ -754,10 +767,14 @@ def _reactions(fields: dict[str, str], how: str, nature: str, after: str) -> lis
     ):
         return []
     if DRUG in after or DRUG in fields["lead"]:
-        return [f"What are the most {how} {nature} {after}{fields['lead']}, according to the label?".replace(" ,", ",")]
+        verb = "are" if nature.endswith("s") else "was"
+        return [
+            f"What {verb} the most {how} {nature} {after}{fields['lead']}, according to the label?".replace(" ,", ",")
+        ]
     if after.startswith(("of ", "to ", "with ")):
         return []
-    return [f"What are the most {how} {nature} with {fields['drug']} {after}{fields['lead']}?".replace(" ,", ",")]
+    verb = "are" if nature.endswith("s") else "was"
+    return [f"What {verb} the most {how} {nature} with {fields['drug']} {after}{fields['lead']}?".replace(" ,", ",")]
 
 
 _ENDS = re.compile(r"\(\s*(?:\d{1,2}(?:\.\d{1,2})?[\s,;]*)+\)|\bTo report SUSPECTED\b|\bSUSPECTED ADVERSE\b")

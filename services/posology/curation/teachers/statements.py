@@ -63,6 +63,12 @@ def _said(place: Place, kind: str, question: str, text: str) -> Fact:
     return Fact(kind, (question,), answered(place, text), evidence=without_headings(text))
 
 
+def _quoted(place: Place, kind: str, topic: str, text: str) -> Fact:
+    """One sentence, where the whole cannot be read: asked for as one, answered letter for letter."""
+    question = f"Quote one sentence on {topic} from the label of {place.name}."
+    return Fact(kind, (question,), f"The label of {place.name} states: {text}", evidence=text)
+
+
 def _whole(place: Place, kind: str, question: str, words: int = _LONG) -> Iterator[Fact]:
     text = place.whole(words)
     if text and not _too_little(text):
@@ -121,7 +127,7 @@ def contraindication(place: Place) -> Iterator[Fact]:
         )
         return
     text = place.whole(_LONG, fragments=True)
-    if text and re.search(r"(?i)contraindicat|hypersensitiv|should not be (?:used|given|administered)|[Dd]o not", text):
+    if text and not _too_little(text):
         question = f"What are the contraindications to {place.name}{place.headed()}?"
         yield _said(place, "contraindication", question, text)
         return
@@ -132,8 +138,7 @@ def contraindication(place: Place) -> Iterator[Fact]:
             and re.search(r"\bcontraindicated\b", s.text)
             and not re.search(r"\bnot contraindicated\b|\balso\b|:|\bfollowing\b", s.text)
         ) and names_it(place.section, s.text):
-            question = f"Quote one sentence on contraindications from the label of {place.name}."
-            yield _said(place, "contraindication", question, s.text)
+            yield _quoted(place, "contraindication", "contraindications", s.text)
             return
 
 
@@ -368,9 +373,7 @@ _EXACT = {
         (r"\b(?:can|may|could) cause (?:\w+[ -])?fetal harm", "Can {drug} harm the fetus when a pregnant woman takes it, according to its label?"),
     ),
     "lactation": (),
-    "pediatric": (
-        (r"\b(?:not been (?:established|evaluated|studied)|[Ss]afety and (?:effectiveness|efficacy)\b.*\b(?:have|has) been established)\b", "Have the safety and effectiveness of {drug} been established in pediatric patients, according to its label?"),
-    ),
+    "pediatric": (),
     "geriatric": (),
     "renal": (),
     "hepatic": (),
@@ -393,6 +396,14 @@ def _exact_sentences(place: Place, kind: str) -> Iterator[Fact]:
             )
         ):
             yield _said(place, kind, question.format(drug=place.name), joined(s.text for s in sound))
+    if kind == "pediatric":
+        for s in place.statements:
+            named = re.search(r"\b(?:established|evaluated|studied|recommended)\b", s.text) and re.search(
+                _TOPICAL[kind], s.text
+            )
+            if named and not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text):
+                yield _quoted(place, kind, "pediatric use", s.text)
+                return
     if kind == "geriatric":
         texts = [s for p in place.passages for s in p.statements]
         for before, at in itertools.pairwise(texts):
@@ -526,6 +537,8 @@ def interactions(place: Place) -> Iterator[Fact]:
             question = f"What does the label of {place.name} state on drug interactions under the heading “{heading}”?"
             yield _said(place, "interaction", question, p.text)
     for heading, text in highlights(place):
+        if re.search(r"\b(?:may|can|is|are|should|increases?|decreases?|avoid)\b", heading, re.IGNORECASE):
+            continue  # a sentence, not a partner
         if heading.casefold() not in done and len(text.split()) >= 4:
             question = f"What do the highlights of the label of {place.name} state on its interaction with “{heading}”?"
             answer = f"On “{heading}”, the label of {place.name} states: {text}"
@@ -566,21 +579,27 @@ _FOR_WHOM = re.compile(
 
 
 def _quoted_dose(place: Place) -> Iterator[Fact]:
-    """One sentence on the dose that says itself whom or what it is for, asked as what it is."""
-    for s in place.statements:
-        if (
-            not s.doubtful
-            and "\n" not in s.text
-            and s.words <= 60
-            and names_it(place.section, s.text)
-            and _AN_AMOUNT.search(s.text)
-            and _A_DOSE.search(s.text)
-            and _FOR_WHOM.search(s.text)
-            and not leans_back(s.text)
-            and not place.several
-        ):
-            yield _said(place, "dosing", f"Quote one sentence on dosage from the label of {place.name}.", s.text)
+    """One sentence on the dose, asked as what it is: it says whom or what it is for, or no other dose stands beside it."""
+    if place.several:
+        return
+    doses = [s for s in place.statements if _AN_AMOUNT.search(s.text) and _A_DOSE.search(s.text)]
+    for s in doses:
+        fits = not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text)
+        own = names_it(place.section, s.text) or not _BESIDE.search(place.section.text)
+        if fits and own and (_FOR_WHOM.search(s.text) or all(_same_dose(s.text, other.text) for other in doses)):
+            yield _quoted(place, "dosing", "dosage", s.text)
             return
+
+
+_BESIDE = re.compile(
+    r"\b(?:[Pp]remedicat|[Cc]ombin|[Cc]o-?administ|[Cc]oncomitant|[Cc]oncurrent|[Aa]djunct|[Tt]ogether with)"
+)
+
+
+def _same_dose(one: str, other: str) -> bool:
+    """Whether another sentence on a dose gives no other numbers, or speaks of patients with impaired organs."""
+    numbers = [set(re.findall(r"\d[\d.,]*\d|\d", text)) for text in (one, other)]
+    return numbers[1] <= numbers[0] or bool(re.search(r"\b(?:renal|hepatic|kidney|liver)\b", other))
 
 
 _REPORT = re.compile(r"\s*To report SUSPECTED ADVERSE", re.IGNORECASE)
@@ -601,22 +620,24 @@ def commonest_of_the_first_page(place: Place) -> Iterator[Fact]:
     if not hits:
         return
     starts = [m.end() for m in _LINE_STARTS.finditer(before) if m.end() <= hits[0]]
-    page = passages(replace(place.section, title="", text=before[max(starts, default=hits[0]) :].strip()))
-    text = "\n".join(f"{p.heading}: {p.text}" if p.heading else p.text for p in page)
+    text = plain_text(before[max(starts, default=hits[0]) :]).strip()
+    page = passages(replace(place.section, title="", text=text if text.endswith(".") else f"{text}."))
+    listed = "\n".join(f"{p.heading}: {p.text}" if p.heading else p.text for p in page)
     sound = all("?" not in p.heading and not p.rows and all(_listing(s.text) for s in p.statements) for p in page)
     if (
         sound
-        and 8 <= len(text.split()) <= _LONG
-        and not re.search(r"described|elsewhere|following (?:clinic|serious)", text)
+        and 8 <= len(listed.split()) <= _LONG
+        and not re.search(r"described|elsewhere|following (?:clinic|serious)", listed)
     ):
         question = f"Which adverse reactions do the highlights of the label of {place.name} name as most common?"
-        yield _said(place, "common-reactions", question, text)
+        yield _said(place, "common-reactions", question, listed)
 
 
 def _listing(text: str) -> bool:
     """A sentence, or a line that lists reactions behind a colon."""
-    spoken = re.sub(r"(?<=[a-z)%]): (?=[a-z])", " are ", text, count=1)
-    return is_sentence(spoken) or "\n- " in text
+    spoken = re.sub(r"\b(are|were|is|was|included?|includes):\s", r"\1 ", text)
+    spoken = re.sub(r"(?<=[a-z)%]): (?=[A-Za-z])", " are ", spoken, count=1)
+    return is_sentence(spoken) or ("\n- " in text and text.endswith("."))
 
 
 @reader("patient-advice", codes="34076-0")

@@ -127,7 +127,11 @@ def edits(sentence: str, *, context: str | Sequence[str], drug: str, kind: str =
     was asked.
     """
     slots = _SLOTS.get(kind, frozenset())
-    if "\n" in sentence or len(sentence.split()) > 60 or not slots or len(_sentences(sentence)) > 1:
+    intro = _INTRODUCTION.match(sentence)
+    if intro:  # what is quoted there is the question's, not the answer's
+        bare = edits(sentence[intro.end() :], context=context, drug=drug, kind=kind)
+        return [Edit(e.kind, e.before, e.after, intro.group() + e.text) for e in bare]
+    if "\n" in sentence or len(sentence.split()) > 60 or not slots or len(split_sentences(sentence)) > 1:
         return []
     if re.search(r"\([^)]*\d[^)]*\b(?:total|daily|every|hours|day)\b[^)]*\)", sentence):
         slots = slots - {"frequency"}  # the bracket says the same in other words
@@ -137,6 +141,10 @@ def edits(sentence: str, *, context: str | Sequence[str], drug: str, kind: str =
         slots = slots - {"direction", "negation"}  # the opposite of a reasoned statement is absurd
     texts = (context,) if isinstance(context, str) else tuple(context)
     found: list[Edit] = []
+    if len(re.findall(r"\b(?:may|can|could|increases?d?|decreases?d?)\b", sentence)) > 1:
+        slots = slots - {"direction", "negation"}  # two verbs of which one would be changed contradict each other
+    if re.search(r"\b(?:single|[Hh]owever|but|although|these effects?|this effect)\b", sentence):
+        slots = slots - {"frequency", "direction", "negation"}  # what stands beside it would deny it
     if "number" in slots:
         found += _numbers(sentence, texts, kind)
     if "temperature" in slots:
@@ -186,11 +194,7 @@ _BEFORE_VALUE = re.compile(
 )
 
 
-def _sentences(text: str) -> list[str]:
-    """The sentences of an answer, its introduction aside."""
-    return split_sentences(
-        re.sub(r"^(?:The label of .{2,80}? states:|On “[^”]+”, the label of .{2,80}? states:)\s+", "", text)
-    )
+_INTRODUCTION = re.compile(r"(?:The label of .{2,80}? states:|On “[^”]+”, the label of .{2,80}? states:)\s+")
 
 
 def _numbers(sentence: str, texts: Sequence[str], kind: str) -> Iterator[Edit]:

@@ -17,6 +17,7 @@ _SMALL = re.compile(r"(?<![A-Za-z’'])[a-z]{3,}\b")
 _LARGE = re.compile(r"(?<=[A-Za-z0-9)%,’] )[A-Z][a-z]{2,}(?![\w’'])(?:-[A-Za-z]+)*")
 # What is written large by right, though labels write it small as well.
 _NAMES = re.compile(
+    r"(?<=[a-z,] )(?:[A-Z][\w-]+ (?:of |and |or |with |to )?){1,6}(?=\([A-Za-z]{1,3}[A-Z][A-Za-z-]{0,6}\))|Limitations? of Use|Bipolar (?:I|II|Disorder)\b|(?:Hepatitis|Influenza|Grade|Streptococcus|Group) [A-G]\b|"
     r"\b(?:Boxed Warning|Poison (?:Control|Help)(?: Centers?| Line)?|(?:[A-Z][\w-]+ )*(?:Registry|Registries|Program|Association|Organization|Administration|Institute|Society|Criteria|Classification|Scale|Score|Index|Questionnaire|Inventory|Guidelines?|Strategy|Committee|Collaborative|Guide|Instructions|Information|Syndrome|Disease|Network|College|Center|Centers|Service|Hotline)\b|"
     r"(?:Grades?|Class|Classes|Types?|Days?|Weeks?|Months?|Years?|Parts?|Groups?|Phases?|Stages?|Category|Categories|Schedules?|Trials?|Studies|Study|Cohorts?|Cycles?|Steps?|Cases?|Visits?|Factors?|Stage|Level|Levels|Tier|Arm|Regimen|Option|Dose|Line|Baseline|Vitamin|Factor|Protein|Complex) (?:[0-9IVX]+|[A-Z])\b|"
     r"Instructions for Use|Medication Guide|Patient (?:Information|Counseling)|Prescribing Information|Subpart [A-Z]|Gram[ -](?:positive|negative)|"
@@ -31,11 +32,12 @@ _FINITE = re.compile(
     r"binds?|range|ranges|exceeded|exceeds|followed|follows|begins?|begin|starts?|ends?|lasts?|develops?|associated|excreted|metabolized|recommended|required|needed|contraindicated|indicated|supplied|available)\b"
 )
 _BROKEN = re.compile(
-    r"\b(?!had\b|that\b)([A-Za-z]{2,}) \1\b|\b(?:a|an|the) (?:a|an|the|is|are|was|were|and|or|of|in|may|can)\b|\b(?:of|with|for|by|from|into|the|an?|and|or|at|than|as|is|are|was|were) ?(?:[.,;:]|$)|"
+    r"\b(?!had\b|that\b)([A-Za-z]{2,}) \1\b|\b(?:a|an|the) (?:a|an|the|is|are|was|were|and|or|of|in|may|can)\b|\b(?:of|with|for|by|from|into|the|an?|and|or|at|than|as|is|are|was|were) ?(?:[.,;]|$)|"
     r"\b(?:of|with|for|by|from|than) (?:is|are|was|were|and|has|have|may|can)\b|\b(?:cause|causes|include|includes|produce|is|are|was|were) and (?:may|can|is|are|should)\b|"
     r"\b(?:patient|woman|child|subject|infant|person|man|mother) (?:have|were|are)\b|"
     r"\b[Aa] (?=[aeio][a-z]{3,})(?!one|once|uni|eu|us|u)[a-z]+\b|\b[Aa]n (?=[bcdfgjkpqtvwz][a-z]{3})[a-z]+\b|\( |\s[,;]|,,|;;|\?\?|\b(?:may|can|should|must) (?:is|are|was|has|been)\b|\bto (?:is|are|was|been|and|or)\b|\bnot (?:is|are|was|be been)\b|\bit['’]s\b|"
-    r"\b[Ss]afety and (?:efficacy|effectiveness) (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}"
+    r"\b(?:[Tt]he s|S)afety and (?:efficacy|effectiveness)(?: (?:of|in|for) [^.,;]{2,80}?)? (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}|[a-z], \d{1,2} (?:in|have|has|reported|who|and|of|the|a)\b|(?i:\b(\w{3,} \w{3,}) \2\b)|"
+    r"(?<!e\.g)(?<!i\.e)(?<! vs)(?<!etc)(?<!approx)(?<!spp)(?<! [A-Z])[a-z)]\. [a-z]{2}"
 )
 
 
@@ -56,25 +58,76 @@ def flaw(
     units = tuple(_units(text))
     if not units:
         return "nothing is stated"
-    for unit, listed in units:
+    for unit, role in units:
+        listed = role != "sentence"
         if word := _glued(unit, small, names):
             return f"“{word}” starts something that lost its full stop"
         if (broken := _BROKEN.search(_unquoted(unit))) and not (listed and broken.end() == len(_unquoted(unit))):
             return f"“{broken.group()}” is no grammar"
+        if word := _starts_amid(unit):
+            return f"“{word}” starts something that lost its full stop"
+        if _echoes(unit):
+            return "something is said twice"
+        if role == "item" and _HANGS.search(unit):
+            return "an item that breaks off"
+        if _runs_on(unit):
+            return "a list whose items run together"
         if not listed and not fragments and not _FINITE.search(unit) and not _commands(unit) and ": " not in unit:
             return "a sentence without a verb"
     return "something is said twice" if _twice([unit for unit, _ in units]) else ""
 
 
-def _units(text: str) -> Iterator[tuple[str, bool]]:
-    """(sentence or item, whether it belongs to a list), in order; a line that ends in a colon above prose is a heading."""
+def _units(text: str) -> Iterator[tuple[str, str]]:
+    """(text, "sentence" or "stem" or "item"), in order; a line that ends in a colon above prose is a heading."""
     lines = text.split("\n")
     for line, below in zip(lines, [*lines[1:], ""], strict=True):
         item, stem = line.startswith("- "), line.endswith(":")
         if stem and not below.startswith("- "):
             continue
+        role = "item" if item else "stem" if stem else "sentence"
         for sentence in split_sentences(line.removeprefix("- ").strip().removesuffix(":")):
-            yield sentence, item or stem
+            yield sentence, role
+
+
+_OPEN_LIST = re.compile(
+    r"\b(?:with|of|for|in|the|to|patients|women|who|have|has|conditions|situations|are|is|indicated|contraindicated|include|includes|following|either|when|if|by): (?P<rest>[^\n]+)$"
+)
+
+
+def _runs_on(unit: str) -> bool:
+    """A list behind a colon with nothing between its items."""
+    match = _OPEN_LIST.search(_BRACKETS.sub("", unit))
+    return bool(match) and len(match["rest"].split()) >= 8 and not re.search(r"[;,]|\band/or\b", match["rest"])
+
+
+_HANGS = re.compile(r"\b(?:of|for|with|the|in|to|and|or|an?|by|from|than|as) ?\.?$")
+
+
+_STARTER = re.compile(
+    r"(?P<before>[A-Za-z0-9)]+) (?P<word>A|An|The|If|It|This|These|Each|There|When|Use|Avoid) (?P<next>[a-z]+)"
+)
+
+
+_NAMED_BY_LETTER = frozenset(
+    "vitamin hepatitis type class group factor part cohort arm influenza option protein trial study column category grade pugh schedule".split()
+)
+
+
+def _starts_amid(unit: str) -> str:
+    """A small word that is written large only at the beginning of a sentence, in the middle of one."""
+    for match in _STARTER.finditer(_unquoted(unit)):
+        before, word = match["before"], match["word"]
+        names = word == "A" and before.casefold() in _NAMED_BY_LETTER
+        if not names and not (word == "A" and match["next"] in {"of", "and", "or", "virus"}):
+            return word
+    return ""
+
+
+def _echoes(unit: str) -> bool:
+    """Whether five words in a row come twice in one sentence."""
+    words = re.findall(r"[a-z0-9-]+", unit.casefold())
+    rows = [tuple(words[at : at + 5]) for at in range(len(words) - 4)]
+    return len(set(rows)) < len(rows)
 
 
 def _commands(unit: str) -> bool:
@@ -85,7 +138,8 @@ def _commands(unit: str) -> bool:
 
 def _glued(unit: str, small: frozenset[str], names: tuple[str, ...]) -> str:
     """A word in the middle of a sentence that is large for no other reason than to start another one."""
-    bare = _NAMES.sub(lambda m: m.group().casefold(), _unquoted(unit))
+    bare = _NAMES.sub(lambda m: m.group().casefold(), _QUOTED.sub("quotation", unit))
+    bare = _BRACKETS.sub("", bare)
     for name in names:
         if name.casefold() in bare.casefold():
             bare = re.sub(rf"(?i:{re.escape(name)})", lambda m: m.group().upper(), bare)

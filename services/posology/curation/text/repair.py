@@ -390,6 +390,9 @@ def plain_text(text: str) -> str:
 
 def _plain_line(line: str) -> str:
     line = line.replace("®", "").replace("™", "").replace("\ufeff", "")
+    counted = bool(_COUNTED.search(line))
+    if counted:  # "(1) rest, (2) fluids" counts, and refers to no chapter
+        line = _COUNT.sub("\x03\\1\x04", line)
     marked = _BARE.sub(_MARK, _SEE_THEN_CAPITAL.sub(". ", line))
     plain = _FULL_INFORMATION.sub("", without_references(marked))
     plain = re.sub(r"\s*[\[(]\s*(?:Tables?|Figures?)\s*\d[^)\]]*[\])]", "", plain)
@@ -399,7 +402,12 @@ def _plain_line(line: str) -> str:
     plain = re.sub(r"([(\[])\s+|\s+(?=[)\]])", r"\1", plain)
     for flat, raised in _FLATTENED:
         plain = flat.sub(raised, plain)
+    plain = plain.replace("\x03", "(").replace("\x04", ")") if counted else plain
     return re.sub(r"\s+([.,;:])(?!\d)", r"\1", plain)
+
+
+_COUNT = re.compile(r"\((\d)\)(?= [A-Za-z])")
+_COUNTED = re.compile(r"\(1\) [a-z][^\n]{0,400}?\(2\) [a-z]")
 
 
 @lru_cache(maxsize=4096)
@@ -412,10 +420,12 @@ def passages(section: Section) -> tuple[Passage, ...]:
         if kind == "text" and _NUMBERED.match(line):
             rest = _NUMBERED.sub("", line, count=1)
             heading, body = split_heading(rest, names)
-            if not body and _is_title(rest) and number + 1 < len(lines):
+            if not heading and _is_title(rest) and number + 1 < len(lines):
                 heading = _plain_line(rest).replace(_MARK, "").strip()
                 blocks.append((heading, []))
                 continue
+            if not body:
+                heading, body = _before_the_name(rest, names)
             blocks.append((heading, [("text", body)] if body else []))
             if not heading:
                 blocks[-1] = ("?", [("doubt", rest)])
@@ -428,6 +438,21 @@ def passages(section: Section) -> tuple[Passage, ...]:
             read = [_as_highlights(p) for p in read]
         out.extend(read)
     return tuple(p for p in out if p.statements or p.rows)
+
+
+def _before_the_name(text: str, names: Sequence[str]) -> tuple[str, str]:
+    """("Psoriasis (Ps)", "VELTORAN is indicated ..."): a heading that ends where a sentence on the drug starts."""
+    known = "|".join(re.escape(name) for name in names if name)
+    match = re.match(
+        rf"(?P<head>[A-Z][^.;:]{{2,110}}?)\s+(?P<body>(?i:{known})(?: [A-Z][\w-]*)* (?:\([^)]*\) )?(?:is|are|can|may|should|was|has)\b.*)$",
+        text,
+        re.DOTALL,
+    )
+    words = match["head"].split() if match else []
+    small = [w for w in words if w[0].islower() and w not in _JOINERS and w != "including"]
+    if not match or small or words[-1].casefold() in _JOINERS:
+        return "", ""
+    return match["head"], match["body"]
 
 
 def _is_title(line: str) -> bool:

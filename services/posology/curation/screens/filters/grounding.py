@@ -34,7 +34,7 @@ def grounding(pair: Pair, context: Context) -> FilterResult:
     if pair.evidence and not _quoted(pair.evidence, text, context.section_text):
         return drop("the evidence is not a sentence of the section")
     question = bare_question(pair.question)
-    stated = quantities(context.section_text) | quantities(question)
+    stated = quantities(context.section_text) | quantities(plain_text(context.section_text)) | quantities(question)
     invented = _without_counts(quantities(pair.answer)) - _without_counts(stated)
     if invented:
         return drop(f"numbers that the section does not have: {', '.join(sorted(invented))}")
@@ -82,7 +82,10 @@ def _polarity(facts: Fingerprint) -> frozenset[str]:
 
 def _claims(answer: str) -> Iterator[str]:
     bare = re.sub(r"^(?:Yes|No)[.,]\s+|^The label of .{2,80}? states:\s+|^The answer is\s+", "", answer)
-    for line in bare.split("\n"):
+    lines = bare.split("\n")
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if line.endswith(":") and below and not below.startswith("- "):
+            continue  # a heading above its text claims nothing
         yield from (s for s in split_sentences(line.removeprefix("- ")) if len(s.split()) >= 2)
 
 
