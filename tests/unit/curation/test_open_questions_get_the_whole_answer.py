@@ -331,7 +331,10 @@ def test_a_title_with_a_line_and_a_number_of_its_own_is_a_heading() -> None:
     text = (
         "2.1 Breast Cancer\nThe dose of VELTORAN is 5 mg daily.\n2.2 Lung Cancer\nThe dose of VELTORAN is 9 mg daily."
     )
-    asked = {question(d): d.answer for d in of_kind("dosing", section("34068-7", text))}
+    (whole,) = of_kind("dosing", section("34068-7", text))
+    assert "Breast Cancer:\nThe dose of VELTORAN (examplol) is 5 mg" in whole.answer
+    longer = section("34068-7", text + "\n2.3 Preparation\n" + "Shake the bottle well before each use. Bad:" * 20)
+    asked = {question(d): d.answer for d in of_kind("dosing", longer)}
     assert any("“Breast Cancer”" in q and "5 mg" in a for q, a in asked.items())
     assert not any("5 mg" in a and "9 mg" in a for a in asked.values())
 
@@ -355,3 +358,29 @@ def test_a_wrong_answer_changes_the_answer_and_not_the_heading_that_was_asked_fo
     plain = "On “Fits”, the label of examplol states: VELTORAN can cause fits."
     (edit,) = edits(plain, context=(plain,), drug="examplol", kind="warning")
     assert edit.text.startswith("On “Fits”, the label of examplol states: VELTORAN will not cause")
+
+
+def test_a_line_of_the_first_page_is_not_what_stands_under_a_numbered_heading() -> None:
+    text = (
+        "Eyes: VELTORAN can cause detachment of the retina. ( 5.1 ) Fits: VELTORAN can cause fits. ( 5.2 )\n"
+        "5.1 Eyes VELTORAN can cause detachment of the retina.\nDry Eye\nVELTORAN can cause dry eyes in adults.\n"
+        "5.2 Fits VELTORAN can cause fits. Stop it then."
+    )
+    for draft in of_kind("warning", section("43685-7", text)):
+        assert "highlights" in question(draft) or "retina" not in draft.answer or "dry eyes" in draft.answer
+
+
+@pytest.mark.parametrize("heading", ["Risk Summary", "Teratogenic Effects"])
+def test_a_heading_of_form_alone_is_left_out(heading: str) -> None:
+    text = f"{heading}\nThere are no data on VELTORAN in pregnant women."
+    assert all(heading not in d.answer for d in drafts(section("42228-7", text), style=Style.SENTENCES))
+
+
+def test_a_boxed_warning_whose_first_page_says_more_is_not_asked_whole() -> None:
+    full = (
+        "WARNING: FITS VELTORAN can cause fits in adults. WARNING: FITS See full prescribing information for complete "
+    )
+    text = full + "boxed warning. VELTORAN can cause fits. ( 5.1 ) VELTORAN is not approved for children. ( 8.4 )"
+    asked = [question(d) for d in of_kind("boxed-warning", section("34066-1", text))]
+    assert asked
+    assert not any("boxed warning of examplol state" in q for q in asked)

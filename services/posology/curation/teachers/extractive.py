@@ -129,11 +129,12 @@ class ExtractiveTeacher:
 
         near = [s for s in _readable(Place(task.section)) if s != evidence]
         far = [s for sibling in task.siblings for s in _readable(Place(sibling))[:1] if s != evidence]
+        place = Place(task.section, task.siblings)
         chosen, words = [evidence], len(evidence.split())
         for sentence in sorted(near, key=drawn)[:2] + sorted(far, key=drawn)[:2]:
             fits = words + len(sentence.split()) <= self.excerpt_words and len(chosen) < 4
             rival = fact.short in sentence or matches_kind(task.section, sentence, fact.kind)
-            if fits and not rival and sentence not in chosen:
+            if fits and not rival and sentence not in chosen and not place.broken(sentence):
                 chosen.append(sentence)
                 words += len(sentence.split())
         return sorted(chosen, key=drawn)
@@ -146,6 +147,8 @@ class ExtractiveTeacher:
                 break
             sentence = statement.text
             values = list(QUANTITY.finditer(sentence))
+            if place.broken(sentence):
+                continue
             if (
                 statement.words < 10
                 or sentence in known
@@ -169,7 +172,11 @@ class ExtractiveTeacher:
     def _checks(self, place: Place) -> Iterator[Draft]:
         """True statements and statements with one edited fact, half and half."""
         whole_label = tuple(s.text for s in (place.section, *place.siblings))
-        usable = [s for s in _plainest(place) if not leans_back(s.text) and names_it(place.section, s.text)]
+        usable = [
+            s
+            for s in _plainest(place)
+            if not leans_back(s.text) and names_it(place.section, s.text) and not place.broken(s.text)
+        ]
         for statement in sorted(usable, key=lambda s: self._draw(place.section.id, s.text))[:_FEW]:
             sentence = statement.text
             draw = self._draw(place.section.id, "check", sentence)
@@ -207,7 +214,7 @@ def _single(place: Place) -> list[Statement]:
 # Fillers come from what pharmacists read, not from chemistry, studies or the laboratory.
 _FILLED_FROM = frozenset(
     {"34067-9", "34068-7", "34070-3", "43685-7", "34071-1", "34073-7", "42228-7", "77290-5", "34080-2", "34081-0", "34082-8", "88828-9",
-     "88829-7", "43684-0", "34088-5", "44425-7", "34069-5", "34076-0", "43679-0", "43682-4", "34084-4", "90374-0"}
+     "88829-7", "43684-0", "34088-5", "44425-7", "34069-5", "34076-0", "43679-0", "43682-4"}
 )  # fmt: skip
 
 

@@ -155,17 +155,19 @@ class Place:
                 blocks.append((p.heading, texts))
         if any("?" in heading for heading, _ in blocks):
             return ""
-        parts = [(self._own_heading(heading), joined(texts)) for heading, texts in blocks]
+        parts = [(self._own_heading(heading, joined(texts)), joined(texts)) for heading, texts in blocks]
         if any(heading and not _SOUND_HEADING.match(heading) for heading, _ in parts):
             return ""
         text = "\n".join(f"{heading}:\n{body}" if heading else body for heading, body in parts)
         return text if len(text.split()) <= words else ""
 
-    def _own_heading(self, heading: str) -> str:
-        """A heading inside the section; "" for one that only says again what the section is."""
-        bare = [clean_heading(part) or part for part in heading.split(" > ") if part][-1:]
+    def _own_heading(self, heading: str, text: str) -> str:
+        """A heading inside the section; "" for one that says nothing which section and text do not say."""
+        last = [part for part in heading.split(" > ") if part][-1:]
+        bare = clean_heading(last[0]) or last[0] if last else ""
         titles = {clean_heading(self.section.title).casefold(), codes.title_of(self.code).casefold()}
-        return ", ".join(part for part in bare if part.casefold() not in titles)
+        told = bare.casefold() in titles | _OF_FORM or _content(bare) <= _content(text)
+        return "" if told else bare
 
     def headed(self) -> str:
         """ " under the heading “Renal Impairment”" when the section is one of several with its code; else ""."""
@@ -196,6 +198,10 @@ class Place:
         """Words that the label writes small somewhere."""
         return _small_words_of(frozenset((self.section, *self.siblings)))
 
+    def broken(self, sentence: str) -> bool:
+        """Whether a sentence alone is not fit to be shown."""
+        return bool(flaw(sentence, small=self.small, names=aliases(self.section)))
+
     def flaw(self, fact: Fact) -> str:
         """What is wrong with the form of a fact's statement; lists of fragments are right where they are asked for."""
         if self.is_over_the_counter or fact.kind in _FRAGMENTS:
@@ -211,6 +217,12 @@ class Place:
 
 # Two words or more, or one that labels are known to put above text: else the beginning of a sentence was taken for one.
 _SOUND_HEADING = re.compile(rf"(?:\S+ \S.*|(?:{'|'.join(map(re.escape, SUBHEADINGS))}))$")
+
+
+# Headings that part a section by form, not by whom or what the text is about.
+_OF_FORM = frozenset(
+    {"risk summary", "data", "animal data", "human data", "clinical considerations", "teratogenic effects", "nonteratogenic effects", "general", "storage", "storage and handling", "mechanism of action"}
+)  # fmt: skip
 
 
 def without_headings(text: str) -> str:

@@ -520,6 +520,8 @@ def _doses_the_drug(place: Place, masked: str, match: re.Match[str], above: str)
 
 def _several_lists(place: Place) -> bool:
     """Whether the label speaks of commonest reactions more than once: each list then belongs to patients of its own."""
+    if sum(len(_MOST_OFTEN.findall(other.section.text)) for other in _adverse(place)) > 2:
+        return True  # its text and its first page say it once each
     texts = [normal(s.text) for other in _adverse(place) for s in other.statements if _MOST_OFTEN.search(s.text)]
     return any(not _adds_nothing(text, to=texts[0]) and not _adds_nothing(texts[0], to=text) for text in texts[1:])
 

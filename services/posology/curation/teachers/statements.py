@@ -145,7 +145,10 @@ def contraindication(place: Place) -> Iterator[Fact]:
 @reader("boxed-warning", codes="34066-1")
 def boxed_warning(place: Place) -> Iterator[Fact]:
     """The warning's statement: whole when it is short, its first sentence, and the heading that names the risks."""
-    flat = without_repeat(" \n".join(place.section.text.split("\n")))
+    printed = " \n".join(place.section.text.split("\n"))
+    flat = without_repeat(printed)
+    # The first page's copy may say for whom it is not approved, which the warning itself does not.
+    more = "not approved" in printed and "not approved" not in flat
     title = place.section.title
     heading = re.sub(r"^\d[\d.]*\s+", "", title) if re.match(r"(?:\d[\d.]*\s+)?WARNINGS?\b\s*:", title) else ""
     first, rest = heading_and_rest(flat)
@@ -159,7 +162,7 @@ def boxed_warning(place: Place) -> Iterator[Fact]:
     )
     text = inner.whole(_LONG)
     where = place.headed() if not heading else ""
-    if text and not _too_little(text):
+    if text and not _too_little(text) and not more:
         yield _said(place, "boxed-warning", f"What does the boxed warning of {place.name} state{where}?", text)
     elif body and body[0].statements:
         opening = body[0].statements[0]
@@ -476,19 +479,14 @@ def _harm(place: Place, title: str) -> Iterator[Fact]:
 
 
 def _headed(place: Place) -> Iterator[tuple[str, Passage]]:
-    """Passages under a heading of their own that occurs once; a passage that parts follow is not complete."""
-    everything = [clean_heading(p.heading) if " > " not in p.heading else "" for p in place.passages]
-    for number, (heading, p) in enumerate(zip(everything, place.passages, strict=True)):
-        after = place.passages[number + 1].heading if number + 1 < len(place.passages) else ""
-        numbered = _is_numbered(place, p.heading)
-        next_numbered = not after or _is_numbered(place, after) or after == "?"
-        if heading and p.heading != "?" and everything.count(heading) == 1 and numbered and next_numbered:
-            yield heading, p
-
-
-def _is_numbered(place: Place, heading: str) -> bool:
-    bare = heading.split(" > ")[0]
-    return bool(re.search(rf"(?:^|\n)\d{{1,2}}(?:\.\d{{1,2}})+\.?\s+{re.escape(bare)}", place.section.text))
+    """Passages that are all that stands below a numbered heading of the text; the first page's lines are none."""
+    by_block: dict[int, list[Passage]] = {}
+    for passage in place.passages:
+        by_block.setdefault(passage.block, []).append(passage)
+    for block, parts in by_block.items():
+        heading = clean_heading(parts[0].heading) if " > " not in parts[0].heading else ""
+        if block and len(parts) == 1 and heading and parts[0].heading != "?":
+            yield heading, parts[0]
 
 
 _BARE = re.compile(r"\(\s*(?:\d{1,2}(?:\.\d{1,2})?[\s,;]*(?:and )?)+\)")

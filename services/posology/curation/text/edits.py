@@ -75,7 +75,7 @@ _NEGATIONS = (
     (r"\bmust not be\b", "may be"),
 )  # fmt: skip
 _DIRECTIONS = (
-    (r"\bincreases? the (risk|incidence|exposure)\b", r"decreases the \1"),
+    (r"\bincrease(s?) the (risk|incidence|exposure)\b", r"decrease\1 the \2"),
     (r"\bincreased risk\b", "decreased risk"),
     (r"\b(an) increased risk\b", "a decreased risk"),
     (r"\bmay increase\b", "may decrease"),

@@ -36,7 +36,7 @@ _BROKEN = re.compile(
     r"\b(?:of|with|for|by|from|than) (?:is|are|was|were|and|has|have|may|can)\b|\b(?:cause|causes|include|includes|produce|is|are|was|were) and (?:may|can|is|are|should)\b|"
     r"\b(?:patient|woman|child|subject|infant|person|man|mother) (?:have|were|are)\b|"
     r"\b[Aa] (?=[aeio][a-z]{3,})(?!one|once|uni|eu|us|u)[a-z]+\b|\b[Aa]n (?=[bcdfgjkpqtvwz][a-z]{3})[a-z]+\b|\( |\s[,;]|,,|;;|\?\?|\b(?:may|can|should|must) (?:is|are|was|has|been)\b|\bto (?:is|are|was|been|and|or)\b|\bnot (?:is|are|was|be been)\b|\bit['’]s\b|"
-    r"\b(?:[Tt]he s|S)afety and (?:efficacy|effectiveness)(?: (?:of|in|for) [^.,;]{2,80}?)? (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}|[a-z], \d{1,2} (?:in|have|has|reported|who|and|of|the|a)\b|(?i:\b(\w{3,} \w{3,}) \2\b)|"
+    r"\b(?:[Tt]he s|S)afety and (?:efficacy|effectiveness)(?: (?:of|in|for) [^.,;]{2,80}?)? (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}| [b-hj-z] (?=[a-z])|^Based on [^,]*\b(?:may|can) cause\b|\b[a-z]{5,}s \d{1,2}\.?$|[a-z], \d{1,2} (?:in|have|has|reported|who|and|of|the|a)\b|(?i:\b(\w{3,} \w{3,}) \2\b)|"
     r"(?<!e\.g)(?<!i\.e)(?<! vs)(?<!etc)(?<!approx)(?<!spp)(?<! [A-Z])[a-z)]\. [a-z]{2}"
 )
 
@@ -97,7 +97,8 @@ _OPEN_LIST = re.compile(
 def _runs_on(unit: str) -> bool:
     """A list behind a colon with nothing between its items."""
     match = _OPEN_LIST.search(_BRACKETS.sub("", unit))
-    return bool(match) and len(match["rest"].split()) >= 8 and not re.search(r"[;,]|\band/or\b", match["rest"])
+    rest = match["rest"] if match else ""
+    return len(rest.split()) >= 8 and not re.search(r"[;,]|\band/or\b", rest)
 
 
 _HANGS = re.compile(r"\b(?:of|for|with|the|in|to|and|or|an?|by|from|than|as) ?\.?$")
@@ -109,7 +110,27 @@ _STARTER = re.compile(
 
 
 _NAMED_BY_LETTER = frozenset(
-    "vitamin hepatitis type class group factor part cohort arm influenza option protein trial study column category grade pugh schedule".split()
+    [
+        "vitamin",
+        "hepatitis",
+        "type",
+        "class",
+        "group",
+        "factor",
+        "part",
+        "cohort",
+        "arm",
+        "influenza",
+        "option",
+        "protein",
+        "trial",
+        "study",
+        "column",
+        "category",
+        "grade",
+        "pugh",
+        "schedule",
+    ]
 )
 
 

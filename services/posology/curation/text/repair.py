@@ -362,6 +362,7 @@ class Passage:
     heading: str
     statements: tuple[Statement, ...]
     rows: tuple[tuple[str, ...], ...] = ()
+    block: int = 0  # which numbered heading of the text it stands below; 0 before the first one
 
     @property
     def sound(self) -> bool:
@@ -436,7 +437,7 @@ def passages(section: Section) -> tuple[Passage, ...]:
         read = list(_passages_of(heading, lines, names, section))
         if number == 0 and len(blocks) > 1 and any(s.highlight for p in read for s in p.statements):
             read = [_as_highlights(p) for p in read]
-        out.extend(read)
+        out.extend(replace(p, block=number) for p in read)
     return tuple(p for p in out if p.statements or p.rows)
 
 
