@@ -135,9 +135,13 @@ def contraindication(place: Place) -> Iterator[Fact]:
         fits = not s.doubtful and s.words <= 60 and not leans_back(s.text) and "\n" not in s.text
         if (
             fits
-            and re.search(r"\bcontraindicated\b", s.text)
-            and not re.search(r"\bnot contraindicated\b|\balso\b|:|\bfollowing\b", s.text)
-        ) and names_it(place.section, s.text):
+            and re.search(
+                r"\bcontraindicated\b|\bshould not be (?:used|given|administered)\b|\bshould be avoided\b|\b[Dd]o not (?:use|give|administer)\b",
+                s.text,
+            )
+            and not re.search(r"\bnot contraindicated\b|:|\bfollowing\b", s.text)
+            and not place.broken(s.text)
+        ) and (names_it(place.section, s.text) or place.section.drug.split()[0] in s.text.casefold()):
             yield _quoted(place, "contraindication", "contraindications", s.text)
             return
 
@@ -584,6 +588,8 @@ def _quoted_dose(place: Place) -> Iterator[Fact]:
     for s in doses:
         fits = not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text)
         own = names_it(place.section, s.text) or not _BESIDE.search(place.section.text)
+        if place.broken(s.text):
+            continue
         if fits and own and (_FOR_WHOM.search(s.text) or all(_same_dose(s.text, other.text) for other in doses)):
             yield _quoted(place, "dosing", "dosage", s.text)
             return

@@ -17,9 +17,9 @@ _SMALL = re.compile(r"(?<![A-Za-z’'])[a-z]{3,}\b")
 _LARGE = re.compile(r"(?<=[A-Za-z0-9)%,’] )[A-Z][a-z]{2,}(?![\w’'])(?:-[A-Za-z]+)*")
 # What is written large by right, though labels write it small as well.
 _NAMES = re.compile(
-    r"(?<=[a-z,] )(?:[A-Z][\w-]+ (?:of |and |or |with |to )?){1,6}(?=\([A-Za-z]{1,3}[A-Z][A-Za-z-]{0,6}\))|Limitations? of Use|Bipolar (?:I|II|Disorder)\b|(?:Hepatitis|Influenza|Grade|Streptococcus|Group) [A-G]\b|"
+    r"(?:^|(?<=[a-z,] ))(?:[A-Z][\w-]+ (?:[a-z]+ )?(?:of |and |or |with |to )?){1,6}(?=\([A-Za-z]{1,3}[A-Z][A-Za-z-]{0,6}\))|Limitations? of Use|Bipolar(?: I{1,2})? Disorder\b|(?:Hepatitis|Influenza|Grade|Streptococcus|Group) [A-G]\b|"
     r"\b(?:Boxed Warning|Poison (?:Control|Help)(?: Centers?| Line)?|(?:[A-Z][\w-]+ )*(?:Registry|Registries|Program|Association|Organization|Administration|Institute|Society|Criteria|Classification|Scale|Score|Index|Questionnaire|Inventory|Guidelines?|Strategy|Committee|Collaborative|Guide|Instructions|Information|Syndrome|Disease|Network|College|Center|Centers|Service|Hotline)\b|"
-    r"(?:Grades?|Class|Classes|Types?|Days?|Weeks?|Months?|Years?|Parts?|Groups?|Phases?|Stages?|Category|Categories|Schedules?|Trials?|Studies|Study|Cohorts?|Cycles?|Steps?|Cases?|Visits?|Factors?|Stage|Level|Levels|Tier|Arm|Regimen|Option|Dose|Line|Baseline|Vitamin|Factor|Protein|Complex) (?:[0-9IVX]+|[A-Z])\b|"
+    r"(?:Grades?|Class|Classes|Types?|Days?|Weeks?|Months?|Years?|Parts?|Groups?|Phases?|Stages?|Category|Categories|Schedules?|Trials?|Studies|Study|Cohorts?|Cycles?|Steps?|Cases?|Visits?|Factors?|Stage|Level|Levels|Tier|Arm|Regimen|Option|Dose|Line|Baseline|Vitamin|Factor|Protein|Complex) (?:[0-9IVX]+[A-D]?|[A-Z])\b|"
     r"Instructions for Use|Medication Guide|Patient (?:Information|Counseling)|Prescribing Information|Subpart [A-Z]|Gram[ -](?:positive|negative)|"
     r"(?:Tablets?|Capsules?|Injection|Oral|Solution|Suspension|Cream|Ointment|Gel|Lotion|Spray|Nasal|Ophthalmic|Otic|Topical|Transdermal|System|Patch|Extended|Delayed|Immediate|Release|Chewable|Powder|Granules|Syrup|Elixir|Drops|Inhalation|Aerosol|Vials?|Concentrate|Emulsion|Foam|Shampoo|Suppositor(?:y|ies)|Implant|Lozenges?|Kit|Pens?|Autoinjector|Syringes?|Liposome|Sodium|Potassium|Calcium|Magnesium|Hydrochloride|Sulfate|Acetate|Maleate|Mesylate|Tartrate|Succinate|Phosphate|Citrate|Chloride|Bromide|Fumarate|Acid|Water|Dextrose|Ringer|Lactated|Sterile|Bacteriostatic|Intravenous|Sublingual|Film|Pellets|Packets?|Hydrobromide|Nitrate|Besylate|Disodium|Hyclate|Monohydrate|Alfa|Beta)(?:-[A-Z]?[a-z]+)*)\b"
 )
@@ -29,13 +29,13 @@ _FINITE = re.compile(
     r"\b(?:is|are|was|were|be|been|has|have|had|can|cannot|may|might|should|must|will|would|could|do|does|did|occurs|occurred|causes|caused|inhibits|binds|acts|reduces|reduced|contains|provides|includes?|included|consists?|ranged|showed|shows|demonstrated|resulted|results in|undergoes|"
     r"belongs|works|blocks|prevents|exhibits|produces|appears?|appeared|received|experienced|developed|crosses|exerts|remains?|leads|affects|activates|stimulates|relieves|treats|helps|comes|interacts|requires|suggests?|accounts|depends|varies|represents|enhances|modulates|targets|potentiates|antagonizes|"
     r"suppresses|interferes|averages|accumulates|distributes|elevates|impairs|disrupts|promotes|mediates|increases|decreases|increased|decreased|reported|observed|established|differed|lowers|raises|passes|persists?|contributes?|indicates?|support|supports|need|needs|make|makes|gives?|use[ds]?|takes?|stop|ask|led|began|died|became|becomes?|involves?|works?|"
-    r"binds?|range|ranges|exceeded|exceeds|followed|follows|begins?|begin|starts?|ends?|lasts?|develops?|associated|excreted|metabolized|recommended|required|needed|contraindicated|indicated|supplied|available)\b"
+    r"binds?|range|ranges|exceeded|exceeds|followed|follows|begins?|begin|starts?|ends?|lasts?|develops?|associated|excreted|metabolized|recommended|required|needed|contraindicated|indicated|supplied|available|inhibit|inhibited|activated?|promote[sd]?|belong|bind|bound|suppress|suppressed|reduce|prevent|prevented|stimulated?|blocked|undergo|act|metabolizes|converts?|contain)\b"
 )
 _BROKEN = re.compile(
-    r"\b(?!had\b|that\b)([A-Za-z]{2,}) \1\b|\b(?:a|an|the) (?:a|an|the|is|are|was|were|and|or|of|in|may|can)\b|\b(?:of|with|for|by|from|into|the|an?|and|or|at|than|as|is|are|was|were) ?(?:[.,;]|$)|"
-    r"\b(?:of|with|for|by|from|than) (?:is|are|was|were|and|has|have|may|can)\b|\b(?:cause|causes|include|includes|produce|is|are|was|were) and (?:may|can|is|are|should)\b|"
+    r"\b(?!had\b|that\b|in in vi)([A-Za-z]{2,}) \1\b|\b(?:a|an|the) (?:a|an|the|is|are|was|were|and|or|of|in|may|can)\b|\b(?:of|with|for|by|from|into|the|an?|and|or|at|than|as|is|are|was|were) ?(?:\.|;|$)|\b(?:the|an?) ?,|"
+    r"\b(?:of|with|for|by|than) (?:is|are|was|were|has|have|may|can)\b|\b(?:cause|causes|include|includes|produce|is|are|was|were) and (?:may|can|is|are|should)\b|"
     r"\b(?:patient|woman|child|subject|infant|person|man|mother) (?:have|were|are)\b|"
-    r"\b[Aa] (?=[aeio][a-z]{3,})(?!one|once|uni|eu|us|u)[a-z]+\b|\b[Aa]n (?=[bcdfgjkpqtvwz][a-z]{3})[a-z]+\b|\( |\s[,;]|,,|;;|\?\?|\b(?:may|can|should|must) (?:is|are|was|has|been)\b|\bto (?:is|are|was|been|and|or)\b|\bnot (?:is|are|was|be been)\b|\bit['’]s\b|"
+    r"\b[Aa] (?=[aeio][a-z]{3,})(?!one|once|uni|eu|us|u)[a-z]+\b|\b[Aa]n (?=[bcdfgjkpqtvwz][a-z]{3})[a-z]+\b|\( |\s[,;]|,,|;;|\?\?|\b(?:may|can|should|must) (?:is|are|was|has|been)\b|\bto (?:is|are|was|been)\b|\bnot (?:is|are|was|be been)\b|\bit['’]s\b|"
     r"\b(?:[Tt]he s|S)afety and (?:efficacy|effectiveness)(?: (?:of|in|for) [^.,;]{2,80}?)? (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}| [b-hj-z] (?=[a-z])|^Based on [^,]*\b(?:may|can) cause\b|\b[a-z]{5,}s \d{1,2}\.?$|[a-z], \d{1,2} (?:in|have|has|reported|who|and|of|the|a)\b|(?i:\b(\w{3,} \w{3,}) \2\b)|"
     r"(?<!e\.g)(?<!i\.e)(?<! vs)(?<!etc)(?<!approx)(?<!spp)(?<! [A-Z])[a-z)]\. [a-z]{2}"
 )
@@ -101,7 +101,7 @@ def _runs_on(unit: str) -> bool:
     return len(rest.split()) >= 8 and not re.search(r"[;,]|\band/or\b", rest)
 
 
-_HANGS = re.compile(r"\b(?:of|for|with|the|in|to|and|or|an?|by|from|than|as) ?\.?$")
+_HANGS = re.compile(r"\b(?:of|for|with|the|in|to|an?|by|from|than|as) ?\.?$")
 
 
 _STARTER = re.compile(
@@ -124,6 +124,8 @@ _NAMED_BY_LETTER = frozenset(
         "option",
         "protein",
         "trial",
+        "coenzyme",
+        "gaba",
         "study",
         "column",
         "category",
@@ -145,9 +147,9 @@ def _starts_amid(unit: str) -> str:
 
 
 def _echoes(unit: str) -> bool:
-    """Whether five words in a row come twice in one sentence."""
+    """Whether seven words in a row come twice in one sentence."""
     words = re.findall(r"[a-z0-9-]+", unit.casefold())
-    rows = [tuple(words[at : at + 5]) for at in range(len(words) - 4)]
+    rows = [tuple(words[at : at + 7]) for at in range(len(words) - 6)]
     return len(set(rows)) < len(rows)
 
 
@@ -193,4 +195,5 @@ def _twice(units: list[str]) -> bool:
 @lru_cache(maxsize=16384)
 def _gist(unit: str) -> tuple[frozenset[str], frozenset[str], int]:
     words = frozenset(w[:7] for w in re.findall(r"[a-z][a-z0-9-]{3,}", unit.casefold()))
+    words |= frozenset(re.findall(r"\b[A-Z][A-Z0-9]{1,3}\b", unit))
     return words, frozenset(re.findall(r"\d[\d.,]*\d|\d", unit)), len(re.findall(r"\b(?:no|not|never|without)\b", unit))

@@ -736,6 +736,8 @@ def split_heading(sentence: str, names: Sequence[str]) -> tuple[str, str]:
     if run <= 1 or (run == len(words) and len(words) < 3):
         return "", sentence
     first = {name.split()[0].casefold() for name in names if name}
+    if words[:2] == ["Use", "of"] and words[2:3] and words[2][0].islower():
+        return "", sentence
     if words[0].casefold().strip(",") in first or words[0].strip(",") in _STARTERS - _IN_HEADINGS:
         return "", sentence
     for start in range(min(run, 24) - 1, 0, -1):
