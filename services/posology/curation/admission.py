@@ -73,6 +73,9 @@ def _budget(teacher: TeacherRecipe) -> Iterator[Violation]:
     if budget and budget.max_cost and not (budget.prompt_price and budget.completion_price):
         reason = "needs promptPrice and completionPrice, here or at the endpoint, or nothing can be counted against it"
         yield Violation("spec.curation.teacher.budget.maxCost", reason)
+    for name, value in (("audiences", teacher.audiences), ("conversations", teacher.conversations)):
+        if value and not teacher.endpoint:
+            yield Violation(f"spec.curation.teacher.{name}", "needs a teacher with a modelEndpoint; leave it out")
     if teacher.judge and not teacher.endpoint:
         yield Violation("spec.curation.teacher.judgeModel", "needs a teacher with a modelEndpoint")
 

@@ -102,6 +102,7 @@ def teacher_from_proto(teacher: pb.Teacher) -> r.TeacherRecipe:
         timeout=float(filled.timeout_seconds),
         failure_budget=filled.failure_budget,
         audiences=tuple(filled.audiences),
+        conversations=filled.conversations,
         judge=filled.judge_model,
         budget=r.Budget(
             max_tokens=filled.budget.max_tokens,

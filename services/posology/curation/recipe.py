@@ -42,6 +42,7 @@ class TeacherRecipe:
     timeout: float  # seconds a call may take
     failure_budget: float  # share of items, 0 to 1
     audiences: tuple[str, ...] = ()  # who the pairs are written for; empty = nobody in particular
+    conversations: float = 0.0  # share of the pairs that are follow-ups in a conversation, 0 to 1
     judge: str = ""  # model at the same endpoint that judges every pair; "" = none
     budget: Budget | None = None  # most tokens and cost; None = no limit
 

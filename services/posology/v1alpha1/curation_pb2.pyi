@@ -276,6 +276,7 @@ class Teacher(_message.Message):
     TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
     FAILURE_BUDGET_FIELD_NUMBER: _builtins.int
     AUDIENCES_FIELD_NUMBER: _builtins.int
+    CONVERSATIONS_FIELD_NUMBER: _builtins.int
     JUDGE_MODEL_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
     MODEL_ENDPOINT_FIELD_NUMBER: _builtins.int
@@ -307,6 +308,8 @@ class Teacher(_message.Message):
     """Seconds until a call times out; default 60."""
     failure_budget: _builtins.float
     """Share of calls that may fail before the job gives up, 0 to 1; default 0.1."""
+    conversations: _builtins.float
+    """Share of its pairs that are follow-up questions in a conversation, 0 to 1; 0 = none."""
     judge_model: _builtins.str
     """Model at the same endpoint that judges every pair against its section; better another one than the teacher."""
     model_endpoint: _builtins.str
@@ -336,13 +339,14 @@ class Teacher(_message.Message):
         timeout_seconds: _builtins.int | None = ...,
         failure_budget: _builtins.float | None = ...,
         audiences: _abc.Iterable[_builtins.str] | None = ...,
+        conversations: _builtins.float = ...,
         judge_model: _builtins.str = ...,
         budget: Global___TeacherBudget | None = ...,
         model_endpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "budget", b"budget", "failure_budget", b"failure_budget", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "audiences", b"audiences", "budget", b"budget", "credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "failure_budget", b"failure_budget", "judge_model", b"judge_model", "model", b"model", "model_endpoint", b"model_endpoint", "question_types", b"question_types", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget", "_style", b"_style", "_timeout_seconds", b"_timeout_seconds", "audiences", b"audiences", "budget", b"budget", "conversations", b"conversations", "credentials_secret", b"credentials_secret", "endpoint", b"endpoint", "failure_budget", b"failure_budget", "judge_model", b"judge_model", "model", b"model", "model_endpoint", b"model_endpoint", "question_types", b"question_types", "style", b"style", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__failure_budget: _TypeAlias = _typing.Literal["failure_budget"]  # noqa: Y015
     _WhichOneofArgType__failure_budget: _TypeAlias = _typing.Literal["_failure_budget", b"_failure_budget"]  # noqa: Y015

@@ -66,7 +66,12 @@ def candidates(
 
 def _pair(draft: Draft, section: Section) -> Pair:
     return make_pair(
-        draft.prompt, draft.answer, question_type=draft.question_type, section=section, evidence=draft.evidence
+        draft.prompt,
+        draft.answer,
+        question_type=draft.question_type,
+        section=section,
+        evidence=draft.evidence,
+        tags=(f"for-{draft.audience}",) if draft.audience else (),
     )
 
 

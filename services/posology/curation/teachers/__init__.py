@@ -20,6 +20,7 @@ class Draft:
     question_type: str
     evidence: str  # the sentence of the section that proves the answer
     filler: bool = False  # used only when all sections together have too little else
+    audience: str = ""  # who it is written for; "" = nobody in particular
 
 
 @dataclass(frozen=True)

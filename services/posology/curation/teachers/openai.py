@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from posology.curation.teachers import Answer, Draft, Task
 from posology.curation.teachers.chunks import chunks
 from posology.curation.teachers.claims import unsupported
 from posology.curation.teachers.journal import Journal, Record
-from posology.curation.teachers.reading import SCHEMA, Nonsense, drafts_of, json_of
+from posology.curation.teachers.reading import Nonsense, drafts_of, json_of, schema_of
 from posology.curation.teachers.usage import Usage
 from posology.curation.teachers.wording import VERDICTS, Messages, Wishes, correction, judged, messages
 from posology.curation.text.refusal import refuses
@@ -125,11 +125,12 @@ class OpenAITeacher:
                 failure, detail = record.failure, record.detail
                 continue
             for draft in dict.fromkeys(drafts_of(record.content)):
-                reason = unsupported(draft, task.section, drugs=drugs) if self.check else ""
+                reason = _unsupported(draft, task.section, drugs) if self.check else ""
                 if reason:
                     rejected.append((draft, reason))
                 else:
-                    kept.append(draft)
+                    wanted_by = draft.audience if draft.audience in self.wishes.audiences else ""
+                    kept.append(replace(draft, audience=wanted_by))
         if self.judge and kept:
             kept, doubted = self._judged(task.section, kept, calls, journal)
             rejected.extend(doubted)
@@ -151,9 +152,10 @@ class OpenAITeacher:
         why = ""
         spent = [0, 0]
         conversation = ask
+        schema = schema_of(audiences=self.wishes.audiences, conversations=self.wishes.conversations > 0)
         for _ in range(_NONSENSE_TRIES):
             try:
-                completion = calls.complete(self.model, conversation, schema=SCHEMA)
+                completion = calls.complete(self.model, conversation, schema=schema)
                 spent[0] += completion.prompt_tokens or sum(len(turn["content"]) for turn in conversation) // 4
                 spent[1] += completion.completion_tokens or len(completion.content) // 4
                 if completion.cut:
@@ -177,7 +179,7 @@ class OpenAITeacher:
         self, section: Section, drafts: list[Draft], calls: Calls, journal: Journal
     ) -> tuple[list[Draft], list[tuple[Draft, str]]]:
         """Every draft before the judge, all of a section in one call; one that is not judged is not kept."""
-        ask = judged(section, section.text, [(draft.prompt[-1].content, draft.answer) for draft in drafts])
+        ask = judged(section, section.text, [(_asked(draft), draft.answer) for draft in drafts])
         key = self._key(self.judge, ask)
         record = journal.get(key)
         if record is None:
@@ -219,6 +221,25 @@ class OpenAITeacher:
                 f"{self.budget:.0%} may fail. Last reason: {journal.last_failure}. Mend the endpoint, or raise "
                 "spec.curation.teacher.failureBudget; what was answered is kept."
             )
+
+
+def _unsupported(draft: Draft, section: Section, drugs: frozenset[str]) -> str:
+    """Why a draft must not be kept: its own claims, and what was answered earlier in its conversation."""
+    if reason := unsupported(draft, section, drugs=drugs):
+        return reason
+    for at in range(1, len(draft.prompt), 2):
+        if draft.prompt[at].role == "assistant":
+            turn = replace(draft, prompt=draft.prompt[:at], answer=draft.prompt[at].content)
+            if reason := unsupported(turn, section, drugs=drugs):
+                return f"{reason}, in an earlier turn"
+    return ""
+
+
+def _asked(draft: Draft) -> str:
+    """The question as a judge reads it: with the conversation before it."""
+    if len(draft.prompt) == 1:
+        return draft.prompt[0].content
+    return "\n".join(f"[{turn.role}] {turn.content}" for turn in draft.prompt)
 
 
 def verdicts_of(content: str) -> dict[int, tuple[bool, str]]:

@@ -1,8 +1,10 @@
 """A teacher's answer -> drafts. Models wrap JSON in fences and chatter; anything without pairs in it is nonsense."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from posology.curation.domain import Message
 from posology.curation.teachers import Draft
 from posology.curation.text.questions import asked
 
@@ -25,6 +27,27 @@ SCHEMA: dict[str, Any] = {
     },
 }
 """What an answer looks like; `strict` structured output knows no minimum lengths, so emptiness is judged here."""
+_TURN: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["question", "answer"],
+    "properties": {"question": {"type": "string"}, "answer": {"type": "string"}},
+}
+_MOST_TURNS = 3  # earlier ones that are taken
+
+
+def schema_of(*, audiences: Sequence[str], conversations: bool) -> dict[str, Any]:
+    """The schema with what is asked for besides; all of it is required, as `strict` structured output wants it."""
+    item = SCHEMA["properties"]["pairs"]["items"]
+    more: dict[str, Any] = {}
+    if audiences:
+        more["audience"] = {"type": "string", "enum": list(audiences)}
+    if conversations:
+        more["before"] = {"type": "array", "items": _TURN}
+    if not more:
+        return SCHEMA
+    wider = {**item, "required": [*item["required"], *more], "properties": {**item["properties"], **more}}
+    return {**SCHEMA, "properties": {"pairs": {"type": "array", "items": wider}}}
 
 
 class Nonsense(Exception):
@@ -65,8 +88,19 @@ def _is_pair(entry: Any) -> bool:
 def _draft(entry: dict[str, Any]) -> Draft:
     evidence = entry.get("evidence")
     return Draft(
-        prompt=asked(entry["question"].strip()),
+        prompt=(*_earlier(entry.get("before")), *asked(entry["question"].strip())),
         answer=entry["answer"].strip(),
         question_type=str(entry.get("question_type") or "explain").strip().casefold(),
         evidence=evidence.strip() if isinstance(evidence, str) else "",
+        audience=str(entry.get("audience") or "").strip().casefold(),
+    )
+
+
+def _earlier(before: Any) -> tuple[Message, ...]:
+    """The turns before a follow-up; what is no turn is left out, and then the pair must stand without it."""
+    turns = [turn for turn in before if _is_pair(turn)] if isinstance(before, list) else []
+    return tuple(
+        message
+        for turn in turns[-_MOST_TURNS:]
+        for message in (Message("user", turn["question"].strip()), Message("assistant", turn["answer"].strip()))
     )

@@ -33,12 +33,14 @@ _EXAMPLES = 12_000  # characters of examples in one call; more than these take t
 
 @dataclass(frozen=True)
 class Wishes:
-    """What pairs are asked for: kinds and audiences (none = all kinds, no audience), fewest words, examples."""
+    """What pairs are asked for: kinds and audiences (none = all kinds, no audience), fewest words, examples, and which
+    share of them are follow-ups in a conversation."""
 
     question_types: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
     fewest: Mapping[str, int] = field(default_factory=dict)  # words of an answer, by kind; fewer are dropped later
     examples: tuple[tuple[str, str], ...] = ()
+    conversations: float = 0.0
 
 
 def messages(section: Section, text: str, count: int, wishes: Wishes) -> Messages:
@@ -49,6 +51,14 @@ def messages(section: Section, text: str, count: int, wishes: Wishes) -> Message
     asks = f"Drug: {section.drug}\nSection: {heading}\n\n{text}\n\nWrite {count} pairs. Question types: {described}."
     if wishes.audiences:
         asks += f" Write for these readers in turn, in words that they use: {', '.join(wishes.audiences)}."
+        asks += " `audience` names the reader of each pair."
+    if wishes.conversations:
+        follow_ups = max(1, round(count * wishes.conversations))
+        asks += (
+            f" {follow_ups} of the pairs are follow-ups in a conversation: `before` holds one or two earlier turns, "
+            "each with a question and an answer that the section states; the first names the drug, and the pair's own "
+            "question is one that a person asks after them. `before` of the others is empty."
+        )
     return [{"role": "system", "content": _SYSTEM}, *_shown(wishes, text), {"role": "user", "content": asks}]
 
 

@@ -86,7 +86,8 @@ def _wishes(recipe: Recipe, limits: Limits) -> Wishes:
     examples = read_examples(records, allow_few=recipe.few_examples) if recipe.behaviour else ()
     kinds = recipe.teacher.question_types or tuple(QUESTION_TYPES)
     fewest = {kind: min(recipe.filters.min_words, floor(kind, recipe.filters.min_words)) for kind in kinds}
-    return Wishes(recipe.teacher.question_types, recipe.teacher.audiences, fewest, examples)
+    teacher = recipe.teacher
+    return Wishes(teacher.question_types, teacher.audiences, fewest, examples, teacher.conversations)
 
 
 def _write(
