@@ -22,6 +22,10 @@ from posology.curation.text.quantities import fingerprint
         ("Reduce the dose in renal impairment", "Reduce the dose in hepatic impairment", "populations"),
         ("Avoid use with warfarin", "Avoid use with aspirin", "drugs"),
         ("Mild hepatic impairment", "Severe hepatic impairment", "populations"),
+        ("It is metabolized by CYP3A4.", "It is metabolized by CYP2D6.", "enzymes"),
+        ("A substrate of CYP2C9", "A substrate of CYP2C19", "enzymes"),
+        ("It inhibits P-gp.", "It inhibits BCRP.", "enzymes"),
+        ("Glucuronidated by UGT1A1", "Glucuronidated by UGT1A9", "enzymes"),
     ],
 )
 def test_texts_that_differ_in_one_fact_have_different_fingerprints(one: str, other: str, kind: str) -> None:

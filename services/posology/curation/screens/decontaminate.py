@@ -6,6 +6,7 @@ are compared as well; the worker adds a comparison by embedding.
 # ruff: noqa: E501  (a table reads better unbroken)
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,7 +61,7 @@ class Suites:
         for gram in _grams(words, _LONG):
             if gram in self.long:
                 return self._drop("13_gram", self.long[gram], pair)
-        grams = self._many_short_grams(words, pair)
+        grams = self._many_short_grams(words, asked, pair)
         if grams:
             return grams
         inside = self._held(asked)
@@ -88,15 +89,24 @@ class Suites:
                     return number
         return None
 
-    def _many_short_grams(self, words: list[str], pair: Pair) -> Drop | None:
+    def _many_short_grams(self, words: list[str], asked: list[str], pair: Pair) -> Drop | None:
         hits: dict[int, int] = {}
         for gram in set(_grams(words, _SHORT)):
             for number in self.short.get(gram, ()):
                 hits[number] = hits.get(number, 0) + 1
         for number, count in sorted(hits.items()):
-            if count / self.short_count[number] >= _SHARE:
+            if count / self.short_count[number] >= _SHARE and not self._of_others(number, asked, pair):
                 return self._drop("8_grams", number, pair)
         return None
+
+    def _of_others(self, number: int, asked: list[str], pair: Pair) -> bool:
+        """Whether the pair asks the same of other people: "in children" where the suite says "in adults"."""
+        grams = set(_grams(asked, _SHORT))
+        if not any(number in self.short.get(gram, ()) for gram in grams):
+            return False  # it is the answer that holds the suite's words
+        own = fingerprint(bare_question(pair.question)).populations
+        theirs = fingerprint(self.questions[number]).populations
+        return bool(own and theirs and not own & theirs)
 
     def _drop(self, reason: str, number: int, pair: Pair) -> Drop:
         return Drop("contamination", reason, f'a suite asks: "{self.questions[number][:200]}"', pair=pair)
@@ -108,9 +118,12 @@ _ASKING = frozenset(
 )  # fmt: skip
 
 
+_ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|es|s|e)$")  # "causes", "caused" and "cause" are one word here
+
+
 def _content(question: str) -> frozenset[str]:
     """What a question is about: its words without those that only ask, cut to their stems."""
-    return frozenset(word[:7] for word in tokens(question) if word not in _ASKING)
+    return frozenset(_ENDING.sub("", word)[:7] for word in tokens(question) if word not in _ASKING)
 
 
 def _grams(words: list[str], size: int) -> Iterator[tuple[str, ...]]:

@@ -144,6 +144,8 @@ _MEALS = (
 )
 _MEAL = tuple((re.compile(rf"\b(?:{expression})\b"), name) for expression, name in _MEALS)
 
+_ENZYME = re.compile(r"\b(?:(?:cyp|ugt)[\s-]?\d[a-z]\d{1,2}|p-gp|bcrp|oatp\d[a-z]\d|oat[1-3]|oct[1-3]|mate[12])\b")
+
 COMMON_DRUGS_TEXT = """
     acetaminophen alcohol allopurinol amiodarone amlodipine amoxicillin aspirin atorvastatin azithromycin
     carbamazepine carvedilol cimetidine ciprofloxacin clarithromycin clonidine cyclosporine dexamethasone
@@ -171,6 +173,7 @@ class Fingerprint:
     routes: frozenset[str] = frozenset()
     directions: frozenset[str] = frozenset()
     bindings: frozenset[str] = frozenset()  # which amount is whose, where a text names several of both
+    enzymes: frozenset[str] = frozenset()  # and transporters: CYP2C9 is not CYP2C19
 
     def differences(self, other: "Fingerprint") -> tuple[str, ...]:
         """The kinds of facts in which the two differ, for the expert who has to look."""
@@ -200,6 +203,7 @@ def fingerprint(text: str, *, drugs: frozenset[str] = COMMON_DRUGS) -> Fingerpri
         routes=frozenset(_ROUTES[m.group()] for m in _ROUTE.finditer(plain)),
         directions=frozenset(directions),
         bindings=_bindings(text),
+        enzymes=frozenset(re.sub(r"[\s-]", "", m.group()) for m in _ENZYME.finditer(plain)),
     )
 
 
