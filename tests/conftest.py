@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,6 +18,19 @@ def shared_data() -> Path:
     if not found.is_dir():
         pytest.skip(f"no real data at {found}; set POSOLOGY_TEST_DATA to a folder of labels")
     return found
+
+
+@pytest.fixture(scope="session")
+def real_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a pretrained model: POSOLOGY_REAL_MODEL, or assembled by the tool beside this checkout."""
+    if folder := os.environ.get("POSOLOGY_REAL_MODEL"):
+        return Path(folder)
+    tool = REPOSITORY.parent / "shared" / "tools" / "real-model"
+    if not tool.exists():
+        pytest.skip(f"no real model: POSOLOGY_REAL_MODEL names none, and {tool} is not there")
+    made = tmp_path_factory.mktemp("model") / "real"
+    subprocess.run([str(tool), str(made), "--python", str(REPOSITORY / ".venv/worker/bin/python")], check=True)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ this checkout. `POSOLOGY_QUALIFY_SEEDS` and `POSOLOGY_QUALIFY_PROMPTS` make a sh
 import gzip
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from posology.v1alpha1 import job_pb2
 pytestmark = [pytest.mark.qualify, pytest.mark.timeout(5400)]
 
 ROOT = Path(__file__).resolve().parents[3]
-TOOL = ROOT.parent / "shared" / "tools" / "real-model"
 SEEDS = int(os.environ.get("POSOLOGY_QUALIFY_SEEDS", "5"))
 PROMPTS = int(os.environ.get("POSOLOGY_QUALIFY_PROMPTS", "256"))
 STEPS = int(os.environ.get("POSOLOGY_QUALIFY_STEPS", "20"))
@@ -36,14 +34,8 @@ DEFECTS = {
 
 
 @pytest.fixture(scope="session")
-def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if found := os.environ.get("POSOLOGY_REAL_MODEL"):
-        return Path(found)
-    if not TOOL.exists():
-        pytest.skip(f"no real model: POSOLOGY_REAL_MODEL names none, and {TOOL} is not there")
-    folder = tmp_path_factory.mktemp("model") / "gemma"
-    subprocess.run([str(TOOL), str(folder), "--python", str(ROOT / ".venv/worker/bin/python")], check=True)
-    return folder
+def gemma(real_model: Path) -> Path:
+    return real_model
 
 
 @pytest.fixture(scope="session")
