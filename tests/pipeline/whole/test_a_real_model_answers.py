@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -20,7 +22,7 @@ def test_ten_steps_of_a_real_model_end_in_an_answer(real_model: Path, tmp_path: 
     suites.mkdir()
     everyday = (REPOSITORY / "examples/suites/everyday.jsonl").read_text().splitlines()
     (suites / "everyday.jsonl").write_text("\n".join(everyday[:24]) + "\n")
-    (tmp_path / "base").symlink_to(real_model)
+    shutil.copytree(real_model, tmp_path / "base", copy_function=os.link)
     whole.up()
     try:
         whole.submit("real-model", Path(__file__).with_name("real-model.yaml"))
