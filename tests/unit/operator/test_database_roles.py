@@ -48,7 +48,7 @@ async def test_services_migrate_and_work_as_their_roles(admin: str) -> None:
     for role in ROLES:
         for schema in role.schemas:
             db = Database(url_of(admin, role).render_as_string(hide_password=False), schema=schema)
-            await db.migrate(AUDIT)
+            await db.migrate(AUDIT, "posology.core.jobs", f"posology.{schema}")
             async with db.begin() as tx:
                 await tx.execute(text("create table own (a int)"))
                 await tx.execute(text("insert into own values (1)"))
