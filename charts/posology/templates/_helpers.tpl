@@ -1,4 +1,7 @@
 {{- define "posology.name" -}}
+{{- if not (and .Values.work .Values.database.admin .Values.networkPolicy.destinations) -}}
+{{- fail "these are the values of an earlier chart, as `helm upgrade --reuse-values` keeps them; give them with -f, or use --reset-then-reuse-values" -}}
+{{- end -}}
 {{- if .Values.fullnameOverride -}}{{ .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
 {{- else if .Values.nameOverride -}}{{ printf "%s-%s" .Release.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 {{- else if contains "posology" .Release.Name -}}{{ .Release.Name | trunc 40 | trimSuffix "-" }}

@@ -116,6 +116,7 @@ def test_what_an_earlier_release_left_beside_the_keys_is_ended_and_nothing_is_ma
         ({"work": {"apart": False, "namespace": "x"}}, "need work.apart"),
         ({"storage": {"volume": {"enabled": True}}}, "a volume that the chart makes is of one namespace"),
         ({"sample": {"enabled": True}}, "is of one namespace"),
+        ({"work": None}, "the values of an earlier chart"),
     ],
 )
 def test_a_layout_that_can_not_work_is_refused_with_what_to_do(values: Object, said: str) -> None:
