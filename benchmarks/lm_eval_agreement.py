@@ -80,6 +80,7 @@ async def compare(engine: Engine, model: Path, questions: list[Question], folder
             "lm-eval": sum(a == b for a, b in zip(other["picked"], answers, strict=True)) / len(pairs),
             "different": [questions[i].id for i, (a, b) in enumerate(pairs) if a != b],
         }
+        print(f"{way:10}{len(pairs)} items, same choice {shares[way]['same']:.1%}", flush=True)  # a way takes minutes
     return shares
 
 

@@ -22,6 +22,7 @@ from posology.evaluation.domain import (
     Gate,
     GateResult,
     IssuedVerdict,
+    LmEvalTask,
     Outcome,
     ParityLimits,
     PlannedReview,
@@ -140,6 +141,11 @@ def _suite(message: pb.Suite, digest: str) -> Suite:
         scoring=Scoring(pb.Suite.Scoring.Name(message.scoring)),
         max_tokens=message.max_tokens,
         development=Development(pb.Development.Name(message.development)) if message.HasField("development") else None,
+        lm_eval=LmEvalTask(
+            message.lm_eval.task, message.lm_eval.version, message.lm_eval.metric, message.lm_eval.few_shot
+        )
+        if message.HasField("lm_eval")
+        else None,
     )
 
 

@@ -46,6 +46,8 @@ class SuiteKind(StrEnum):
 
     FACTS = "FACTS"
     """Open questions with the facts that an answer must hold."""
+    LM_EVAL = "LM_EVAL"
+    """Rows that a task of lm-evaluation-harness asks."""
     SCOPE = "SCOPE"
     """Questions beyond what can be known, and dosing questions."""
 
@@ -81,6 +83,16 @@ class Scoring(StrEnum):
 
 
 @dataclass(frozen=True)
+class LmEvalTask:
+    """A task of lm-evaluation-harness; `metric` "" is its first, `version` "" any."""
+
+    task: str
+    version: str = ""
+    metric: str = ""
+    few_shot: int = 0
+
+
+@dataclass(frozen=True)
 class Suite:
     """A set of items, by the digest of its file's bytes."""
 
@@ -91,6 +103,7 @@ class Suite:
     max_tokens: int = 64
     development: Development | None = None
     """None for a suite that gates."""
+    lm_eval: LmEvalTask | None = None
 
 
 _NO_DEMANDS = frozenset({"suite", "metric", "base_refuses_at_least", "judged", "sample", "raters"})

@@ -359,6 +359,7 @@ def base_key(spec: Mapping[str, Any], suite: Suite, *, namespace: str) -> str:
             "kind": suite.kind.value,
             "scoring": suite.scoring.value,
             "maxTokens": suite.max_tokens,
+            **({"lmEval": vars(suite.lm_eval)} if suite.lm_eval else {}),
             "engine": spec["evaluation"].get("engine", {}),
             "onGpus": spec["evaluation"].get("resources", {}).get("gpus", 0) > 0,
         }
@@ -388,6 +389,10 @@ def read_items(artifacts: ArtifactStore, digest: str) -> list[dict[str, Any]]:
 def _not_taken(stated: Mapping[str, Any]) -> list[Violation]:
     """What the contract has and no version does: said, never skipped."""
     wrong = []
+    for index, suite in enumerate(stated.get("suites", ())):
+        if ("lmEval" in suite) is not (suite.get("kind") == SuiteKind.LM_EVAL):
+            reason = "is set exactly on a suite of kind LM_EVAL"
+            wrong.append(Violation(f"spec.evaluation.suites[{index}].lmEval", reason))
     for index, gate in enumerate(stated.get("gates", ())):
         if gate.get("queries"):
             reason = "is not taken; put the questions into a suite of kind HUMAN, and name that suite"

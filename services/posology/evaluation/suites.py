@@ -9,7 +9,7 @@ from typing import Any
 
 from posology.core.errors import InvalidInput, Violation
 from posology.evaluation import benchmarks
-from posology.evaluation.benchmarks.files import plain
+from posology.evaluation.benchmarks.files import plain, tables
 from posology.evaluation.domain import SuiteKind
 from posology.evaluation.facts import is_checkable, quantities
 from posology.evaluation.questions import Item, Prompt, Question, is_unicode, normal_form
@@ -31,6 +31,8 @@ def parse(content: bytes, kind: SuiteKind, *, name: str) -> tuple[Item, ...]:
     """Items in the file's order; InvalidInput names file and line of what is wrong, and what is allowed."""
     content = plain(content, name)
     form = SuiteKind.MULTIPLE_CHOICE if kind.questions else kind
+    if kind is SuiteKind.LM_EVAL:
+        return _rows(content, name)
     published = None if kind in _OWN_FORM else benchmarks.read(content, form, name=name)
     if published is None:
         items, wrong = _own_lines(content, kind, name)
@@ -41,6 +43,30 @@ def parse(content: bytes, kind: SuiteKind, *, name: str) -> tuple[Item, ...]:
     wrong += _violations_of_the_whole(items, kind, name)
     if wrong:
         raise InvalidInput.of(wrong[:MOST_SHOWN])
+    return tuple(items)
+
+
+def records(content: bytes, name: str) -> tuple[Mapping[str, Any], ...]:
+    """The rows of a data set; InvalidInput for a file that has none, or a line that is no object."""
+    rows: list[Mapping[str, Any]] = []
+    wrong: list[Violation] = []
+    for table in tables(plain(content, name), name):
+        place = f"{name}: {table.name}" if table.name else name
+        wrong += [Violation(f"{place}:{row}", "is no JSON object") for row in table.broken]
+        rows += [record for _, record in table.records]
+    if not rows and not wrong:
+        wrong.append(Violation(name, "holds no rows"))
+    if wrong:
+        raise InvalidInput.of(wrong[:MOST_SHOWN])
+    return tuple(rows)
+
+
+def _rows(content: bytes, name: str) -> tuple[Item, ...]:
+    """Rows as prompts, for counting, and for parity: the longest text of each; the task makes its own of them."""
+    items = []
+    for number, record in enumerate(records(content, name)):
+        texts = [value for value in record.values() if isinstance(value, str) and is_unicode(value)]
+        items.append(Prompt(str(number), max(texts, key=len, default="") or f"Row {number}.", unsafe=False))
     return tuple(items)
 
 

@@ -294,6 +294,8 @@ class Suite(_message.Message):
         """
         SCOPE: Suite._Kind.ValueType  # 7
         """Questions that nothing known answers (`prompt`), and dosing questions (`prompt`, `doses`: a list of right doses)."""
+        LM_EVAL: Suite._Kind.ValueType  # 8
+        """Rows of a data set as a task of lm-evaluation-harness reads them, see `lm_eval`. Counted as MULTIPLE_CHOICE is."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What the items are."""
@@ -315,6 +317,8 @@ class Suite(_message.Message):
     """
     SCOPE: Suite.Kind.ValueType  # 7
     """Questions that nothing known answers (`prompt`), and dosing questions (`prompt`, `doses`: a list of right doses)."""
+    LM_EVAL: Suite.Kind.ValueType  # 8
+    """Rows of a data set as a task of lm-evaluation-harness reads them, see `lm_eval`. Counted as MULTIPLE_CHOICE is."""
 
     class _Scoring:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -351,6 +355,7 @@ class Suite(_message.Message):
     SCORING_FIELD_NUMBER: _builtins.int
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     DEVELOPMENT_FIELD_NUMBER: _builtins.int
+    LM_EVAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name that gates use."""
     uri: _builtins.str
@@ -365,6 +370,10 @@ class Suite(_message.Message):
     """Set on items that choose among the doses of a sweep. No gate may name such a suite, and no item of it may stand in
     a suite that gates; absent = the suite gates.
     """
+    @_builtins.property
+    def lm_eval(self) -> Global___LmEval:
+        """The task whose prompts and metric are used; LM_EVAL suites only, and needed there."""
+
     def __init__(
         self,
         *,
@@ -374,10 +383,11 @@ class Suite(_message.Message):
         scoring: Global___Suite.Scoring.ValueType | None = ...,
         max_tokens: _builtins.int | None = ...,
         development: Global___Development.ValueType | None = ...,
+        lm_eval: Global___LmEval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_development", b"_development", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "development", b"development", "kind", b"kind", "max_tokens", b"max_tokens", "scoring", b"scoring"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_development", b"_development", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "development", b"development", "kind", b"kind", "lm_eval", b"lm_eval", "max_tokens", b"max_tokens", "scoring", b"scoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_development", b"_development", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "development", b"development", "kind", b"kind", "max_tokens", b"max_tokens", "name", b"name", "scoring", b"scoring", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_development", b"_development", "_kind", b"_kind", "_max_tokens", b"_max_tokens", "_scoring", b"_scoring", "development", b"development", "kind", b"kind", "lm_eval", b"lm_eval", "max_tokens", b"max_tokens", "name", b"name", "scoring", b"scoring", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__development: _TypeAlias = _typing.Literal["development"]  # noqa: Y015
     _WhichOneofArgType__development: _TypeAlias = _typing.Literal["_development", b"_development"]  # noqa: Y015
@@ -397,6 +407,40 @@ class Suite(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__scoring) -> _WhichOneofReturnType__scoring | None: ...
 
 Global___Suite: _TypeAlias = Suite  # noqa: Y015
+
+@_typing.final
+class LmEval(_message.Message):
+    """A task of lm-evaluation-harness over the rows of a suite's file; workers need the library (requirements/lm-eval.txt)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    FEW_SHOT_FIELD_NUMBER: _builtins.int
+    task: _builtins.str
+    """Name of the task, for example `arc_easy`; no group."""
+    version: _builtins.str
+    """Version that the task must have; empty = any, and what it was is part of the evaluation's record."""
+    metric: _builtins.str
+    """What an answer is right by, for example `acc`; 0 or 1 an item; empty = the task's first metric."""
+    few_shot: _builtins.int
+    """Rows that stand before each question as examples, and are not asked themselves; default 0."""
+    def __init__(
+        self,
+        *,
+        task: _builtins.str = ...,
+        version: _builtins.str = ...,
+        metric: _builtins.str = ...,
+        few_shot: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["few_shot", b"few_shot", "metric", b"metric", "task", b"task", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LmEval: _TypeAlias = LmEval  # noqa: Y015
 
 @_typing.final
 class Gate(_message.Message):

@@ -12,7 +12,7 @@ from posology.evaluation.statistics.power import detectable_proportion, sufficie
 @gate(
     "accuracy",
     demands=("at_least", "lower_bound_at_least"),
-    kinds=(SuiteKind.MULTIPLE_CHOICE, SuiteKind.FACTS),
+    kinds=(SuiteKind.MULTIPLE_CHOICE, SuiteKind.FACTS, SuiteKind.LM_EVAL),
     metrics=("accuracy",),
 )
 def accuracy(ask: GateContext) -> Iterator[GateResult]:

@@ -8,7 +8,12 @@ from posology.evaluation.gates.registry import GateContext, gate
 from posology.evaluation.pairs import pair, problem
 
 
-@gate("gain", demands=("min_gain",), kinds=(SuiteKind.MULTIPLE_CHOICE, SuiteKind.FACTS), metrics=("accuracy",))
+@gate(
+    "gain",
+    demands=("min_gain",),
+    kinds=(SuiteKind.MULTIPLE_CHOICE, SuiteKind.FACTS, SuiteKind.LM_EVAL),
+    metrics=("accuracy",),
+)
 def gain(ask: GateContext) -> Iterator[GateResult]:
     """PASS iff the lower bound of mean(tuned - base) > minGain; FAIL iff the upper bound < minGain."""
     assert ask.gate is not None

@@ -8,7 +8,12 @@ from posology.evaluation.gates.registry import GateContext, gate
 from posology.evaluation.pairs import pair, problem
 
 
-@gate("regression", demands=("max_drop",), kinds=(SuiteKind.MULTIPLE_CHOICE, SuiteKind.FACTS), metrics=("accuracy",))
+@gate(
+    "regression",
+    demands=("max_drop",),
+    kinds=(SuiteKind.MULTIPLE_CHOICE, SuiteKind.FACTS, SuiteKind.LM_EVAL),
+    metrics=("accuracy",),
+)
 def regression(ask: GateContext) -> Iterator[GateResult]:
     """PASS iff the lower bound of mean(tuned - base) > -maxDrop; FAIL iff the upper bound < -maxDrop."""
     assert ask.gate is not None

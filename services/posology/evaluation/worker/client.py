@@ -87,6 +87,12 @@ class EngineClient:
             finished=choice["finish_reason"] == "stop",
         )
 
+    async def complete(self, prompt: Sequence[int], *, max_tokens: int, stop: Sequence[str]) -> str:
+        """The greedy continuation of token ids, up to the first of `stop`, which is no part of it."""
+        body = {"prompt": list(prompt), "max_tokens": max_tokens, "temperature": 0, "stop": list(stop)[:4]}
+        [choice] = await self._completions(body)
+        return str(choice["text"])
+
     def room(self, answer: Generated, *, at_most: int) -> int:
         """Tokens that another answer to the same prompt may have: what the context leaves, and no more than this."""
         return min(at_most, self._context - len(answer.prompt_token_ids))

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from posology.core.canonical import canonical_digest
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
@@ -28,13 +28,17 @@ from posology.evaluation.domain import (
     Suite,
     SuiteKind,
 )
-from posology.evaluation.worker import parity_inputs, scoring, summary, task
+from posology.evaluation.suites import records as read_records
+from posology.evaluation.worker import harness, parity_inputs, scoring, summary, task
 from posology.evaluation.worker.client import EngineClient
 from posology.evaluation.worker.journal import Journal
 from posology.evaluation.worker.judge import Judge
 from posology.evaluation.worker.parity_inputs import Control, Forced, Trained
 from posology.evaluation.worker.scoring import Scored
 from posology.evaluation.worker.task import Task
+
+if TYPE_CHECKING:  # the real import takes seconds, and happens while the engine starts
+    from posology.evaluation.worker.tokens import Template
 
 PROBES, PROBE_TOKENS = 8, 32
 PARITY_TOP, PARITY_TOKENS = 20, 32
@@ -202,6 +206,7 @@ class _Run:
         self.pace: dict[str, float] = {}
         """Seconds an item and model, by suite: of the model that was scored last."""
         self._done = 0
+        self._harnesses: dict[str, harness.Harness] = {}
         self._journals = contextlib.ExitStack()
 
     def close(self) -> None:
@@ -370,6 +375,9 @@ class _Run:
                 decided_by["shots"] = canonical_digest([[shot.id, shot.prompt, *shot.choices] for shot in shots])
             journal = self.journal(model, digest, kind=suite.kind.value, name=suite.name, **decided_by)
             known, began = len(journal), time.monotonic()
+            if suite.lm_eval:
+                scores[suite.name] = await self._by_harness(client, template, suite, digest, count)
+                continue
             scores[suite.name] = await scoring.score(
                 client, template, suite, self.job.items[suite.name], journal=journal, on_item=count, shots=shots
             )
@@ -377,6 +385,23 @@ class _Run:
                 self.pace[suite.name] = round((time.monotonic() - began) / scored, 4)
             await asyncio.to_thread(self.ctx.checkpoint)
         return scores
+
+    async def _by_harness(
+        self, client: EngineClient, template: "Template", suite: Suite, digest: str, on_item: Callable[[], None]
+    ) -> list[Choice | Answer]:
+        assert suite.lm_eval is not None
+        if suite.name not in self._harnesses:
+            rows = read_records(self.job.files[suite.name].read_bytes(), suite.name)
+            shots = suite.lm_eval.few_shot
+            made = await asyncio.to_thread(harness.load, suite.lm_eval, rows[shots:], rows[:shots])
+            self._harnesses[suite.name] = made
+            self.ctx.log(f"{suite.name}: a task of lm-evaluation-harness", **made.identity)
+        made = self._harnesses[suite.name]
+        decided_by = {"suite": suite.digest, "fewShot": suite.lm_eval.few_shot, **made.identity}
+        model = TUNED if digest == self.job.model else BASE
+        journal = self.journal(model, digest, kind=suite.kind.value, **decided_by)
+        metric = suite.lm_eval.metric
+        return list(await harness.score(client, template, suite.name, made, metric, journal=journal, on_item=on_item))
 
     async def _answers(self, client: EngineClient) -> list[Forced]:
         """Prompts with the base's greedy answers behind them."""

@@ -37,6 +37,8 @@ class Task:
     judge: Mapping[str, str] = field(default_factory=dict)
     """`modelEndpoint` and `model` (may be empty), where a judge compares answers."""
     calibration: tuple[Compared, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """By suite, of LM_EVAL: the rows."""
     baseline: bool = False
     """Score the base alone, with `shots` in its prompt."""
     shots: tuple[Question, ...] = ()
@@ -96,6 +98,7 @@ def read(ctx: JobContext) -> Task:
         development=bool(spec.get("development")),
         judge=spec["evaluation"].get("judge", {}),
         calibration=_calibration(folder),
+        files={s.name: folder / f"{s.name}.jsonl" for s in policy.suites if s.lm_eval},
         baseline=bool(spec.get("baseline")),
         shots=examples,
     )

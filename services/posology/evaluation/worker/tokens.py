@@ -51,6 +51,18 @@ class Template:
         """Prompt, answer, and the end of the answer's turn."""
         return self._ids([*_turns(text, shots), {"role": "assistant", "content": answer}], add_generation_prompt=False)
 
+    def render(self, turns: Sequence[dict[str, str]], *, add_generation_prompt: bool) -> str:
+        """A conversation as text, special tokens written out."""
+        return str(
+            self._tokenizer.apply_chat_template(
+                list(turns), tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        )
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a rendered text; nothing is added to it."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
     def turn_end(self, answer: str) -> tuple[int, ...]:
         """What the template puts behind an answer: the common end of two conversations that end in other words."""
         one, other = (self.conversation("Question?", text)[::-1] for text in (answer, f"{answer} Yes"))
