@@ -39,6 +39,8 @@ def section(text: str, evidence: str) -> list[Segment]:
 
 def answer(text: str, support: str) -> list[Segment]:
     """The answer with every number, unit, negation and direction marked that its support does not state."""
+    if not support.strip():
+        return [Segment(visible(text))]  # an answer of a model: there is no section to hold it against
     stated = {_normal(match.group()) for match in _FACT.finditer(support)}
     return list(_pieces(text, stated))
 

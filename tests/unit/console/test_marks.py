@@ -29,3 +29,7 @@ def test_the_supporting_sentence_is_lit_whatever_white_space_it_has() -> None:
 )
 def test_facts_that_the_section_lacks_are_marked(answer: str, differs: list[str]) -> None:
     assert marked(marks.answer(answer, SECTION), "differs") == differs
+
+
+def test_a_models_answer_without_a_section_has_nothing_marked() -> None:
+    assert marked(marks.answer("Take 20 mg daily, never more.", " "), "differs") == []
