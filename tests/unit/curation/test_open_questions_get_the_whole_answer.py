@@ -384,3 +384,25 @@ def test_a_boxed_warning_whose_first_page_says_more_is_not_asked_whole() -> None
     asked = [question(d) for d in of_kind("boxed-warning", section("34066-1", text))]
     assert asked
     assert not any("boxed warning of examplol state" in q for q in asked)
+
+
+def test_a_line_that_lost_its_use_is_not_everybodys() -> None:
+    text = (
+        "COPD: The most common adverse reactions were cough and dry mouth. ( 6.1 ) Asthma: The most common adverse "
+        "reactions were headache and fever. ( 6.2 )\n6.1 COPD The most common reactions in COPD were cough and thirst."
+    )
+    assert not short("common-reactions", section("34084-4", text))
+
+
+def test_forms_with_the_first_page_behind_them_are_not_asked() -> None:
+    sound = "VELTORAN tablets are supplied as:\n- 25 mg oval tablet with “3”\n- 50 mg tablet with “5”"
+    assert not of_kind("dosage-forms", section("43678-2", f"{sound} Tablets: 25 mg and 50 mg."))
+    assert of_kind("dosage-forms", section("43678-2", sound))
+
+
+def test_a_heading_over_a_whole_section_stays_only_if_it_narrows() -> None:
+    said = "VELTORAN did not prolong the QT interval to any relevant extent."
+    (plain,) = of_kind("section", section("43681-6", f"Cardiac Electrophysiology {said}"))
+    assert "Electrophysiology" not in plain.answer
+    for draft in of_kind("section", section("43681-6", f"Pediatric Patients {said}")):
+        assert "Pediatric Patients" in draft.answer

@@ -155,18 +155,20 @@ class Place:
                 blocks.append((p.heading, texts))
         if any("?" in heading for heading, _ in blocks):
             return ""
-        parts = [(self._own_heading(heading, joined(texts)), joined(texts)) for heading, texts in blocks]
+        several = len(blocks) > 1
+        parts = [(self._own_heading(head, joined(texts), several=several), joined(texts)) for head, texts in blocks]
         if any(heading and not _SOUND_HEADING.match(heading) for heading, _ in parts):
             return ""
         text = "\n".join(f"{heading}:\n{body}" if heading else body for heading, body in parts)
         return text if len(text.split()) <= words else ""
 
-    def _own_heading(self, heading: str, text: str) -> str:
+    def _own_heading(self, heading: str, text: str, *, several: bool) -> str:
         """A heading inside the section; "" for one that says nothing which section and text do not say."""
         last = [part for part in heading.split(" > ") if part][-1:]
         bare = clean_heading(last[0]) or last[0] if last else ""
         titles = {clean_heading(self.section.title).casefold(), codes.title_of(self.code).casefold()}
         told = bare.casefold() in titles | _OF_FORM or _content(bare) <= _content(text)
+        told = told or (not several and not _NARROWS.search(bare))
         return "" if told else bare
 
     def headed(self) -> str:
@@ -219,6 +221,11 @@ class Place:
 _SOUND_HEADING = re.compile(rf"(?:\S+ \S.*|(?:{'|'.join(map(re.escape, SUBHEADINGS))}))$")
 
 
+# A heading over a whole section is left out, unless it narrows whom or what the text is about.
+_NARROWS = re.compile(
+    r"\b(?:adults?|pediatric|child\w*|adolescents?|geriatric|elderly|patients|women|men|females?|males?|renal|hepatic|impairment|category|trials?|study|studies|tablets?|capsules?|injection|solution|disease|syndrome|cancer|carcinoma|lymphoma|leukemia)\b",
+    re.IGNORECASE,
+)
 # Headings that part a section by form, not by whom or what the text is about.
 _OF_FORM = frozenset(
     {"risk summary", "data", "animal data", "human data", "clinical considerations", "teratogenic effects", "nonteratogenic effects", "general", "storage", "storage and handling", "mechanism of action"}
@@ -395,6 +402,7 @@ def clean_heading(title: str) -> str:
     bare = re.sub(r"^(?:[A-Z]{4,}[ /&,]+(?:AND |OF |OR |FOR )*){2,}(?=[A-Z][a-z])", "", bare)
     bare = re.sub(r"(?<=[a-z]) (?:[A-Z]{2,}\W+){3,}.*$", "", bare)  # a sentence in capitals behind its heading
     bare = re.sub(r"\s*[\[(]\s*(?:see\b.*|\d[\d., ]*)[\])]$", "", bare)
+    bare = re.sub(r"(?<=[A-Za-z]) (\d) -(?=[A-Za-z])", r"\1-", bare)  # "Beta 2 -Agonists"
     words = bare.split()
     sound = 1 <= len(words) <= 14 and len(bare) > 3 and not re.search(r"[.;|?]|\bTable\b|https?:|\d{4,}|[\[\]]", bare)
     balanced = bare.count("(") == bare.count(")")

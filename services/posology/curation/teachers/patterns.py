@@ -488,7 +488,7 @@ def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, 
         of_some = several and not _names_its_patients(masked)
         if fact and not of_some and not _of_one_group(pattern, passage):
             yield fact
-    if pattern.name == "common-reactions":
+    if pattern.name == "common-reactions" and not several:
         yield from _reactions_of_the_first_page(place, pattern)
 
 

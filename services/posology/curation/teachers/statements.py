@@ -174,6 +174,12 @@ def boxed_warning(place: Place) -> Iterator[Fact]:
         if (not opening.doubtful or _shouted(opening.text)) and not leans_back(spoken):
             question = f"With which statement does the boxed warning of {place.name} begin{where}?"
             yield _said(place, "boxed-warning", question, opening.text)
+        else:
+            for s in inner.statements:
+                alone = not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text)
+                if alone and names_it(place.section, s.text) and not place.broken(s.text):
+                    yield _quoted(place, "boxed-warning", "the risks of its boxed warning", s.text)
+                    break
     heading = re.split(r"(?<=[A-Z)]) (?=WARNINGS?\s?:)", heading)[0]
     heading = re.split(rf"\s[•▪●]|(?<! WITH)(?<! OF)(?<! TO)(?<! FOR)(?<! AND) (?={_any_name(place)}\b)", heading)[0]
     named = re.sub(r"^(WARNINGS?)\s+:", r"\1:", " ".join(heading.split())).strip(" .*")
@@ -220,9 +226,15 @@ def dosage_forms(place: Place) -> Iterator[Fact]:
         return  # strengths whose bullets got lost
     if re.search(r"[a-z0-9)\"”] (?:Tablets?|Capsules?|Injection|Oral \w+|For injection): \d", text):
         return  # the first page's line is glued behind
+    again = rf"(?i)\blogo [A-Z]?[a-z]+ logo\b|\b(\w{{3,}} \w{{3,}}) \1\b|[^-\s] (?:[\w-]+ )?{_FORM_NAMES}: ?\d"
+    if any(re.search(again, line) for line in text.split("\n")[1:]):
+        return  # the first page's line is glued behind an item
     if 3 <= len(text.split()) <= 90 and re.search(r"\d", text) and not re.match(r"[a-z]", text):
         question = f"In which dosage forms and strengths is {place.name} available{place.headed()}?"
         yield _said(place, "dosage-forms", question, text)
+
+
+_FORM_NAMES = r"(?:tablets?|capsules?|injection|suspension|solution|powder|cream|gel)"
 
 
 def _sound_fragment(text: str) -> bool:
