@@ -39,14 +39,28 @@ def check_general(recipe: GeneralSetRecipe, limits: Limits) -> str:
     return digest
 
 
-def check_preferences(recipe: PreferenceRecipe, known: Sequence[Violation] = ()) -> None:
-    """Raise InvalidInput when the recipe cannot be followed, with what is `known` already to be wrong."""
+def check_preferences(recipe: PreferenceRecipe, limits: Limits, known: Sequence[Violation] = ()) -> str:
+    """sha256 (hex) over all bytes behind the recipe's URIs, "" where it reads none. Blocking.
+
+    Raises InvalidInput when the recipe cannot be followed, with what is `known` already to be wrong.
+    """
     problems = [*known, *(_teacher(recipe.teacher) if recipe.teacher else ())]
+    if recipe.uri:
+        if recipe.weak is Weak.TEACHER:
+            reason = "the file of spec.preferences.uri holds both answers; leave weakAnswers out"
+            problems.append(Violation("spec.preferences.weakAnswers", reason))
+        suites = ((f"spec.suiteUris[{number}]", uri, SUITE_ENDINGS) for number, uri in enumerate(recipe.suites))
+        uris = [("spec.preferences.uri", recipe.uri, _JSON_LINES), *suites]
+        digest, denied = _fingerprints(uris, limits, problems)
+        if problems:
+            raise _refusal(problems, denied)
+        return digest
     if recipe.weak is Weak.TEACHER and (recipe.teacher is None or not recipe.teacher.endpoint):
         reason = "TEACHER needs a teacher with a modelEndpoint; with the embedded teacher, use EDITED_FACT"
         problems.append(Violation("spec.preferences.weakAnswers", reason))
     if problems:
         raise InvalidInput.of(problems)
+    return ""
 
 
 def _wrong_values(recipe: Recipe) -> Iterator[Violation]:

@@ -46,7 +46,8 @@ def general_spec_from_json(stored: Mapping[str, Any]) -> pb.GeneralSetSpec:
 
 def preference_spec_from_json(stored: Mapping[str, Any]) -> pb.PreferenceSetSpec:
     """A job's stored spec as its message."""
-    return json_format.ParseDict(dict(stored), pb.PreferenceSetSpec())
+    plain = {key: value for key, value in stored.items() if key != SOURCE_SHA256}
+    return json_format.ParseDict(plain, pb.PreferenceSetSpec())
 
 
 def spec_to_json(spec: pb.DatasetSpec | pb.GeneralSetSpec | pb.PreferenceSetSpec) -> dict[str, Any]:
@@ -148,6 +149,8 @@ def preferences_from_proto(spec: pb.PreferenceSetSpec) -> r.PreferenceRecipe:
         weak=r.Weak(pb.Preferences.WeakAnswers.Name(spec.preferences.weak_answers)),
         seed=spec.seed,
         teacher=teacher_from_proto(spec.teacher) if spec.HasField("teacher") else None,
+        uri=spec.preferences.uri,
+        suites=tuple(spec.suite_uris) if spec.preferences.uri else (),
     )
 
 
@@ -177,7 +180,10 @@ def general_set_to_proto(job: Job) -> pb.GeneralSet:
 def preference_set_to_proto(job: Job) -> pb.PreferenceSet:
     """A preference set as its job stands."""
     return pb.PreferenceSet(
-        name=job.name, spec=preference_spec_from_json(job.spec), status=jobs.job_status_to_proto(job)
+        name=job.name,
+        spec=preference_spec_from_json(job.spec),
+        status=jobs.job_status_to_proto(job),
+        source_sha256=str(job.spec.get(SOURCE_SHA256, "")),
     )
 
 

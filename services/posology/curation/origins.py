@@ -24,7 +24,8 @@ def of_general(job: Job) -> Origin:
 def of_preferences(job: Job) -> Origin:
     """From the data set that the spec names."""
     recipe = convert.preferences_from_proto(convert.preference_spec_from_json(job.spec))
-    return Origin("preferences", (recipe.dataset,), preference_parameters(recipe))
+    parents = () if recipe.uri else (recipe.dataset,)  # one's own preferences are not made from the data set
+    return Origin("preferences", parents, preference_parameters(recipe))
 
 
 def _teacher(recipe: TeacherRecipe) -> str:

@@ -118,3 +118,5 @@ class PreferenceRecipe:
     weak: Weak
     seed: int
     teacher: TeacherRecipe | None = None
+    uri: str = ""  # of preferences that are there already; "" = made from the data set
+    suites: tuple[str, ...] = ()  # uris of suite files that those must not contain

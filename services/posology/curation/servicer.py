@@ -125,10 +125,12 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
         if request.spec.HasField("teacher"):
             earlier = await self._earlier_teacher(name, pb.PreferenceSetSpec)
             problems = await self._complete(request.spec.teacher, request.parent, earlier)
-        check_preferences(convert.preferences_from_proto(request.spec), problems)
+        recipe = convert.preferences_from_proto(request.spec)
+        digest = await asyncio.to_thread(check_preferences, recipe, self._limits, problems)
         if request.validate_only:
-            return pb.PreferenceSet(name=name, spec=request.spec)
-        new = NewJob(name, PREFERENCES, convert.spec_to_json(request.spec), request.request_id)
+            return pb.PreferenceSet(name=name, spec=request.spec, source_sha256=digest)
+        spec = convert.spec_to_json(request.spec) | ({convert.SOURCE_SHA256: digest} if digest else {})
+        new = NewJob(name, PREFERENCES, spec, request.request_id)
         return convert.preference_set_to_proto(await self._jobs.create(new))
 
     async def GetPreferenceSet(self, request: pb.GetPreferenceSetRequest, _: Any) -> pb.PreferenceSet:

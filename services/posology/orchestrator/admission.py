@@ -12,12 +12,17 @@ from posology.v1alpha1 import curation_pb2, evaluation_pb2, orchestrator_pb2, tr
 # What an answer without fields is about: it refuses a place that may not be read.
 _ABOUT = {
     "curation": "spec.curation",
+    "preferences": "spec.curation.preferences.uri",
     "base": "spec.baseModel.uri",
     "evaluation": "spec.evaluation.suites",
     "plan": "spec.baseModel.uri",
 }
 # Where a violation that a service reports stands in the run's spec.
-_MOVED = {"base": ("spec.", "spec.baseModel."), "plan": ("", "spec.")}
+_MOVED = {
+    "preferences": ("spec.preferences.", "spec.curation.preferences."),
+    "base": ("spec.", "spec.baseModel."),
+    "plan": ("", "spec."),
+}
 
 
 async def admit(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> None:
@@ -57,6 +62,8 @@ def _questions(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> 
             curation_pb2.CreateDatasetRequest(parent=parent, dataset_id="check", spec=dataset, validate_only=True)
         ),
     )
+    if curation.preferences.uri:
+        yield "preferences", clients.curation.CreatePreferenceSet(_own_preferences(parent, curation, suites))
     yield (
         "base",
         clients.training.CreateBaseModel(
@@ -80,6 +87,19 @@ def _questions(clients: Clients, request: orchestrator_pb2.CreateRunRequest) -> 
     mapping = schema.to_mapping(spec)
     for one in [doses.dosed(mapping, dose) for dose in doses.doses_of(mapping)] or [mapping]:
         yield "plan", clients.training.PlanTraining(plan.request(one))
+
+
+def _own_preferences(
+    parent: str, curation: curation_pb2.CurationSpec, suites: list[str]
+) -> curation_pb2.CreatePreferenceSetRequest:
+    """Whether the file of one's own preferences can be read."""
+    preferences = curation_pb2.Preferences()
+    preferences.CopyFrom(curation.preferences)
+    preferences.ClearField("review")
+    spec = curation_pb2.PreferenceSetSpec(preferences=preferences, seed=curation.seed, suite_uris=suites)
+    return curation_pb2.CreatePreferenceSetRequest(
+        parent=parent, preference_set_id="check", spec=spec, validate_only=True
+    )
 
 
 def _planned_reviews(curation: curation_pb2.CurationSpec) -> evaluation_pb2.PlannedReviews:

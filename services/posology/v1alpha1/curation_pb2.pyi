@@ -545,10 +545,15 @@ class Preferences(_message.Message):
     PAIRS_FIELD_NUMBER: _builtins.int
     WEAK_ANSWERS_FIELD_NUMBER: _builtins.int
     REVIEW_FIELD_NUMBER: _builtins.int
+    URI_FIELD_NUMBER: _builtins.int
     pairs: _builtins.int
-    """Pairs wanted; default 1000."""
+    """Pairs wanted, with `uri` the most that are taken; default 1000."""
     weak_answers: Global___Preferences.WeakAnswers.ValueType
     """Where the weaker answer comes from; default EDITED_FACT."""
+    uri: _builtins.str
+    """Preferences of your own instead of made ones: a file or folder of JSON lines or arrays with prompt, chosen and rejected, each text or
+    messages as TRL takes them, the prompt also within both answers; `file:` path within the allowed folders, or `s3://`.
+    """
     @_builtins.property
     def review(self) -> Global___Review.Policy:
         """Expert review of a sample; absent = no review."""
@@ -559,10 +564,11 @@ class Preferences(_message.Message):
         pairs: _builtins.int | None = ...,
         weak_answers: Global___Preferences.WeakAnswers.ValueType | None = ...,
         review: Global___Review.Policy | None = ...,
+        uri: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_pairs", b"_pairs", "_weak_answers", b"_weak_answers", "pairs", b"pairs", "review", b"review", "weak_answers", b"weak_answers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pairs", b"_pairs", "_weak_answers", b"_weak_answers", "pairs", b"pairs", "review", b"review", "weak_answers", b"weak_answers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pairs", b"_pairs", "_weak_answers", b"_weak_answers", "pairs", b"pairs", "review", b"review", "uri", b"uri", "weak_answers", b"weak_answers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__pairs: _TypeAlias = _typing.Literal["pairs"]  # noqa: Y015
     _WhichOneofArgType__pairs: _TypeAlias = _typing.Literal["_pairs", b"_pairs"]  # noqa: Y015
@@ -956,8 +962,11 @@ class PreferenceSet(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    SOURCE_SHA256_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/preferenceSets/{id}`."""
+    source_sha256: _builtins.str
+    """sha256 (hex) over the bytes behind every URI of the spec, set also when only validating; empty where nothing is read."""
     @_builtins.property
     def spec(self) -> Global___PreferenceSetSpec:
         """What was asked for."""
@@ -972,10 +981,11 @@ class PreferenceSet(_message.Message):
         name: _builtins.str = ...,
         spec: Global___PreferenceSetSpec | None = ...,
         status: _job_pb2.JobStatus | None = ...,
+        source_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "spec", b"spec", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "source_sha256", b"source_sha256", "spec", b"spec", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -991,8 +1001,9 @@ class PreferenceSetSpec(_message.Message):
     PREFERENCES_FIELD_NUMBER: _builtins.int
     TEACHER_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    SUITE_URIS_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """Digest of the data set that the pairs come from."""
+    """Digest of the data set that the pairs come from; empty with preferences of one's own."""
     seed: _builtins.int
     """Seed of every draw."""
     @_builtins.property
@@ -1003,6 +1014,10 @@ class PreferenceSetSpec(_message.Message):
     def teacher(self) -> Global___Teacher:
         """Who writes the weaker answers, with weakAnswers: TEACHER."""
 
+    @_builtins.property
+    def suite_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Suite files of the run that preferences of one's own must not contain."""
+
     def __init__(
         self,
         *,
@@ -1010,10 +1025,11 @@ class PreferenceSetSpec(_message.Message):
         preferences: Global___Preferences | None = ...,
         teacher: Global___Teacher | None = ...,
         seed: _builtins.int = ...,
+        suite_uris: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["preferences", b"preferences", "teacher", b"teacher"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "preferences", b"preferences", "seed", b"seed", "teacher", b"teacher"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "preferences", b"preferences", "seed", b"seed", "suite_uris", b"suite_uris", "teacher", b"teacher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

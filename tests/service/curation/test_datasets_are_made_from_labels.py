@@ -1,5 +1,6 @@
 """A data set over gRPC: from label files to an artifact that the catalog knows."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,45 @@ async def test_preference_pairs_differ_in_one_clinical_fact(world: World) -> Non
         assert chosen.replace(row["edit"]["from"], row["edit"]["to"], 1) == rejected or chosen != rejected
         assert abs(len(chosen.split()) - len(rejected.split())) <= max(2, len(chosen.split()) / 10)
     assert len({row["edit"]["kind"] for row in rows}) >= 3
+
+
+async def test_preferences_of_ones_own_are_taken_from_their_file(world: World) -> None:
+    rows = [
+        {"prompt": f"What is dose {n}?", "chosen": f"Take {n} mg daily.", "rejected": f"Take {n}0 mg daily."}
+        for n in range(1, 9)
+    ]
+    held = {"prompt": "Which of these drugs is a loop diuretic?", "chosen": "Furosemide.", "rejected": "Aspirin."}
+    odd = [rows[0], {"prompt": "x", "completion": "y", "label": True}, held]
+    folder = world.root / "sources"
+    (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, *odd]))
+    (folder / "suite.jsonl").write_text(
+        json.dumps({"question": held["prompt"], "options": ["Furosemide", "Aspirin"], "answer": "A"}) + "\n"
+    )
+    spec = pb.PreferenceSetSpec(
+        preferences=pb.Preferences(uri=f"file:{folder}/own.jsonl", pairs=6), suite_uris=[f"file:{folder}/suite.jsonl"]
+    )
+    request = pb.CreatePreferenceSetRequest(parent=PARENT, preference_set_id="own", spec=spec)
+    made = await world.curation.CreatePreferenceSet(request)
+    assert len(made.source_sha256) == 64
+    events = [e async for e in world.curation.WatchPreferenceSet(WatchJobRequest(name=made.name))]
+    assert events[-1].status.state == JobStatus.SUCCEEDED, events[-1]
+    artifact = events[-1].status.artifact
+    taken = world.lines(artifact, "preferences.jsonl")
+    assert len(taken) == 6
+    assert all(row["rejected"][0]["content"] == row["chosen"][0]["content"].replace(" mg", "0 mg") for row in taken)
+    assert sorted(drop["reason"] for drop in world.lines(artifact, "drops.jsonl")) == [
+        "exact", "no_preference", "whole_question",
+    ]  # fmt: skip
+    spec.preferences.uri = "file:/etc/own.jsonl"
+    with pytest.raises(PermissionDenied, match=r"own\.jsonl"):
+        await world.curation.CreatePreferenceSet(request_of(spec))
+    spec.preferences.uri = f"file:{folder}/own.jsonl"
+    spec.preferences.weak_answers = pb.Preferences.TEACHER
+    with pytest.raises(InvalidInput, match="leave weakAnswers out"):
+        await world.curation.CreatePreferenceSet(request_of(spec))
+    with pytest.raises(InvalidInput, match="dataset is needed"):
+        await world.curation.CreatePreferenceSet(request_of(pb.PreferenceSetSpec(preferences=pb.Preferences())))
+
+
+def request_of(spec: pb.PreferenceSetSpec) -> pb.CreatePreferenceSetRequest:
+    return pb.CreatePreferenceSetRequest(parent=PARENT, preference_set_id="refused", spec=spec, validate_only=True)

@@ -71,6 +71,8 @@ def general_parameters(recipe: GeneralSetRecipe) -> dict[str, Any]:
 
 def preference_parameters(recipe: PreferenceRecipe) -> dict[str, Any]:
     """The same of a preference set."""
+    if recipe.uri:
+        return {"pairs": recipe.pairs, "uri": recipe.uri, "seed": recipe.seed, "suites": list(recipe.suites)}
     return {"pairs": recipe.pairs, "weak_answers": recipe.weak.value, "seed": recipe.seed}
 
 

@@ -27,7 +27,8 @@ class Preferences:
             validate_only=True,
         )
         checked = await self._curation.CreatePreferenceSet(request)
-        return schema.to_mapping(checked.spec)
+        own = {"sources": checked.source_sha256} if checked.source_sha256 else {}
+        return schema.to_mapping(checked.spec) | own
 
     async def start(self, run: Run, stage: Stage) -> Observation:
         """Ask for the pairs."""
@@ -53,11 +54,11 @@ class Preferences:
 
 
 def _spec(run: Run) -> dict[str, Any]:
+    """From the data set; one's own preferences from their file alone, checked against the run's suites."""
     curation = run.spec["curation"]
     generation = {k: v for k, v in curation["preferences"].items() if k != "review"}
-    return {
-        "dataset": data_of(run),
-        "preferences": generation,
-        "teacher": curation["teacher"],
-        "seed": curation["seed"],
-    }
+    common = {"preferences": generation, "seed": curation["seed"]}
+    if generation.get("uri"):
+        suites = [suite["uri"] for suite in run.spec["evaluation"].get("suites", [])]
+        return {**common, "suiteUris": suites}
+    return {**common, "dataset": data_of(run), "teacher": curation["teacher"]}
