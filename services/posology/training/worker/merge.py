@@ -17,7 +17,7 @@ from posology.training.worker import hardware, models, probes, saving, tokens
 RECORD = "merge.json"
 LONGEST_PROBE = 512
 KEPT = 2 << 30
-"""Bytes of logits that are compared: 2,048 tokens of a vocabulary of 262,144 words, where 64 conversations took 9 GB."""
+"""Bytes of logits that are compared: 2,048 tokens of 262,144 words, where 64 conversations would take 9 GB."""
 AT_ONCE = 64
 TOLERANCE = 2e-4
 """Mean KL divergence (nats per token) allowed between the trained and the merged model. The floor of a bf16 merge was
