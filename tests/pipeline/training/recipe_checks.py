@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from posology.evaluation.worker import parity
 from posology.evaluation.worker.merge_proof import prove
 from posology.evaluation.worker.parity_inputs import Trained
+from posology.training.worker import merge
 
 
 def norms(adapter: Path) -> dict[str, float]:
@@ -44,9 +45,16 @@ def proof(base: Path, adapter: Path, merged: Path, method: str) -> dict[str, Any
     }
 
 
+def kept() -> dict[str, list[int]]:
+    """Tokens of each conversation whose logits a merge keeps, by the size of the vocabulary."""
+    conversations = [[1] * 512] * 64
+    sizes = {"small": 320, "Llama 3": 128_256, "Gemma 3": 262_144, "absurd": 1 << 40}
+    return {name: [len(ids) for ids in merge.within(conversations, vocabulary=size)] for name, size in sizes.items()}
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    told = {}
+    told: dict[str, Any] = {"kept": kept()}
     for name, case in json.loads(Path(sys.argv[1]).read_text()).items():
         adapter = Path(case["adapter"])
         told[name] = {"norms": norms(adapter)}

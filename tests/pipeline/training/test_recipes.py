@@ -153,3 +153,11 @@ def test_a_merge_is_proved_on_the_weights_and_a_spoilt_one_is_not(inside: Mappin
 @pytest.mark.parametrize("name", ["merged-dora", "merged-dora-nf4", "merged-rslora", "merged-ipo"])
 def test_a_merge_is_the_trained_model(tried: dict[str, Outcome], name: str) -> None:
     assert tried[name].result["summary"]["kl"] < (2e-4 if "nf4" in name else 1e-6)
+
+
+def test_a_merge_keeps_two_gibibytes_of_logits_at_most(inside: Mapping[str, Any]) -> None:
+    kept = inside["kept"]
+    assert kept["small"] == [512] * 64
+    for name, vocabulary in (("Llama 3", 128_256), ("Gemma 3", 262_144)):
+        assert 2000 < sum(kept[name]) <= (2 << 30) // (4 * vocabulary)
+    assert kept["absurd"] == [2]
