@@ -13,7 +13,17 @@ from posology.core.registrar import Registrar
 from posology.core.signing import Signer
 from posology.core.store import Database
 from posology.curation.review import repository
-from posology.curation.review.domain import Item, Judgement, Policy, Rating, Review, ReviewState
+from posology.curation.review.domain import (
+    CHANGED,
+    KEPT,
+    Item,
+    Judgement,
+    Policy,
+    Rating,
+    Review,
+    ReviewState,
+    Stratum,
+)
 from posology.curation.review.service import Reviews
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,6 +76,30 @@ async def test_a_repeated_request_finds_its_review_and_another_under_that_name_i
             await repository.create(tx, replace(REVIEW, seed=4), ITEMS, request_id="r2")
         with pytest.raises(NotFound):
             await repository.get(tx, "namespaces/a/reviews/none")
+
+
+async def test_strata_and_corrections_are_kept_and_the_newest_closed_review_of_a_set_is_found(
+    reviews: Reviews, database: Database
+) -> None:
+    subject = REVIEW.subject
+    strata = (Stratum(KEPT, 57, 0, REVIEW.name, 60, 50, 3, 3, ("expert",)), Stratum(CHANGED, 3, 3))
+    version = replace(REVIEW, name="namespaces/a/reviews/two", subject="sha256:" + "1" * 64, strata=strata)
+    items = [replace(item, stratum=CHANGED) for item in ITEMS]
+    async with database.begin() as tx:
+        assert await repository.closed_about(tx, "a", [subject]) is None  # it is open
+        await repository.move(tx, REVIEW.name, ReviewState.FAILED, ended=AT)
+        await repository.create(tx, version, items, request_id="r2")
+        await repository.move(tx, version.name, ReviewState.PASSED, ended=AT + timedelta(days=1))
+        await repository.rate(tx, version.name, replace(rating("i0", Judgement.HARMFUL), correction="5 mg."))
+    async with database.read() as tx:
+        assert (await repository.get(tx, version.name)).strata == strata
+        assert (await repository.get(tx, REVIEW.name)).strata == ()
+        assert await repository.strata(tx, version.name) == {"i0": CHANGED, "i1": CHANGED}
+        assert (await repository.ratings(tx, version.name))["i0"][0].correction == "5 mg."
+        closed = await repository.closed_about(tx, "a", [subject, version.subject])
+        assert closed is not None
+        assert closed.name == REVIEW.name  # a version's review stands for no further version
+        assert await repository.closed_about(tx, "b", [subject]) is None
 
 
 async def test_a_later_rating_replaces_the_first_until_the_reviewer_confirms(
