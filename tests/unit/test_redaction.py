@@ -1,10 +1,11 @@
 """What names a person is taken out of a text, and what a clinician needs stays."""
 
+import json
 import time
 
 import pytest
 
-from posology.core.redaction import redacted
+from posology.core.redaction import redacted, redacted_json
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,16 @@ from posology.core.redaction import redacted
         ("lives at 12 Old Mill Road", "lives at [STREET]"),
         ("from 192.168.7.11, see https://x.example/p?id=7", "from [ADDRESS], see [URL]"),
         ("member id A1234567 of the plan", "[RECORD] of the plan"),
+        ("born 4 March 1962 in", "[DATE] in"),
+        ("seen on the 4th of March 1962", "seen on the [DATE]"),
+        ("seen 12 Jan. 2024 and 3rd February, 2024", "seen [DATE] and [DATE]"),
+        ("my name is john smith and i take 5 mg", "[NAME] and i take 5 mg"),
+        ("My name's Maria Lopez, I take 5 mg", "[NAME], I take 5 mg"),
+        ("patient: john doe, 5 mg", "[NAME], 5 mg"),
+        ("my phone is 5551234567.", "my phone is [PHONE]."),
+        ("SSN 123 45 6789; ssn: 123456789", "SSN [SSN]; [SSN]"),
+        ("see www.clinic.example/p/7", "see [URL]"),
+        ("aged 93, 92 years of age, 91yo", "[AGE], [AGE], [AGE]"),
     ],
 )
 def test_what_names_a_person_is_taken_out(text: str, left: str) -> None:
@@ -35,6 +46,9 @@ def test_what_names_a_person_is_taken_out(text: str, left: str) -> None:
         "Code 8-4 to 10-20 IU; NDC 0002-8215-01; 500 mg/125 mg tablets",
         "St. John's wort lowers warfarin; Dr. means doctor",
         "10 to 20 mg once daily for 14 days, at 8.00 and 20.00",
+        "Drug name: metformin 500 mg; generic name: warfarin; brand name: Coumadin",
+        "aged 9 to 17, aged 65 or over; 90 mg/day; at most 120 mg",
+        "my name is on the label, 3 mg may 2 times be given",
     ],
 )
 def test_what_a_clinician_needs_stays(text: str) -> None:
@@ -46,3 +60,24 @@ def test_pathological_text_is_redacted_in_time(piece: str) -> None:
     began = time.perf_counter()
     redacted(piece * (200_000 // len(piece)))
     assert time.perf_counter() - began < 2
+
+
+def test_texts_within_json_are_redacted_as_texts() -> None:
+    """What a newline parts in a message, JSON writes as a backslash and a letter."""
+    prompt = json.dumps(
+        [
+            {"role": "user", "content": [{"type": "text", "text": 'Patient:\tMary "Ann"\nDOB:\n04/12/1961 5 mg'}]},
+            {"n": 1},
+        ],
+        separators=(",", ":"),
+    )
+    left = redacted_json(prompt)
+    assert "Mary" not in left
+    assert "1961" not in left
+    assert "5 mg" in left
+    assert json.loads(left)[1] == {"n": 1}
+
+
+@pytest.mark.parametrize("text", ["write to a@b.example", "[1, 2", '"unfinished', "", "{'a': 'b@c.example'}"])
+def test_what_is_no_json_is_redacted_as_it_stands(text: str) -> None:
+    assert redacted_json(text) == redacted(text)

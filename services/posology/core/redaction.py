@@ -5,18 +5,27 @@ what a pattern can't see stays, so redacted text is safer, not anonymous. Doses,
 up to 89 stay: the text has to remain worth reading.
 """
 
+import json
 import re
+from typing import Any
 
 _UPPER = "[A-ZÀ-ÖØ-Þ]"
 _NAME = rf"{_UPPER}[\w'’-]+(?:[ \t]+{_UPPER}[\w.'’-]*){{0,3}}"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _DATE = (
-    r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2,4}|(?:\d{1,2}\.?\s+)?"
-    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+\d{1,2}(?:st|nd|rd|th)?,?\s+\d{4})"
+    r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2,4}|(?:\d{1,2}\.?\s{1,3})?"
+    rf"{_MONTH}\s{{1,3}}\d{{1,2}}(?:st|nd|rd|th)?,?\s{{1,3}}\d{{4}}"
+    rf"|\d{{1,2}}(?:st|nd|rd|th|\.)?\s{{1,3}}(?:of\s{{1,3}})?{_MONTH},?\s{{1,3}}\d{{4}})"
 )
+_GOES_ON = r"(?:and|i|but|who|from|age|aged|is|was|my|the|a|an|for|with|on|in|at|to|or|takes?|has|needs?|of|not)\b"
+_WORD_OF_NAME = rf"(?!{_GOES_ON})[^\W\d_][\w'’-]*"
+_ANY_NAME = rf"{_WORD_OF_NAME}(?:[ \t]{{1,3}}{_WORD_OF_NAME}){{0,2}}"
+"""A name in any letter case, as people type in a chat: up to three words, none of which goes on with a sentence."""
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("EMAIL", re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\b")),
-    ("URL", re.compile(r"\bhttps?://[^\s\"'<>]{1,2000}")),
-    ("SSN", re.compile(r"\b\d{3}-\d{2}-\d{4}\b")),
+    ("URL", re.compile(r"\b(?:https?://|www\.)[^\s\"'<>]{1,2000}")),
+    ("SSN", re.compile(r"\b\d{3}[- ]\d{2}[- ]\d{4}\b")),
+    ("SSN", re.compile(r"(?i)\b(?:SSN|social security(?: number| no\.?)?)\s{0,3}[:#]?\s{0,3}\d{9}\b")),
     ("ADDRESS", re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")),
     (
         "RECORD",
@@ -27,15 +36,26 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     ("PHONE", re.compile(r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)|\d{3})[ .-]\d{3}[ .-]\d{3,4}(?![\w.])")),
+    ("PHONE", re.compile(r"(?<![\w.-])\d{10}(?![\w-])")),
     ("PHONE", re.compile(r"(?<![\w.])\+\d{1,3}(?:[ .-]?\d{2,4}){2,5}\b")),
     (
         "DATE",
         re.compile(rf"(?i:\b(?:born(?: on)?|DOB|date of birth|birth ?date|birthday)\b)\s{{0,3}}[:.]?\s{{0,3}}{_DATE}"),
     ),
     ("DATE", re.compile(rf"\b{_DATE}(?!\w)")),
-    ("AGE", re.compile(r"(?i)\b(?:9\d|1[0-2]\d)[- ]?(?:years?[- ]old|y/?o)\b")),
-    ("NAME", re.compile(rf"(?i:\b(?:patient(?:'s)?(?: name)?|name|pt)\s{{0,3}}[:=]\s{{0,3}}){_NAME}")),
-    ("NAME", re.compile(rf"(?i:\bmy name is\s{{1,3}}){_NAME}")),
+    ("AGE", re.compile(r"(?i)\b(?:9\d|1[0-2]\d)[- ]?(?:years?[- ](?:old|of age)|y/?o)\b")),
+    ("AGE", re.compile(r"(?i)\baged? (?:9\d|1[0-2]\d)\b")),
+    (
+        "NAME",
+        re.compile(
+            rf"(?<!drug )(?<!Drug )(?<!brand )(?<!Brand )(?<!generic )(?<!Generic )(?<!trade )(?<!Trade )(?<!product )"
+            rf"(?i:\bname\s{{0,3}}[:=]\s{{0,3}}){_NAME}"
+        ),
+    ),
+    ("NAME", re.compile(rf"(?i:\b(?:patient(?:'s)?(?: name)?|pt)\s{{0,3}}[:=]\s{{0,3}}){_NAME}")),
+    ("NAME", re.compile(rf"(?i:\bmy name(?: is|['’]s)\s{{1,3}}){_NAME}")),
+    ("NAME", re.compile(rf"(?i)\bmy name(?: is|['’]s)\s{{1,3}}{_ANY_NAME}")),
+    ("NAME", re.compile(rf"(?i)\b(?:patient(?:'s)?(?: name)?|pt)\s{{0,3}}[:=]\s{{0,3}}{_ANY_NAME}")),
     ("NAME", re.compile(rf"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof)\.?\s{{1,3}}{_NAME}")),
     (
         "STREET",
@@ -52,3 +72,21 @@ def redacted(text: str) -> str:
     for kind, pattern in _PATTERNS:
         text = pattern.sub(f"[{kind}]", text)
     return text
+
+
+def redacted_json(text: str) -> str:
+    """JSON whose texts are redacted one by one: as they were written, not as JSON escapes them. What is no JSON is
+    redacted as it stands."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return redacted(text)
+    return json.dumps(_within(content), ensure_ascii=False, separators=(",", ":"))
+
+
+def _within(content: Any) -> Any:
+    if isinstance(content, str):
+        return redacted(content)
+    if isinstance(content, dict):
+        return {key: _within(value) for key, value in content.items()}
+    return [_within(value) for value in content] if isinstance(content, list) else content

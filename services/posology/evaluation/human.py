@@ -8,6 +8,7 @@ from posology.core import signing
 from posology.core.artifacts import ArtifactStore
 from posology.core.attestations.review import PREDICATE_TYPE, ReviewPredicate
 from posology.core.errors import NotFound, PosologyError
+from posology.core.redaction import redacted
 from posology.core.release.carried import payload
 from posology.evaluation.domain import Answer, Choice, HumanRatings, Suite, SuiteKind
 from posology.evaluation.questions import Item
@@ -22,7 +23,10 @@ SAMPLE, RATERS = 50, 2
 def rows(
     suite: Suite, prompts: Sequence[Item], tuned: Mapping[str, Iterable[Choice | Answer]]
 ) -> Iterator[dict[str, Any]]:
-    """The candidate's answers to a suite for people; nothing of any other suite. Nobody rates thoughts."""
+    """The candidate's answers to a suite for people; nothing of any other suite. Nobody rates thoughts.
+
+    Such suites hold what was really asked, so what names a person is taken out before anybody reads it.
+    """
     if suite.kind is not SuiteKind.HUMAN:
         return
     asked = {item.id: item.prompt for item in prompts}
@@ -33,8 +37,8 @@ def rows(
             "section": "",
             "drug": answer.cluster,
             "tags": [],
-            "prompt": [{"role": "user", "content": asked[answer.id]}],
-            "completion": [{"role": "assistant", "content": without_thoughts(answer.text)}],
+            "prompt": [{"role": "user", "content": redacted(asked[answer.id])}],
+            "completion": [{"role": "assistant", "content": redacted(without_thoughts(answer.text))}],
         }
 
 

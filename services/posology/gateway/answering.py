@@ -13,7 +13,7 @@ import aiohttp
 from starlette.responses import Response
 
 from posology.core.errors import PosologyError
-from posology.core.redaction import redacted
+from posology.core.redaction import redacted, redacted_json
 from posology.gateway import metrics
 from posology.gateway.answers import AnswerLog, digest
 from posology.gateway.domain import Answer, AnswerState, ApiKey, EngineLost
@@ -72,6 +72,7 @@ class Answering:
         self._log = log
         self._keep_text = keep_text
         self._redact = redacted if redact_text else str
+        self._redact_prompt = redacted_json if redact_text else str
         self.cutting = False
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -111,7 +112,7 @@ class Answering:
             provenance=taken.backend.provenance,
             streamed=ask.stream,
             prompt_hash=digest(ask.prompt),
-            prompt=self._redact(ask.prompt) if self._keep_text else None,
+            prompt=self._redact_prompt(ask.prompt) if self._keep_text else None,
         )
 
     async def _whole(self, call: _Call, headers: Mapping[str, str]) -> Response:

@@ -98,6 +98,7 @@ class Gateway:
             await answers.mark_lost(tx, older_than=age)
             if self.settings.text_days:
                 await answers.erase_text(tx, older_than=timedelta(days=self.settings.text_days))
+        await self.db.forget()
 
 
 @asynccontextmanager

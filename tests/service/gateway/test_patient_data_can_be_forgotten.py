@@ -74,3 +74,36 @@ async def test_an_answer_of_another_namespace_is_not_found(gateway: World) -> No
     name = (await record(gateway)).name.replace("namespaces/default", "namespaces/other")
     with pytest.raises(NotFound):
         await gateway.rpc.EraseAnswer(pb.EraseAnswerRequest(name=name))
+
+
+SECRET = "the ulcer of the mayor bleeds"
+
+
+def on_disk(root: Path) -> list[str]:
+    """Files of the installation that hold the text."""
+    files = [file for file in root.rglob("*") if file.is_file()]
+    return [str(file) for file in files if SECRET.encode() in file.read_bytes()]
+
+
+@pytest.mark.parametrize("how", ["erased", "old"])
+async def test_what_is_forgotten_is_on_no_page_of_the_disk(tmp_path: Path, how: str) -> None:
+    async with world(tmp_path, keep_text=True) as gateway:
+        for number in range(20):
+            await gateway.chat(f"{number}: {SECRET}" if number % 2 else f"{number}: nothing")
+        assert on_disk(tmp_path)
+        if how == "erased":
+            for answer in await gateway.answers():
+                await gateway.rpc.EraseAnswer(pb.EraseAnswerRequest(name=answer.name))
+        else:
+            async with gateway.gateway.db.begin() as tx:
+                await tx.execute(update(table).values(created_at=await now(tx) - timedelta(days=31)))
+            await gateway.gateway._sweep()
+        assert on_disk(tmp_path) == []
+
+
+async def test_no_log_and_no_error_repeats_what_was_asked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    async with world(tmp_path, keep_text=True) as gateway:
+        await gateway.chat(SECRET)
+        await gateway.stream(SECRET)
+        assert SECRET not in caplog.text

@@ -152,3 +152,14 @@ def _weights(folder: Path) -> Path:
     folder.mkdir()
     (folder / "model.safetensors").write_text(folder.name)
     return folder
+
+
+def test_nobody_who_rates_reads_who_was_asking() -> None:
+    asked = "Patient: Mary Jones, DOB 4 March 1962, mary@example.org: may I take 5 mg?"
+    prompts = suites.parse(json.dumps({"id": "q1", "prompt": asked}).encode(), SuiteKind.HUMAN, name="s")
+    said = Answer("q1", "", False, "Dear Mr. Jones, my name is ann lee and you may take 5 mg.")
+    [row] = human.rows(SUITE, prompts, {SUITE.name: [said]})
+    text = json.dumps(row)
+    assert not any(word in text for word in ("Mary", "Jones", "1962", "example.org", "ann lee"))
+    assert "may I take 5 mg?" in text
+    assert "you may take 5 mg" in text

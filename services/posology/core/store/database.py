@@ -86,6 +86,26 @@ class Database:
             for statement, rows in writes:
                 tx.execute(statement, rows)
 
+    async def forget(self) -> bool:
+        """See that what was erased lies nowhere on the disk any more; False while a reader still holds it back.
+
+        SQLite's log keeps every page as it was until it is folded into the file. PostgreSQL overwrites in its own time
+        (vacuum, and its WAL's retention): what is erased there is out of reach of every query at once.
+        """
+        blocking = self._blocking
+        if blocking is None:
+            return True
+
+        def checkpoint() -> bool:
+            connection = blocking.raw_connection()
+            try:
+                return not connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                connection.close()
+
+        async with self._writer:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, checkpoint)
+
     async def migrate(self, *packages: str) -> None:
         """Bring each package's tables (its `migrations/` folder) to its newest revision.
 

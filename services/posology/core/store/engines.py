@@ -83,6 +83,7 @@ def _strict_sqlite(engine: Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             "trusted_schema=OFF",
+            "secure_delete=ON",  # what is erased is overwritten, not only let go
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
