@@ -406,3 +406,26 @@ def test_a_heading_over_a_whole_section_stays_only_if_it_narrows() -> None:
     assert "Electrophysiology" not in plain.answer
     for draft in of_kind("section", section("43681-6", f"Pediatric Patients {said}")):
         assert "Pediatric Patients" in draft.answer
+
+
+@pytest.mark.parametrize("start", ["Prescribing", "Starting", "Discontinuing"])
+def test_what_is_done_to_the_drug_is_no_end_of_a_heading(start: str) -> None:
+    said = f"{start} VELTORAN in a patient without an infection is contraindicated and increases its risks."
+    assert all(said.split(" VELTORAN")[0] in d.answer for d in drafts(section("34070-3", said), style=Style.SENTENCES))
+    headed = section("43685-7", f"5.1 Resistant Bacteria {said}\n5.2 Fits VELTORAN can cause fits in adults at once.")
+    for draft in of_kind("warning", headed):
+        assert start not in question(draft)
+        assert "without an infection" not in draft.answer or start in draft.answer
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "Examplol is an inhibitor of platelet activation and aggregation.",
+        "Examplol inhibits the enzyme to prevent its product.",
+        "Although not seen in trials of VELTORAN, it may cause fits.",
+    ],
+)
+def test_a_wrong_answer_is_not_absurd(stated: str) -> None:
+    for kind in ("mechanism", "warning"):
+        assert not edits(stated, context=(stated,), drug="examplol", kind=kind)

@@ -178,7 +178,9 @@ def boxed_warning(place: Place) -> Iterator[Fact]:
             for s in inner.statements:
                 alone = not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text)
                 if alone and names_it(place.section, s.text) and not place.broken(s.text):
-                    yield _quoted(place, "boxed-warning", "the risks of its boxed warning", s.text)
+                    question = f"Quote one sentence of the boxed warning in the label of {place.name}."
+                    answer = f"The label of {place.name} states: {s.text}"
+                    yield Fact("boxed-warning", (question,), answer, evidence=s.text)
                     break
     heading = re.split(r"(?<=[A-Z)]) (?=WARNINGS?\s?:)", heading)[0]
     heading = re.split(rf"\s[•▪●]|(?<! WITH)(?<! OF)(?<! TO)(?<! FOR)(?<! AND) (?={_any_name(place)}\b)", heading)[0]

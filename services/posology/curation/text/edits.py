@@ -143,7 +143,12 @@ def edits(sentence: str, *, context: str | Sequence[str], drug: str, kind: str =
     found: list[Edit] = []
     if len(re.findall(r"\b(?:may|can|could|increases?d?|decreases?d?)\b", sentence)) > 1:
         slots = slots - {"direction", "negation"}  # two verbs of which one would be changed contradict each other
-    if re.search(r"\b(?:single|[Hh]owever|but|although|these effects?|this effect)\b", sentence):
+    if re.search(
+        r"\b(?:[Ii]nhibit\w*|[Bb]lock\w*|[Aa]nt?agonist)\b.*\b(?:activation|to prevent|thereby|result\w*|lead\w*)\b",
+        sentence,
+    ):
+        slots = slots - {"direction"}  # what follows from it would no longer follow
+    if re.search(r"(?i)\b(?:single|however|but|although|these effects?|this effect)\b", sentence):
         slots = slots - {"frequency", "direction", "negation"}  # what stands beside it would deny it
     if "number" in slots:
         found += _numbers(sentence, texts, kind)

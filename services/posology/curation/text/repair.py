@@ -197,6 +197,10 @@ _IN_HEADINGS = frozenset(
         "Monitor",
     ]
 )
+# What is done to the drug that is named next: the subject of a sentence, no end of a heading.
+_WHAT_IS_DONE = frozenset(
+    {"Starting", "Prescribing", "Using", "Taking", "Discontinuing", "Stopping", "Initiating", "Administering", "Combining", "Coadministering", "Giving", "Withholding", "Switching", "Increasing", "Interrupting", "Resuming", "Receiving", "Injecting"}
+)  # fmt: skip
 _PREPOSITIONS = frozenset(
     [
         "For",
@@ -751,6 +755,12 @@ def split_heading(sentence: str, names: Sequence[str]) -> tuple[str, str]:
             continue
         small_next = nxt[:1].islower() or nxt[:1].isdigit() or nxt in {"("}
         named = word.casefold() in first and (small_next or nxt.startswith("("))
+        if named and before in _WHAT_IS_DONE:  # "Prescribing VELTORAN in the absence of": the sentence starts there
+            return (
+                ("", sentence)
+                if start == 1
+                else (" ".join(words[: start - 1]).strip(" :"), " ".join(words[start - 1 :]))
+            )
         while start > 1 and (
             words[start - 1] in {"Each", "The", "If", "When", "Avoid", "For", "In", "Do"}
             or (words[start - 1][0].isupper() and words[start - 1].casefold() in IMPERATIVE)
