@@ -72,3 +72,18 @@ async def test_what_cannot_be_a_baseline_is_refused_at_the_door(
     request.validate_only = True
     with pytest.raises(InvalidInput, match=says):
         await service.stub.CreateEvaluation(request)
+
+
+async def test_rows_for_a_task_of_lm_eval_are_admitted_and_a_task_without_its_kind_is_not(service: Service) -> None:
+    path = service.root / "suites" / "arc.jsonl"
+    path.write_text("".join(json.dumps({"question": f"Which {i}?", "answerKey": "B"}) + "\n" for i in range(900)))
+    suite = {"name": "arc", "uri": path.as_uri(), "kind": "LM_EVAL", "lmEval": {"task": "arc_easy", "version": "1.0"}}
+    gates = [{"suite": "arc", "maxDrop": 0.03}]
+    request = service.request("arc", suites=[suite], gates=gates)
+    request.validate_only = True
+    admitted = await service.stub.CreateEvaluation(request)
+    assert admitted.spec.evaluation.suites[0].lm_eval.task == "arc_easy"
+    assert not [text for text in admitted.warnings if text.startswith("arc")]
+    request = service.request("bare", suites=[{**suite, "kind": "REFUSAL"}], gates=gates)
+    with pytest.raises(InvalidInput, match="is set exactly on a suite of kind LM_EVAL"):
+        await service.stub.CreateEvaluation(request)
