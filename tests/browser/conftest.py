@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -19,6 +20,7 @@ from support.servers import REPOSITORY
 from posology.client import Client, Installation
 from posology.v1alpha1 import curation_pb2
 
+T = TypeVar("T")
 STORED = REPOSITORY / "tests" / "stored" / "installation-0.1.0.tar.xz"
 DATASET = "sha256:3e1a5286f4b31dabdfb59bf14258dd2a86ad51fce02edfeca0bb2283a127f8dd"
 
@@ -34,20 +36,41 @@ class Console:
         """The next sign-in."""
         return f"{self.url}/sign-in#{(self.data / 'console-link').read_text()}"
 
-    def open_review(self, name: str, *, sample: int = 6) -> None:
-        """A review of the stored data set."""
+    def call(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        """What a program does with the client; apart, because the browser's own loop runs in this thread."""
 
-        async def create() -> None:
+        async def with_client() -> T:
             async with Client(Installation.discover(self.data)) as client:
-                policy = curation_pb2.Review.Policy(sample=sample, max_error_rate=0.5)
-                await client.curation.CreateReview(
-                    curation_pb2.CreateReviewRequest(
-                        parent="namespaces/default", review_id=name, subject=DATASET, policy=policy
-                    )
-                )
+                return await work(client)
 
-        with ThreadPoolExecutor(1) as apart:  # the browser's own loop runs in this thread
-            apart.submit(asyncio.run, create()).result()
+        with ThreadPoolExecutor(1) as apart:
+            return apart.submit(asyncio.run, with_client()).result()
+
+    def open_review(self, name: str, *, sample: int = 6, subject: str = DATASET, **policy: Any) -> None:
+        """A review of the stored data set, or of another."""
+        asked = curation_pb2.Review.Policy(**{"sample": sample, "max_error_rate": 0.5, **policy})
+        request = curation_pb2.CreateReviewRequest(
+            parent="namespaces/default", review_id=name, subject=subject, policy=asked
+        )
+        self.call(lambda client: client.curation.CreateReview(request, timeout=120))
+
+    def publish(self, folder: Path, kind: str, **files: Iterable[Mapping[str, Any]]) -> str:
+        """An artifact of JSON lines, by the names of its files; its digest."""
+        folder.mkdir(parents=True)
+        for name, rows in files.items():
+            (folder / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        return self.call(lambda client: client.push(folder, kind=kind)).digest
+
+    def person(self, browser: Browser, name: str, review: str) -> Page:
+        """A browser of its own, whose user has said who she is."""
+        page = browser.new_context(base_url=self.url).new_page()
+        page.goto(self.link())
+        page.wait_for_url("**/runs")
+        page.goto(f"/review/{review}")
+        page.fill("[name=reviewer]", name)
+        page.select_option("[name=kind]", "pharmacist")
+        page.click("text=Begin")
+        return page
 
 
 @pytest.fixture(scope="module")

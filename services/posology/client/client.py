@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -258,11 +258,17 @@ class Client:
         self, review: str, *, reviewer: str, adjudicate: bool = False
     ) -> curation_pb2.ReviewItem | None:
         """The next item for a reviewer, blind; None when the reviewer is done."""
+        items = (await self.next_items(review, reviewer=reviewer, adjudicate=adjudicate)).items
+        return items[0] if items else None
+
+    async def next_items(
+        self, review: str, *, reviewer: str, adjudicate: bool = False, most: int = 1, held: Sequence[str] = ()
+    ) -> curation_pb2.NextReviewItemResponse:
+        """The next items for a reviewer but those `held`, at most so many, and how many are left."""
         request = curation_pb2.NextReviewItemRequest(
-            name=self.names.review(review), reviewer=reviewer, adjudicate=adjudicate
+            name=self.names.review(review), reviewer=reviewer, adjudicate=adjudicate, most=most, held=held
         )
-        answer = await self.curation.NextReviewItem(request)
-        return answer.item if answer.HasField("item") else None
+        return await self.curation.NextReviewItem(request)
 
     async def submit_item(
         self, review: str, rating: curation_pb2.ReviewRating, *, adjudicate: bool = False

@@ -1,6 +1,7 @@
 """Protobuf <-> domain; the only place of curation that knows both."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -275,8 +276,9 @@ def correction_to_proto(one: Correction) -> pb.ReviewCorrection:
     )
 
 
-def review_item_to_proto(item: Item, remaining: int) -> pb.ReviewItem:
-    """An item as a reviewer sees it: nothing of other reviewers, nothing of where it stands in the data set."""
+def review_item_to_proto(item: Item, remaining: int, disputed: Sequence[Rating] = ()) -> pb.ReviewItem:
+    """An item as a reviewer sees it: nothing of other reviewers, nothing of where it stands in the data set; and, where
+    it is to be decided, what was said of it, but not by whom."""
     return pb.ReviewItem(
         item_id=item.id,
         question=item.question,
@@ -287,6 +289,7 @@ def review_item_to_proto(item: Item, remaining: int) -> pb.ReviewItem:
         drug=item.drug,
         section_title=item.section_title,
         remaining=remaining,
+        ratings=[rating_to_proto(replace(rating, reviewer="")) for rating in disputed],
     )
 
 

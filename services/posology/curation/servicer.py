@@ -191,8 +191,14 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
     async def NextReviewItem(self, request: pb.NextReviewItemRequest, _: Any) -> pb.NextReviewItemResponse:
         """The next item for a reviewer, blind."""
         reviewer = await self._reviewer(request.name, request.reviewer, "reviewer")
-        item = await self._reviews.next_item(request.name, reviewer, adjudicate=request.adjudicate)
-        return pb.NextReviewItemResponse(item=convert.review_item_to_proto(*item) if item else None)
+        waiting = await self._reviews.next_items(
+            request.name, reviewer, adjudicate=request.adjudicate, most=request.most or 1, held=request.held
+        )
+        items = [
+            convert.review_item_to_proto(item, waiting.remaining, waiting.ratings.get(item.id, ()))
+            for item in waiting.items
+        ]
+        return pb.NextReviewItemResponse(item=items[0] if items else None, items=items, remaining=waiting.remaining)
 
     async def SubmitReviewItem(self, request: pb.SubmitReviewItemRequest, _: Any) -> pb.ReviewRating:
         """Rate an item."""

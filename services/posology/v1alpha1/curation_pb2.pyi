@@ -1492,6 +1492,7 @@ class ReviewItem(_message.Message):
     DRUG_FIELD_NUMBER: _builtins.int
     SECTION_TITLE_FIELD_NUMBER: _builtins.int
     REMAINING_FIELD_NUMBER: _builtins.int
+    RATINGS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id within the review."""
     question: _builtins.str
@@ -1510,6 +1511,10 @@ class ReviewItem(_message.Message):
     """Title of the section."""
     remaining: _builtins.int
     """Number of items left for this reviewer, this one included."""
+    @_builtins.property
+    def ratings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewRating]:
+        """On what the reviewers disagree, without their names; of items that are to be adjudicated."""
+
     def __init__(
         self,
         *,
@@ -1522,10 +1527,11 @@ class ReviewItem(_message.Message):
         drug: _builtins.str = ...,
         section_title: _builtins.str = ...,
         remaining: _builtins.int = ...,
+        ratings: _abc.Iterable[Global___ReviewRating] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "drug", b"drug", "evidence", b"evidence", "item_id", b"item_id", "question", b"question", "rejected", b"rejected", "remaining", b"remaining", "section_text", b"section_text", "section_title", b"section_title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "drug", b"drug", "evidence", b"evidence", "item_id", b"item_id", "question", b"question", "ratings", b"ratings", "rejected", b"rejected", "remaining", b"remaining", "section_text", b"section_text", "section_title", b"section_title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1767,22 +1773,32 @@ class NextReviewItemRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     REVIEWER_FIELD_NUMBER: _builtins.int
     ADJUDICATE_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/reviews/{id}`."""
     reviewer: _builtins.str
     """Who reviews; may be empty where users are told apart: it is the caller then."""
     adjudicate: _builtins.bool
     """Ask for the items that wait for adjudication instead."""
+    most: _builtins.int
+    """Most items to send, so that a page has the next ones before they are needed; default 1, at most 20."""
+    @_builtins.property
+    def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items that the caller has already and has not rated yet; others are sent."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         reviewer: _builtins.str = ...,
         adjudicate: _builtins.bool = ...,
+        most: _builtins.int = ...,
+        held: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjudicate", b"adjudicate", "name", b"name", "reviewer", b"reviewer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjudicate", b"adjudicate", "held", b"held", "most", b"most", "name", b"name", "reviewer", b"reviewer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1795,18 +1811,28 @@ class NextReviewItemResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEM_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    remaining: _builtins.int
+    """How many are left for this reviewer, those included that the caller holds."""
     @_builtins.property
     def item(self) -> Global___ReviewItem:
         """The item; absent when the reviewer is done."""
+
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewItem]:
+        """The next items in the reviewer's order, that one first; at most as many as were asked for."""
 
     def __init__(
         self,
         *,
         item: Global___ReviewItem | None = ...,
+        items: _abc.Iterable[Global___ReviewItem] | None = ...,
+        remaining: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "items", b"items", "remaining", b"remaining"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

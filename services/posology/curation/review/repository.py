@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, null, select, update
+from sqlalchemy import RowMapping, case, func, insert, null, select, update
 
 from posology.core.errors import AlreadyExists, NotFound
 from posology.core.store import Transaction, pages
@@ -109,6 +109,13 @@ async def item(tx: Transaction, review: str, item_id: str) -> Item:
     return _item(row)
 
 
+async def items_of(tx: Transaction, review: str, ids: Sequence[str]) -> list[Item]:
+    """Items by their ids, in no order."""
+    c = tables.items.c
+    query = select(tables.items).where(c.review == review, c.id.in_(ids))
+    return [_item(row) for row in (await tx.execute(query)).mappings()] if ids else []
+
+
 async def ratings(tx: Transaction, review: str) -> dict[str, list[Rating]]:
     """Ratings by item."""
     query = select(tables.ratings).where(tables.ratings.c.review == review).order_by(tables.ratings.c.reviewer)
@@ -116,6 +123,37 @@ async def ratings(tx: Transaction, review: str) -> dict[str, list[Rating]]:
     for row in (await tx.execute(query)).mappings():
         by_item.setdefault(row["item"], []).append(_rating(row))
     return by_item
+
+
+async def ratings_of_item(tx: Transaction, review: str, item_id: str) -> list[Rating]:
+    """Ratings of one item."""
+    c = tables.ratings.c
+    query = select(tables.ratings).where(c.review == review, c.item == item_id).order_by(c.reviewer)
+    return [_rating(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def ratings_version(tx: Transaction, review: str) -> tuple[int, datetime | None]:
+    """What changes with every rating that comes or is replaced: how many there are, and when the last was given."""
+    c = tables.ratings.c
+    query = select(func.count().label("number"), func.max(c.at).label("last")).where(c.review == review)
+    row = (await tx.execute(query)).one()
+    return row.number, row.last
+
+
+async def counts(tx: Transaction, review: str) -> tuple[int, int]:
+    """How many items a review has, and how many ratings."""
+    of_items = select(func.count()).where(tables.items.c.review == review)
+    of_ratings = select(func.count()).where(tables.ratings.c.review == review)
+    return (await tx.execute(of_items)).scalar_one(), (await tx.execute(of_ratings)).scalar_one()
+
+
+async def done_for(tx: Transaction, review: str, reviewer: str, reviewers: int) -> frozenset[str]:
+    """Items that no longer wait for this reviewer: rated by them, or by enough others."""
+    c = tables.ratings.c
+    mine = func.sum(case((c.reviewer == reviewer, 1), else_=0))
+    query = select(c.item).where(c.review == review).group_by(c.item)
+    rows = await tx.execute(query.having((mine > 0) | (func.count() >= reviewers)))
+    return frozenset(row.item for row in rows)
 
 
 async def rating(tx: Transaction, review: str, rating: Rating) -> Rating | None:

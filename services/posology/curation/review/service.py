@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,7 +19,6 @@ from posology.curation.domain import draw
 from posology.curation.review import bound, publish, repository, spreadsheet, strata
 from posology.curation.review.domain import (
     Correction,
-    Item,
     Rating,
     Review,
     ReviewState,
@@ -28,6 +27,7 @@ from posology.curation.review.domain import (
     disputed,
     settled,
 )
+from posology.curation.review.queue import Queue, Waiting, is_for
 from posology.curation.review.strata import Earlier, earlier
 from posology.curation.review.subject import draw_items
 from posology.curation.review.summary import Summary, passed, summarize
@@ -35,6 +35,8 @@ from posology.curation.review.summary import Summary, passed, summarize
 log = logging.getLogger("posology.curation.review")
 _LOOK_SECONDS = 5.0  # how late a review that a dead process left in CLOSING is taken up
 ACTOR = "posology.curation"
+_SUMMARIES = 256
+"""Reviews whose summary is remembered."""
 
 
 class Reviews:
@@ -56,6 +58,8 @@ class Reviews:
         self._signer = signer
         self._registrar = registrar
         self._wake = Signal()
+        self._queue = Queue()
+        self._summaries: dict[str, tuple[tuple[int, datetime | None], Summary]] = {}
 
     # --- opening ---------------------------------------------------------------------------------------
 
@@ -114,7 +118,7 @@ class Reviews:
         """A review and what its ratings say; NotFound."""
         async with self._db.read() as tx:
             review = await repository.get(tx, name)
-            return review, await _summary(tx, review)
+            return review, await self._read_summary(tx, review)
 
     async def list_page(
         self, namespace: str, *, size: int, token: str, ended_after: datetime | None
@@ -124,34 +128,36 @@ class Reviews:
             reviews, following = await repository.list_page(
                 tx, namespace, size=size, token=token, ended_after=ended_after
             )
-            return [(r, await _summary(tx, r)) for r in reviews], following
+            return [(r, await self._read_summary(tx, r)) for r in reviews], following
 
     async def creator(self, name: str) -> str:
         """Whose work is reviewed; NotFound."""
         async with self._db.read() as tx:
             return (await repository.get(tx, name)).creator
 
-    async def next_item(self, name: str, reviewer: str, *, adjudicate: bool) -> tuple[Item, int] | None:
-        """The next item for a reviewer and how many are left for them; None when there is none.
+    async def next_items(
+        self, name: str, reviewer: str, *, adjudicate: bool, most: int = 1, held: Collection[str] = ()
+    ) -> Waiting:
+        """The next items for a reviewer but those `held`, at most so many, and how many are left for them.
 
         Each reviewer has an order of their own, so that tiredness does not fall on the same items.
         """
         async with self._db.read() as tx:
             review = await repository.get(tx, name)
             if review.state is not ReviewState.OPEN:
-                return None
-            ratings = await repository.ratings(tx, name)
-            positions = await repository.positions(tx, name)
-            repeats = await repository.repeats(tx, name)
-            waiting = [
-                id
-                for id in positions
-                if not (adjudicate and id in repeats) and _is_for(ratings.get(id, []), review, reviewer, adjudicate)
-            ]
-            if not waiting:
-                return None
-            first = min(waiting, key=lambda id: draw(review.seed, reviewer, id))
-            return await repository.item(tx, name, first), len(waiting)
+                return Waiting((), 0, {})
+            return await self._queue.next(tx, review, reviewer, adjudicate=adjudicate, most=most, held=held)
+
+    async def _read_summary(self, tx: Transaction, review: Review) -> Summary:
+        """What the ratings say, counted again only when one came or changed."""
+        version = await repository.ratings_version(tx, review.name)
+        known = self._summaries.get(review.name)
+        if known is None or known[0] != version:
+            known = (version, await _summary(tx, review))
+            self._summaries[review.name] = known
+            while len(self._summaries) > _SUMMARIES:
+                del self._summaries[next(iter(self._summaries))]
+        return known[1]
 
     # --- rating ----------------------------------------------------------------------------------------
 
@@ -165,12 +171,12 @@ class Reviews:
                 raise FailedPrecondition(f"{name} is {review.state.lower()}; its ratings no longer change")
             await repository.item(tx, name, rating.item)
             stored = replace(rating, at=await now(tx))
-            before = (await repository.ratings(tx, name)).get(rating.item, [])
+            before = await repository.ratings_of_item(tx, name, rating.item)
             _check_rating(review, stored, before)
             if rating.reviewer in await repository.confirmed(tx, name):
                 raise FailedPrecondition(f"{rating.reviewer} confirmed their ratings of {name}; they no longer change")
             await repository.rate(tx, name, stored)
-            await repository.settle(tx, name, stored.at if (await _summary(tx, review)).complete else None)
+            await repository.settle(tx, name, stored.at if await _is_complete(tx, review) else None)
             action = "review.adjudicate" if rating.adjudication else "review.rate"
             await self._note(tx, action, name, _said(rating))
         return stored
@@ -204,7 +210,7 @@ class Reviews:
             items = [item for item in await repository.items(tx, name) if not (adjudicate and item.repeat_of)]
         own = (rating for of_item in ratings.values() for rating in of_item if rating.reviewer == reviewer)
         mine = {rating.item: rating for rating in own if rating.adjudication == adjudicate}
-        theirs = [i for i in items if i.id in mine or _is_for(ratings.get(i.id, []), review, reviewer, adjudicate)]
+        theirs = [i for i in items if i.id in mine or is_for(ratings.get(i.id, []), review, reviewer, adjudicate)]
         return spreadsheet.write(sorted(theirs, key=lambda item: draw(review.seed, reviewer, item.id)), mine)
 
     async def import_ratings(self, name: str, reviewer: str, kind: str, text: str, *, adjudicate: bool = False) -> int:
@@ -228,7 +234,7 @@ class Reviews:
         if not any(rating.reviewer == reviewer for ratings_of_item in ratings.values() for rating in ratings_of_item):
             raise FailedPrecondition(f"{reviewer} has rated nothing of {review.name}, so there is nothing to confirm")
         positions = await repository.positions(tx, review.name)
-        left = sum(_is_for(ratings.get(id, []), review, reviewer, adjudicate=False) for id in positions)
+        left = sum(is_for(ratings.get(id, []), review, reviewer, adjudicate=False) for id in positions)
         if left:
             raise FailedPrecondition(f"{left} items of {review.name} wait for {reviewer}; rate them first")
 
@@ -294,6 +300,12 @@ class Reviews:
         await audit.append(tx, actor=context.caller.get().subject, action=action, subject=name, detail=detail)
 
 
+async def _is_complete(tx: Transaction, review: Review) -> bool:
+    """Whether nothing lacks; all ratings are read only when there are enough of them for that."""
+    items, ratings = await repository.counts(tx, review.name)
+    return ratings >= items * review.policy.reviewers and (await _summary(tx, review)).complete
+
+
 async def _summary(tx: Transaction, review: Review) -> Summary:
     ratings = await repository.ratings(tx, review.name)
     repeats = await repository.repeats(tx, review.name)
@@ -339,15 +351,6 @@ def _check_strata(review: Review) -> None:
             f"{sizes} without an error prove only an error rate below {shown:.2%}, not below {limit:.2%}: review more"
         )
         raise InvalidInput.of([Violation("policy.sample", reason)])
-
-
-def _is_for(ratings: list[Rating], review: Review, reviewer: str, adjudicate: bool) -> bool:
-    """Whether an item waits for this reviewer: not rated by them, nor by enough others; or in dispute among others."""
-    if any(rating.reviewer == reviewer for rating in ratings):
-        return False
-    if adjudicate:
-        return disputed(ratings, review.policy.reviewers)
-    return len(ratings) < review.policy.reviewers
 
 
 def _check_rating(review: Review, rating: Rating, before: list[Rating]) -> None:
