@@ -1,5 +1,6 @@
 """Reviewing as pharmacists do it: no waits, nothing lost, blind, and decided by a third where two disagree."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def test_the_next_item_is_there_before_the_network_has_answered(console: Console
           for (let n = 0; n < 6; n++) {
             const before = document.getElementById("question").textContent, began = performance.now();
             document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "1", bubbles: true }));
-            while (document.getElementById("question").textContent === before && performance.now() - began < 5000) await new Promise(requestAnimationFrame);
+            const same = () => document.getElementById("question").textContent === before;
+            while (same() && performance.now() - began < 5000) await new Promise(requestAnimationFrame);
             waits.push(performance.now() - began);
           }
           return waits;
@@ -144,7 +146,6 @@ def test_a_correction_is_proposed_in_place(console: Console, browser: Browser, d
         follows(page, before)
     page.click("text=Confirm my ratings")
     expect(page.locator("h1 + .chip")).to_have_text("passed", timeout=15_000)
-    page.reload()
     page.click("text=How the review stands")
     expect(page.locator("details table")).to_contain_text(answer.replace("twice", "once"))
 
@@ -208,9 +209,12 @@ def test_a_spreadsheet_goes_out_and_comes_back(console: Console, browser: Browse
     page.click("summary:has-text('In a spreadsheet')")
     with page.expect_download() as started:
         page.click("text=Take the items")
-    text = Path(started.value.path()).read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(Path(started.value.path()).read_text(encoding="utf-8-sig").splitlines()))
     sheet = tmp_path / "filled.csv"
-    sheet.write_text(text.replace(",,\n", ",PERFECT,\n").replace(",,\r\n", ",PERFECT,\r\n"), encoding="utf-8")
+    with sheet.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"judgement": "PERFECT"} for row in rows)
     page.set_input_files("#sheet", sheet)
     expect(page.locator("#sheet-said")).to_contain_text("PERFECT")
     assert stored(console, "sheet") == 0

@@ -195,6 +195,7 @@ ATTACKS = {
 """Every route that changes something by a form; a reader of everything is refused by the services."""
 SCRIPTED: dict[str, Any] = {
     "/runs/validate": None,
+    "/review/data/ratings.csv": None,
     "/review/data/ratings": {"item": "x", "judgement": "CORRECT"},
     "/playground/ask": {"model": "m", "question": "q"},
 }

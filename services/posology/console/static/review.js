@@ -81,6 +81,10 @@ if (root) {
     const bound = state.bound === null || state.labels ? "" : ` The error rate is under ${(state.bound * 100).toFixed(2)}%; wanted: under ${(state.limit * 100).toFixed(2)}%.`;
     at("done").textContent = `Nothing is left for you here. The review is ${state.state.toLowerCase()}.${bound}`;
     at("confirm").hidden = !open || adjudicate;
+    if (open) setTimeout(async () => {  // others may still rate, or it is being closed
+      if (!at("done").hidden && (await fetched(`/review/${name}/next?most=1`).catch(() => state)).state !== "OPEN") location.reload();
+      else if (!at("done").hidden) finished(state);
+    }, 3000);
   };
 
   // Has the next items sent; one request at a time.
