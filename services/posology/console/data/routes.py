@@ -14,7 +14,9 @@ from posology.client.recall import DATA_KINDS
 from posology.client.stored import Stored
 from posology.console import pages
 
-_SAMPLE, _PAIRS = 3, 50
+_SAMPLE, _PAIRS, _DISPUTED = 3, 50, 50
+CONTRADICTION = "possible-contradiction"
+"""Tag of pairs that may contradict another one of the same drug."""
 _FILES = ("train.jsonl", "validation.jsonl", "general.jsonl")
 
 
@@ -39,11 +41,17 @@ def _read(stored: Stored, digest: str, query: str) -> dict[str, Any]:
     card = stored.json(digest, "card.json") if stored.has(digest, "card.json") else {}
     coverage: Counter[tuple[str, str]] = Counter()
     pairs: list[dict[str, Any]] = []
+    disputed: dict[str, list[dict[str, Any]]] = {}
     titles = _titles(stored, digest)
     for row in itertools.chain.from_iterable(stored.rows(digest, name) for name in _FILES if stored.has(digest, name)):
         coverage[(str(row.get("drug", "")), titles.get(str(row.get("section", "")), ""))] += 1
+        if CONTRADICTION in row.get("tags", ()):
+            disputed.setdefault(str(row.get("drug", "")), []).append(row)
         if query and len(pairs) < _PAIRS and query in str(row).lower():
             pairs.append(row)
+    gaps: Counter[tuple[str, str]] = Counter()
+    for row in stored.rows(digest, "gaps.jsonl"):
+        gaps[(str(row.get("missing", "")), str(row.get("reason", "")))] += 1
     drops: dict[str, list[dict[str, Any]]] = {}
     counts: Counter[str] = Counter()
     if stored.has(digest, "drops.jsonl"):
@@ -55,6 +63,8 @@ def _read(stored: Stored, digest: str, query: str) -> dict[str, Any]:
         "card": card,
         "coverage": coverage.most_common(200),
         "pairs": pairs,
+        "gaps": gaps.most_common(100),
+        "disputed": dict(itertools.islice(disputed.items(), _DISPUTED)),
         "drops": drops,
         "counts": counts.most_common(),
     }

@@ -1,6 +1,7 @@
 """Evidence: a run's verdict and why, an artifact's lineage, search, and recall with withdrawal."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -8,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from posology.cli.model_card import Card, render
 from posology.client import Client
 from posology.client.explain import explain
 from posology.client.recall import recall, withdraw_all
 from posology.console import pages
 from posology.console.guard import own_form
-from posology.core.errors import InvalidInput, Violation
+from posology.core.errors import InvalidInput, NotFound, Violation
 from posology.v1alpha1 import catalog_pb2
 from posology.v1alpha1.evaluation_pb2 import ListVerdictsRequest, Verdict
 
@@ -59,7 +61,29 @@ async def of_run(request: Request) -> Response:
 
     client: Client = request.app.state.client
     gathered = await report.gather(client, request.path_params["run"])
-    return pages.page(request, "evidence/run.html", report=gathered, plot=gate_plot)
+    card = bool(_weights(gathered.lineage))
+    return pages.page(request, "evidence/run.html", report=gathered, plot=gate_plot, card=card)
+
+
+async def model_card(request: Request) -> Response:
+    """The card of the run's weights, as a file beside them would say it."""
+    from posology.cli import report
+
+    client: Client = request.app.state.client
+    run = await client.show(request.path_params["run"])
+    weights = _weights((await report.gather(client, run.name)).lineage)
+    if weights is None:
+        raise NotFound(f"{pages.short(run.name)} has made no weights")
+    card = Card(weights.digest, weights.kind, run, await client.verdict_of(run))
+    name = f"{pages.short(run.name)}-card.md"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(render(card), media_type="text/markdown; charset=utf-8", headers=headers)
+
+
+def _weights(lineage: Sequence[Any]) -> Any:
+    """The weights that a run made last: merged ones, else the adapter; None before there are any."""
+    of_kind = {one.kind: one for one in reversed(lineage)}
+    return of_kind.get("model") or of_kind.get("adapter")
 
 
 async def as_file(request: Request) -> Response:
@@ -95,4 +119,5 @@ ROUTES = [
     Route("/evidence/artifacts/{digest}", artifact),
     Route("/evidence/{run}", of_run),
     Route("/evidence/{run}/report.html", as_file),
+    Route("/evidence/{run}/card.md", model_card),
 ]

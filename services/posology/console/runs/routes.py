@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +20,14 @@ from posology.core import schema
 from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, PosologyError, Violation
 from posology.core.rpc.impersonation import same_person
 from posology.core.visible import visible
+from posology.v1alpha1.evaluation_pb2 import ListEvaluationItemsRequest, Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun, ListRunsRequest, RunEvent, Stage, WatchRunRequest
 
 _PAGE = 50
 _ORIGIN = "spec"
 """What lines of the editor are counted in: `spec:12`."""
+_ITEMS, _ITEM_PAGES = 200, 20
+"""Items that a comparison shows, and pages of items that it reads of each run."""
 _NEWEST = 400
 """Log lines and curve points that a page keeps of one stage."""
 
@@ -185,7 +188,9 @@ async def compare(request: Request) -> Response:
     names = [name for name in request.query_params.getlist("run") if name][:2]
     if len(names) < 2:
         runs = await client.runs()
-        return pages.page(request, "runs/compare.html", runs=runs[:200], both=None, changed=[], gates=[])
+        return pages.page(
+            request, "runs/compare.html", runs=runs[:200], both=None, changed=[], gates=[], lost=[], skipped=""
+        )
     both = list(await asyncio.gather(*(client.show(name) for name in names)))
     specs = [_flat(schema.to_mapping(run.spec)) for run in both]
     keys = sorted(set(specs[0]) | set(specs[1]))
@@ -195,7 +200,59 @@ async def compare(request: Request) -> Response:
     verdicts = await asyncio.gather(*(client.verdict_of(run) for run in both))
     by_gate = [{(g.suite, g.metric): g for g in verdict.gates} if verdict else {} for verdict in verdicts]
     gates = [(key, by_gate[0].get(key), by_gate[1].get(key)) for key in sorted(set(by_gate[0]) | set(by_gate[1]))]
-    return pages.page(request, "runs/compare.html", runs=[], both=both, changed=changed, gates=gates, show=show)
+    gates.sort(key=lambda row: row[2].estimate - row[1].estimate if row[1] and row[2] else 0.0)
+    lost, skipped = await _items(client, both, verdicts)
+    return pages.page(
+        request, "runs/compare.html", runs=[], both=both, changed=changed, gates=gates, show=show, lost=lost,
+        skipped=skipped,
+    )  # fmt: skip
+
+
+async def _items(
+    client: Client, both: Sequence[FineTuneRun], verdicts: Sequence[Verdict | None]
+) -> tuple[list[dict[str, Any]], str]:
+    """Items on which the two tuned models differ, those that the second lost first; and why there are none to show."""
+    evaluations = [verdict.evaluation if verdict else "" for verdict in verdicts]
+    if not all(evaluations):
+        return [], "both runs need an evaluation"
+    first, second = await asyncio.gather(*(_scores(client, name) for name in evaluations))
+    shared = first.keys() & second.keys()
+    if not shared:
+        return [], "they have no item with choices in common"
+    rows = [
+        {
+            "suite": key[0],
+            "item": key[1],
+            "first": first[key],
+            "second": second[key],
+            "change": second[key] - first[key],
+        }
+        for key in shared
+        if first[key] != second[key]
+    ]
+    return sorted(rows, key=lambda row: (row["change"], row["suite"], row["item"]))[:_ITEMS], ""
+
+
+async def _scores(client: Client, evaluation: str) -> dict[tuple[str, str], float]:
+    """Whether the tuned model chose right, 1 or 0, by suite and id of the items with choices; of the first pages."""
+    scores: dict[tuple[str, str], float] = {}
+    token = ""
+    for _ in range(_ITEM_PAGES):
+        request = ListEvaluationItemsRequest(name=evaluation, page_size=1000, page_token=token)
+        page = await client.evaluation.ListEvaluationItems(request)
+        for item in page.items:
+            fields = item.fields
+            choices = (
+                [choice.number_value for choice in fields["scores"].list_value.values] if "scores" in fields else []
+            )
+            if choices and fields["model"].string_value == "tuned":
+                chosen = choices.index(max(choices))
+                right = float(chosen == int(fields["answer"].number_value))
+                scores[(fields["suite"].string_value, fields["id"].string_value)] = right
+        token = page.next_page_token
+        if not token:
+            break
+    return scores
 
 
 _EMPTY = f"""apiVersion: {API_VERSION}
