@@ -1,4 +1,4 @@
-"""Labels, questions, answers, names and specs are written by strangers: nothing of them runs, hides or breaks a page."""
+"""Labels, questions, answers and names are written by strangers: nothing of them runs, hides or breaks a page."""
 
 from pathlib import Path
 
