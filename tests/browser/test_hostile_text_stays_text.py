@@ -23,15 +23,15 @@ def looked_at(page: Page, path: str) -> None:
 
 def test_no_page_runs_or_hides_what_strangers_wrote(console: Console, browser: Browser, tmp_path: Path) -> None:
     tags = {"tags": ["possible-contradiction"]}
-    rows = [pair(n, f"{n} {HOSTILE}", HOSTILE, evidence=HOSTILE, drug=HOSTILE) | tags for n in range(4)]
+    rows = [pair(n, f"{n} {HOSTILE}", HOSTILE, evidence=HOSTILE, drug=HOSTILE) | tags for n in range(6)]
     drops = [{"reason": HOSTILE, "detail": HOSTILE, "source": HOSTILE}]
     gaps = [{"missing": HOSTILE, "reason": HOSTILE, "drug": HOSTILE, "source": HOSTILE}]
     sections = [section(0, HOSTILE * 3, title=HOSTILE, drug=HOSTILE)]
     subject = console.publish(tmp_path / "set", "dataset", train=rows, sections=sections, drops=drops, gaps=gaps)
-    pairs = [preference(n, f"{n} {HOSTILE}", HOSTILE, f"other {HOSTILE}") for n in range(4)]
+    pairs = [preference(n, f"{n} {HOSTILE}", HOSTILE, f"other {HOSTILE}") for n in range(6)]
     chosen = console.publish(tmp_path / "pairs", "preferences", preferences=pairs, sections=sections)
-    console.open_review("hostile", sample=4, subject=subject)
-    console.open_review("hostile-pairs", sample=4, subject=chosen)
+    console.open_review("hostile", sample=6, subject=subject)
+    console.open_review("hostile-pairs", sample=6, subject=chosen)
     page = console.person(browser, HOSTILE[:200], "hostile")
     complaints: list[str] = []
     page.on("dialog", lambda dialog: complaints.append(dialog.message))
