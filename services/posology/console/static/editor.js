@@ -29,7 +29,7 @@ const place = () => {
   const keys = [...whole.matchAll(/([A-Za-z]\w*)\s*:/g)], before = keys.filter((key) => key.index <= lines.at(-1).length);
   const path = [];
   if (before.length) path.push(...(/[{,]/.test(whole.slice(0, before.at(-1).index)) && before.length > 1 ? [before[0][1], before.at(-1)[1]] : [before.at(-1)[1]]));
-  let depth = whole.search(/\S/);
+  let depth = whole.search(/[^\s-]/);
   for (let n = lines.length - 2; n >= 0 && depth > 0; n--) {
     const line = spec.value.split("\n")[n], indent = line.search(/[^\s-]/), key = /^[\s-]*([A-Za-z]\w*)\s*:/.exec(line);
     if (key && indent >= 0 && indent < depth) { path.unshift(key[1]); depth = indent; }
