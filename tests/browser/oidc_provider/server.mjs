@@ -25,6 +25,8 @@ const provider = new Provider(issuer, {
   claims: { openid: ["sub", "groups"] },
   conformIdTokenClaims: false,
   cookies: { keys: ["of-the-tests"] },
+  // It refuses to call loopback addresses, where the console of the tests is.
+  fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
   features: { backchannelLogout: { enabled: true }, revocation: { enabled: true }, devInteractions: { enabled: true } },
   findAccount: (_, name) => ({ accountId: name, claims: () => ({ sub: name, groups: settings.groups[name] ?? [] }) }),
   issueRefreshToken: (_, client, code) => code.accountId !== "brief",
