@@ -154,6 +154,10 @@ def test_without_tls_nothing_of_it_is_there() -> None:
     [
         ({"enabled": True, "certManager": {"enabled": True}}, "tls.certManager.issuer: name an issuer"),
         ({"enabled": True, "certmanager": {}}, "certmanager"),
+        ({**MADE, "secret": "certificates"}, "bring certificates or have cert-manager make them, not both"),
+        ({**MADE, "workSecret": "certificates"}, "bring certificates or have cert-manager make them, not both"),
+        ({**MADE, "enabled": False, "secret": "certificates"}, "bring certificates or have cert-manager make them"),
+        ({"workSecret": "certificates"}, "tls.workSecret: goes with tls.secret"),
     ],
 )
 def test_tls_that_is_not_whole_is_refused(tls: Object, said: str) -> None:

@@ -1,6 +1,8 @@
 {{/* Who makes certificates: cert-manager, given (a Secret), or made (by the release); empty without TLS. */}}
 {{- define "posology.tlsMode" -}}
 {{- $tls := .Values.tls -}}
+{{- if and $tls.certManager.enabled (or $tls.secret $tls.workSecret) -}}{{- fail "tls.secret, tls.workSecret, tls.certManager.enabled: bring certificates or have cert-manager make them, not both" -}}{{- end -}}
+{{- if and $tls.workSecret (not $tls.secret) -}}{{- fail "tls.workSecret: goes with tls.secret, which is for the services" -}}{{- end -}}
 {{- if not $tls.enabled -}}
 {{- else if $tls.certManager.enabled -}}cert-manager
 {{- else if $tls.secret -}}given
