@@ -95,13 +95,14 @@ def fingerprint(value: str) -> str:
 
 
 def lay_out(data_dir: Path, *, environment: Mapping[str, str]) -> Layout:
-    """Usual ports where they are free, others where they are not."""
+    """Usual ports where they are free, others where they are not; the OpenAI API where the caller says, if he does."""
     for folder in ("run", "logs"):
         (data_dir / folder).mkdir(parents=True, exist_ok=True)
     for old in (data_dir / "run").iterdir():
         old.unlink()
     addresses = {name: f"127.0.0.1:{_free(port)}" for name, port in PORTS.items()}
-    return Layout(data_dir, addresses, f"127.0.0.1:{_free(HTTP_PORT)}", environment)
+    http = environment.get("POSOLOGY_HTTP_LISTEN") or f"127.0.0.1:{_free(HTTP_PORT)}"
+    return Layout(data_dir, addresses, http, environment)
 
 
 def environments(root: Path) -> dict[str, str]:
