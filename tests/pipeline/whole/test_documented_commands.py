@@ -18,7 +18,7 @@ from checks.documents import Block, all_blocks
 from support.servers import REPOSITORY
 
 from posology.core.revocation import read_revoked
-from posology.core.signing import Signer
+from posology.core.signing import PublicKey
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +95,8 @@ def test_own_labels_outside_the_folder_of_the_spec_become_pairs_that_wait_for_th
     assert stages["curate"]["artifact"] in sources
 
 
-def test_the_key_that_was_revoked_is_the_one_that_signs_verdicts(home: Home) -> None:
+def test_the_key_that_was_revoked_signed_verdicts_and_signs_no_more(home: Home) -> None:
     keys = home.path / ".posology" / "keys"
-    assert read_revoked(keys / "revoked") == {Signer.load_or_create(keys / "evaluation.key").id}
+    (revoked,) = read_revoked(keys / "revoked")
+    assert revoked in {PublicKey.load(path).id for path in keys.glob("evaluation-*.pub")}
+    assert revoked != PublicKey.load(keys / "evaluation.pub").id
