@@ -25,7 +25,7 @@ help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 .PHONY: demo
-demo: .venv/control/.made .venv/worker/.made .venv/engine-cpu/.made ## Labels to a released model that answers, on this machine: about 15 minutes after installation.
+demo: .venv/control/.made .venv/worker/.made .venv/engine-cpu/.made ## Labels to a released model that answers, on this machine: 12 CPU minutes, under 15 minutes on two idle cores.
 	.venv/control/bin/python -m examples.demo
 
 .PHONY: test

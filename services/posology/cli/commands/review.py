@@ -14,7 +14,7 @@ from posology.core.errors import InvalidInput, Violation
 from posology.v1alpha1 import curation_pb2
 from posology.v1alpha1.curation_pb2 import ReviewRating
 
-Review = Annotated[str, typer.Argument(help="The review's name, as `posology show RUN` prints it.")]
+Review = Annotated[str, typer.Argument(help="The review's name, as `posology review list` prints it.")]
 Reviewer = Annotated[str, typer.Option(help="Who reviews (default: the token's user, or the login name).")]
 Adjudicate = Annotated[bool, typer.Option(help="Decide items on which reviewers disagree.")]
 _LABELS = tuple(interactive.LABEL_KEYS.values())
