@@ -238,6 +238,8 @@ def test_broken_text_is_seen(said: str) -> None:
         "No dose adjustment is needed in mild impairment. No dose adjustment is needed in moderate impairment.",
         "An 8 mg dose and a unique European study had been one that that group needed.",
         "Alzheimer’s disease and Parkinson’s disease were not treated.",
+        "The 1st dose is given on day 1, the 2nd on day 8, at 25 mg of the salt.",
+        "VELTORAN is contraindicated in:\n- Asthma\n- Porphyria",
     ],
 )
 def test_sound_text_is_let_through(said: str) -> None:
@@ -255,6 +257,15 @@ def test_sound_text_is_let_through(said: str) -> None:
         "VELTORAN is indicated for:\n- gout in adults\n- fever. VELTORAN is a blocker indicated for the treatment of",
         "Brumfitt and Pursell, 11 in a study, reported the outcome of VELTORAN.",
         "The safety and efficacy of VELTORAN in children has not been established.",
+        "The steady state of VELTORAN is achieved by the 5thdose of 250 mg twice daily.",
+        "The mean AUC0-24was 89% greater when VELTORAN was taken with food.",
+        "VELTORAN with rituximab In ORCHARD, diarrhea occurred in 64% of patients.",
+        "Caution is recommended in patients with severe impairment [Clinical Pharmacology].",
+        "Safety has been established pediatric patients 10 years of age and older.",
+        "VELTORAN in a patient who is being treated with linezolid is also contraindicated.",
+        "Non-teratogenic effects Veltoran has been shown to induce adenomas in mice.",
+        "VELTORAN is indicated for the treatment of:\n- Melanoma.\n- adult patients with unresectable melanoma.",
+        "VELTORAN is debossed with the logo and 325. Astellas logo Astellas logo",
     ],
 )
 def test_more_broken_text_is_seen(said: str) -> None:

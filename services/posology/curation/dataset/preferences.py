@@ -101,8 +101,8 @@ def _is_filler(pair: Pair) -> bool:
 
 
 def _editable(pair: Pair, label: Sequence[str]) -> list[Edit]:
-    if pair.question.startswith("Name one"):
-        return []  # what is denied would be no answer to it
+    if pair.question.startswith(("Name one", "Name indications", "Quote one sentence")):
+        return []  # of several right answers one is altered: that is no wrong answer to the question
     found = edits(pair.answer, context=label, drug=pair.drug, kind=pair.question_type.removeprefix("open-book/"))
     return [edit for edit in found if length_matched(pair.answer, edit.text)]
 
