@@ -10,11 +10,11 @@ from rich.markup import escape
 
 from posology.cli import output, show, state
 from posology.cli.commands import completion
-from posology.client import Client
+from posology.client import Client, gate_table
 from posology.core.errors import InvalidInput, NotFound, Violation
 from posology.core.files import write_atomically
 from posology.core.visible import visible
-from posology.v1alpha1.evaluation_pb2 import Verdict
+from posology.v1alpha1.evaluation_pb2 import GateResult, Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
 
 
@@ -66,10 +66,9 @@ def _runs(at: state.State, names: Sequence[str]) -> None:
         return [(run, await client.verdict_of(run)) for run in fetched]
 
     pairs = at.call(work)
-    keys = list(dict.fromkeys((g.suite, g.metric) for _, verdict in pairs if verdict for g in verdict.gates))
     columns = ("GATE", *(run.name.rsplit("/", 1)[1].upper() for run, _ in pairs))
     rows = [("phase", *(show.phase(run) for run, _ in pairs))]
-    rows += [(f"{suite} {metric}", *(_cell(verdict, suite, metric) for _, verdict in pairs)) for suite, metric in keys]
+    rows += [(row.label, *map(_cell, row.gates)) for row in gate_table.rows([verdict for _, verdict in pairs])]
     trained = [_training_rows(run) for run, _ in pairs]
     rows.insert(1, ("training rows", *(f"{count:,}" if count else "–" for count in trained)))
     listed = [{"run": run.name, "phase": show.phase(run), "verdict": output.plain(verdict)} for run, verdict in pairs]
@@ -85,8 +84,7 @@ def _training_rows(run: FineTuneRun) -> int:
     return int(counted[1].replace(",", "")) if counted else 0
 
 
-def _cell(verdict: Verdict | None, suite: str, metric: str) -> str:
-    gate = next((g for g in verdict.gates if (g.suite, g.metric) == (suite, metric)), None) if verdict else None
+def _cell(gate: GateResult | None) -> str:
     if gate is None:
         return "–"
-    return f"{Verdict.Outcome.Name(gate.outcome)} {gate.estimate:.3f} [{gate.low:.3f}, {gate.high:.3f}], n {gate.n}"
+    return f"{Verdict.Outcome.Name(gate.outcome)} {gate_table.measured(gate)}".rstrip()

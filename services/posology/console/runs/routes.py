@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from posology.cli import show
-from posology.client import Client, is_job, yaml_text
+from posology.client import Client, gate_table, is_job, yaml_text
 from posology.client.specfile import API_VERSION, KIND, RunFile, at_lines, parse_run
 from posology.console import pages
 from posology.console.guard import check_csrf, own_form
@@ -198,13 +198,11 @@ async def compare(request: Request) -> Response:
         (key, specs[0].get(key, "–"), specs[1].get(key, "–")) for key in keys if specs[0].get(key) != specs[1].get(key)
     ]
     verdicts = await asyncio.gather(*(client.verdict_of(run) for run in both))
-    by_gate = [{(g.suite, g.metric): g for g in verdict.gates} if verdict else {} for verdict in verdicts]
-    gates = [(key, by_gate[0].get(key), by_gate[1].get(key)) for key in sorted(set(by_gate[0]) | set(by_gate[1]))]
-    gates.sort(key=lambda row: row[2].estimate - row[1].estimate if row[1] and row[2] else 0.0)
+    gates = sorted(gate_table.rows(verdicts), key=lambda row: row.difference or 0.0)
     lost, skipped = await _items(client, both, verdicts)
     return pages.page(
         request, "runs/compare.html", runs=[], both=both, changed=changed, gates=gates, show=show, lost=lost,
-        skipped=skipped,
+        skipped=skipped, outcomes=Verdict.Outcome, measured=gate_table.measured,
     )  # fmt: skip
 
 
