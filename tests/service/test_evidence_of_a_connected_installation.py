@@ -36,6 +36,7 @@ from posology.gateway.settings import Settings as GatewaySettings
 from posology.serving import app as serving_app
 from posology.serving.settings import Settings as ServingSettings
 from posology.v1alpha1 import catalog_pb2
+from posology.v1alpha1.serving_pb2 import Deployment
 
 
 @dataclass
@@ -226,3 +227,29 @@ async def test_what_is_pushed_lies_there_and_not_here(elsewhere: Elsewhere, tmp_
     ended = await elsewhere.type("push", str(folder))
     assert isinstance(ended.exception, Unavailable)
     assert "sha256:" not in ended.output
+
+
+async def test_asking_where_no_engine_answers_is_to_be_tried_again(elsewhere: Elsewhere) -> None:
+    """Exit code 3: nothing is wrong with the question."""
+    elsewhere.environment["POSOLOGY_GATEWAY_URL"] = elsewhere.client.installation.gateway_url
+    ended = await elsewhere.type("ask", "What is the dose?")
+    assert isinstance(ended.exception, Unavailable)
+    assert "no model is served" in str(ended.exception)
+    ended = await elsewhere.type("ask", "What is the dose?", "--model", "nosuch")
+    assert isinstance(ended.exception, NotFound)
+
+
+async def test_asking_a_deployment_that_failed_says_why_it_did(
+    elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failed(_: Client) -> list[Deployment]:
+        name = "namespaces/default/deployments/labels"
+        return [Deployment(name=name, model_name="labels", state=Deployment.FAILED, reason="no memory is left")]
+
+    monkeypatch.setattr(Client, "deployments", failed)
+    elsewhere.environment["POSOLOGY_GATEWAY_URL"] = elsewhere.client.installation.gateway_url
+    for words in (["ask", "What?"], ["ask", "What?", "--model", "labels"]):
+        ended = await elsewhere.type(*words)
+        assert isinstance(ended.exception, Unavailable), words
+        assert "labels is FAILED: no memory is left" in str(ended.exception)
+    assert isinstance((await elsewhere.type("ask", "What?", "--model", "other")).exception, NotFound)

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import traceback
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -18,7 +19,7 @@ import httpx
 import typer
 from typer._click import exceptions  # what typer raises of its own; its public names leave these out
 
-from posology.cli import output
+from posology.cli import hints, output
 from posology.cli.commands import (
     artifacts,
     audit,
@@ -139,15 +140,25 @@ def main() -> None:
         if not as_json:
             error.show()
             sys.exit(2)
-        _end_with(InvalidInput(error.format_message()), as_json=True)
+        _end_with(InvalidInput(error.format_message()), arguments, as_json=True)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
-        _end_with(explained(error), as_json=as_json)
+        _end_with(explained(error), arguments, as_json=as_json)
 
 
-def _end_with(error: PosologyError, *, as_json: bool) -> NoReturn:
+def _end_with(error: PosologyError, arguments: list[str], *, as_json: bool) -> NoReturn:
     code = exit_code(error)
-    output.complain(error, as_json=as_json, code=code)
+    output.complain(_with_options(error, hints.given(arguments)), as_json=as_json, code=code)
     sys.exit(code)
+
+
+def _with_options(error: PosologyError, options: list[str]) -> PosologyError:
+    """The error; commands that it names are those of the installation that was asked."""
+    verbs = getattr(typer.main.get_command(app), "commands", ())
+    error.message = hints.repeated(error.message, options, verbs)
+    error.violations = tuple(
+        replace(v, description=hints.repeated(v.description, options, verbs)) for v in error.violations
+    )
+    return error
 
 
 def explained(error: Exception) -> PosologyError:

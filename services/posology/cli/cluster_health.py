@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from posology.client import Installation
-from posology.core.errors import FailedPrecondition, PosologyError
+from posology.core.errors import PosologyError, Unavailable
 from posology.core.rpc import client as rpc
 from posology.core.rpc import tls
 
@@ -32,7 +32,7 @@ async def ask_all(installation: Installation) -> list[Standing]:
 async def _ask(installation: Installation, service: str) -> Standing:
     try:
         address = installation.address(service)
-    except FailedPrecondition:
+    except Unavailable:
         return Standing(service, "unknown", "", f"POSOLOGY_{service.upper()}_ADDRESS is not set")
     files = tls.Files.of(installation.settings)
     token = installation.token_for(service)

@@ -15,7 +15,7 @@ import psutil
 
 from posology.cli import embedded, release_policy
 from posology.client.installation import ENDPOINTS, read_endpoints
-from posology.core.errors import FailedPrecondition, InvalidInput, Timeout, Violation
+from posology.core.errors import FailedPrecondition, InvalidInput, Timeout, Unavailable, Violation
 
 CONSOLE_LINK = "console-link"
 """Holds the secret of the next sign-in; the console writes it."""
@@ -230,12 +230,12 @@ def _health(data_dir: Path, name: str, written: Mapping[str, Mapping[str, object
 
 
 def console_link(data_dir: Path) -> str:
-    """The console's address, with the secret of the next sign-in where links sign people in; FailedPrecondition where
+    """The console's address, with the secret of the next sign-in where links sign people in; Unavailable where
     none runs."""
     ready, secret = data_dir / "run" / "console.json", data_dir / CONSOLE_LINK
     console = json.loads(ready.read_text()) if ready.exists() else {}
     if supervisor_pid(data_dir) is None or not console or (console.get("link", True) and not secret.exists()):
-        raise FailedPrecondition(f"no console runs in {data_dir}; start it with `posology up`")
+        raise Unavailable(f"no console runs in {data_dir}; start it with `posology up`")
     if not console.get("link", True):
         return f"{console['url']}/"
     return f"{console['url']}/sign-in#{secret.read_text().strip()}"

@@ -1,6 +1,6 @@
 """Reviewing with the keyboard: one key an item, the label's sentence beside the answer, a way back, going on later."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import typer
@@ -39,18 +39,39 @@ def rate_all(at: State, review: str, *, reviewer: str, kind: str, adjudicate: bo
     while True:
         item = again.pop() if again else _next(at, review, reviewer, adjudicate=adjudicate)
         if item is None:
-            at.write.note(f"nothing is left to rate; make it final with: posology review confirm {review}")
+            at.write.note(nothing_left(_review(at, review), who=reviewer, adjudicate=adjudicate, hint=at.hint))
             return
         at.write.value(item, "\n".join([*lines(item), keys.help]))
         key = _key(at, keys, back=bool(rated))
         if key == "q":
-            at.write.note(f"{len(rated)} rated; go on with: posology review rate {review}")
+            at.write.note(f"{len(rated)} rated; go on with: {at.hint(f'review rate {review}')}")
             return
         if key == "u":
             again += [item, rated.pop()]
             continue
         _store(at, review, _rating(item, keys.meaning[key], reviewer, kind), adjudicate=adjudicate)
         rated.append(item)
+
+
+def nothing_left(review: Review, *, who: str, adjudicate: bool, hint: Callable[[str], str]) -> str:
+    """Why no item comes: the review is closed, or this reviewer has done all; and what can be done then."""
+    short = review.name.rsplit("/", 1)[-1]
+    if is_closed(review):
+        return f"{closed(review)}; what it shows: {hint(f'review summary {short}')}"
+    if adjudicate:
+        return f"nothing of {short} waits for adjudication"
+    return f"nothing is left for {who or 'you'}; make it final: {hint(f'review confirm {short}')}"
+
+
+def is_closed(review: Review) -> bool:
+    """Whether it takes no rating any more."""
+    return review.state in (Review.PASSED, Review.FAILED, Review.CANCELLED)
+
+
+def closed(review: Review) -> str:
+    """`review x is closed (PASSED) and takes no more ratings`."""
+    short, state = review.name.rsplit("/", 1)[-1], Review.State.Name(review.state)
+    return f"review {short} is closed ({state}) and takes no more ratings"
 
 
 def lines(item: ReviewItem) -> Iterator[str]:

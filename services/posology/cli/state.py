@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import typer
 
+from posology.cli import hints
 from posology.cli.output import Writer
 from posology.client import Client, Installation
 
@@ -31,6 +32,12 @@ class State:
     def data_dir(self) -> Path:
         """Its data directory."""
         return self.installation.settings.data_dir
+
+    def hint(self, command: str) -> str:
+        """A command for people to type next, with the options that were given: `posology --data X runs`."""
+        data = ["--data", str(self.data)] if self.data else []
+        namespace = ["--namespace", self.namespace] if self.namespace != "default" else []
+        return hints.command(command, [*data, *namespace])
 
     def call(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """Do something with a connected client."""

@@ -17,7 +17,7 @@ from posology.client.stored import Stored, copy_out
 from posology.core import doses, schema
 from posology.core.artifacts import ArtifactStore, Manifest
 from posology.core.audit.chain import Entry
-from posology.core.errors import FailedPrecondition, InvalidInput, PermissionDenied, Retryable
+from posology.core.errors import InvalidInput, PermissionDenied, Retryable, Unavailable
 from posology.core.rpc import client as rpc
 from posology.core.rpc import tls
 from posology.v1alpha1 import (
@@ -111,7 +111,7 @@ class Client:
     def _channel(self, service: str) -> rpc.Channel:
         try:
             address = self.installation.address(service)
-        except FailedPrecondition as error:
+        except Unavailable as error:
             if service == "orchestrator":
                 raise
             return cast(rpc.Channel, Unaddressed(error))
@@ -500,7 +500,7 @@ _OTHERS = ("curation", "training", "evaluation", "serving", "gateway")
 class Unaddressed:
     """Stands for the channel to a service of which nobody said where it is; calling it raises why."""
 
-    def __init__(self, error: FailedPrecondition) -> None:
+    def __init__(self, error: Unavailable) -> None:
         self._error = error
 
     def unary_unary(self, *_: Any, **__: Any) -> Any:

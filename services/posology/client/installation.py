@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from posology.core import settings as environment
-from posology.core.errors import FailedPrecondition, InvalidInput
+from posology.core.errors import InvalidInput, Unavailable
 from posology.core.rpc.auth import read_token
 from posology.core.settings import ServiceSettings
 
@@ -65,12 +65,12 @@ class Installation:
         )
 
     def address(self, service: str) -> str:
-        """host:port of a service; FailedPrecondition if nobody said where it is: no port is tried on the off chance."""
+        """host:port of a service; Unavailable if nobody said where it is: no port is tried on the off chance."""
         if self.addresses is None:
             return str(getattr(self.settings, f"{service}_address"))
         address = self.addresses.get(service) or (self.addresses.get("orchestrator") if service == "catalog" else None)
         if address is None:
-            raise FailedPrecondition(
+            raise Unavailable(
                 f"no {service} service is known in {self.settings.data_dir}; start one with `posology up`, or reach a "
                 "cluster's with `posology connect`"
             )
@@ -92,11 +92,9 @@ class Installation:
         return self.token if named or self.own_addresses.get(service) == self.address(service) else ""
 
     def require_gateway(self) -> str:
-        """The gateway's URL; FailedPrecondition says how to get one."""
+        """The gateway's URL; Unavailable says how to get one."""
         if not self.gateway_url:
-            raise FailedPrecondition(
-                "no gateway is known; start the services with `posology up`, or set POSOLOGY_GATEWAY_URL"
-            )
+            raise Unavailable("no gateway is known; start the services with `posology up`, or set POSOLOGY_GATEWAY_URL")
         return self.gateway_url
 
 

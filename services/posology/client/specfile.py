@@ -75,8 +75,28 @@ def at_lines(
     """The error with file and line before each path, and locations as the user wrote them."""
     if not error.violations:
         return InvalidInput(_as_written(error.message, written))
-    placed = yaml_text.located(error.violations, document, origin)
+    explained = tuple(_schemeless(violation, document.value) for violation in error.violations)
+    placed = yaml_text.located(explained, document, origin)
     return InvalidInput.of([replace(v, description=_as_written(v.description, written)) for v in placed])
+
+
+def _schemeless(violation: Violation, document: object) -> Violation:
+    """Of a location that has no scheme, also whether it is a path that lies nowhere: what a slip of the hand makes."""
+    if not violation.description.startswith("uri must start with"):
+        return violation
+    holder: Any = document
+    for name in re.findall(r"[^.\[\]]+", violation.field.removesuffix(".uri")):
+        try:
+            holder = holder[int(name) if isinstance(holder, list) else name]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return violation
+    uri = holder.get("uri") if isinstance(holder, Mapping) else None
+    if not isinstance(uri, str) or not uri or "\0" in uri or "://" in uri:
+        return violation
+    lies = f"{uri} lies here; write ./{uri} or file:{Path(uri).resolve()}" if Path(uri).exists() else ""
+    return replace(
+        violation, description=f"{lies or f'there is no folder or file {uri} here'} ({violation.description})"
+    )
 
 
 def _as_written(text: str, written: Mapping[str, str]) -> str:

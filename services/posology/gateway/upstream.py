@@ -79,7 +79,7 @@ class Upstream:
             await self._routes.changed(since, within=min(left, _RETRY_SECONDS))
         else:
             raise NoEngine(
-                f'no engine of model "{route.model}" is ready; `posology status` shows its deployment', retry_after=5
+                f'no engine of model "{route.model}" is ready; `posology deployments` shows why', retry_after=5
             )
 
     @asynccontextmanager

@@ -34,8 +34,8 @@ def test_each_kind_of_error_has_its_exit_code(error: errors.PosologyError, code:
 
 def test_nothing_running_is_said_with_what_to_do(tmp_path: Path) -> None:
     done = posology(tmp_path, "runs")
-    assert done.returncode == 4
-    assert "posology up" in done.stderr
+    assert done.returncode == 3
+    assert f"posology --data {tmp_path} up" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -52,7 +52,7 @@ def test_a_file_is_checked_without_any_service(tmp_path: Path) -> None:
 def test_status_of_nothing_asks_to_start(tmp_path: Path) -> None:
     done = posology(tmp_path, "status")
     assert done.returncode == 3
-    assert "posology up" in done.stderr
+    assert f"posology --data {tmp_path} up" in done.stderr
 
 
 def test_down_where_nothing_runs_does_nothing(tmp_path: Path) -> None:

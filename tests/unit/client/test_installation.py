@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from posology.client.installation import ENDPOINTS, Installation, this_process
-from posology.core.errors import FailedPrecondition, InvalidInput
+from posology.core.errors import InvalidInput, Unavailable
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_named_addresses_get_it(tmp_path: Path) -> None:
 
 def test_a_folder_with_a_token_and_nothing_else_calls_nobody(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret\n")
-    with pytest.raises(FailedPrecondition, match="posology up"):
+    with pytest.raises(Unavailable, match="posology up"):
         Installation.discover(tmp_path).address("orchestrator")
 
 
@@ -64,7 +64,7 @@ def test_what_a_dead_process_wrote_is_not_called(tmp_path: Path) -> None:
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     for writer in ({"pid": int(dead.stdout), "created": 1.0}, {"pid": os.getpid(), "created": 1.0}, {}, {"pid": -1}):
         endpoints(tmp_path, writer=writer)
-        with pytest.raises(FailedPrecondition):
+        with pytest.raises(Unavailable):
             Installation.discover(tmp_path).address("orchestrator")
 
 

@@ -174,6 +174,6 @@ def gc(
     """Delete artifacts that no run, deployment or person holds."""
     at = state.of(context)
     collected = at.call(lambda client: client.gc(older_than_seconds=older_than, dry_run=not delete))
-    verb = "were deleted" if delete else "would be deleted (posology gc --delete)"
+    verb = "were deleted" if delete else f"would be deleted ({at.hint('gc --delete')})"
     text = f"{output.count(len(collected.digests), 'artifact')}, {collected.freed_bytes / 2**20:,.1f} MiB {verb}."
     at.write.value(collected, "\n".join([*collected.digests, text]))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from posology.cli import cluster_health, lifecycle, state
+from posology.cli import cluster_health, hints, lifecycle, state
 from posology.cli.cluster import Forwarded
 from posology.cli.state import State
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
@@ -71,7 +71,7 @@ def status(context: typer.Context) -> None:
     rows = [(h.service, h.state, h.address, h.pid or "", h.log) for h in services]
     at.write.rows(values, ("SERVICE", "STATE", "ADDRESS", "PID", "LOG"), rows)
     if not all(health.state == "serving" for health in services) or not services:
-        at.write.note("Not everything serves; `posology up` starts what is missing.")
+        at.write.note(f"Not everything serves; `{at.hint('up')}` starts what is missing.")
         raise typer.Exit(3)
 
 
@@ -81,7 +81,7 @@ def _status_of_cluster(at: State) -> None:
     rows = [(one.service, one.state, one.address, one.reason) for one in states]
     at.write.rows(states, ("SERVICE", "STATE", "ADDRESS", "REASON"), rows)
     if not all(one.state == "serving" for one in states):
-        at.write.note("Not everything answers; see kubectl get pods, and whether `posology connect` still runs.")
+        at.write.note(f"Not everything answers; see kubectl get pods, and whether `{at.hint('connect')}` still runs.")
         raise typer.Exit(3)
 
 
@@ -122,7 +122,7 @@ async def _forwarded_until_interrupted(
         endpoints = forwarded.endpoints()
         at.write.value(
             endpoints,
-            f"Connected. In another terminal: posology --data {at.data_dir} runs (Ctrl-C ends it)",
+            f"Connected. In another terminal: {hints.command('runs', ['--data', str(at.data_dir)])} (Ctrl-C ends it)",
         )
         await asyncio.Event().wait()
 

@@ -2,15 +2,16 @@
 
 import getpass
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from posology.cli import output, state
 from posology.cli import review_keys as interactive
-from posology.cli import state
-from posology.core.errors import InvalidInput, Violation
+from posology.core.errors import FailedPrecondition, InvalidInput, Violation
 from posology.v1alpha1 import curation_pb2
 from posology.v1alpha1.curation_pb2 import ReviewRating
 
@@ -73,7 +74,8 @@ def next_item(context: typer.Context, review: Review, reviewer: Reviewer = "", a
     who = reviewer or _own_name(at)
     item = at.call(lambda client: client.next_item(review, reviewer=who, adjudicate=adjudicate))
     if item is None:
-        at.write.value({}, f"nothing is left for {who or 'you'}; make it final: posology review confirm {review}")
+        fetched = at.call(lambda client: client.review(review))
+        at.write.value({}, interactive.nothing_left(fetched, who=who, adjudicate=adjudicate, hint=at.hint))
         return
     rejected = [f"[bold]Rejected:[/] {escape(item.rejected)}"] if item.rejected else []
     lines = [
@@ -82,7 +84,7 @@ def next_item(context: typer.Context, review: Review, reviewer: Reviewer = "", a
         f"[bold]Answer:[/] {escape(item.answer)}",
         *rejected,
         *([f"[bold]Label says:[/] {escape(item.evidence)}"] if item.evidence else []),
-        f"[dim]posology review submit {review} {item.item_id} {'|'.join(_words(at, review))}[/]",
+        f"[dim]{at.hint(f'review submit {review} {item.item_id}')} {'|'.join(_words(at, review))}[/]",
     ]
     at.write.value(item, "\n".join(lines))
 
@@ -125,10 +127,16 @@ def export(
     at = state.of(context)
     who = reviewer or _own_name(at)
     text = at.call(lambda client: client.export_items(review, reviewer=who, adjudicate=adjudicate))
+    fetched = at.call(lambda client: client.review(review))
+    if "\n" not in text.strip():  # a header alone
+        why = interactive.nothing_left(fetched, who=who, adjudicate=adjudicate, hint=at.hint)
+        raise FailedPrecondition(f"{why}; nothing was written to {file}")
     _write_new(file, text)
-    at.write.value(
-        {"file": str(file)}, f"{file}: fill in judgement ({', '.join(_words(at, review))}), then: review import"
-    )
+    words = ", ".join(interactive.keys_of(fetched).meaning.values())
+    use = f"fill in judgement ({words}), then: {at.hint(f'review import {review} {file}')}"
+    if interactive.is_closed(fetched):
+        use = f"the ratings of {who or 'you'}, for the record; {interactive.closed(fetched)}"
+    at.write.value({"file": str(file)}, f"{file}: {use}")
 
 
 def import_(
@@ -144,11 +152,17 @@ def import_(
     who = reviewer or _own_name(at)
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput.of([Violation("file", f"{file} cannot be read as UTF-8: {error}")]) from None
+    except OSError as error:
+        raise InvalidInput.of([Violation("file", f"{file} can't be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        raise InvalidInput.of([Violation("file", f"{file} is no UTF-8 text: {error}")]) from None
     stored = at.call(lambda client: client.import_ratings(review, text, reviewer=who, kind=kind, adjudicate=adjudicate))
+    if not stored:
+        raise InvalidInput.of([Violation("file", f"no row of {file} has a judgement; nothing was stored")])
     at.write.value(
-        {"ratings": stored}, f"{stored} ratings are stored; make them final: posology review confirm {review}"
+        {"ratings": stored},
+        f"{output.count(stored, 'rating')} {'is' if stored == 1 else 'are'} stored; make them final: "
+        f"{at.hint(f'review confirm {review}')}",
     )
 
 
@@ -164,10 +178,15 @@ def corrections(
     at = state.of(context)
     listed = at.call(lambda client: client.corrections(review))
     lines = [line for one in listed if (line := _correction_line(one))]
-    _write_new(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     dropped = sum("drop" in line for line in lines)
-    summary = f"{file}: {len(lines) - dropped} corrected, {dropped} to drop; curation: {{corrections: file:...}}"
-    at.write.value({"file": str(file), "corrected": len(lines) - dropped, "dropped": dropped}, summary)
+    if lines:
+        _write_new(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        summary = f"{file}: {len(lines) - dropped} corrected, {dropped} to drop; curation: {{corrections: file:...}}"
+    else:
+        why = "none of its wrong items has one correction" if listed else "no item of it was found wrong"
+        summary = f"{review} has nothing to correct: {why}; {file} was not written"
+    written = str(file) if lines else ""
+    at.write.value({"file": written, "corrected": len(lines) - dropped, "dropped": dropped}, summary)
     for one in listed:
         if len(one.corrections) > 1:
             at.write.note(f"{one.pair} is corrected in {len(one.corrections)} ways and left out: {one.question}")
@@ -195,7 +214,7 @@ def confirm(context: typer.Context, review: Review, reviewer: Reviewer = "") -> 
     at = state.of(context)
     who = reviewer or _own_name(at)
     confirmed = at.call(lambda client: client.confirm_review(review, reviewer=who))
-    at.write.value(confirmed, "\n".join(summary_lines(confirmed)))
+    at.write.value(confirmed, "\n".join(summary_lines(confirmed, at.hint)))
 
 
 def _words(at: state.State, review: str) -> list[str]:
@@ -212,16 +231,16 @@ def summary(context: typer.Context, review: Review) -> None:
     """Say how far a review is, and what it shows."""
     at = state.of(context)
     fetched = at.call(lambda client: client.review(review))
-    at.write.value(fetched, "\n".join(summary_lines(fetched)))
+    at.write.value(fetched, "\n".join(summary_lines(fetched, at.hint)))
 
 
-def summary_lines(review: curation_pb2.Review) -> list[str]:
+def summary_lines(review: curation_pb2.Review, hint: Callable[[str], str]) -> list[str]:
     """The summary in sentences."""
     total, policy = review.summary, review.policy
     limit = f"{policy.max_error_rate:.2%} at {policy.confidence:.0%} confidence"
     head = f"[bold]{review.name}[/]  {curation_pb2.Review.State.Name(review.state)}"
     if review.task == curation_pb2.Review.LABEL_REFUSALS:
-        return [head, f"{total.rated} of {total.planned} answers are labelled.", *_state_lines(review)]
+        return [head, f"{total.rated} of {total.planned} answers are labelled.", *_state_lines(review, hint)]
     lines = [
         head,
         f"{total.rated} of {total.planned} items are rated, {total.errors} with an error ({total.error_rate:.2%}).",
@@ -232,14 +251,15 @@ def summary_lines(review: curation_pb2.Review) -> list[str]:
         lines.append(f"With {total.planned} items, up to {total.allowed_errors} errors show that it is under {limit}.")
     else:
         lines.append(f"{total.planned} items can't show {limit}; {total.sufficient_sample} without an error would.")
-    return [*lines, *_state_lines(review)]
+    return [*lines, *_state_lines(review, hint)]
 
 
-def _state_lines(review: curation_pb2.Review) -> list[str]:
+def _state_lines(review: curation_pb2.Review, hint: Callable[[str], str]) -> list[str]:
     """What is left to do, and how far reviewers agree."""
     total, lines = review.summary, list[str]()
     if review.HasField("settle_time") and review.state == curation_pb2.Review.OPEN:
-        lines.append("All is rated; ratings can be changed until: posology review confirm")
+        name = review.name.rsplit("/", 1)[-1]
+        lines.append(f"All is rated; ratings can be changed until: {hint(f'review confirm {name}')}")
     if total.disagreements:
         lines.append(f"{total.disagreements} items wait for adjudication.")
     if total.HasField("agreement"):

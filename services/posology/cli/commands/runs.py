@@ -127,7 +127,7 @@ def submit(
     made = _placed(run, lambda: at.call(lambda client: client.submit(run, name=name)))
     short = made.name.rsplit("/", 1)[1]
     if not wait:
-        at.write.value(made, f"{made.name} is admitted; follow it with: posology watch {short}")
+        at.write.value(made, f"{made.name} is admitted; follow it with: {at.hint(f'watch {short}')}")
         return
     at.write.note(f"{made.name} is admitted")
     _end_with(at, _follow(at, made.name))

@@ -19,6 +19,7 @@ from posology.core.errors import (
     PosologyError,
     Unauthenticated,
     Unavailable,
+    Violation,
 )
 from posology.core.visible import visible
 from posology.v1alpha1 import serving_pb2
@@ -130,17 +131,21 @@ def ask(
 ) -> None:
     """Ask a served model; the answer streams, its provenance follows on stderr."""
     at = state.of(context)
+    if not question.strip():
+        raise InvalidInput.of([Violation("question", "must not be empty")])
     url = at.installation.require_gateway()
     if not key:
         _renew_if_revoked(at, url)
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key or _own_key(at)}"}, timeout=120) as http:
         body = {
-            "model": model or _only_model(http),
+            "model": model or _only_model(at, http),
             "messages": [{"role": "user", "content": question}],
             "max_tokens": max_tokens,
             "stream": True,
         }
         with http.stream("POST", "/v1/chat/completions", json=body) as response:
+            if response.status_code == 404 and model:
+                raise _not_served(at, model) or _error(response)
             _check(response)
             pieces = []
             for piece in _pieces(response):
@@ -155,7 +160,7 @@ def ask(
     # "answer" is the name of the record, as in the header.
     at.write.value({"text": "".join(pieces), **provenance}, "")
     if answer := provenance.get("answer") or provenance.get("answerId"):
-        at.write.note(f"[dim]answer {answer}; posology explain {answer}[/]")
+        at.write.note(f"[dim]answer {answer}; {at.hint(f'explain {answer}')}[/]")
 
 
 def _camel(name: str) -> str:
@@ -170,31 +175,53 @@ def _pieces(response: httpx.Response) -> Iterator[str]:
             yield choices[0].get("delta", {}).get("content") or ""
 
 
-def _only_model(http: httpx.Client) -> str:
+def _only_model(at: state.State, http: httpx.Client) -> str:
     response = http.get("/v1/models")
     _check(response)
     models = [model["id"] for model in response.json()["data"]]
     if len(models) != 1:
-        served = ", ".join(models)
-        raise InvalidInput(
-            f"name one with --model: {served}" if models else "no model is served yet; posology deployments"
-        )
+        if models:
+            raise InvalidInput(f"name one with --model: {', '.join(models)}")
+        raise _not_served(at, "") or Unavailable("no model is served; posology deploy serves a released one")
     return str(models[0])
 
 
+def _not_served(at: state.State, model: str) -> Unavailable | None:
+    """Why no engine answers for a model (any, where none is named) that has a deployment; None if it has none."""
+    try:
+        listed = at.call(lambda client: client.deployments())
+    except PosologyError:  # whoever has an API key alone may not look
+        return None
+    states = [
+        f"{one.name.rsplit('/', 1)[-1]} is {Deployment.State.Name(one.state)}"
+        + (f": {one.reason}" if one.reason else "")
+        for one in listed
+        if model in ("", one.model_name) and one.state != Deployment.STOPPED
+    ]
+    if not states:
+        return None
+    return Unavailable(
+        f"no engine serves {model or 'any model'} ({'; '.join(states)}); posology deployments shows them"
+    )
+
+
 def _check(response: httpx.Response) -> None:
-    if response.is_success:
-        return
+    if not response.is_success:
+        raise _error(response)
+
+
+def _error(response: httpx.Response) -> PosologyError:
+    """What the gateway said, as the class with the exit code for it."""
     response.read()
     try:
         error: Any = response.json()["error"]["message"]
     except (ValueError, KeyError, TypeError):
         error = response.text
     if response.status_code in (429, 502, 503, 504):
-        raise Unavailable(f"the gateway says: {error}")
+        return Unavailable(f"the gateway says: {error}")
     kinds: dict[int, type[PosologyError]] = {401: Unauthenticated, 403: PermissionDenied, 404: NotFound}
     kind = Unavailable if response.status_code >= 500 else kinds.get(response.status_code, InvalidInput)
-    raise kind(f"the gateway says ({response.status_code}): {error}")
+    return kind(f"the gateway says ({response.status_code}): {error}")
 
 
 def _renew_if_revoked(at: state.State, url: str) -> None:
