@@ -151,9 +151,11 @@ def _end_with(error: PosologyError, arguments: list[str], *, as_json: bool) -> N
     sys.exit(code)
 
 
-def _with_options(error: PosologyError, options: list[str]) -> PosologyError:
+def _with_options(error: PosologyError, options: list[str], *, registered: typer.Typer = app) -> PosologyError:
     """The error; commands that it names are those of the installation that was asked."""
-    verbs = getattr(typer.main.get_command(app), "commands", ())
+    if not options:
+        return error
+    verbs = getattr(typer.main.get_command(registered), "commands", ())
     error.message = hints.repeated(error.message, options, verbs)
     error.violations = tuple(
         replace(v, description=hints.repeated(v.description, options, verbs)) for v in error.violations
