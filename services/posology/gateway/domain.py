@@ -158,7 +158,7 @@ class ModelNotFound(NotFound):
 
 
 class BadKey(Unauthenticated):
-    """The key is missing, unknown, revoked or expired; make one with `posology keys create`."""
+    """The key is missing, unknown, revoked or expired; make one with `posology keys create NAME`."""
 
 
 class BodyTooLarge(InvalidInput):

@@ -213,7 +213,7 @@ def _check_media_type(request: Request) -> None:
 
 
 async def _no_such_path(request: Request, _: Exception) -> Response:
-    served = "POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, GET /v1/models"
+    served = "POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, GET /v1/models, GET /openapi.json"
     return _marked(NotFound(f"{request.method} {request.url.path} is not served; there are {served}"))
 
 

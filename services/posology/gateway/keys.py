@@ -42,7 +42,7 @@ def split(text: str) -> tuple[str, str]:
     mark, _, rest = text.partition("_")
     key_id, _, secret = rest.partition("_")
     if mark != _MARK or not key_id or not secret:
-        raise BadKey("this is no API key of Posology; make one with `posology keys create`")
+        raise BadKey("this is no API key of Posology; make one with `posology keys create NAME`")
     return key_id, secret
 
 
@@ -65,7 +65,7 @@ class Authenticator:
         """The key of an `Authorization: Bearer` header; BadKey says what is wrong with it."""
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
-            raise BadKey("send `Authorization: Bearer <API key>`; make one with `posology keys create`")
+            raise BadKey("send `Authorization: Bearer <API key>`; make one with `posology keys create NAME`")
         key_id, secret = split(text.strip())
         key = await self._lookup(key_id)
         # The same words for an unknown id and a wrong secret: a guesser learns nothing.

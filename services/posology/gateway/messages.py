@@ -4,6 +4,7 @@ Clients append the message that they got and send it back with all its empty fie
 nothing. What is filled and can't be honoured is refused by its path.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ ROLES: Mapping[str, str] = {
     "assistant": "assistant",
 }
 _TEXT_PARTS: Mapping[str, str] = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
+SAYS_SOMETHING = r"\S"
+"""What a user's turn must hold; the same for the document of the API."""
+_SAYS_SOMETHING = re.compile(SAYS_SOMETHING)
 _NO_TOOLS = "is refused: the served models were not evaluated with tools"
 _REFUSED: Mapping[str, str] = {
     "tool_calls": _NO_TOOLS,
@@ -69,7 +73,15 @@ def _message(path: str, message: Any) -> Iterator[Violation]:
                 yield Violation(f"{path}.name", "must be a text")
         else:
             yield Violation(f"{path}.{name}", _REFUSED.get(name, "is unknown; a message has role and content"))
-    yield from _content(f"{path}.content", message.get("content"), optional=role == "assistant")
+    wrong = list(_content(f"{path}.content", message.get("content"), optional=role == "assistant"))
+    if not wrong and role == "user" and is_blank(message["content"]):
+        wrong = [Violation(f"{path}.content", "must not be empty")]  # an engine would answer the template alone
+    yield from wrong
+
+
+def is_blank(content: Any) -> bool:
+    """Whether a content without faults says nothing at all."""
+    return not _SAYS_SOMETHING.search(joined(content))
 
 
 def _content(path: str, content: Any, *, optional: bool) -> Iterator[Violation]:

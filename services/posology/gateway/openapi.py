@@ -17,6 +17,7 @@ from posology.gateway.requests import FIELDS
 
 Object = dict[str, Any]
 _TEXT: Object = {"type": "string"}
+_FILLED: Object = {"type": "string", "minLength": 1, "pattern": messages.SAYS_SOMETHING}
 _EVENT: Object = {"type": "object", "required": ["data"], "properties": {"data": _TEXT, "event": _TEXT}}
 _COUNT: Object = {"type": "integer", "minimum": 0}
 _ALWAYS = (401, 429, 500, 503)
@@ -28,6 +29,8 @@ _HEADERS: Mapping[str, str] = {
     "x-posology-model-digest": "The weights.",
     "x-posology-verdict": "Digest of the verdict that released them.",
     "x-posology-policy": "The release policy that the verdict meets.",
+    "x-posology-run": "The run that made the weights.",
+    "x-posology-dataset": "Digest of the data that they were tuned on.",
 }
 
 
@@ -57,7 +60,9 @@ def document() -> Object:
             },
         },
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "posology keys create"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "posology keys create NAME"}
+            },
             "schemas": {"Error": _error()},
         },
     }
@@ -86,7 +91,7 @@ def _response_request() -> Object:
             "metadata": labels,
         }
     )
-    words = {"anyOf": [{"type": "string", "minLength": 1}, _messages()]}
+    words = {"anyOf": [_FILLED, _messages()]}
     return _request({"input": words, **fields, "stream": {"type": ["boolean", "null"]}}, "model", "input")
 
 
@@ -115,13 +120,23 @@ def _messages() -> Object:
         "required": ["type", "text"],
         "properties": {"type": {"const": "text"}, "text": _TEXT},
     }
-    content = {"anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": part}]}
-    message = {
-        "type": "object",
-        "required": ["role", "content"],
-        "properties": {"role": {"enum": list(messages.ROLES)}, "content": content},
+    parts: Object = {"type": "array", "minItems": 1, "items": part}
+    filled = {**parts, "contains": {"type": "object", "properties": {"text": _FILLED}}}
+    other = [role for role in messages.ROLES if role != "user"]
+    return {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "anyOf": [
+                _message({"const": "user"}, {"anyOf": [_FILLED, filled]}),
+                _message({"enum": other}, {"anyOf": [_TEXT, parts]}),
+            ]
+        },
     }
-    return {"type": "array", "minItems": 1, "items": message}
+
+
+def _message(role: Object, content: Object) -> Object:
+    return {"type": "object", "required": ["role", "content"], "properties": {"role": role, "content": content}}
 
 
 # --- what is answered ------------------------------------------------------------------------------

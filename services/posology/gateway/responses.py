@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from posology.core.errors import InvalidInput, Violation
-from posology.gateway import json_body
+from posology.gateway import json_body, messages
 from posology.gateway.domain import AnswerKind
 from posology.gateway.events import DONE, payload
 from posology.gateway.requests import ChatRequest, checked
@@ -50,6 +50,8 @@ def parse(raw: bytes) -> ChatRequest:
         faults.append(Violation("instructions", "must be a text"))
     if not body.get("input"):
         faults.append(Violation("input", "is required: a text or a list of messages"))
+    elif isinstance(body["input"], str) and messages.is_blank(body["input"]):
+        faults.append(Violation("input", "must not be empty"))
     if faults:
         raise InvalidInput.of(faults)
     if "max_output_tokens" in body:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from posology.core.errors import InvalidInput
+from posology.gateway import responses
 from posology.gateway.domain import AnswerKind, ContextTooLong
 from posology.gateway.requests import clamp, fit, may_overflow, parse
 
@@ -129,6 +130,37 @@ def test_an_empty_answer_comes_back_too() -> None:
     for content in contents:
         turns = asked(messages=[{"role": "assistant", "content": content}]).body["messages"]
         assert turns == [{"role": "assistant", "content": ""}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", " ", "\n\t", "\u00a0", [{"type": "text", "text": ""}], ["", " "], [{"type": "input_text", "text": "  "}],
+        [{"type": "text", "text": ""}, {"type": "text", "text": "\n"}],
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_users_turn_that_says_nothing_is_refused_wherever_it_stands(content: Any) -> None:
+    empty, fine = {"role": "user", "content": content}, {"role": "user", "content": "May I?"}
+    for place, turns in enumerate(([empty], [fine, empty], [fine, {"role": "assistant", "content": None}, empty])):
+        with pytest.raises(InvalidInput) as refused:
+            asked(messages=turns)
+        assert [str(one) for one in refused.value.violations] == [f"messages[{place}].content: must not be empty"]
+
+
+def test_a_system_turn_may_be_empty_and_a_part_beside_words_too() -> None:
+    parts = [{"type": "text", "text": ""}, {"type": "text", "text": "May I?"}]
+    turns = asked(messages=[{"role": "system", "content": ""}, {"role": "user", "content": parts}]).body["messages"]
+    assert [turn["content"] for turn in turns] == ["", "\nMay I?"]
+
+
+@pytest.mark.parametrize("words", ["", "  ", [{"role": "user", "content": ""}]], ids=repr)
+def test_a_response_to_nothing_is_refused_by_the_field_that_was_sent(words: Any) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        responses.parse(json.dumps({"model": "labels", "input": words}).encode())
+    assert [one.field for one in refused.value.violations] == [
+        "input" if isinstance(words, str) else "input[0].content"
+    ]
 
 
 def test_a_developer_is_the_system_and_parts_are_one_text() -> None:
