@@ -167,8 +167,15 @@ def _statement(stored: Stored, verdict: str) -> Mapping[str, Any]:
 def verdict_line(digest: str, statement: Mapping[str, Any]) -> dict[str, Any]:
     """Outcome, and each gate in one line."""
     predicate = statement.get("predicate", {})
-    gates = [f"{g['suite']} {g['metric']}: {g['explanation']}" for g in predicate.get("gates", ())]
+    gates = [_gate_line(g["suite"], g["metric"], g["explanation"]) for g in predicate.get("gates", ())]
     return {"digest": digest, "outcome": predicate.get("outcome", ""), "gates": gates}
+
+
+def _gate_line(suite: str, metric: str, explanation: str) -> str:
+    """A gate in one line; sentences of parity begin with the step, which is in the metric too."""
+    head = suite if suite == metric else f"{suite} {metric}"
+    step, colon, rest = explanation.partition(": ")
+    return f"{head}: {rest if colon and metric.endswith(step) else explanation}"
 
 
 def reviews(statement: Mapping[str, Any]) -> list[dict[str, Any]]:

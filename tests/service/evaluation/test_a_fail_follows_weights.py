@@ -194,7 +194,7 @@ async def test_the_classifier_that_ships_decides_refusals_under_the_policy_devel
         ({"gates": [{"suite": "mcq", "atLeast": 0.0}]}, "accuracy on a suite .* atLeast 0 only"),
         ({"gates": [{"suite": "mcq", "atLeast": 0.9}]}, "refusal on a suite"),
         ({"parity": {"maxKl": 1000.0}}, "wants parity .maxKl 0.01.*maxKl 1000"),
-        ({"confidence": 0.6}, "must be decided at 95.000% confidence"),
+        ({"confidence": 0.6}, "must be decided at 95.0% confidence"),
     ],
 )
 async def test_a_spec_that_cannot_is_refused_at_submission(
@@ -241,7 +241,7 @@ async def test_a_submission_says_which_try_it_would_be_and_at_what_price(service
         checked = await service.stub.CreateEvaluation(request)
         return next(text for text in checked.tries if text.startswith("mcq"))
 
-    assert await price() == "mcq, by labels: try 1, decided at 95.000% confidence"
+    assert await price() == "mcq, by labels: try 1, decided at 95.0% confidence"
     for number in range(1, 5):
         request = service.request(f"e{number}", model=model(service, f"t{number}", parents=(root,)), base=root)
         request.spec.model_name = "labels"

@@ -88,6 +88,16 @@ def test_cards_of_other_sets_are_shown_too(
     assert all(word in shown.output for word in (("pairs", "25") if kind == "preferences" else ("38", "exact")))
 
 
+def test_a_long_name_in_a_card_does_not_run_into_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = build(tmp_path)
+    card = {"pairs": 150, "question_types": {"pharmacology-recommended-dose": 144, "dose": 6}}
+    made = world.publish({"card.json": json.dumps(card)}, kind="dataset")
+    monkeypatch.setattr(dataset, "_find", lambda _, what, of: (what, world.stored))
+    lines = run("dataset", "card", made).output.splitlines()
+    assert "  pharmacology-recommended-dose  144" in lines
+    assert "  dose                           6" in lines
+
+
 def test_drops_are_counted_and_listed_by_reason(digest: str) -> None:
     counts = json.loads(run("-o", "json", "dataset", "drops", digest).stdout)
     assert {row["reason"]: row["drops"] for row in counts} == {"min_words": 2, "unreadable": 1}

@@ -75,11 +75,11 @@ ATTACKS: dict[str, tuple[dict[str, Any], str]] = {
     "too few items": ({"gates": [release.gate(n=99), release.gate("parity", "parity")]}, "99 items, at least 100"),
     "low confidence": (
         {"gates": [release.gate(confidence=0.6), release.gate("parity", "parity")]},
-        "must be decided at 95.000%",
+        "must be decided at 95.0%",
     ),
     "a third try at the price of the first": (
         {"tries": {"mcq": {"number": 3, "confidence": 0.95, "note": ""}}},
-        "try 3 must be decided at 98.750% confidence",
+        "try 3 must be decided at 98.75% confidence",
     ),
     "a try that is not counted": ({"tries": {}}, "does not say which try it was"),
     "a try numbered zero": (

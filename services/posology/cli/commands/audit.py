@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from posology.cli import output, state
+from posology.cli import output, state, targets
 from posology.core import signing
 from posology.core.audit.chain import Entry, verify_chain
 from posology.core.audit.checkpoint import Checkpoint, compare
@@ -35,6 +35,7 @@ def checkpoint(
     at = state.of(context)
     if to.exists():
         raise InvalidInput.of([Violation("--to", f"{to} is there already; each checkpoint is a file of its own")])
+    targets.check_file("--to", to)
     signer = signing.Signer.load_or_create(key or at.installation.settings.keys_dir / "auditor.key")
     heads = {service: verify_chain(chain) for service, chain in _chains(at).items()}
     taken = Checkpoint(datetime.now(UTC), heads)
@@ -55,8 +56,7 @@ def verify(
 ) -> None:
     """Hold every audit chain against checkpoints: a cut, rewritten, forked or missing chain is named. Exit code 1."""
     at = state.of(context)
-    trusted = signing.PublicKey.load(key or at.installation.settings.keys_dir / "auditor.pub")
-    taken = [Checkpoint.read(_envelope(path), [trusted]) for path in checkpoints]
+    taken = _read(checkpoints, key, at.installation.settings.keys_dir / "auditor.pub")
     results = list(compare(_chains(at, databases), taken))
     lines = [
         f"{'[bold red]FAILED[/]' if one.problem else '[green]ok    [/]'}  {one.service}: "
@@ -66,6 +66,20 @@ def verify(
     at.write.value(output.plain(results), "\n".join(lines))
     if any(one.problem for one in results):
         raise typer.Exit(1)
+
+
+def _read(files: list[Path], key: Path | None, own: Path) -> list[Checkpoint]:
+    """Checkpoints that the key signed; where none was named and this installation's does not fit, that one can be."""
+    envelopes = [_envelope(path) for path in files]
+    hint = "" if key else "; name the public key of who took it: --key FILE.pub"
+    try:
+        trusted = signing.PublicKey.load(key or own)
+    except InvalidInput as error:
+        raise InvalidInput(f"{error.message}{hint}") from error
+    try:
+        return [Checkpoint.read(envelope, [trusted]) for envelope in envelopes]
+    except signing.SignatureInvalid as error:
+        raise type(error)(f"{error.message}{hint}") from error
 
 
 def _chains(at: state.State, databases: Path | None = None) -> Mapping[str, list[Entry]]:

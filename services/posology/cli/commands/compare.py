@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from posology.cli import output, show, state
+from posology.cli import output, show, state, targets
 from posology.cli.commands import completion
 from posology.client import Client, gate_table
 from posology.core.errors import InvalidInput, NotFound, Violation
@@ -32,6 +32,8 @@ def compare(
 ) -> None:
     """Show the doses of a sweep beside each other, with intervals and the reason; or the gates of several runs."""
     at = state.of(context)
+    if to:
+        targets.check_file("--to", to)
     if len(runs) == 1:
         _sweep(at, runs[0], to)
         return

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -180,19 +180,28 @@ def _plain(text: object) -> str:
     return escape(" ".join(str(text).split()))
 
 
+def _columns(pairs: Iterable[tuple[str, object]]) -> Iterator[str]:
+    """Names and values beside each other, with two spaces after the longest name."""
+    rows = list(pairs)
+    width = max((len(name) for name, _ in rows), default=0) + 2
+    yield from (f"  {name:<{width}}{value}" for name, value in rows)
+
+
 def _card_lines(digest: str, content: Mapping[str, Any]) -> Iterator[str]:
     yield f"[bold]{digest}[/]"
     pairs = content.get("pairs", {})
     counts_of = pairs if isinstance(pairs, Mapping) else {"pairs": pairs, **content.get("kinds", {})}
-    yield from (f"  {name:<24}{value}" for name, value in counts_of.items())
+    yield from _columns(counts_of.items())
     if content.get("coverage"):
         yield "[bold]labels asked about, of those that have it[/]"
-        for name, counts in content["coverage"].items():
-            yield f"  {name:<24}{counts['asked']} of {counts['labels']} ({counts['asked'] / counts['labels']:.0%})"
+        yield from _columns(
+            (name, f"{counts['asked']} of {counts['labels']} ({counts['asked'] / counts['labels']:.0%})")
+            for name, counts in content["coverage"].items()
+        )
     if content.get("question_types"):
         yield "[bold]question types[/]"
     ordered = sorted(content.get("question_types", {}).items(), key=lambda item: -item[1])
-    yield from (f"  {_plain(kind):<24}{count}" for kind, count in ordered)
+    yield from _columns((_plain(kind), count) for kind, count in ordered)
     yield "[bold]dropped[/]"
-    for stage, reasons in content.get("drops", {}).items():
-        yield from (f"  {stage + '/' + reason:<40}{count}" for reason, count in reasons.items())
+    drops = content.get("drops", {}).items()
+    yield from _columns((f"{stage}/{reason}", count) for stage, reasons in drops for reason, count in reasons.items())

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from posology.cli import evidence, output, state
+from posology.cli import evidence, output, state, targets
 from posology.client.explain import explain as explain_answer
 from posology.client.recall import Recall, withdraw_all
 from posology.client.recall import recall as recall_source
@@ -33,9 +33,8 @@ def report(
     from posology.cli import report as page  # brings matplotlib, which no other command should wait for
 
     at = state.of(context)
+    targets.check_file("--to", to)
     content = at.call(lambda client: page.gather(client, run))
-    if to.is_dir():
-        raise InvalidInput.of([Violation("--to", f"{to} is a folder; name the file, such as {to}/report.html")])
     write_atomically(to, page.render(content))
     at.write.value({"path": str(to), **output.plain(content)}, f"{to}: {content.run} {content.headline}")
 

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from posology.cli import release_policy, state
+from posology.cli import output, release_policy, state, targets
 from posology.core.errors import InvalidInput, Violation
 from posology.core.release import document
+from posology.core.release.domain import RequiredGate, RequiredSuite, Requirements
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +38,9 @@ def sign(
     at = state.of(context)
     if to is not None and manifest is not None:
         raise InvalidInput.of([Violation("--manifest", "goes without --to: one of them says where the policy goes")])
+    for option, chosen in (("--to", to), ("--manifest", manifest)):
+        if chosen is not None:
+            targets.check_file(option, chosen)
     target = to or manifest or at.data_dir / document.FILE
     try:
         text = file.read_text(encoding="utf-8")
@@ -75,7 +79,7 @@ def show(context: typer.Context) -> None:
         settings.release_policy_file,
         document.keys_in(settings.keys_dir, settings.release_policy_keys, document.KEY),
     )
-    lines = [f"{policy.name} ({policy.digest[:19]}): {settings.release_policy_file}"]
+    lines = [f"{policy.name} ({policy.digest}): {settings.release_policy_file}"]
     sections = [("everything else", policy.default)] if policy.default else []
     sections = [
         *(
@@ -86,16 +90,38 @@ def show(context: typer.Context) -> None:
     ]
     for where, requirements in sections:
         lines.append(f"{where}:")
-        gates = [(s.name or s.digest[:19], g) for s in requirements.suites for g in s.gates]
-        gates += [("", gate) for gate in requirements.gates]
-        for suite, gate in gates:
-            demands = ", ".join(f"{name} {value:g}" for name, value in sorted(gate.demands.items()))
-            lines.append(f"  {gate.kind} {suite} ({demands}; at least {gate.min_items} items)")
+        lines += [_gate_line(gate, suite) for suite in requirements.suites for gate in suite.gates]
+        lines += [_gate_line(gate, None) for gate in requirements.gates]
         lines += [f"  review of the {r.of.lower()}: under {r.max_error_rate:.1%} errors" for r in requirements.reviews]
-        roots = [root.name or sorted(root.weight_files)[0][:12] for root in requirements.roots]
+        roots = [root.name or sorted(root.weight_files)[0] for root in requirements.roots]
         lines.append(
             f"  roots: {', '.join([*roots, *(['any base that no run made'] if requirements.any_base else [])])}"
         )
-    at.write.value(
-        {"name": policy.name, "digest": policy.digest, "file": str(settings.release_policy_file)}, "\n".join(lines)
-    )
+    listed = [
+        {"modelName": o.model_name, "namespace": o.namespace, "requirements": _plain(o.requirements)}
+        for o in policy.overrides
+    ]
+    value = {
+        "name": policy.name,
+        "digest": policy.digest,
+        "file": str(settings.release_policy_file),
+        "default": _plain(policy.default) if policy.default else None,
+        "overrides": listed,
+    }
+    at.write.value(value, "\n".join(lines))
+
+
+def _gate_line(gate: RequiredGate, suite: RequiredSuite | None) -> str:
+    """`  regression on what the base knew, sha256:...: maxDrop 0.05, 100 items or more`."""
+    names = [one for one in (suite.name, suite.digest) if one] if suite else []
+    where = f" on {', '.join(names) or f'any suite of kind {suite.kind}'}" if suite else ""
+    demands = [f"{name} {value:g}" for name, value in sorted(gate.demands.items())]
+    demands += [f"{output.count(gate.min_items, 'item')} or more"] if gate.min_items else []
+    return f"  {gate.kind}{where}" + (f": {', '.join(demands)}" if demands else "")
+
+
+def _plain(requirements: Requirements) -> dict[str, object]:
+    """As JSON; the files of a root in order."""
+    roots = [{"name": root.name, "weightFiles": sorted(root.weight_files)} for root in requirements.roots]
+    plain: dict[str, object] = output.plain(requirements)
+    return {**plain, "roots": roots}

@@ -207,7 +207,12 @@ def logs(
 
     async def work(client: Client) -> None:
         fetched = await client.show(run)
-        async for event in client.job_events(_resource(fetched, stage)):
+        chosen, resource = _with_log(fetched, stage)
+        if not stage:
+            others = [s.stage for s in fetched.stages if is_job(s.resource) and s.stage != chosen]
+            also = f"; also: {', '.join(others)}" if others else ""
+            at.write.note(f"[dim]the log of {chosen}{also}[/]")
+        async for event in client.job_events(resource):
             if text := _event_text(event):
                 at.write.event(event, text)
 
@@ -293,15 +298,21 @@ def _end_with(at: state.State, run: pb.FineTuneRun) -> None:
         raise typer.Exit(1)
 
 
-def _resource(run: pb.FineTuneRun, stage: str) -> str:
+def _with_log(run: pb.FineTuneRun, stage: str) -> tuple[str, str]:
+    """The stage that is meant, the newest with a log where none is named, and the job behind it."""
     with_log = [s for s in run.stages if is_job(s.resource)]
     if not stage and with_log:
-        return with_log[-1].resource
+        return with_log[-1].stage, with_log[-1].resource
     chosen = next((s for s in run.stages if s.stage == stage), None)
     if chosen is None or not chosen.resource:
         known = ", ".join(s.stage for s in with_log) or "none yet"
         raise NotFound(f"{run.name} has no log of {stage or 'any stage'}; stages with a log: {known}")
-    return chosen.resource
+    return chosen.stage, chosen.resource
+
+
+def _short(value: object) -> object:
+    """Numbers of the wire are all fractions: 150.0 was 150."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _event_text(event: job_pb2.JobEvent) -> str:
@@ -309,7 +320,7 @@ def _event_text(event: job_pb2.JobEvent) -> str:
     at = f"[dim]{event.time.ToDatetime(UTC).astimezone():%H:%M:%S}[/] " if event.HasField("time") else ""
     if kind == "log":
         named = json_format.MessageToDict(event.log.fields)
-        beside = "  " + ", ".join(f"{name} {value}" for name, value in sorted(named.items())) if named else ""
+        beside = "  " + ", ".join(f"{name} {_short(value)}" for name, value in sorted(named.items())) if named else ""
         return f"{at}{escape(event.log.message)}[dim]{escape(beside)}[/]"
     if kind == "metric":
         values = ", ".join(f"{name} {value:.4g}" for name, value in sorted(event.metric.values.items()))

@@ -53,7 +53,7 @@ def rotate(
     at = state.of(context)
     done = key_rotation.rotate(_folder(at, keys), role, days=days)
     old = f"; {done.old[:16]} verifies on" if done.old else ""
-    text = f"{ROLES[role]} are signed with {done.new.id[:16]} now, {done.new.window}{old}"
+    text = f"{ROLES[role]}: signed with {done.new.id[:16]} now, {done.new.window}{old}"
     at.write.value({"role": role, "old": done.old, "new": done.new.id, "window": str(done.new.window)}, text)
 
 

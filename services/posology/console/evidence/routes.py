@@ -1,6 +1,7 @@
 """Evidence: a run's verdict and why, an artifact's lineage, search, and recall with withdrawal."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,9 @@ from posology.core.errors import InvalidInput, NotFound, Violation
 from posology.v1alpha1 import catalog_pb2
 from posology.v1alpha1.evaluation_pb2 import ListVerdictsRequest, Verdict
 
+_ANSWER_ID = re.compile(r"[0-9a-f]{30}")
+"""As the gateway draws them; ids of sections and labels are longer, or have dashes."""
+
 
 async def overview(request: Request) -> Response:
     """Verdicts, newest first, and one box to search by answer, label or drug."""
@@ -35,9 +39,14 @@ async def search(request: Request) -> Response:
     if not what:
         raise InvalidInput.of([Violation("what", "say an answer's id, a label's set id, a section, a drug or a file")])
     client: Client = request.app.state.client
-    if "/answers/" in what or what.startswith("answer:"):
-        explained = await explain(client, what.removeprefix("answer:"))
-        return pages.page(request, "evidence/answer.html", explained=explained)
+    bare = _ANSWER_ID.fullmatch(what) is not None
+    if bare or "/answers/" in what or what.startswith("answer:"):
+        try:
+            explained = await explain(client, what.removeprefix("answer:"))
+            return pages.page(request, "evidence/answer.html", explained=explained)
+        except NotFound:
+            if not bare:
+                raise  # a bare one may be the id of a section
     return pages.page(request, "evidence/recall.html", what=what, recalled=await recall(client, what))
 
 

@@ -15,7 +15,7 @@ from posology.core.release.domain import (
     Requirements,
     demands_met,
 )
-from posology.core.release.tries import confidence_of
+from posology.core.release.tries import confidence_of, percent
 
 _ROUNDING = 1e-9
 _LEAST_LABELS = 100
@@ -161,8 +161,8 @@ def _shortfall(
     for result in results:
         if needed >= 1 or float(result.get("confidence", 0)) < needed - _ROUNDING:
             return (
-                f"{suite}: try {one.number} must be decided at {needed:.3%} confidence, "
-                f"it was at {float(result.get('confidence', 0)):.3%}"
+                f"{suite}: try {one.number} must be decided at {percent(needed)} confidence, "
+                f"it was at {percent(float(result.get('confidence', 0)))}"
             )
     return ""
 

@@ -33,6 +33,12 @@ def items_ratio(spent: float, *, confidence: float) -> float:
     return ((normal.inv_cdf(spent) + power) / (normal.inv_cdf(confidence) + power)) ** 2
 
 
+def percent(share: float) -> str:
+    """`95.0%`, `97.5%`, `98.75%`: what a halved error needs, and no zeros beyond the first."""
+    whole, _, decimals = f"{share:.3%}".removesuffix("%").partition(".")
+    return f"{whole}.{decimals.rstrip('0') or '0'}%"
+
+
 def price(number: int, *, confidence: float, tries: int = 0) -> str:
     """Which try this is and what it costs, in one sentence."""
     spent = confidence_of(number, confidence=confidence, tries=tries)
@@ -42,10 +48,10 @@ def price(number: int, *, confidence: float, tries: int = 0) -> str:
         )
     budget = f" of {tries}" if tries else ""
     if spent == confidence:
-        return f"try {number}{budget}, decided at {spent:.3%} confidence"
+        return f"try {number}{budget}, decided at {percent(spent)} confidence"
     ratio = items_ratio(spent, confidence=confidence)
     advice = "; a fresh suite is the cheaper way" if not tries and ratio > FRESH_IS_CHEAPER else ""
     return (
-        f"try {number}{budget}, decided at {spent:.3%} confidence: it takes {ratio:.2f} times the items of a first try "
-        f"at {confidence:.1%} to show the same{advice}"
+        f"try {number}{budget}, decided at {percent(spent)} confidence: it takes {ratio:.2f} times the items of a "
+        f"first try at {percent(confidence)} to show the same{advice}"
     )

@@ -158,7 +158,8 @@ def _side(ask: GateContext, by_model: ByModel, metric: str, wanted: Wanted, meas
         confidence=confidence,
         sentence=(
             f"{measured}: {comparison.base:.1%} before, {comparison.tuned:.1%} after; "
-            f"the change is at least {comparison.low:+.1%}, and a drop of {margin:.1%} is too much"
+            f"the change is {comparison.estimate:+.1%}, at worst {comparison.low:+.1%}, and a drop of "
+            f"{margin:.1%} is too much"
         ),
     )
     result = _unless_hidden(result, compare(scored.worst, confidence=confidence), scored.unscored[TUNED])

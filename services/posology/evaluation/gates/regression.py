@@ -31,7 +31,8 @@ def regression(ask: GateContext) -> Iterator[GateResult]:
         confidence=ask.policy.confidence,
         sentence=(
             f"{comparison.base:.1%} before, {comparison.tuned:.1%} after; "
-            f"the change is at least {comparison.low:+.1%}, and a drop of {ask.gate.max_drop:.1%} is too much"
+            f"the change is {comparison.estimate:+.1%}, at worst {comparison.low:+.1%}, and a drop of "
+            f"{ask.gate.max_drop:.1%} is too much"
         ),
     )
 

@@ -29,7 +29,8 @@ class Plan:
             plans = [await self._training.PlanTraining(request(doses.dosed(run.spec, dose))) for dose in tried]
             steps, seconds = sum(one.sft_steps for one in plans), sum(one.seconds for one in plans)
             summary = f"{len(tried)} doses of {steps:,} steps in all, about {seconds / 60:,.0f} min; at most {summary}"
-        warned = f"; {len(plan.warnings)} warnings, see `posology plan`" if plan.warnings else ""
+        many = "" if len(plan.warnings) == 1 else "s"
+        warned = f"; {len(plan.warnings)} warning{many}, see `posology plan`" if plan.warnings else ""
         return Observation(State.SUCCEEDED, summary + warned, details=schema.to_mapping(plan))
 
     async def observe(self, run: Run, stage: Stage) -> Observation:
