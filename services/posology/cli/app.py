@@ -35,6 +35,7 @@ from posology.cli.commands import (
     runs,
     serving,
     signing_keys,
+    verdicts,
 )
 from posology.cli.state import State
 from posology.core.errors import (
@@ -83,6 +84,7 @@ for module in (
     artifacts,
     keys,
     signing_keys,
+    verdicts,
     endpoints,
     policy,
     serving,

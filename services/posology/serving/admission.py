@@ -111,7 +111,7 @@ def _verified(
     if signers & revoked:
         raise RevokedKey(
             f"the key {min(signers & revoked)} that signed this verdict was revoked; "
-            "issue the verdict again with a key that is not"
+            "issue the verdict again with a key that is not: posology verdicts reissue"
         )
     try:
         return signing.verify(envelope, [key for key in keys if key.id not in revoked])

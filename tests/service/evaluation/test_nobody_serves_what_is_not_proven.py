@@ -25,6 +25,7 @@ from posology.core.attestations.deny_list import FILE as DENY_LIST
 from posology.core.attestations.verdict import FILE as VERDICT_FILE
 from posology.core.canonical import canonical_json
 from posology.core.errors import PosologyError
+from posology.core.key_rotation import REVOKED
 from posology.core.release import deny_list, document
 from posology.core.rpc import client, server
 from posology.core.signing import Signer
@@ -43,6 +44,7 @@ class Submitter:
 
     service: Service
     serving: serving_pb2_grpc.ServingAsyncStub
+    serving_address: str
 
     @property
     def root(self) -> Path:
@@ -91,6 +93,7 @@ class Submitter:
             released_url=f"file://{self.root}/artifacts/candidates",
             weights_dir=self.root / "cache",
             keys=tuple(keys.glob("evaluation*.pub")),
+            revoked_file=revoked if (revoked := keys / REVOKED).exists() else None,
             policy_file=self.root / document.FILE,
             policy_keys=document.keys_in(keys, (), document.KEY),
             review_keys=(),
@@ -132,7 +135,7 @@ async def submitter(service: Service) -> AsyncIterator[Submitter]:
         serving = await stack.enter_async_context(app.build(settings))
         address = await stack.enter_async_context(server.running(serving.server()))
         channel = await stack.enter_async_context(client.channel(address, token="secret"))
-        yield Submitter(service, serving_pb2_grpc.ServingStub(channel))
+        yield Submitter(service, serving_pb2_grpc.ServingStub(channel), address)
 
 
 async def test_a_submitter_gets_nothing_served_that_is_not_proven(submitter: Submitter) -> None:

@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from posology.cli import state
 from posology.cli.state import State
+from posology.client import Client
+from posology.client import reissue as reissuing
 from posology.core import key_rotation
 from posology.core.attestations.deny_list import FILE as DENY_LIST
-from posology.core.errors import FailedPrecondition
+from posology.core.errors import FailedPrecondition, PosologyError
 from posology.core.key_rotation import ROLES
 from posology.core.release.document import FILE as POLICY
 from posology.core.times import rfc3339, utc_now
@@ -69,6 +72,7 @@ def revoke(
     known = next((one for one in key_rotation.known_keys(folder) if one.key.id.startswith(key.lower())), None)
     if known is not None and keys is None:
         _check_unused(at, known.key.id)
+        _warn_of_what_rests(at, known.key.id)
     revoked = key_rotation.revoke(folder, key, reason=reason)
     at.write.value({"id": revoked.key.id, "file": str(folder / key_rotation.REVOKED)}, f"{revoked.key.id} is revoked")
 
@@ -80,6 +84,26 @@ def _check_unused(at: State, key_id: str) -> None:
         path = at.data_dir / file
         if path.exists() and key_id in path.read_text(encoding="utf-8", errors="replace"):
             raise FailedPrecondition(f"{path} is signed with this key; have it signed anew first: {how}")
+
+
+def _warn_of_what_rests(at: State, key_id: str) -> None:
+    """A stolen key is revoked whatever serves; but whoever does it learns what will load no more."""
+    try:
+        resting = at.call(lambda client: _resting(client, key_id))
+    except PosologyError as error:
+        at.write.note(f"Not known is which deployments rest on it: {escape(error.message)}")
+        return
+    for name in resting:
+        at.write.note(
+            f"{name} rests on a verdict of this key: it loads no more, and fails once its engine starts anew."
+        )
+    if resting:
+        at.write.note(f"Issue them again, also afterwards: posology verdicts reissue --key {key_id[:16]} --deploy")
+
+
+async def _resting(client: Client, key_id: str) -> list[str]:
+    digests = {one.artifact for one in await reissuing.signed_with(client, key_id)}
+    return [one.name for one in await reissuing.live(client) if one.verdict in digests]
 
 
 def _folder(at: State, keys: Path | None) -> Path:
