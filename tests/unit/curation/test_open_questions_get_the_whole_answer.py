@@ -6,6 +6,8 @@ from posology.curation.domain import Section
 from posology.curation.recipe import Style
 from posology.curation.teachers import Draft, Task
 from posology.curation.teachers.extractive import ExtractiveTeacher
+from posology.curation.teachers.facts import clean_heading
+from posology.curation.teachers.statements import _says_its_heading
 from posology.curation.text.edits import edits
 from posology.curation.text.fluency import flaw
 
@@ -440,3 +442,29 @@ def test_what_is_done_to_the_drug_is_no_end_of_a_heading(start: str) -> None:
 def test_a_wrong_answer_is_not_absurd(stated: str) -> None:
     for kind in ("mechanism", "warning"):
         assert not edits(stated, context=(stated,), drug="examplol", kind=kind)
+
+
+def test_a_quoted_dose_says_what_its_heading_says() -> None:
+    dose = "The recommended dose of examplol for patients in clinics is 25 mg once daily."
+    assert not _says_its_heading("Patients with Renal Impairment", dose)
+    assert not _says_its_heading("Basal Cell Carcinoma", dose)
+    assert _says_its_heading("Recommended Dosage > Patients in Clinics", dose)
+    assert _says_its_heading("", dose)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "asked"),
+    [
+        ("renal", "Reduce the dose of examplol in patients with severe renal impairment.", False),
+        ("renal", "Reduce the dose of examplol by half in patients with severe renal impairment.", True),
+        ("hepatic", "The maximum dosage of examplol is lower in moderate hepatic impairment.", False),
+        ("hepatic", "No dosage adjustment of examplol is needed in moderate hepatic impairment.", True),
+    ],
+)
+def test_a_change_of_dose_without_the_dose_is_not_asked(kind: str, text: str, asked: bool) -> None:
+    assert bool(of_kind(kind, section("43684-0", text, title=f"{kind.capitalize()} Impairment"))) is asked
+
+
+@pytest.mark.parametrize("title", ["Whether", "Non-antiretroviral Medicines Because", "5.2 Use With"])
+def test_a_heading_that_goes_on_is_none(title: str) -> None:
+    assert clean_heading(title) == ""

@@ -86,6 +86,19 @@ class Fact:
         return self.evidence or self.statement
 
 
+_CHANGES_A_DOSE = re.compile(
+    r"\b(?:[Rr]educe|[Aa]djust|[Ll]ower|[Dd]ecrease)\w*\b[^.]{0,60}\b[Dd]os(?:e|es|age|ages|ing)\b"
+    r"|\b[Dd]os(?:e|age)s?\b[^.]{0,60}\b(?:reduced|adjusted|lower|decreased|reductions?|adjustments?)\b"
+)
+_NO_CHANGE = re.compile(r"\b(?:[Nn]o|[Nn]ot|without)\b")
+
+
+def _leaves_the_dose_out(text: str) -> bool:
+    """Whether some sentence asks for another dose, and the text names none: the label gives it elsewhere."""
+    asks = any(_CHANGES_A_DOSE.search(s) and not _NO_CHANGE.search(s) for s in split_sentences(text))
+    return asks and not re.search(r"\d\s?(?:%|mg|mcg|g\b|units|mL)|\bhal(?:f|ve)", text)
+
+
 @dataclass(frozen=True)
 class Place:
     """A section among the other sections of its label."""
@@ -210,6 +223,8 @@ class Place:
             return ""
         stated = re.sub(r"^The label of .{2,80}? states:\s+", "", fact.statement)
         names = aliases(self.section)
+        if fact.kind in {"renal", "hepatic"} and _leaves_the_dose_out(stated):
+            return "a dose that is changed, and not to what"
         return flaw(stated, small=self.small, names=names, fragments=fact.kind in _WITH_FRAGMENTS)
 
     @property
@@ -415,21 +430,28 @@ def clean_heading(title: str) -> str:
         "or",
         "the",
         "to",
+        "whether",
+        "because",
+        "if",
+        "when",
+        "while",
+        "although",
+        "since",
+        "than",
+        "by",
+        "from",
+        "at",
+        "on",
+        "who",
+        "which",
         "concomitant",
         "may",
         "can",
         "that",
-        "which",
-        "who",
         "is",
         "are",
         "not",
-        "by",
-        "at",
-        "from",
         "during",
-        "when",
-        "on",
         "a",
     }
     return bare if sound and balanced and not ends_open else ""

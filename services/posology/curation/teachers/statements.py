@@ -599,7 +599,10 @@ def _quoted_dose(place: Place) -> Iterator[Fact]:
     if place.several:
         return
     doses = [s for s in place.statements if _AN_AMOUNT.search(s.text) and _A_DOSE.search(s.text)]
+    headed = {s.text: p.heading for p in place.passages for s in p.statements}
     for s in doses:
+        if not _says_its_heading(headed.get(s.text, "?"), s.text):
+            continue
         fits = not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text)
         own = names_it(place.section, s.text) or not _BESIDE.search(place.section.text)
         if place.broken(s.text):
@@ -607,6 +610,28 @@ def _quoted_dose(place: Place) -> Iterator[Fact]:
         if fits and own and (_FOR_WHOM.search(s.text) or all(_same_dose(s.text, other.text) for other in doses)):
             yield _quoted(place, "dosing", "dosage", s.text)
             return
+
+
+_OF_ANY_DOSE = frozenset(
+    {
+        "dosage",
+        "dose",
+        "doses",
+        "dosing",
+        "recommended",
+        "administration",
+        "general",
+        "information",
+        "usual",
+        "schedule",
+    }
+)
+
+
+def _says_its_heading(heading: str, text: str) -> bool:
+    """Whether a sentence names whom and what the headings above it are of: quoted alone, it is read without them."""
+    words = (word for word in re.findall(r"[a-z]{4,}", heading.casefold()) if word not in _OF_ANY_DOSE)
+    return "?" not in heading and all(word[:5] in text.casefold() for word in words)
 
 
 _BESIDE = re.compile(
