@@ -122,7 +122,7 @@ class Verdicts:
                 statements=(*statements, *own_passes),
                 namespace=request.namespace,
                 model_name=job.spec["spec"].get("modelName", ""),
-                submitter="" if actor in NOBODY else actor,
+                submitter=await _first_submitter(tx, job.name) or ("" if actor in NOBODY else actor),
                 weight_files=findings.origin.weight_files,
                 base=base,
                 derived=derived,
@@ -401,6 +401,13 @@ def _statements(texts: tuple[str, ...]) -> list[dict[str, Any]]:
 
 async def _row(tx: Transaction, name: str) -> RowMapping | None:
     return (await tx.execute(select(tables.verdicts).where(tables.verdicts.c.name == name))).mappings().first()
+
+
+async def _first_submitter(tx: Transaction, evaluation: str) -> str:
+    """Who had the first verdict on these scores: a colleague who issues it again frees nobody to release his own."""
+    query = select(tables.verdicts.c.envelope).where(tables.verdicts.c.evaluation == evaluation)
+    row = (await tx.execute(query.order_by(tables.verdicts.c.created).limit(1))).first()
+    return failures.predicate_of(row.envelope).submitter if row else ""
 
 
 async def _count_uses(tx: Transaction, policy: Policy, verdict: str, model: str) -> None:

@@ -19,6 +19,7 @@ from posology.core import key_rotation
 from posology.core.errors import InvalidInput, NotFound, PosologyError
 from posology.core.revocation import read_revoked
 from posology.core.rpc import context
+from posology.core.rpc.impersonation import DOOR_HEADER, USER_HEADER
 from posology.core.signing import PublicKey, Signer
 from posology.v1alpha1 import evaluation_pb2, serving_pb2
 
@@ -176,3 +177,19 @@ async def test_scores_that_fail_now_release_nothing(service: Service, submitter:
     listed = await service.stub.ListVerdicts(evaluation_pb2.ListVerdictsRequest(parent="namespaces/test"))
     assert {one.outcome for one in listed.verdicts} == {evaluation_pb2.Verdict.FAIL}
     assert PublicKey.load(submitter.root / "keys" / "evaluation.pub").id in listed.verdicts[0].envelope
+
+
+async def test_a_colleague_who_issues_a_verdict_again_frees_nobody_to_release_his_own(submitter: Submitter) -> None:
+    root = weights(submitter.service, "root", kind="base-model", model="root")
+    model = weights(submitter.service, "good", root, model="good")
+    submitter.service.record(right=190, refuses=120)
+    evaluation = await submitter.service.evaluated_again(submitter.service.request("good", model=model, base=root))
+    names = []
+    for person, name in (("jane", "first"), ("bob", "again")):
+        request = evaluation_pb2.IssueVerdictRequest(
+            parent="namespaces/test", verdict_id=name, evaluation=evaluation.name
+        )
+        through = ((USER_HEADER, person), (DOOR_HEADER, "orchestrator"))
+        verdict = await submitter.service.stub.IssueVerdict(request, metadata=through)
+        names.append(envelopes.payload(json.loads(verdict.envelope))["predicate"]["submitter"])
+    assert names == ["jane", "jane"]
