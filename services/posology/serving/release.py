@@ -93,18 +93,21 @@ class Releaser:
         Others are none of this deployment's: they could not release it, and a neighbour's would stand in the way of its
         own. What is read here only chooses; `admit` verifies it.
         """
-        about = [
-            (stored.modified, digest)
+        ours = [
+            (stored.modified, digest, about)
             for store in (self._candidates, self._released)
             for digest, stored in store.list()
-            if _is_verdict_for(store, digest, request)
+            if (about := _verdict_on(store, digest, request.model)) and about.namespace == request.namespace
         ]
-        if not about:
+        chosen = [(modified, digest) for modified, digest, about in ours if about.model_name == request.plan.model_name]
+        if not chosen:
+            others = sorted({f"{about.outcome} as {about.model_name or 'no name'}" for _, _, about in ours})
+            where = f", where it has {', '.join(others)}" if others else ""
             raise MissingVerdict(
                 f"{request.model} has no verdict, so it may not serve as {request.plan.model_name} in "
-                f"{request.namespace}; {ONLY_PASS}"
+                f"{request.namespace}{where}; {ONLY_PASS}"
             )
-        return max(about)[1]
+        return max(chosen)[1]
 
     def _anywhere(self, model: str) -> bool:
         return self._candidates.exists(model) or self._released.exists(model)
@@ -126,14 +129,23 @@ class Releaser:
             self._released.verify(model)
 
 
-def _is_verdict_for(store: ArtifactStore, digest: str, request: DeploymentRequest) -> bool:
+@dataclass(frozen=True)
+class _About:
+    """What a stored verdict says that it is on; read to choose and to explain, not to trust."""
+
+    namespace: str
+    model_name: str
+    outcome: str
+
+
+def _verdict_on(store: ArtifactStore, digest: str, model: str) -> _About | None:
+    """What the artifact says if it is a verdict on these weights."""
     manifest = store.manifest(digest)
-    if manifest.kind != "verdict" or request.model not in manifest.parents:
-        return False
+    if manifest.kind != "verdict" or model not in manifest.parents:
+        return None
     try:
         with store.open(digest, VERDICT_FILE) as stored:
             predicate = payload(parse_envelope(stored.read()))["predicate"]
-        issued_for = (predicate.get("namespace", ""), predicate.get("modelName", ""))
+        return _About(*(str(predicate.get(field, "")) for field in ("namespace", "modelName", "outcome")))
     except (NotFound, InvalidInput, KeyError, TypeError, ValueError, AttributeError):
-        return False
-    return issued_for == (request.namespace, request.plan.model_name)
+        return None

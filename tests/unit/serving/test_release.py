@@ -86,3 +86,10 @@ def test_what_is_no_verdict_hinders_nothing(stores: Stores, content: str) -> Non
     stores.publish("verdict", {FILE: content}, stores.model)
     stores.publish("verdict", {"other.json": content}, stores.model)
     assert stores.admitted() == "default"
+
+
+def test_who_looks_under_another_name_learns_which_verdicts_there_are(stores: Stores) -> None:
+    stores.verdict(modelName="other", outcome="FAIL")
+    stores.verdict(namespace="bob")
+    with pytest.raises(MissingVerdict, match=r"as labels in default, where it has FAIL as other; "):
+        stores.admitted()
