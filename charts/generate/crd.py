@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from charts.generate import custom_resource
 from charts.generate.schema import Schema, Schemas
 
 from posology.v1alpha1 import orchestrator_pb2 as contract
 
-GROUP, VERSION, KIND, PLURAL = "posology.dev", "v1alpha1", "FineTuneRun", "finetuneruns"
+KIND, PLURAL = "FineTuneRun", "finetuneruns"
 
 _SWITCHES: dict[str, Schema] = {
     "cancel": {
@@ -35,22 +36,6 @@ _NAME: Schema = {
     "rule": "self.metadata.name.matches('^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$')",
     "message": "metadata.name must be at most 63 lower-case letters, digits and hyphens, and start with a letter",
 }
-_CONDITION: Schema = {
-    "type": "object",
-    "required": ["type", "status", "lastTransitionTime", "reason", "message"],
-    "properties": {
-        "type": {
-            "type": "string",
-            "description": "Accepted, Admitted, Running, ReviewPending, Succeeded or Failed; Ready, "
-            "Reconciling and Stalled say the same in the words of kstatus.",
-        },
-        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-        "observedGeneration": {"type": "integer", "format": "int64"},
-        "lastTransitionTime": {"type": "string", "format": "date-time"},
-        "reason": {"type": "string"},
-        "message": {"type": "string"},
-    },
-}
 _COLUMNS: list[Schema] = [
     {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
     {"name": "Stage", "type": "string", "jsonPath": ".status.stage"},
@@ -65,26 +50,8 @@ _COLUMNS: list[Schema] = [
 
 def definition(comments: Mapping[str, str]) -> Schema:
     """The CustomResourceDefinition."""
-    names = {"kind": KIND, "listKind": f"{KIND}List", "plural": PLURAL, "singular": KIND.lower()}
-    version = {
-        "name": VERSION,
-        "served": True,
-        "storage": True,
-        "subresources": {"status": {}},
-        "additionalPrinterColumns": _COLUMNS,
-        "schema": {"openAPIV3Schema": _resource(comments)},
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}", "annotations": {"helm.sh/resource-policy": "keep"}},
-        "spec": {
-            "group": GROUP,
-            "scope": "Namespaced",
-            "names": {**names, "shortNames": ["ftr"], "categories": ["posology"]},
-            "versions": [version],
-        },
-    }
+    resource = _resource(comments)
+    return custom_resource.definition(KIND, PLURAL, columns=_COLUMNS, resource=resource, short_names=["ftr"])
 
 
 def _resource(comments: Mapping[str, str]) -> Schema:
@@ -155,10 +122,10 @@ def _status(comments: Mapping[str, str]) -> Schema:
             "type": "object", "additionalProperties": text,
             "description": "What the run made: dataset, adapter, model, evaluation, verdict (digests), deployment.",
         },
-        "conditions": {
-            "type": "array", "description": "What holds, with since when and why.", "items": _CONDITION,
-            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
-        },
+        "conditions": custom_resource.conditions(
+            "Accepted, Admitted, Running, ReviewPending, Succeeded or Failed; Ready, "
+            "Reconciling and Stalled say the same in the words of kstatus."
+        ),
     }  # fmt: skip
     stage["required"] = ["stage"]
     return {"type": "object", "description": "Written by the operator.", "properties": properties}
