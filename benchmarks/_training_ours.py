@@ -2,37 +2,15 @@
 
 import json
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import transformers
+from _handler_context import Context
 
 from posology.training.domain import Lora, Method, Optimisation, Sft, SftTask
 from posology.training.worker import sft
-
-
-class Context:
-    """Only what the handler calls."""
-
-    def __init__(self, case: dict[str, Any]) -> None:
-        self.inputs = {"model": Path(case["model"]), "data": Path(case["data"]).parent}
-        self.workdir, self.output = Path(case["output"]) / "work", Path(case["output"]) / "out"
-        self.stopping = threading.Event()
-        for folder in (self.workdir, self.output):
-            folder.mkdir(parents=True)
-
-    def input(self, digest: str) -> Path:
-        return self.inputs[digest]
-
-    def progress(self, done: float, total: float, message: str = "") -> None: ...
-
-    def metric(self, step: int, **values: float) -> None: ...
-
-    def checkpoint(self) -> None: ...
-
-    def log(self, message: str, **fields: object) -> None: ...
 
 
 def main() -> None:
@@ -56,7 +34,8 @@ def main() -> None:
             spent["seconds"] = time.perf_counter() - started  # with the last evaluation and checkpoint
 
     transformers.Trainer.train = timed
-    result = sft.train(Context(case), SftTask("model", "data", recipe))  # type: ignore[arg-type]
+    inputs = {"model": Path(case["model"]), "data": Path(case["data"]).parent}
+    result = sft.train(Context(inputs, Path(case["output"])), SftTask("model", "data", recipe))  # type: ignore[arg-type]
     rate = result.summary["tokens_per_second"]
     print("RESULT", json.dumps({"rate": rate, "seconds": spent["seconds"]}))
 

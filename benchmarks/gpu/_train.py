@@ -3,39 +3,17 @@
 import json
 import resource
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from _handler_context import Context
 
 CASE: dict[str, Any] = json.loads(sys.argv[1])
 GIB = 2**30
 spent: dict[str, float] = {}
-
-
-class Context:
-    """Only what the handler calls."""
-
-    def __init__(self, inputs: dict[str, Path], output: Path) -> None:
-        self.inputs = inputs
-        self.workdir, self.output = output / "work", output / "out"
-        self.stopping = threading.Event()
-        for folder in (self.workdir, self.output):
-            folder.mkdir(parents=True)
-
-    def input(self, digest: str) -> Path:
-        return self.inputs[digest]
-
-    def progress(self, done: float, total: float, message: str = "") -> None: ...
-
-    def metric(self, step: int, **values: float) -> None: ...
-
-    def checkpoint(self) -> None: ...
-
-    def log(self, message: str, **fields: object) -> None: ...
 
 
 def timed() -> None:

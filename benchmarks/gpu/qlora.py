@@ -20,6 +20,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
+PATHS = (REPOSITORY / "services", HERE.parent)
 WORKER_PYTHON = os.environ.get("POSOLOGY_WORKER_PYTHON", str(REPOSITORY / ".venv/worker/bin/python"))
 WORDS = ("take", "the", "dose", "with", "food", "once", "daily", "adults", "reduced", "renal", "function", "rash")
 SHAPES: dict[str, dict[str, int]] = {
@@ -77,7 +78,7 @@ def child(script: str, case: dict[str, Any], *, until: float) -> dict[str, Any]:
     """What a script printed after RESULT; one that fails or does not end is named."""
     done = subprocess.run(
         [WORKER_PYTHON, str(HERE / script), json.dumps(case)],
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY / "services")},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(map(str, PATHS))},
         capture_output=True,
         text=True,
         timeout=max(1.0, until - time.monotonic()),

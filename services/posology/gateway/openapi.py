@@ -108,10 +108,10 @@ def _request(properties: Object, *required: str) -> Object:
 
 def _properties(checks: Mapping[str, Check]) -> Object:
     """What is null asks for nothing, but a model and a prompt are needed."""
-    needed = {name: dict(checks[name].schema) for name in ("model", "prompt") if name in checks}
-    other = {name: {"anyOf": [check.schema, {"type": "null"}]} for name, check in checks.items() if name not in needed}
-    labelled = {name: {"anyOf": [check.schema, {"type": "null"}]} for name, check in IGNORED.items()}
-    return needed | labelled | other
+    return {
+        name: dict(check.schema) if name in ("model", "prompt") else {"anyOf": [check.schema, {"type": "null"}]}
+        for name, check in {**checks, **IGNORED}.items()
+    }
 
 
 def _messages() -> Object:

@@ -84,6 +84,11 @@ def prepare(root: Path) -> None:
     tiny = REPOSITORY / "tests" / "pipeline" / "training" / "tiny_model.py"
     worker = os.environ.get("POSOLOGY_WORKER_PYTHON", str(REPOSITORY / ".venv/worker/bin/python"))
     subprocess.run([worker, str(tiny), json.dumps({str(root / "base"): {}})], check=True, capture_output=True)
+    few_items(root)
+
+
+def few_items(root: Path) -> None:
+    """The first items of the everyday suite, as a suite of its own."""
     suites = root / "suites"
     suites.mkdir()
     everyday = (REPOSITORY / "examples/suites/everyday.jsonl").read_text().splitlines()

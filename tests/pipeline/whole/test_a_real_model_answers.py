@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from pipeline.whole.installation import Whole, stage
-from support.servers import REPOSITORY
+from pipeline.whole.installation import Whole, few_items, stage
 
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
 
@@ -18,10 +16,7 @@ pytestmark = [pytest.mark.qualify, pytest.mark.timeout(3600)]
 
 def test_ten_steps_of_a_real_model_end_in_an_answer(real_model: Path, tmp_path: Path) -> None:
     whole = Whole(tmp_path)
-    suites = tmp_path / "suites"
-    suites.mkdir()
-    everyday = (REPOSITORY / "examples/suites/everyday.jsonl").read_text().splitlines()
-    (suites / "everyday.jsonl").write_text("\n".join(everyday[:24]) + "\n")
+    few_items(tmp_path)
     shutil.copytree(real_model, tmp_path / "base", copy_function=os.link)
     whole.up()
     try:
@@ -33,7 +28,7 @@ def test_ten_steps_of_a_real_model_end_in_an_answer(real_model: Path, tmp_path: 
         assert answer["modelDigest"] == stage(run, "merge").artifact
     finally:
         whole.posology("down")
-        subprocess.run(["rm", "-rf", str(tmp_path / "data")], check=True)
+        shutil.rmtree(whole.data)  # gigabytes
 
 
 def _logs(whole: Whole) -> str:
