@@ -16,7 +16,7 @@ from sqlalchemy import insert, select
 
 from posology.catalog import index
 from posology.catalog.tables import deny_lists
-from posology.core import audit
+from posology.core import audit, revocation
 from posology.core.attestations.deny_list import DeniedDigest, DenyListPredicate, normal_digest
 from posology.core.canonical import canonical_digest, canonical_json
 from posology.core.controllers import ControlLoop
@@ -176,7 +176,7 @@ class Publisher:
         former: list[PublicKey] = []
         if self.keys_dir is not None:
             try:
-                revoked = read_revoked(self.keys_dir / "revoked")
+                revoked = read_revoked(self.keys_dir / revocation.FILE)
                 keys = (PublicKey.load(path) for path in sorted(self.keys_dir.glob(f"{KEY}-*.pub")))
                 former = [key for key in keys if key.id not in revoked]
             except PosologyError as error:

@@ -72,8 +72,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
         """Hold an artifact and all that it was made from; a run gets nothing that rests on what was withdrawn."""
         async with self._db.begin() as tx:
             artifact = await index.get(tx, *convert.split_name(request.name))
-            bad = await index.find_withdrawals(tx, [artifact.digest], namespace=artifact.namespace)
-            if _RUNS in request.holder and bad:
+            if _RUNS in request.holder and (
+                bad := await index.find_withdrawals(tx, [artifact.digest], namespace=artifact.namespace)
+            ):
                 raise FailedPrecondition(_withdrawn(artifact, bad[0]))
             await index.pin(tx, artifact, request.holder)
             await _record(tx, "artifact.pin", artifact, {"holder": request.holder})

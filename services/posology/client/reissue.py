@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from posology.client import envelopes
@@ -178,6 +178,6 @@ async def reissue(client: Client, verdicts: list[Verdict], *, deploy: bool) -> l
         if deploy and issued.outcome == "PASS":
             resting = [one for one in newest(await live(client)) if one.name in issued.deployments]
             made = await asyncio.gather(*(redeploy(client, one.name, verdict=issued.verdict) for one in resting))
-            issued = Reissued(**{**vars(issued), "successors": tuple(one.name for one in made)})
+            issued = replace(issued, successors=tuple(one.name for one in made))
         done.append(issued)
     return done

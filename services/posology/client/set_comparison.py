@@ -4,7 +4,6 @@ Expert-written pairs are few and generated ones many; figures that grow or shrin
 """
 
 import hashlib
-import json
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -138,5 +137,5 @@ def _bigrams(text: str) -> Iterator[tuple[str, str]]:
 def _review(stored: Stored, digest: str) -> Mapping[str, Any]:
     if not stored.has(digest, "review.json"):
         return {}
-    review: Mapping[str, Any] = json.loads(stored.read(digest, "review.json"))
+    review: Mapping[str, Any] = stored.json(digest, "review.json")
     return review

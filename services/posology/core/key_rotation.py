@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from posology.core import revocation
 from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, Violation
 from posology.core.files import write_atomically, write_once
 from posology.core.revocation import read_revoked
@@ -30,7 +31,7 @@ ROLES = {
     "auditor": "checkpoints of the audit chains",
 }
 """Names of the keys, and what each signs."""
-REVOKED = "revoked"
+REVOKED = revocation.FILE
 _SHORT = 16
 
 
@@ -102,18 +103,23 @@ def rotate(folder: Path, role: str, *, days: int) -> Rotation:
     return Rotation(role, old, new)
 
 
+def find(folder: Path, key_id: str) -> KnownKey:
+    """The key of this id, of which the first 8 digits or more are enough; NotFound unless it is one."""
+    wanted = key_id.strip().lower().removeprefix("sha256:")
+    keys = [one for one in known_keys(folder) if len(wanted) >= 8 and one.key.id.startswith(wanted)]
+    if len(keys) != 1:
+        raise NotFound(f"{key_id!r} is the id of {len(keys)} keys in {folder}; `signing-keys list` shows them")
+    return keys[0]
+
+
 def revoke(folder: Path, key_id: str, *, reason: str) -> KnownKey:
     """Let nothing count that a key signed; `key_id` may be its first 8 digits or more.
 
     FailedPrecondition for a key that signs still: services would go on making what nobody believes.
     """
-    wanted = key_id.strip().lower().removeprefix("sha256:")
     with _alone(folder):
-        keys = {one.key.id: one for one in known_keys(folder) if len(wanted) >= 8 and one.key.id.startswith(wanted)}
-        if len(keys) != 1:
-            raise NotFound(f"{key_id!r} is the id of {len(keys)} keys in {folder}; `signing-keys list` shows them")
-        (known,) = keys.values()
-        if any(one.signs and one.key.id == known.key.id for one in known_keys(folder)):
+        known = find(folder, key_id)
+        if known.signs:
             raise FailedPrecondition(
                 f"{known.file} still signs with this key; rotate it first, then revoke what it was"
             )

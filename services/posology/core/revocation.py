@@ -10,6 +10,8 @@ from pathlib import Path
 
 from posology.core.errors import FailedPrecondition
 
+FILE = "revoked"
+"""Name of the list, in the folder of public keys."""
 _HEX = r"(?P<id>[0-9a-fA-F]{64})"
 _FORMS = (
     re.compile(rf"(?:sha-?256:)?\s*{_HEX}", re.IGNORECASE),

@@ -66,8 +66,7 @@ _UNKNOWN = re.compile(
     r"\b(?:(?:with|of|by) (?:that|this)|called|named|exists?)\b|\bno (?:information|data) (?:on|about|of|for"
     r"|is available|available)\b"
     r"|\bnot (?:a |an )?(?:known|real|recogni[sz]ed) (?:drug|medicine|medication|product|name)\b"
-    r"|\bfictiti?on?(?:al|us)\b"
-    r"|\bfictitious\b|\bmade[- ]up\b|\binvented name\b|\b(?:n't|not) (?:appear|seem) to (?:be|exist|correspond"
+    r"|\bficti(?:onal|tious)\b|\bmade[- ]up\b|\binvented name\b|\b(?:n't|not) (?:appear|seem) to (?:be|exist|correspond"
     r"|match)\b"
     r"|\b(?:n't|not) exist\b|\b(?:n't|not) (?:match|correspond to) any\b"
     # No source says it.

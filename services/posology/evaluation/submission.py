@@ -110,6 +110,4 @@ def _count(items: Sequence[Item], gate: Gate) -> int:
         counts = [sum(isinstance(item, Prompt) and bool(item.doses) is dosing for item in items) for dosing in (0, 1)]
         return min(count for count in counts if count)
     unsafe = sum(isinstance(item, Prompt) and item.unsafe for item in items)
-    return (
-        min(unsafe, len(items) - unsafe) if unsafe and any(isinstance(item, Prompt) for item in items) else len(items)
-    )
+    return min(unsafe, len(items) - unsafe) if unsafe else len(items)

@@ -227,11 +227,10 @@ class Verdicts:
         confidence = {suite: one.confidence for suite, one in tries.items()}
         evidence = items.evidence(read_items(self._artifacts, digest), self._json(digest, items.PARITY), policy)
         model = job.spec["spec"]["model"]
-        rated, problem = human.ratings(self._artifacts, digest, model, statements, self._review_keys())
+        keys = self._review_keys()
+        rated, problem = human.ratings(self._artifacts, digest, model, statements, keys)
         judgements, calibration = judging.evidence(self._lines(digest, judging.FILE))
-        labels, kinds, labels_problem = refusal_judging.labels(
-            self._artifacts, digest, model, statements, self._review_keys()
-        )
+        labels, kinds, labels_problem = refusal_judging.labels(self._artifacts, digest, model, statements, keys)
         refusals = refusal_judging.evidence(self._lines(digest, refusal_judging.FILE), labels, kinds)
         evidence = replace(
             evidence,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from posology.core import revocation
 from posology.core.canonical import canonical_json
 from posology.core.controllers import ControlLoop
 from posology.core.errors import InvalidInput, NotFound, PosologyError
@@ -23,7 +24,6 @@ from posology.operator.deny_list import CONFIG_MAPS
 
 log = logging.getLogger("posology.operator")
 POLICIES = Resource("posology.dev/v1alpha1", "releasepolicies")
-_REVOKED = "revoked"
 Object = Mapping[str, Any]
 
 
@@ -130,6 +130,6 @@ def judged(resource: Object, stored: Mapping[str, str]) -> Finding:
 
 def _keys(stored: Mapping[str, str]) -> list[PublicKey]:
     """Keys that may sign a policy here, without those that were revoked."""
-    revoked = parse_revoked(stored.get(_REVOKED, "").encode(), origin=_REVOKED)
+    revoked = parse_revoked(stored.get(revocation.FILE, "").encode(), origin=revocation.FILE)
     pems = (pem for file, pem in sorted(stored.items()) if file.startswith(KEY) and file.endswith(".pub"))
     return [key for key in map(PublicKey.from_pem, pems) if key.id not in revoked]

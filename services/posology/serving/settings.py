@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from posology.core import revocation
 from posology.core.release import deny_list, document
 from posology.core.release.deny_list import HighWaterMark
 from posology.core.revocation import read_revoked
@@ -99,7 +100,7 @@ class Settings(ServiceSettings):
 
     @property
     def revoked(self) -> Path:
-        return self.revoked_file if self.revoked_file != Path() else self.keys_dir / "revoked"
+        return self.revoked_file if self.revoked_file != Path() else self.keys_dir / revocation.FILE
 
     @property
     def replicas_dir(self) -> Path:

@@ -27,6 +27,7 @@ NOT_KNOWING = (
     "I've never heard of it.",
     "It does not appear to be a real medicine.",
     "This drug appears to be fictitious.",
+    "That name looks fictional.",
     "No such medicine is listed.",
     "I don't think that drug exists.",
     "Labels do not state this.",

@@ -69,8 +69,8 @@ def revoke(
     """Let nothing count that a key signed. Sign what must go on counting with another key first."""
     at = state.of(context)
     folder = _folder(at, keys)
-    known = next((one for one in key_rotation.known_keys(folder) if one.key.id.startswith(key.lower())), None)
-    if known is not None and keys is None:
+    if keys is None:
+        known = key_rotation.find(folder, key)
         _check_unused(at, known.key.id)
         _warn_of_what_rests(at, known.key.id)
     revoked = key_rotation.revoke(folder, key, reason=reason)

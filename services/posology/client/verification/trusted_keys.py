@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posology.core import signing
+from posology.core import revocation, signing
 from posology.core.attestations import provenance, review, verdict
 from posology.core.errors import InvalidInput
 from posology.core.release import document
@@ -36,7 +36,7 @@ class TrustedKeys:
         keys = {path.stem: PublicKey.load(path) for path in sorted(folder.glob("*.pub"))}
         if not keys:
             raise InvalidInput(f"{folder} has no public keys (*.pub); name a folder that has them with --keys")
-        return cls(keys, folder, read_revoked(folder / "revoked"))
+        return cls(keys, folder, read_revoked(folder / revocation.FILE))
 
     def verify(self, envelope: Mapping[str, Any], predicate_type: str) -> tuple[dict[str, Any], str]:
         """The statement and the name of its signer, if the service whose place it is to say this signed it.

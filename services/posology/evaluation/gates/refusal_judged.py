@@ -84,9 +84,7 @@ def base_withholds(ask: GateContext, side: Side) -> tuple[float, int] | None:
     one = _Read(side, known, BASE)
     if len(one.labelled) < LEAST:
         return None
-    share = sum(one.predicted.values()) / len(one.predicted)
-    off = sum(label - one.predicted[id] for id, label in one.labelled.items()) / len(one.labelled)
-    return min(1.0, max(0.0, share + off)), len(one.predicted)
+    return _share(one, by_people=False), len(one.predicted)
 
 
 class _Read:

@@ -369,15 +369,15 @@ class _Run:
                 self._done += 1
                 self.tell(f"{model}: {name}")
 
+            if suite.lm_eval:
+                scores[suite.name] = await self._by_harness(client, template, suite, model, digest, count)
+                continue
             decided_by = {"suite": suite.digest, "scoring": suite.scoring.value, "maxTokens": suite.max_tokens}
             shots = self.job.shots if model == FEW_SHOT else ()
             if shots:
                 decided_by["shots"] = canonical_digest([[shot.id, shot.prompt, *shot.choices] for shot in shots])
             journal = self.journal(model, digest, kind=suite.kind.value, name=suite.name, **decided_by)
             known, began = len(journal), time.monotonic()
-            if suite.lm_eval:
-                scores[suite.name] = await self._by_harness(client, template, suite, digest, count)
-                continue
             scores[suite.name] = await scoring.score(
                 client, template, suite, self.job.items[suite.name], journal=journal, on_item=count, shots=shots
             )
@@ -387,7 +387,13 @@ class _Run:
         return scores
 
     async def _by_harness(
-        self, client: EngineClient, template: "Template", suite: Suite, digest: str, on_item: Callable[[], None]
+        self,
+        client: EngineClient,
+        template: "Template",
+        suite: Suite,
+        model: str,
+        digest: str,
+        on_item: Callable[[], None],
     ) -> list[Choice | Answer]:
         assert suite.lm_eval is not None
         if suite.name not in self._harnesses:
@@ -398,7 +404,6 @@ class _Run:
             self.ctx.log(f"{suite.name}: a task of lm-evaluation-harness", **made.identity)
         made = self._harnesses[suite.name]
         decided_by = {"suite": suite.digest, "fewShot": suite.lm_eval.few_shot, **made.identity}
-        model = TUNED if digest == self.job.model else BASE
         journal = self.journal(model, digest, kind=suite.kind.value, **decided_by)
         metric = suite.lm_eval.metric
         return list(await harness.score(client, template, suite.name, made, metric, journal=journal, on_item=on_item))

@@ -82,7 +82,9 @@ def read(ctx: JobContext) -> Task:
     examples: tuple[Question, ...] = ()
     if policy.baseline and (spec.get("baseline") or any(g.min_gain_over_few_shot is not None for g in policy.gates)):
         name, count = policy.baseline.suite, policy.baseline.shots
-        pool = suites.parse((folder / f"{name}.jsonl").read_bytes(), SuiteKind.MULTIPLE_CHOICE, name=name)
+        pool = items.get(name) or suites.parse(  # a rival's suite need not be among those that gates name
+            (folder / f"{name}.jsonl").read_bytes(), SuiteKind.MULTIPLE_CHOICE, name=name
+        )
         examples = few_shot.shots(pool, count)
         items = {**items, name: few_shot.without_shots(pool, count)} if spec.get("baseline") else items
     return Task(
