@@ -148,8 +148,3 @@ def code_of_title(heading: str) -> str:
 def title_of(code: str) -> str:
     """The usual heading of a code, or "" for an unknown one."""
     return KINDS[code].title if code in KINDS else ""
-
-
-def topic_of(code: str, title: str) -> str:
-    """The words by which a question names this section."""
-    return KINDS[code].topic if code in KINDS else title.strip().casefold()

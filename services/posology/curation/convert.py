@@ -33,22 +33,24 @@ from posology.v1alpha1 import model_endpoint_pb2 as pb_endpoint
 SOURCE_SHA256 = "sourceSha256"  # kept beside the spec in a job: which bytes the spec stood for when it was admitted
 
 
+def without_fingerprint(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's stored spec as it was asked for."""
+    return {key: value for key, value in stored.items() if key != SOURCE_SHA256}
+
+
 def dataset_spec_from_json(stored: Mapping[str, Any]) -> pb.DatasetSpec:
     """A job's stored spec as its message; defaults were written at admission."""
-    plain = {key: value for key, value in stored.items() if key != SOURCE_SHA256}
-    return json_format.ParseDict(plain, pb.DatasetSpec())
+    return json_format.ParseDict(without_fingerprint(stored), pb.DatasetSpec())
 
 
 def general_spec_from_json(stored: Mapping[str, Any]) -> pb.GeneralSetSpec:
     """A job's stored spec as its message."""
-    plain = {key: value for key, value in stored.items() if key != SOURCE_SHA256}
-    return json_format.ParseDict(plain, pb.GeneralSetSpec())
+    return json_format.ParseDict(without_fingerprint(stored), pb.GeneralSetSpec())
 
 
 def preference_spec_from_json(stored: Mapping[str, Any]) -> pb.PreferenceSetSpec:
     """A job's stored spec as its message."""
-    plain = {key: value for key, value in stored.items() if key != SOURCE_SHA256}
-    return json_format.ParseDict(plain, pb.PreferenceSetSpec())
+    return json_format.ParseDict(without_fingerprint(stored), pb.PreferenceSetSpec())
 
 
 def spec_to_json(spec: pb.DatasetSpec | pb.GeneralSetSpec | pb.PreferenceSetSpec) -> dict[str, Any]:

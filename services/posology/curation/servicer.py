@@ -321,6 +321,6 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
             job = await self._jobs.get(name)
         except NotFound:
             return None
-        if {key: value for key, value in job.spec.items() if key != convert.SOURCE_SHA256} == stored:
+        if convert.without_fingerprint(job.spec) == stored:
             return job
         raise AlreadyExists(f"{name} was made from another spec; choose another id")

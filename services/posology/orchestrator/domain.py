@@ -161,7 +161,7 @@ def _end_of(stages: Sequence[Stage], failed: Stage | None, cancelled: bool) -> t
     return Phase.SUCCEEDED, f"all {len(stages)} stages are done"
 
 
-def begin_anew(stage: Stage, *, reason: str, at: datetime | None = None) -> Stage:
+def begin_anew(stage: Stage, *, reason: str) -> Stage:
     """The stage before its next attempt; the attempt counter stays, so that request ids never repeat."""
     return replace(
         stage,
@@ -173,7 +173,7 @@ def begin_anew(stage: Stage, *, reason: str, at: datetime | None = None) -> Stag
         input_digest="",
         progress=None,
         ended=None,
-        retry_at=at,
+        retry_at=None,
         details={},
         queue_state=None,
     )

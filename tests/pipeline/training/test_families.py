@@ -1,13 +1,14 @@
 """Models of many families go all the way: preflight, two steps, merge, and weights in the base's own form."""
 
 import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.training_bench import SFT, Bench, Outcome, digest, pair, python, write_lines
+
+from posology.training.planning.shapes import read_headers
 
 pytestmark = [pytest.mark.slow, pytest.mark.qualify]
 FAMILIES = {
@@ -69,13 +70,7 @@ def preflighted(bench: Bench, name: str, family: str, modules: list[str], *, dat
 
 def header(folder: Path) -> Mapping[str, Any]:
     """Tensor name -> shape, over all weight files."""
-    found: dict[str, Any] = {}
-    for path in folder.glob("*.safetensors"):
-        raw = path.read_bytes()
-        (length,) = struct.unpack("<Q", raw[:8])
-        entries = json.loads(raw[8 : 8 + length])
-        found |= {name: entry["shape"] for name, entry in entries.items() if name != "__metadata__"}
-    return found
+    return {name: shape for one in read_headers(folder) for name, (_, shape) in one.items()}
 
 
 def base_of(bench: Bench, family: str) -> Path:

@@ -4,7 +4,7 @@
 """
 
 from posology.cli.report.domain import Report
-from posology.cli.report.gathering import gather
+from posology.cli.report.gathering import gather, lineage
 from posology.cli.report.page import render
 
-__all__ = ["Report", "gather", "render"]
+__all__ = ["Report", "gather", "lineage", "render"]

@@ -62,7 +62,7 @@ async def gather(client: Client, run: str) -> Report:
         unread=tuple(await _unread(stored, shown)),
         card=await _card(stored, decode.artifact(shown, "review-data", "curate")),
         preferences=await _card(stored, decode.artifact(shown, "review-preferences", "preferences")),
-        lineage=tuple([await _known(stored, one) for one in await _lineage(client, shown)]),
+        lineage=await lineage(client, stored, shown),
         verdict=_verdict(verdict, predicate),
         engine=predicate.get("engine", {}),
         spec=schema.to_mapping(shown.spec),
@@ -153,6 +153,11 @@ async def _json(stored: Stored, digest: str, path: str) -> Mapping[str, Any]:
         return content
 
     return await asyncio.to_thread(read)
+
+
+async def lineage(client: Client, stored: Stored, run: FineTuneRun) -> tuple[Behind, ...]:
+    """Every artifact behind the run, with what the store says of those that the index does not list."""
+    return tuple([await _known(stored, one) for one in await _lineage(client, run)])
 
 
 async def _lineage(client: Client, run: FineTuneRun) -> list[Behind]:

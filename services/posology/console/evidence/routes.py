@@ -80,7 +80,7 @@ async def model_card(request: Request) -> Response:
 
     client: Client = request.app.state.client
     run = await client.show(request.path_params["run"])
-    weights = _weights((await report.gather(client, run.name)).lineage)
+    weights = _weights(await report.lineage(client, client.stored(), run))
     if weights is None:
         raise NotFound(f"{pages.short(run.name)} has made no weights")
     card = Card(weights.digest, weights.kind, run, await client.verdict_of(run))

@@ -28,8 +28,6 @@ _ORIGIN = "spec"
 """What lines of the editor are counted in: `spec:12`."""
 _ITEMS, _ITEM_PAGES = 200, 20
 """Items that a comparison shows, and pages of items that it reads of each run."""
-_NEWEST = 400
-"""Log lines and curve points that a page keeps of one stage."""
 
 
 async def listing(request: Request) -> Response:

@@ -9,7 +9,7 @@ from posology.core.errors import InvalidInput
 from posology.curation.dataset.candidates import candidates, tasks
 from posology.curation.dataset.general import take_general
 from posology.curation.dataset.split import split
-from posology.curation.domain import GENERAL, REFUSAL, Corpus, Drop, Pair, draw
+from posology.curation.domain import Corpus, Drop, Pair, draw
 from posology.curation.recipe import Recipe
 from posology.curation.screens.filters import Context, sift, steps
 from posology.curation.screens.screening import Screen, through
@@ -136,13 +136,3 @@ def _why_fewer(recipe: Recipe, accepted: int, considered: int, drops: Sequence[D
         f"the sources gave {accepted} of the {recipe.pairs} pairs that spec.curation.pairs asks for: "
         f"{considered} were considered, dropped were {listed}. Add sources, ask for fewer pairs, or loosen a filter."
     )
-
-
-def is_clinical(pair: Pair) -> bool:
-    """Whether the pair counts towards `pairs`."""
-    return GENERAL not in pair.tags
-
-
-def is_refusal(pair: Pair) -> bool:
-    """Whether the pair is a refusal that is wanted."""
-    return REFUSAL in pair.tags

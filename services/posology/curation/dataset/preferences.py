@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from posology.core.errors import InvalidInput
-from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Message, Pair, Section, content_id, draw
+from posology.curation.domain import CONTRADICTION, GENERAL, REFUSAL, Pair, Section, content_id, draw
 from posology.curation.text.edits import KINDS, Edit, edits
 
 _LENGTH = 0.1  # most that the two answers may differ in length, as a share of words
@@ -39,12 +39,6 @@ class Preference:
             "section": self.pair.section,
             "evidence": self.pair.evidence,
         }
-
-
-def preference_from_json(line: Mapping[str, Any]) -> tuple[str, tuple[Message, ...], str, str]:
-    """(id, prompt, chosen, rejected) of a line of `preferences.jsonl`."""
-    prompt = tuple(Message(m["role"], m["content"]) for m in line["prompt"])
-    return line["id"], prompt, line["chosen"][0]["content"], line["rejected"][0]["content"]
 
 
 def edited_facts(pairs: Sequence[Pair], sections: Mapping[str, Section], *, wanted: int, seed: int) -> list[Preference]:

@@ -1,7 +1,5 @@
 """Exact duplicates: the same question in the same normal form."""
 
-from collections.abc import Iterable
-
 import xxhash
 
 from posology.curation.domain import CONTRADICTION, Drop, Pair
@@ -39,11 +37,6 @@ class Exact:
     def accept(self, pair: Pair) -> None:
         """Remember an accepted pair."""
         self._answers.setdefault(_prompt(pair), []).append((pair.id, pair.answer))
-
-    def accept_all(self, pairs: Iterable[Pair]) -> None:
-        """Remember several."""
-        for pair in pairs:
-            self.accept(pair)
 
 
 def _prompt(pair: Pair) -> bytes:

@@ -492,9 +492,6 @@ def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, 
         yield from _reactions_of_the_first_page(place, pattern)
 
 
-_LIST_OF_REACTIONS = re.compile(
-    r"\b[Mm]ost (?:common|frequent)\w*(?: \w+)? (?:\([^)]*\) )?(?:adverse|side|treatment-emergent)"
-)
 _PATIENTS = re.compile(
     r"\b(?:patients|subjects|adults|children|women|men) (?:with|aged?)\b|\b(?:in|among|for) (?:(?:pediatric|adult|geriatric|elderly) (?:and \w+ )?patients|adults|children)\b|"
     r"\b(?:plus|combination|single agent|monotherapy)\b|\b(?:Trial|Study) [A-Z0-9]"

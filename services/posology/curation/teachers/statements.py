@@ -19,7 +19,7 @@ from posology.curation.teachers.facts import (
     reader,
     without_headings,
 )
-from posology.curation.teachers.patterns import KEEPING, PACKAGE
+from posology.curation.teachers.patterns import KEEPING
 from posology.curation.text.repair import (
     Passage,
     heading_and_rest,
@@ -716,7 +716,6 @@ def counsel(place: Place) -> Iterator[Fact]:
 
 _STORING = re.compile(r"^(?:Store|Keep|Protect|Refrigerate|Do not (?:freeze|refrigerate|shake|store)|Avoid (?:freezing|exposure)|Brief|Excursions|Dispense|Discard)\b|\bshould be (?:stored|kept|refrigerated|protected)\b|\bmust be (?:stored|kept|refrigerated)\b")  # fmt: skip
 _CONDITION = re.compile(r"\d\s?°|º|degrees|room temperature|refrigerat|freez|\bF\b", re.IGNORECASE)
-_PACKAGE = re.compile(PACKAGE, re.IGNORECASE)
 _KEEPING = re.compile(KEEPING, re.IGNORECASE)
 
 

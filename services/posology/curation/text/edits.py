@@ -115,7 +115,6 @@ _FOODS = (
     (r"(?<!or )\bwith (food|meals)\b(?! or)", r"without \1"),
 )
 _ENZYMES = ("CYP3A4", "CYP2D6", "CYP2C9", "CYP2C19", "CYP1A2", "CYP2B6")
-_DEGREES = re.compile(r"°|º|\bdegrees\b")
 _COLD = {"20": "2", "25": "8", "68": "36", "77": "46"}  # room temperature -> refrigerator, both scales in step
 _WARM = {after: before for before, after in _COLD.items()}
 

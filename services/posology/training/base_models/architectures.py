@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from posology.core.errors import Violation
+from posology.core.errors import InvalidInput, Violation
 
 _NAMES = """
     AXK1ForCausalLM AfmoeForCausalLM ApertusForCausalLM ArceeForCausalLM BloomForCausalLM Cohere2ForCausalLM
@@ -36,6 +36,12 @@ def violations(config: Mapping[str, Any], *, at: str = "config.json") -> Iterato
     for name in (str(name) for name in config.get("architectures") or ()):
         if name not in BOTH:
             yield Violation(at, f"{name} {_why_not(name, config)}")
+
+
+def check(config: Mapping[str, Any], *, at: str = "config.json") -> None:
+    """InvalidInput unless the model may be a base model here."""
+    if wrong := list(violations(config, at=at)):
+        raise InvalidInput.of(wrong)
 
 
 def _why_not(name: str, config: Mapping[str, Any]) -> str:

@@ -52,18 +52,12 @@ def from_hub(source: HubModel, into: Path, *, endpoint: str | None, token: str |
             )
             _compare(into / file.rfilename, file)
             if file.rfilename == CONFIG:
-                _refuse_unknown(into / CONFIG)
+                architectures.check(model_folder.read_json(into / CONFIG))  # before the weights are fetched
             done += file.size or 0
         progress(total, total, "downloaded")
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
         raise _translated(error, source, given_token=token is not None) from error
     shutil.rmtree(into / ".cache", ignore_errors=True)  # the client's own notes
-
-
-def _refuse_unknown(config: Path) -> None:
-    """Before the weights are fetched: an architecture that is not both trained and served here."""
-    if violations := list(architectures.violations(model_folder.read_json(config))):
-        raise InvalidInput.of(violations)
 
 
 def _listed(source: HubModel, *, endpoint: str | None, token: str | None) -> list[RepoSibling]:

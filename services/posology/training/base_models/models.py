@@ -54,7 +54,9 @@ class Models:
         InvalidInput for an architecture that cannot be trained and served, NeedsToken for a gated repository.
         """
         if config_json:
-            return _from_config(_parsed(config_json, f"{at}.config_json"), at=at)
+            config = _parsed(config_json, f"{at}.config_json")
+            architectures.check(config, at=f"{at}.uri")
+            return _from_config(config)
         match locations.parse(uri, revision, self._rules, at=at):
             case locations.LocalFolder() as source:
                 return await asyncio.to_thread(_from_folder, source.path)
@@ -96,16 +98,13 @@ class Models:
         token = self._secret(secret) if secret else None
         async with HubReader(self._hub, source, token=token, secret=secret, at=at) as hub:
             config = _parsed(await hub.text("config.json"), f"{at}.uri")
-            if wrong := list(architectures.violations(config, at=f"{at}.uri")):
-                raise InvalidInput.of(wrong)
+            architectures.check(config, at=f"{at}.uri")
             if str(config.get("model_type")) in shapes.KNOWN:
-                return _from_config(config, at=at)
+                return _from_config(config)
             return Known(shapes.from_headers(config, await hub.headers()), _architecture(config), None)
 
 
-def _from_config(config: Mapping[str, Any], *, at: str) -> Known:
-    if wrong := list(architectures.violations(config, at=f"{at}.uri")):
-        raise InvalidInput.of(wrong)
+def _from_config(config: Mapping[str, Any]) -> Known:
     return Known(shapes.from_config(config), _architecture(config), None)
 
 
@@ -122,8 +121,7 @@ def _parsed(text: str, field: str) -> Mapping[str, Any]:
 
 def _from_folder(path: Path) -> Known:
     config = folder.read_json(path / "config.json")
-    if wrong := list(architectures.violations(config)):
-        raise InvalidInput.of(wrong)
+    architectures.check(config)
     return Known(
         shapes.from_headers(config, shapes.read_headers(path)), _architecture(config), folder.has_chat_template(path)
     )

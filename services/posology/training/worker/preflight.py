@@ -54,7 +54,7 @@ def run(ctx: JobContext, task: PreflightTask) -> Result:
         problems += _template_violations(base, tokenizer, task.letter_suites)
 
     ctx.progress(2, 3, "memory and time with the real lengths")
-    problems += _recipe_violations(task, shape, len(mixture.rows), len(preferred))
+    problems += _recipe_violations(task, shape, len(mixture.rows))
     general = mixture.general
     request = _request(task, shape, sft, dpo, rows=len(mixture.rows), validation=len(validation), general=general)
     contradictions = list(task.sft.contradictions())
@@ -158,7 +158,7 @@ def _template_violations(base: Path, tokenizer: Any, letter_suites: Sequence[str
         )
 
 
-def _recipe_violations(task: PreflightTask, shape: ModelShape, rows: int, preferences: int) -> Iterator[Violation]:
+def _recipe_violations(task: PreflightTask, shape: ModelShape, rows: int) -> Iterator[Violation]:
     """What the recipe asks of the model and of the processes that would share it."""
     processes = max(1, task.gpus) * task.nodes
     parts: list[tuple[str, Optimisation]] = [("sft", task.sft.optimisation)]

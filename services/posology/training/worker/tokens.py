@@ -77,19 +77,6 @@ def check_template(tokenizer: PreTrainedTokenizerBase, stops: frozenset[int], ro
     row_checks.refuse(row_checks.examine(tokenizer, stops, row_checks.placed(rows)), **FIELDS)
 
 
-def check_lengths(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], max_length: int) -> int:
-    """Tokens of the longest row; rows over `max_length` are an error, since a cut answer loses its end of turn."""
-    lengths = [len(conversation_ids(tokenizer, row)) for row in rows]
-    over = [number for number, length in enumerate(lengths, 1) if length > max_length]
-    if over:
-        listed = ", ".join(map(str, over[:10]))
-        raise InvalidInput(
-            f"{len(over)} of {len(rows)} rows are longer than maxLength {max_length} (rows {listed}), "
-            f"the longest has {max(lengths)} tokens; raise maxLength, or let curation make shorter ones"
-        )
-    return max(lengths)
-
-
 def names_of(tokenizer: PreTrainedTokenizerBase, ids: frozenset[int]) -> str:
     """Tokens by name, for messages."""
     return ", ".join(sorted(str(tokenizer.convert_ids_to_tokens(each)) for each in ids))
