@@ -153,3 +153,10 @@ def test_what_is_not_there_is_said_in_a_sentence(console: Console, signed_in: di
     answer = httpx.get(f"{console.url}{path}", cookies=cookies(signed_in))
     assert 400 <= answer.status_code < 500, answer.text
     assert "Traceback" not in answer.text
+
+
+def test_the_model_card_is_a_file_about_the_weights_that_the_run_made(page: Page) -> None:
+    card = page.request.get("/evidence/micro/card.md")
+    assert card.status == 200, card.text()
+    assert card.headers["content-disposition"] == 'attachment; filename="micro-card.md"'
+    assert "sha256:" in card.text()
