@@ -1,11 +1,13 @@
 """A model card for weights that leave the installation: what they are, what was shown of them, and what was not."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from posology.client import Client
 from posology.v1alpha1.evaluation_pb2 import Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
 
@@ -29,6 +31,21 @@ class Card:
     def released(self) -> bool:
         """Whether a signed PASS stands for these weights, or for what they were merged into."""
         return self.verdict is not None and self.verdict.outcome == Verdict.PASS
+
+
+async def of_run(client: Client, run: FineTuneRun, digest: str, *, kind: str = "") -> Card:
+    """The card of weights that a run made; a verdict on what an earlier try made is none on these."""
+    by_stage = {stage.stage: stage.artifact for stage in run.stages}
+    verdict = await client.verdict_of(run)
+    if verdict is not None and verdict.model != by_stage.get("merge"):
+        verdict = None
+    trained = by_stage.get("dpo") or by_stage.get("sft", "")
+    stored = client.stored()
+
+    def record() -> dict[str, Any]:
+        return dict(stored.json(trained, "training.json")) if stored.has(trained, "training.json") else {}
+
+    return Card(digest, kind, run, verdict, await asyncio.to_thread(record))
 
 
 def render(card: Card) -> str:

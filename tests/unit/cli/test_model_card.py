@@ -10,7 +10,8 @@ import yaml
 from support.hub_uploads import UploadHub, taking
 
 from posology.cli import hub
-from posology.cli.model_card import Card, render
+from posology.cli.model_card import Card, of_run, render
+from posology.client.stored import Stored
 from posology.core.errors import InvalidInput
 from posology.v1alpha1.evaluation_pb2 import GateResult, Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun, Stage
@@ -110,3 +111,24 @@ def test_a_hub_that_is_away_is_said(folder: Path) -> None:
 def test_what_is_no_repository_is_refused_before_anything_is_copied(name: str) -> None:
     with pytest.raises(InvalidInput, match="OWNER/NAME"):
         hub.check(name)
+
+
+class OneRun:
+    """The calls of a client that a card of a run makes."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+
+    async def verdict_of(self, run: FineTuneRun) -> Verdict:
+        return self._verdict
+
+    def stored(self) -> Stored:
+        return Stored()
+
+
+@pytest.mark.parametrize(("on", "released"), [("sha256:now", True), ("sha256:earlier", False)])
+async def test_a_verdict_on_what_an_earlier_try_made_releases_nothing(on: str, released: bool) -> None:
+    run = FineTuneRun(name="namespaces/a/fineTuneRuns/r", stages=[Stage(stage="merge", artifact="sha256:now")])
+    client = OneRun(Verdict(model=on, outcome=Verdict.PASS))
+    found = await of_run(client, run, "sha256:now", kind="model")  # type: ignore[arg-type]
+    assert found.released is released

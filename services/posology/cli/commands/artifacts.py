@@ -1,10 +1,9 @@
 """artifacts, push, pull, inspect, pin, unpin, withdraw, gc."""
 
-import asyncio
 import getpass
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -113,16 +112,7 @@ async def _card(client: Client, what: str, *, adapter: bool) -> Card:
     digest = (by_stage.get("dpo") or by_stage.get("sft", "")) if adapter else by_stage.get("merge", "")
     if not digest:
         raise FailedPrecondition(f"{run.name} has no {'adapter' if adapter else 'weights'} yet: {run.message}")
-    verdict = await client.verdict_of(run)
-    if verdict is not None and verdict.model != by_stage.get("merge"):  # of an earlier try
-        verdict = None
-    trained = by_stage.get("dpo") or by_stage.get("sft", "")
-    stored = client.stored()
-
-    def record() -> dict[str, Any]:
-        return dict(stored.json(trained, "training.json")) if stored.has(trained, "training.json") else {}
-
-    return Card(digest, "", run, verdict, await asyncio.to_thread(record))
+    return await model_card.of_run(client, run, digest)
 
 
 def inspect(

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from posology.cli.model_card import Card, render
+from posology.cli import model_card as cards
 from posology.client import Client
 from posology.client.explain import explain
 from posology.client.recall import recall, withdraw_all
@@ -83,10 +83,10 @@ async def model_card(request: Request) -> Response:
     weights = _weights(await report.lineage(client, client.stored(), run))
     if weights is None:
         raise NotFound(f"{pages.short(run.name)} has made no weights")
-    card = Card(weights.digest, weights.kind, run, await client.verdict_of(run))
+    card = await cards.of_run(client, run, weights.digest, kind=weights.kind)
     name = f"{pages.short(run.name)}-card.md"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(render(card), media_type="text/markdown; charset=utf-8", headers=headers)
+    return Response(cards.render(card), media_type="text/markdown; charset=utf-8", headers=headers)
 
 
 def _weights(lineage: Sequence[Any]) -> Any:
