@@ -76,6 +76,7 @@ if (root) {
   };
   const finished = (state) => {
     const open = state.state === "OPEN";
+    if (!open && root.dataset.state === "OPEN") return location.reload();  // it was closed since this page was made, which says how it stands
     at("done").hidden = false;
     at("done").className = `note ${state.state === "PASSED" ? "good" : state.state === "FAILED" ? "bad" : ""}`;
     const bound = state.bound === null || state.labels ? "" : ` The error rate is under ${(state.bound * 100).toFixed(2)}%; wanted: under ${(state.limit * 100).toFixed(2)}%.`;
