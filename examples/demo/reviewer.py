@@ -2,15 +2,21 @@
 
 It checks what a script can check: that the answer's value stands in the label section and in the sentence that is
 given as evidence, and that a rejected answer does not.
+
+    python -m examples.demo.reviewer RUN [--data DIR]
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import re
+from pathlib import Path
 
-from posology.client import Client
+from posology.client import Client, Installation
 from posology.v1alpha1 import curation_pb2
 from posology.v1alpha1.curation_pb2 import ReviewRating
+from posology.v1alpha1.orchestrator_pb2 import Stage
 
 KIND = "automated stand-in, not an expert"
 NAME = "label-text-check"
@@ -56,3 +62,24 @@ def _states(text: str, claim: str) -> bool:
 
 def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", text).casefold().strip(" .")
+
+
+def main() -> None:
+    """Rate the data reviews of a run on an embedded installation, for runs that are followed by hand."""
+    parser = argparse.ArgumentParser(prog="python -m examples.demo.reviewer", description="Rate a run's open reviews.")
+    parser.add_argument("run")
+    parser.add_argument("--data", type=Path, help="data directory of the installation (default: that of `posology up`)")
+    asked = parser.parse_args()
+    print(asyncio.run(_reviewed(Installation.discover(asked.data), asked.run)))  # noqa: T201 - the command's answer
+
+
+async def _reviewed(installation: Installation, run: str) -> str:
+    async with Client(installation) as client:
+        stages = (await client.show(run)).stages
+        waiting = [one for one in stages if one.stage.startswith("review") and one.state == Stage.PAUSED]
+        counts = {one.stage: await review(client, one.resource) for one in waiting}
+    return "\n".join(f"{name}: {n} items rated by an {KIND}" for name, n in counts.items()) or "no review is open"
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ from posology.evaluation.statistics.binomial import lower_bound
 from posology.evaluation.statistics.paired import tango
 from posology.v1alpha1 import curation_pb2
 
-ALL = ("demo.yaml", "demo-no-general.yaml", "real-labels.yaml", "clinical-8b.yaml")
+ALL = ("demo.yaml", "demo-no-general.yaml", "real-labels.yaml", "gemma-270m.yaml", "clinical-8b.yaml")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
