@@ -70,7 +70,9 @@ def test_only_line_feeds_end_a_record(character: str) -> None:
     assert all(pair.answer == "one\ntwo" for pair in parsed.pairs)
 
 
-@pytest.mark.parametrize("column", ["context", "passage", "input", "document", "background"])
+@pytest.mark.parametrize(
+    "column", ["context", "passage", "input", "document", "background", "ctx", "contexts", "article", "Context", "excerpt"]
+)
 @pytest.mark.parametrize(("ask", "answer"), [("instruction", "response"), ("question", "answer"), ("prompt", "output")])
 def test_the_passage_of_a_question_is_in_its_prompt(column: str, ask: str, answer: str) -> None:
     ((question, _),) = pairs({ask: Q, column: "Each tablet holds 10 mg.", answer: A})
@@ -116,6 +118,17 @@ def test_a_field_that_is_not_used_is_named_with_its_count() -> None:
         ({"question": "", "answer": A}, "no question and answer"),
         ({"text": "a"}, "keys: text"),
         ({"tags": 3, "question": Q}, "no question"),
+        ({"question": Q, "answer": A, "grounding": "Each tablet holds 10 mg."}, "'grounding'"),
+        ({"question": Q, "answer": A, "evidence": ["Each tablet holds 10 mg."]}, "'evidence'"),
+        ({"question": Q, "answer": "B", "options": {"A": "5", "B": "10"}}, "'options'"),
+        ({"question": Q, "answer": "B", "choices": ["5", "10"]}, "'choices'"),
+        ({"prompt": "Be brief.", "question": Q, "answer": A}, "2 questions that differ: prompt, question"),
+        ({"question": Q, "answer": A, "response": "20 mg."}, "2 answers that differ"),
+        ({"question": Q, "answer": float("nan")}, "no question and answer"),
+        ({"question": Q, "answer": "None"}, "no question and answer"),
+        ({"question": Q, "answer": float("inf")}, "float"),
+        ({"messages": [*TURNS[:1], {"role": "assistant", "content": None}, *TURNS]}, "earlier answer that is empty"),
+        ({"messages": [TURNS[0], {**TURNS[1], "weight": 0}]}, "weight 0"),
     ],
 )
 def test_what_is_no_pair_is_a_drop_that_says_why_and_never_the_text_none(record: dict[str, Any], why: str) -> None:
@@ -133,6 +146,34 @@ def test_what_is_no_pair_is_a_drop_that_says_why_and_never_the_text_none(record:
 def test_what_is_no_json_object_makes_the_file_unreadable(text: str) -> None:
     with pytest.raises(Unreadable):
         read(text)
+
+
+def test_several_passages_are_all_in_the_prompt_and_what_means_nothing_is_not() -> None:
+    ((question, _),) = pairs({"question": Q, "context": ["It holds 10 mg.", "Keep it cold."], "answer": A})
+    assert question == f"It holds 10 mg.\n\nKeep it cold.\n\n{Q}"
+    ((question, _),) = pairs({"instruction": Q, "context": "It holds 10 mg.", "instances": [{"output": A}]})
+    assert question == f"It holds 10 mg.\n\n{Q}"
+    for nothing in (None, "", "nan", "<noinput>", float("nan"), []):
+        assert pairs({"instruction": Q, "input": nothing, "output": A}) == [(Q, A)]
+
+
+def test_instructions_beside_a_question_are_kept_with_it() -> None:
+    assert pairs({"instruction": "Be brief.", "question": Q, "answer": A}) == [(f"Be brief.\n\n{Q}", A)]
+    assert pairs({"input": Q, "output": A}) == [(Q, A)]
+
+
+def test_a_name_that_stands_twice_and_two_splits_in_one_file_are_refused() -> None:
+    with pytest.raises(Unreadable, match="line 1 is not JSON: it names 'answer' twice"):
+        read('{"question": "a?", "answer": "b", "answer": "c"}')
+    record = {"question": Q, "answer": A}
+    with pytest.raises(Unreadable, match="several splits \\(train, test\\)"):
+        read(json.dumps({"train": [record], "test": [record]}))
+
+
+def test_files_joined_from_files_with_marks_are_read_and_an_empty_file_says_so() -> None:
+    line = json.dumps({"question": Q, "answer": A})
+    assert len(read(f"\ufeff{line}\n\ufeff{line}\n\x1e{line}\n").pairs) == 3
+    assert [drop.detail for drop in read("\n\n").drops] == ["the file has no record in it"]
 
 
 @pytest.mark.parametrize("character", ["\\ud83d", "\\u202e", "\\u0000", "\\u001b[2J", "\\u2066", "\\udbff"])

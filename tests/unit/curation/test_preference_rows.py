@@ -63,7 +63,7 @@ NONE: dict[str, tuple[dict[str, Any], str]] = {
     "no rejected": ({"prompt": Q, "chosen": GOOD}, "no rejected answer"),
     "no chosen": ({"prompt": Q, "rejected": GOOD}, "no chosen answer"),
     "null": ({"prompt": Q, "chosen": None, "rejected": BAD}, "no chosen answer"),
-    "blank": ({"prompt": Q, "chosen": "  ", "rejected": BAD}, "one of them is empty"),
+    "blank": ({"prompt": Q, "chosen": "  ", "rejected": BAD}, "no question and answer"),
     "no question": ({"chosen": GOOD, "rejected": BAD}, "no question and answer"),
     "equal": ({"prompt": Q, "chosen": GOOD, "rejected": GOOD}, "say the same"),
     "equal but for spaces": ({"prompt": Q, "chosen": GOOD, "rejected": f" {GOOD.upper()}\n"}, "say the same"),
