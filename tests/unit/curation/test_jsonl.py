@@ -71,7 +71,8 @@ def test_only_line_feeds_end_a_record(character: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "column", ["context", "passage", "input", "document", "background", "ctx", "contexts", "article", "Context", "excerpt"]
+    "column",
+    ["context", "passage", "input", "document", "background", "ctx", "contexts", "article", "Context", "excerpt"],
 )
 @pytest.mark.parametrize(("ask", "answer"), [("instruction", "response"), ("question", "answer"), ("prompt", "output")])
 def test_the_passage_of_a_question_is_in_its_prompt(column: str, ask: str, answer: str) -> None:

@@ -62,6 +62,16 @@ def lines(markup: str) -> list[str]:
         ("Brand<sup>TM</sup> and Other<sup>SM</sup>", "Brand™ and Other℠"),
         ("at 20<sup>\ufeff0</sup>\ufeffC", "at 20°C"),
         ("R<sup>2</sup> of 0.9", "R^2 of 0.9"),
+        (
+            "CYP2C19<sup>*</sup>2, UGT1A1*<sup>28</sup>, HLA-B<sup>*</sup>1502",
+            "CYP2C19*2, UGT1A1*28, HLA-B*1502",
+        ),
+        ("CYP2D6<sup>*</sup> and ANC<sup>*</sup> 2 tablets", "CYP2D6 and ANC 2 tablets"),
+        (
+            "O<sup>6</sup>-methylguanine and Δ<sup>9</sup>-tetrahydrocannabinol",
+            "O6-methylguanine and Δ9-tetrahydrocannabinol",
+        ),
+        ("of<sup>177</sup>Lu and of<sup>99m</sup>Tc, daily<sup>12</sup> In", "of 177Lu and of 99mTc, daily In"),
         ("C<sup>max</sup> and 5<sup>a†</sup> mg", "Cmax and 5 mg"),
     ],
 )
@@ -113,6 +123,18 @@ def test_spans_are_repeated_so_that_each_row_says_what_it_is_about() -> None:
             ["| Age | Dose |", "| --- | --- |", "| 6 to 11 | 5 mL |"],
         ),
         ("<tr><td rowspan='99999999'>A</td><td>1</td></tr><tr><td>2</td></tr>", ["| A | 1 |", "| A | 2 |"]),
+        (  # no cell spans out of its group of rows
+            "<tr><td rowspan='5'>A</td><td>1</td></tr></tbody><tbody><tr><td>B</td><td>2</td></tr>",
+            ["| A | 1 |", "| B | 2 |"],
+        ),
+        (  # an empty row counts among those that are spanned
+            "<tr><td rowspan='2'>A</td><td>1</td></tr><tr/><tr><td>B</td><td>2</td></tr>",
+            ["| A | 1 |", "| B | 2 |"],
+        ),
+        (  # a heading that says more columns than there are
+            "<tr><td colspan='10'>Adults</td></tr><tr><td>A</td><td>1</td></tr>",
+            ["| Adults | Adults |", "| A | 1 |"],
+        ),
         ("<tr><td rowspan='0'>A</td><td>1</td></tr><tr><td>2</td></tr>", ["| A | 1 |", "| A | 2 |"]),
         ("<tr><td rowspan='x' colspan='-1'>A</td><td>1</td></tr>", ["| A | 1 |"]),
         ("<tr><td>A</td><td>1</td><td>x</td></tr><tr><td>B</td></tr>", ["| A | 1 | x |", "| B | | |"]),

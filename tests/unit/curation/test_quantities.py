@@ -69,6 +69,18 @@ CONTRASTS = [
     ("Inhale two puffs.", "Inhale six puffs."),
     ("Double the dose.", "Halve the dose to half."),
     ("Use sublingual tablets.", "Use buccal tablets."),
+    # units and numbers in spellings that the labels' own style does not have
+    ("Give 1000U.", "Give 100U."),
+    ("Give 1ml.", "Give 10ml."),
+    ("Give 5 MCG.", "Give 5 MG."),
+    ("Give 10 µCi.", "Give 10 mCi."),
+    ("Give 37 GBq.", "Give 37 MBq."),
+    ("Infuse 10^6 cells.", "Infuse 10^9 cells."),
+    ("Keep above 10⁹/L.", "Keep above 10⁶/L."),
+    ("Take ½ tablet.", "Take 1½ tablets."),
+    ("Take 1/2 tablet.", "Take 1/4 tablet."),
+    ("Give 2\u202f000 units.", "Give 5\u202f000 units."),
+    ("Take 500xyz.", "Take 50xyz."),
 ]
 
 WORDINGS = [
@@ -87,6 +99,19 @@ WORDINGS = [
     ("It is contraindicated in asthma.", "Do not use it in asthma."),
     ("Use is not recommended.", "Use should be avoided."),
     ("Take it on an empty stomach.", "Take it without food."),
+    ("Give 250 µg.", "Give 250μg."),
+    ("Give 250 MCG.", "Give 250mcgs."),
+    ("Give 1000U.", "Give 1,000 units."),
+    ("Give 1 cc.", "Give 1ml."),
+    ("Give 5mcg/ml.", "Give 5 µg/mL."),
+    ("Give 37 GBq.", "Give 37,000 MBq."),
+    ("Give 500 µCi.", "Give 0.5 mCi."),
+    ("Give 10 millimoles.", "Give 10mmol."),
+    ("Keep 50 × 10⁹/L.", "Keep 50 x 10^9/L."),
+    ("Take ½ tablet.", "Take 1/2 tablet."),
+    ("Give 40 mg/m².", "Give 40 mg/m^2."),
+    ("Give 10\u202f000 units.", "Give 10,000 units."),
+    ("Give 5 µmol.", "Give 5 μmol."),
 ]
 
 
@@ -100,5 +125,5 @@ def test_a_wording_is_not_a_fact(one: str, other: str) -> None:
     assert fingerprint(one).differences(fingerprint(other)) == ()
 
 
-def test_sixty_two_contrasts_are_watched() -> None:
-    assert len(CONTRASTS) == 62
+def test_seventy_three_contrasts_are_watched() -> None:
+    assert len(CONTRASTS) == 73

@@ -24,19 +24,22 @@ _ROLES = {
 _ASKS = ("prompt", "question", "instruction", "query")
 _ANSWERS = ("completion", "response", "answer", "output", "chosen", "answers")
 _PASSAGES_TEXT = """
-    input context contexts ctx passage passages document documents docs background reference_text long_context article paragraph
-    paragraphs excerpt abstract knowledge story evidence_text source_text label_text section_text document_text reference_context
+    input context contexts ctx passage passages document documents docs background reference_text long_context article
+    paragraph paragraphs excerpt abstract knowledge story evidence_text source_text label_text section_text
+    document_text reference_context
 """
 _PASSAGES = tuple(_PASSAGES_TEXT.split())
 _ABOUT = frozenset({
     "id", "tags", "question_type", "qtype", "drug", "category", "source", "url", "title", "type", "lang", "language",
     "license", "dataset", "split", "name", "model", "metadata", "meta", "created", "timestamp", "score", "rating",
     "is_classification", "conversation_id", "uuid", "idx", "index", "subject", "topic", "family", "section",
-    "text_len", "rejected", "task", "task_id", "seed", "focus", "hash", "author", "date", "version", "weight", "difficulty",
+    "text_len", "rejected", "task", "task_id", "seed", "focus",
+    "hash", "author", "date", "version", "weight", "difficulty",
 })  # fmt: skip
 _ASIDES_TEXT = """
-    rationale explanation exp reasoning reasoning_content complex_cot cot chain_of_thought thought thoughts thinking notes note comment
-    comments description feedback critique critiques keywords labels annotator annotators reviewer license_url citation citations tools
+    rationale explanation exp reasoning reasoning_content complex_cot cot chain_of_thought thought thoughts thinking
+    notes note comment comments description feedback critique critiques keywords labels annotator annotators reviewer
+    license_url citation citations tools
 """
 _ASIDES = frozenset(_ASIDES_TEXT.split())  # a pair without them is the same pair; they are named as unused
 _CHOICES = frozenset({"choices", "options", "candidates", "distractors", "endings"})
@@ -121,7 +124,17 @@ _MEND = "rename it to 'context' if the answer needs it, else remove it"
 
 def unused_fields(record: Mapping[str, Any]) -> list[str]:
     """The names of fields with content that no shape of a pair uses."""
-    used = {*_ASKS, *_ANSWERS, *_PASSAGES, "messages", "conversations", "conversation", "system", "instances", "history"}
+    used = {
+        *_ASKS,
+        *_ANSWERS,
+        *_PASSAGES,
+        "messages",
+        "conversations",
+        "conversation",
+        "system",
+        "instances",
+        "history",
+    }
     if record.get("messages"):
         used.add("evidence")  # as data sets made here have it: the sentence that proves the answer
     return [name for name, value in record.items() if name not in used | _ABOUT and not _is_absent(value)]

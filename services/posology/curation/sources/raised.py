@@ -21,6 +21,8 @@ _UNIT = re.compile(
 )
 _MARKS = frozenset("®™©℠†‡§¶*#‖◊")
 _KEPT = {"®": "®", "™": "™", "©": "©", "℠": "℠", "TM": "™", "tm": "™", "SM": "℠", "(R)": "®", "(TM)": "™"}
+_GENE = re.compile(r"(?<![A-Za-z])[A-Z]{2}[A-Z0-9-]*\d?[A-Z]?\d*\s?\*?$")
+_LOCANT = re.compile(r"(?:(?<![A-Za-z])[A-Z]|[α-ωΑ-Ω∆])$")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -32,6 +34,8 @@ def raised(text: str, *, before: str, after: str = "", fraction: bool = False) -
     text, before = text.strip(), before.rstrip("\ufeff")
     if text in _KEPT:
         return _KEPT[text]
+    if _GENE.search(before) and re.fullmatch(r"\*?\d*[A-Z]?", text) and ("*" in text or before.rstrip()[-1:] == "*"):
+        return text if text.strip("*") or re.match(r"\d", after) else ""  # CYP2C19*2, but no mark behind a gene
     if not text or all(character in _MARKS for character in text):
         return ""
     signed = text.replace("−", "-").replace("–", "-")
@@ -40,7 +44,10 @@ def raised(text: str, *, before: str, after: str = "", fraction: bool = False) -
     if fraction or re.fullmatch(r"\d+/\d+", text):
         return (" " if before[-1:].isdigit() else "") + text
     if _mass_number(text, before, after):
-        return ("-" if before[-1:].isalpha() else "") + text
+        parted = " " if _ELEMENT_AFTER.match(after) else "-"
+        return (parted if before[-1:].isalpha() else "") + text
+    if text.isdigit() and _LOCANT.search(before) and re.match(r"-\w", after):
+        return text  # O6-methylguanine, Δ9-tetrahydrocannabinol
     if re.fullmatch(r"-\d+(?:\.\d+)?", signed):
         return "^" + signed
     if re.fullmatch(r"\d{0,2}[+-]{1,3}", signed):
@@ -64,7 +71,8 @@ def _mass_number(text: str, before: str, after: str) -> bool:
         return False
     if number.group(2):
         return True
-    ahead = None if before[-1:].isalnum() else _ELEMENT_AFTER.match(after)
+    glued = before[-1:].isalnum() and not (len(text) == 3 and before[-2:].islower() and after[:1].isupper())
+    ahead = None if glued else _ELEMENT_AFTER.match(after)
     element = ahead or _ELEMENT_BEFORE.search(before)
     protons = _PROTONS.get(element.group(1), 0) if element else 0
     least = protons if protons < 3 else round(1.7 * protons)

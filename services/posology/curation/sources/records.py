@@ -7,7 +7,19 @@ from typing import Any
 
 from posology.curation.sources import Unreadable
 
-_WRAPPERS = ("data", "rows", "examples", "train", "results", "items", "records", "dataset", "pairs", "entries", "samples")
+_WRAPPERS = (
+    "data",
+    "rows",
+    "examples",
+    "train",
+    "results",
+    "items",
+    "records",
+    "dataset",
+    "pairs",
+    "entries",
+    "samples",
+)
 _SPLITS = ("train", "test", "validation", "valid", "val", "dev", "eval")
 _BLANK = " \t\r\n\v\f\x1e\u2028\u2029\x85\ufeff"  # around a record; \x1e as of RFC 7464, a mark where files were joined
 

@@ -9,12 +9,13 @@ Footnotes follow as plain lines. A table of one column is a box around prose and
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lxml import etree
 
 _MOST_COLUMNS = 200  # what a hostile colspan may reach
 _MOST_CELLS = 200_000
+_DEEPEST_SPAN = 200  # rows that a cell may span and still be followed across empty rows
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,14 @@ def rows_of(
     rows: list[list[Cell]] = []
     foot: list[str] = []
     heads = 0
-    for row, group in _rows(table):
+    for row, group, left in _rows(table):
         cells = [_cell(cell, cell_lines(cell)) for cell in row if local(cell) in {"td", "th"}]
+        cells = [replace(cell, down=left) if cell.down > left else cell for cell in cells]
         if not any(line for cell in cells for line in cell.lines):
             if any(cell.down > 1 for cell in cells):
                 rows.append(cells)
+            else:
+                _shorten(rows)
             continue
         if group == "tfoot":
             foot.append(" ".join(line for cell in cells for line in cell.lines if line))
@@ -57,14 +61,28 @@ def rows_of(
     return rows, heads, foot
 
 
-def _rows(table: etree._Element) -> Iterator[tuple[etree._Element, str]]:
-    """Rows of the table itself, not of tables in its cells; those of the head first, whatever the order in the file."""
-    direct: list[tuple[etree._Element, str]] = []
+def _shorten(rows: list[list[Cell]]) -> None:
+    """An empty row is left out, so the cells that span it span one row less; only the last rows are looked at."""
+    for number in range(max(0, len(rows) - _DEEPEST_SPAN), len(rows)):
+        rows[number] = [
+            replace(cell, down=cell.down - 1) if cell.down > len(rows) - number else cell for cell in rows[number]
+        ]
+
+
+def _rows(table: etree._Element) -> Iterator[tuple[etree._Element, str, int]]:
+    """Rows of the table itself, not of tables in its cells; those of the head first, whatever the order in the file.
+
+    With each, how many rows of its group are left, itself included: no cell spans out of its group (HTML 4.9.12.1).
+    """
+    direct: list[tuple[etree._Element, str, int]] = []
+    bare = sum(local(part) == "tr" for part in table)
     for part in table:
         if local(part) == "tr":
-            direct.append((part, ""))
+            direct.append((part, "", bare))
+            bare -= 1
         elif local(part) in {"thead", "tbody", "tfoot"}:
-            direct.extend((row, local(part)) for row in part if local(row) == "tr")
+            rows = [row for row in part if local(row) == "tr"]
+            direct.extend((row, local(part), len(rows) - number) for number, row in enumerate(rows))
     order = {"thead": 0, "tfoot": 2}
     yield from sorted(direct, key=lambda one: order.get(one[1], 1))
 
@@ -105,12 +123,15 @@ def grid(rows: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
     """Rows of equal length, each spanned place filled with the cell that spans it."""
     made: list[dict[int, Cell]] = [{} for _ in rows]
     total = 0
+    widest = max((sum(cell.across for cell in row) for row in rows if len(row) > 1), default=1)
     for number, row in enumerate(rows):
         column = 0
         for cell in row:
             while column in made[number]:
                 column += 1
             across = min(cell.across, _MOST_COLUMNS - column) if cell.across < 10**9 else 1
+            if len(row) == 1:
+                across = min(across, max(1, widest - column))  # a heading over all columns, however many it says
             for line in range(number, min(len(rows), number + cell.down)):
                 for place in range(column, column + max(0, across)):
                     made[line].setdefault(place, cell)

@@ -6,6 +6,7 @@ Two texts that differ in one of these differ in medicine, however close their em
 # ruff: noqa: E501  (tables and expressions read better unbroken)
 
 import re
+import unicodedata
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -34,12 +35,16 @@ _WORDS = {
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
 
 _SAME_UNIT = {
-    "percent": "%", "microgram": "mcg", "µg": "mcg", "μg": "mcg", "ug": "mcg", "milligram": "mg", "gram": "g", "kilogram": "kg", "nanogram": "ng",
+    "percent": "%", "pound": "lb", "ounce": "oz", "inches": "inch", "microgram": "mcg", "µg": "mcg", "μg": "mcg", "ug": "mcg", "milligram": "mg", "gram": "g", "kilogram": "kg", "nanogram": "ng",
     "milliliter": "ml", "millilitre": "ml", "liter": "l", "litre": "l", "msec": "ms", "unit": "iu", "international unit": "iu", "m²": "m2", "m^2": "m2",
-    "hour": "h", "hr": "h", "h": "h", "minute": "min", "second": "s", "sec": "s", "day": "d", "week": "wk", "degrees c": "°c", "degrees f": "°f", "º c": "°c", "ºc": "°c",
+    "hour": "h", "hr": "h", "hrs": "h", "h": "h", "minute": "min", "second": "s", "sec": "s", "day": "d", "week": "wk", "degrees c": "°c", "degrees f": "°f", "º c": "°c", "ºc": "°c",
     "º f": "°f", "ºf": "°f", "° c": "°c", "° f": "°f", "1.73 m2": "1.73m2", "1.73 m²": "1.73m2", "1.73m²": "1.73m2",
 }  # fmt: skip
-_IN_MG = {"mcg": 0.001, "mg": 1.0, "g": 1000.0}  # masses of one scale: 1 g and 1,000 mg are one amount
+_SCALES = {  # units of one scale: 1 g and 1,000 mg are one amount
+    "ng": ("mg", 1e-6), "mcg": ("mg", 0.001), "mg": ("mg", 1.0), "g": ("mg", 1000.0), "kbq": ("mbq", 0.001), "mbq": ("mbq", 1.0), "gbq": ("mbq", 1000.0),
+    "mcci": ("mci", 0.001), "µci": ("mci", 0.001), "μci": ("mci", 0.001), "uci": ("mci", 0.001), "mci": ("mci", 1.0), "µl": ("ml", 0.001), "μl": ("ml", 0.001), "ul": ("ml", 0.001), "mcl": ("ml", 0.001), "ml": ("ml", 1.0),
+    "dl": ("ml", 100.0), "l": ("ml", 1000.0),
+}  # fmt: skip
 
 _COMPARATORS = {
     "below": "<", "less than": "<", "under": "<", "lower than": "<", "fewer than": "<", "<": "<", "at most": "<=", "no more than": "<=", "younger than": "<",
@@ -228,7 +233,7 @@ def _said_as(often: frozenset[str]) -> frozenset[str]:
 
 def _bindings(text: str) -> frozenset[str]:
     """(group, nearest amount) pairs of a text with at least two groups and two amounts; else nothing."""
-    plain = normal(text)
+    plain = normal(_one_spelling(text))
     groups = [(m.start(), _POPULATIONS[m.group()]) for m in _POPULATION.finditer(plain)]
     groups += [(m.start(), m.group()) for m in _SEVERITY.finditer(plain)]
     amounts = [(start, name) for start, _, name in _quantity_spans(plain) if re.search(r"[a-z%]", name)]
@@ -241,17 +246,77 @@ def _bindings(text: str) -> frozenset[str]:
 def quantities(text: str) -> frozenset[str]:
     """Every number of the text with its unit in one spelling: "12.5 milligrams", "12.50 mg" and "12,500 µg" are "12.5mg"."""
     amounts: set[str] = set()
-    for _, _, name in _quantity_spans(text):
+    for _, _, name in _quantity_spans(_one_spelling(text)):
         amounts.update(name.split("~"))
     amounts.update(_WORDS[m.group()] for m in _NUMBER_WORD.finditer(normal(text)))
     return frozenset(amounts)
 
 
+# How units are spelled beside the labels' own way, and what the reader of quantities knows them as. Case matters where it
+# stands: "5 G" is a needle, "5 g" a dose.
+_SPELLED_TEXT = """
+    mcg=MCG Mcg mcgs mcg. microgramme microgrammes; mg=MG Mg mgs milligramme milligrammes; g=gm gms GM gramme grammes; kg=KG Kg kgs
+    mL=ml ML cc mls mLs; L=l lt; dL=dl DL; mEq=meq MEQ Meq mEqs milliequivalent milliequivalents; mmol=millimole millimoles MMOL
+    µmol=umol mcmol micromole micromoles micromol; nmol=nanomole nanomoles; pmol=picomole picomoles; mIU=miu; units=U u Units UNITS IU iu I.U. USP
+    mCi=mci millicurie millicuries; MBq=mbq megabecquerel megabecquerels; hours=hrs Hrs Hours; min=mins; mmHg=mm&Hg; m2=m^2 m²
+    tablets=tabs tab Tablets; capsules=caps cap; drops=gtt gtts; puffs=actuations actuation; mg/mL=mg/ml
+"""
+_SPELLED = {
+    spelled.replace("&", " "): unit
+    for entry in re.split(r"[;\n]", _SPELLED_TEXT)
+    if "=" in entry
+    for unit, words in [entry.strip().split("=", 1)]
+    for spelled in words.split()
+}
+_OTHER_UNIT = re.compile(
+    rf"(?<=[\d/ -])(?:{'|'.join(re.escape(word) for word in sorted(_SPELLED, key=len, reverse=True))})(?![A-Za-z0-9^])"
+)
+_NUMBER_AND_UNIT = re.compile(
+    r"(?<![\w.^])[\d.,]*\d[  -]?[A-Za-zµ][A-Za-zµ.²]*(?: Hg)?(?:\^2)?(?:\s?/\s?[\w.]+(?:\^2)?){0,3}"
+)
+_FRACTION = re.compile(
+    r"(?<![\d/.,])(?:(?P<whole>\d{1,3})[ -])?(?P<upper>[1-9])/(?P<lower>[2-8])(?= (?:of a |of an |a |an )?(?:tablet|tab\b|capsule|patch|teaspoon|tablespoon|dose|vial))"
+)
+_VULGAR = re.compile(r"(?:(?P<whole>\d{1,3})\s?)?(?P<part>[¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
+_RAISED = re.compile(r"(?<=[\w)])[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_RAISED_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_POWER = re.compile(rf"(?:(?P<number>{_NUMBER})\s?[x×·*]\s?)?(?<![\d.,])10\s?\^\s?(?P<exponent>[-−–]?\d{{1,2}})")
+_RARE_UNITS = (
+    "GBq|kBq|Bq|µCi|uCi|mcCi|Ci|µL|uL|mcL|pmol|cGy|mGy|lbs?|pounds?|ounces?|oz|ppm|inch(?:es)?|tsp|tbsp|joules?"
+)
+_GLUED = re.compile(
+    rf"(?<![\w.^])(?P<number>{_NUMBER})(?:\s?-?(?P<rare>{_RARE_UNITS})|(?P<letters>[A-Za-zµ]{{1,12}}))(?![\w^])"
+)
+_ORDINALS = frozenset({"st", "nd", "rd", "th"})
+
+
+def _one_spelling(text: str) -> str:
+    """The text with units, fractions and exponents as the expressions here know them: "1000U", "½ tablet", "10⁹/L"."""
+    text = re.sub(r"(?<=\d) (?=000(?!\d))", "", text.replace("μ", "µ"))
+    if not text.isascii():
+        text = re.sub(r"(?<=\d)[\u2009\u202f\u00a0](?=\d{3}(?!\d))", "", text)
+        text = re.sub(r"(?<=\d)·(?=\d)(?!10\s?[\^⁰-⁹⁻])", ".", text)
+        text = _VULGAR.sub(lambda m: f"{int(m['whole'] or 0) + unicodedata.numeric(m['part']):.4g}", text)
+        text = re.sub(r"(?<=m)²", "^2", text)
+        text = _RAISED.sub(lambda m: "^" + m.group().translate(_RAISED_DIGITS), text)
+    text = _FRACTION.sub(lambda m: f"{int(m['whole'] or 0) + int(m['upper']) / int(m['lower']):.4g}", text)
+    return _NUMBER_AND_UNIT.sub(lambda m: _OTHER_UNIT.sub(lambda unit: _SPELLED[unit.group()], m.group()), text)
+
+
 def _quantity_spans(text: str) -> list[tuple[int, int, str]]:
-    spans = [(m.start(), m.end(), _canonical(m)) for m in QUANTITY.finditer(text)]
+    spans = [(m.start(), m.end(), _power(m)) for m in _POWER.finditer(text)]
     taken = bytearray(len(text))
     for start, end, _ in spans:
         taken[start:end] = b"\x01" * (end - start)
+    known = [(m.start(), m.end(), _canonical(m)) for m in QUANTITY.finditer(text) if not taken[m.start("number")]]
+    for start, end, _ in known:
+        taken[start:end] = b"\x01" * (end - start)
+    spans += known
+    for m in _GLUED.finditer(text):
+        unit = (m["rare"] or m["letters"]).casefold()
+        if not taken[m.start()] and unit not in _ORDINALS:
+            spans.append((m.start(), m.end(), _scaled(plain_number(m["number"]), _one_unit(unit))))
+            taken[m.start() : m.end()] = b"\x01" * (m.end() - m.start())
     for m in BARE_NUMBER.finditer(text):
         if not taken[m.start("number")]:
             sign = (
@@ -259,6 +324,12 @@ def _quantity_spans(text: str) -> list[tuple[int, int, str]]:
             )
             spans.append((m.start(), m.end(), _shared_unit(text, m, sign)))
     return spans
+
+
+def _power(match: re.Match[str]) -> str:
+    """ "5 x 10^6" is "5e6": with the exponent apart, 10^6 and 10^9 cells would be one amount."""
+    exponent = re.sub("[−–]", "-", match["exponent"])
+    return f"{plain_number(match['number'] or '1')}e{exponent}"
 
 
 _BETWEEN_NUMBERS = re.compile(r"\s?°?\s?(?:(?:,|or|and|to|-|–|/)\s*)+")
@@ -297,9 +368,9 @@ def _one_unit(part: str) -> str:
 
 def _scaled(number: str, unit: str) -> str:
     base, _, rest = unit.partition("/")
-    if base in _IN_MG:
-        value = float(number) * _IN_MG[base]
-        return f"{plain_number(f'{value:.6f}')}mg{'/' + rest if rest else ''}"
+    if base in _SCALES:
+        name, factor = _SCALES[base]
+        return f"{plain_number(f'{float(number) * factor:.10f}')}{name}{'/' + rest if rest else ''}"
     return number + unit
 
 
