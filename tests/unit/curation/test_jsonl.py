@@ -154,7 +154,8 @@ def test_several_passages_are_all_in_the_prompt_and_what_means_nothing_is_not() 
     assert question == f"It holds 10 mg.\n\nKeep it cold.\n\n{Q}"
     ((question, _),) = pairs({"instruction": Q, "context": "It holds 10 mg.", "instances": [{"output": A}]})
     assert question == f"It holds 10 mg.\n\n{Q}"
-    for nothing in (None, "", "nan", "<noinput>", float("nan"), []):
+    absent: tuple[Any, ...] = (None, "", "nan", "<noinput>", float("nan"), [])
+    for nothing in absent:
         assert pairs({"instruction": Q, "input": nothing, "output": A}) == [(Q, A)]
 
 
