@@ -69,6 +69,14 @@ def test_openfda_downloads_are_read_from_their_zip_and_the_digest_follows_the_by
         ("labels.tar.gz", b"\x1f\x8b", "archive that is not read"),
         ("labels.7z", b"7z", "archive that is not read"),
         ("deep.zip", zipped({"a.zip": zipped({"b.zip": zipped({"c.zip": zipped({"d.xml": "x"})})})}), "nests zips"),
+        ("labels.zip.gz", b"\x1f\x8b", "archive that is not read"),
+        ("labels.zip.crdownload", b"PK", "did not finish"),
+        ("label.xml.part", b"<document", "did not finish"),
+        (
+            "twice.zip",
+            zipped({"a.xml": "1", "b.xml": "2"}).replace(b"b.xml", b"a.xml"),
+            "two files of the name 'a.xml'",
+        ),
         ("bomb.zip", zipped({"a.xml": b" " * 3_000_000}), "more than the 1,000,000"),
     ],
 )

@@ -168,6 +168,10 @@ def test_the_marks_and_captions_of_lists_stay_with_their_items() -> None:
         "- dialysis",
         "- of any kind",
     ]
+    assert lines(
+        "<list><item><caption>(a)</caption></item><item><caption>•</caption>Adults: 2 tablets.</item>"
+        "<item>• Children: 1 tablet.</item><item><caption>iv.</caption></item></list>"
+    ) == ["- Adults: 2 tablets.", "- Children: 1 tablet."]
 
 
 ENTITY = '<?xml version="1.0" encoding="{}"?><!DOCTYPE document [<!ENTITY dose "10">]>'

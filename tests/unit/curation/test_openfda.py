@@ -139,6 +139,10 @@ FLAT = {
         {"openfda": {"generic_name": "['ORVELIN']", "substance_name": '["ORVELIN"]'}},
         {"openfda": None, "openfda.generic_name": "ORVELIN", "openfda.substance_name": "ORVELIN"},
         {"openfda": None, "openfda_generic_name": ["ORVELIN"], "openfda_substance_name": "ORVELIN"},
+        {"openfda": '{"generic_name": ["ORVELIN"], "substance_name": "ORVELIN"}'},
+        {"openfda": "{'generic_name': ['ORVELIN']}"},
+        {"openfda": {"generic_name": [["ORVELIN"]], "substance_name": "ORVELIN"}},
+        {"openfda": {"generic_name": float("nan"), "brand_name": "nan", "substance_name": "ORVELIN"}},
     ],
 )
 def test_records_that_came_through_a_table_are_the_same_records(change: dict[str, Any]) -> None:
@@ -146,6 +150,14 @@ def test_records_that_came_through_a_table_are_the_same_records(change: dict[str
     assert parsed.label is not None
     assert (parsed.label.drug, parsed.label.ingredients, parsed.label.version) == ("orvelin", ("orvelin",), 12)
     assert parsed.sections[0].text == FLAT["indications_and_usage"]
+
+
+@pytest.mark.parametrize("mark", ["; ", "|", " | "])
+def test_several_names_in_one_text_are_several_ingredients(mark: str) -> None:
+    names = f"ORVELIN{mark}TESTIN"
+    (parsed,) = read(json.dumps(FLAT | {"openfda": {"generic_name": names, "substance_name": names}}))
+    assert parsed.label is not None
+    assert (parsed.label.drug, parsed.label.ingredients) == ("orvelin and testin", ("orvelin", "testin"))
 
 
 @pytest.mark.parametrize("version", ["²", "١٢", "9" * 401, -1, 1e300, None, {}, True, "1.5"])
@@ -164,6 +176,9 @@ def test_a_version_that_is_no_number_is_zero(version: Any) -> None:
         ("adults:Take one of them each morning with food and water", "adults: Take one of them each morning with food and water"),
         ("NovoLog 2.5 mg/mL and HbA1c and pH 7.4, e.g. OxyContin, U.S.P. grade", "NovoLog 2.5 mg/mL and HbA1c and pH 7.4, e.g. OxyContin, U.S.P. grade"),
         ("each tabletTake one tablet with water each day and take no more", "each tablet Take one tablet with water each day and take no more"),
+        ("Keep the tablets at 25°C.Protect them from light (68°-77°F)Keep dry as ever.", "Keep the tablets at 25°C. Protect them from light (68°-77°F) Keep dry as ever."),
+        ("Take 5mgDaily at a pH of 7.4.Store it cold.Ask a doctor if(1) you are pregnant", "Take 5mg Daily at a pH of 7.4. Store it cold. Ask a doctor if (1) you are pregnant"),
+        ("take one of them twice dailyWarnings: stop use and 5.5 mg", "take one of them twice daily Warnings: stop use and 5.5 mg"),
         ("For external use only Do not use on broken skin When using this product keep out of eyes.", "For external use only\nDo not use on broken skin\nWhen using this product keep out of eyes."),
         ("Uses:•pain of joints•fever in adults•headache of any kind there is", "Uses:\n•pain of joints\n•fever in adults\n•headache of any kind there is"),
     ],

@@ -7,6 +7,7 @@ other, and what a zip declares about sizes is not believed.
 import io
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import IO
@@ -14,7 +15,26 @@ from typing import IO
 from posology.curation.sources import Unreadable
 
 ZIP = ".zip"
-OTHERS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar", ".bz2", ".xz", ".zst")
+OTHERS = (
+    ".tar",
+    ".tgz",
+    ".tar.gz",
+    ".tar.bz2",
+    ".tar.xz",
+    ".7z",
+    ".rar",
+    ".bz2",
+    ".xz",
+    ".zst",
+    ".zip.gz",
+    ".tbz2",
+    ".txz",
+    ".lz4",
+    ".lzma",
+    ".z",
+    ".cab",
+)
+UNFINISHED = (".crdownload", ".part", ".partial", ".download", ".filepart")
 _MOST_MEMBERS = 200_000
 _DEEPEST = 3  # a zip in a zip in a zip; DailyMed needs two
 
@@ -34,6 +54,9 @@ class Archive:
         entries = [entry for entry in self._zip().infolist() if not entry.is_dir()]
         if len(entries) > _MOST_MEMBERS:
             raise Unreadable(f"holds {len(entries):,} files, more than the {_MOST_MEMBERS:,} that a zip may have")
+        names = Counter(entry.filename for entry in entries)
+        if twice := next((name for name, count in names.items() if count > 1), ""):
+            raise Unreadable(f"holds two files of the name {twice!r}, of which only one could be read; unpack it")
         for entry in entries:
             if "__MACOSX" in entry.filename or entry.filename.rsplit("/", 1)[-1].startswith("."):
                 continue

@@ -18,7 +18,7 @@ from posology.core.errors import InvalidInput, Unavailable
 from posology.core.locations import AllowedLocations
 from posology.core.visible import visible
 from posology.curation.sources import Document, Unreadable
-from posology.curation.sources.archives import OTHERS, ZIP, Archive, relative
+from posology.curation.sources.archives import OTHERS, UNFINISHED, ZIP, Archive, relative
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ def _expanded(file: Found, endings: Sequence[str], limits: Limits) -> list[Found
     name = file.name.casefold()
     if name.endswith(OTHERS) and not _wanted(name, endings):
         return [replace(file, problem="is an archive that is not read; unpack it, or make a zip of it")]
+    if name.endswith(UNFINISHED):
+        return [replace(file, problem="is the rest of a download that did not finish; load it again, or remove it")]
     if not name.endswith(ZIP) or _wanted(name, endings):
         return [file]
     outer = Archive(lambda: _stream(file))
@@ -126,7 +128,7 @@ def _find_remote(uri: str, endings: Sequence[str]) -> list[Found]:
 def _listed(name: str, endings: Sequence[str]) -> bool:
     """Files of the format, and archives, which may hold some."""
     hidden = name.rsplit("/", 1)[-1].startswith(".")
-    return _wanted(name, endings) or (name.casefold().endswith((ZIP, *OTHERS)) and not hidden)
+    return _wanted(name, endings) or (name.casefold().endswith((ZIP, *OTHERS, *UNFINISHED)) and not hidden)
 
 
 def _wanted(name: str, endings: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ the label's markup away without putting spaces and line ends in its place; `ungl
 
 import ast
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,6 +25,7 @@ from posology.curation.sources.ungluing import unglue
 _LEAST_WORDS = 6  # what is left of a parent below this is a heading, not text
 _LEAST_REPEAT = 40  # characters; shorter texts occur in others by chance
 _MOST_ALIKE = 64  # entries that begin alike and are looked for; more come from nobody who writes labels
+_NOTHING = frozenset({"", "nan", "none", "null", "<na>"})  # what tables write for an empty cell
 _LONGEST_LITERAL = 2_000_000
 _ABOUT = frozenset(
     {"id", "set_id", "version", "effective_time", "openfda", "spl_unclassified_section", "file", "result"}
@@ -84,27 +86,48 @@ def _unused(fields: list[str], name: str) -> Drop:
 
 def _homeopathic(record: Mapping[str, Any]) -> bool:
     """openFDA says so nowhere but in texts: the disclaimer that the FDA's guide asks for, or the dilution."""
-    about = record.get("openfda")
-    kinds = _entries(about.get("product_type")) if isinstance(about, dict) else []
+    kinds = _entries(_about(record).get("product_type"))
     texts = [*kinds, *(entry[:3000] for field in _HOMEOPATHIC_FIELDS for entry in _entries(record.get(field)))]
     return any(_HOMEOPATHIC.search(text) for text in texts)
 
 
 def _label(record: Mapping[str, Any], name: str) -> Label:
-    block = record.get("openfda")
-    about: Mapping[str, Any] = block if isinstance(block, dict) else _unflattened(record)
-    generic, brand = _first(about, "generic_name"), _first(about, "brand_name")
-    substances = _entries(about.get("substance_name")) or ([generic] if generic else [])
+    about = _about(record)
+    generic, brand = (" and ".join(_names(_first(about, field))) for field in ("generic_name", "brand_name"))
+    substances = _names(about.get("substance_name")) or ([generic] if generic else [])
     drug = generic if generic and len(generic) <= 60 else brand or generic
     set_id = _text(record.get("set_id"))
     return Label(
         set_id=set_id,
         version=_version(record.get("version")),
-        drug=(drug or _drug_of_elements(record) or set_id or name).casefold(),
+        drug=(drug or _drug_of_elements(record) or " and ".join(substances) or set_id or name).casefold(),
         ingredients=tuple(sorted({moiety(s) for s in substances if s})),
         source=name,
         brands=brand_names(_entries(about.get("brand_name")), drug),
     )
+
+
+def _about(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record's `openfda` block, also where a table made a text of it."""
+    block = record.get("openfda")
+    if isinstance(block, str) and block.strip().startswith("{"):
+        block = _literal(block)
+    return block if isinstance(block, dict) else _unflattened(record)
+
+
+def _literal(text: str) -> Any:
+    """What a text holds that is a list or an object in JSON's or Python's spelling, else the text."""
+    if len(text) >= _LONGEST_LITERAL:
+        return text
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            return read(text.strip())
+    return text
+
+
+def _names(value: Any) -> list[str]:
+    """The names of a field; where a table joined them, "ASPIRIN; CAFFEINE" and "ASPIRIN|CAFFEINE" are two."""
+    return [name for entry in _entries(value) for part in re.split(r"[;|]", entry) if (name := part.strip())]
 
 
 def _unflattened(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -155,13 +178,13 @@ def _sections(record: Mapping[str, Any], label: Label) -> Iterator[Section]:
 def _entries(value: Any) -> list[str]:
     """openFDA fields are lists, sometimes with several entries; after a table bare texts, or lists written as text."""
     if isinstance(value, str) and re.match(r"\s*\[\s*[\"']", value) and value.rstrip().endswith("]"):
-        with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-            value = ast.literal_eval(value.strip()) if len(value) < _LONGEST_LITERAL else value
+        value = _literal(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     listed = value if isinstance(value, list) else [value] if isinstance(value, str) else []
-    entries = (" ".join(str(entry).split()) for entry in listed if isinstance(entry, str | int | float))
-    return list(dict.fromkeys(entry for entry in entries if entry))
+    inner = [one for entry in listed for one in (entry if isinstance(entry, list) else [entry])]
+    entries = (" ".join(str(entry).split()) for entry in inner if isinstance(entry, str | int | float))
+    return list(dict.fromkeys(entry for entry in entries if entry.casefold() not in _NOTHING))
 
 
 def leaves(fields: Mapping[str, list[str]]) -> dict[str, list[str]]:

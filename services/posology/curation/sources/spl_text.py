@@ -18,6 +18,7 @@ _BLOCKS = frozenset(_BLOCKS_TEXT.split())
 _SKIPPED = frozenset({"rendermultimedia", "footnoteref", "excerpt", "observationmedia", "script", "style"})
 _JOINED = "\x1f"  # what follows belongs to the same line; XML cannot hold this character
 _BULLETS = "•·▪◦●○■–—-"
+_ONLY_MARK = re.compile(rf"-(?: ?(?:[{_BULLETS}]|\(?(?:[a-z]|[ivx]{{1,4}}|\d{{1,2}})[.)]))?")
 
 
 def plain(element: etree._Element) -> str:
@@ -34,13 +35,13 @@ def _lines(block: etree._Element) -> list[str]:
     out: list[str] = []
     _walk(block, out)
     lines: list[str] = []
-    for raw in re.sub(rf"{_JOINED}\s*", "", "".join(out)).split("\n"):
-        line = " ".join(raw.split())
+    for raw in re.sub(rf"{_JOINED}\s*(?!\s|- )", "", "".join(out)).replace(_JOINED, "").split("\n"):
+        line = re.sub(rf"^- (?:[{_BULLETS}] ?)+", "- ", " ".join(raw.split()))
         if lines and lines[-1] == "-" and line:
             lines[-1] = f"- {line.removeprefix('- ')}"  # an item that starts with a paragraph of its own
         elif line or (lines and lines[-1] != "-"):
             lines.append(line)
-    return [line for line in lines if line != "-"]
+    return [line for line in lines if not _ONLY_MARK.fullmatch(line)]
 
 
 def _walk(element: etree._Element, out: list[str]) -> None:

@@ -20,6 +20,12 @@ _STARTS = (
 )
 _GLUED_HEADING = re.compile(rf"\\b({_HEADINGS})(?=[A-Z][a-z])".replace("\\\\", "\\"))
 _GLUED_STOP = re.compile(r"(?<=[a-z)\]]{2})([.!?])(?=[A-Z][a-z]|[A-Z] |\d+ [a-z]|[•(])")
+_GLUED_VALUE = re.compile(  # "25°C.Protect", "of 7.4.Store", "5mgDaily", "(77°F)Keep", "use if(1)", "dailyWarnings:"
+    r"(?:(?<=[°º][CF])|(?<=\d)|(?<=%))([.!?])(?=[A-Z][a-z]{2})"
+    r"|(?<=\d[mk]g)(?=[A-Z][a-z]{2})|(?<=\dmL)(?=[A-Z][a-z]{2})|(?<=\dmcg)(?=[A-Z][a-z]{2})"
+    r"|(?<=[\da-zFC][)\]])(?=[A-Z][a-z]+ )|(?<=[a-z]{2})(?=\(\d\) ?[a-z])"
+    rf"|(?<=[a-z]{{2}})(?=(?:{_HEADINGS}):)".replace("\\\\", "\\")
+)
 _GLUED_COLON = re.compile(r"(?<=[a-z]{2}):(?=[A-Z][a-z])")
 _GLUED_BULLET = re.compile(r"(?<=\S)(?=[•■●▪])")
 _RUN_ON = re.compile(rf"(?<=[a-z)]) (?=(?:{_STARTS})\b)")
@@ -31,6 +37,7 @@ def unglue(text: str) -> str:
     """The text with spaces and line ends where the label had them, as far as that can be told."""
     parted = _GLUED_HEADING.sub(r"\1 ", text)
     parted = _GLUED_STOP.sub(r"\1 ", parted)
+    parted = _GLUED_VALUE.sub(lambda m: f"{m[1] or ''} ", parted)
     parted = _GLUED_COLON.sub(": ", parted)
     parted = _GLUED_BULLET.sub("\n", parted)
     parted = _part_words(parted)
