@@ -81,3 +81,17 @@ def test_texts_within_json_are_redacted_as_texts() -> None:
 @pytest.mark.parametrize("text", ["write to a@b.example", "[1, 2", '"unfinished', "", "{'a': 'b@c.example'}"])
 def test_what_is_no_json_is_redacted_as_it_stands(text: str) -> None:
     assert redacted_json(text) == redacted(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Call me at 555-123-4567.", "Call me at [PHONE]."),
+        ("Call (555) 123-4567, or 555.123.4567!", "Call [PHONE], or [PHONE]!"),
+        ("My name is Mary Jones. What is the dose?", "[NAME]. What is the dose?"),
+        ("Patient: John A. Smith. Takes warfarin.", "[NAME]. Takes warfarin."),
+        ("Dr. Miller. Aspirin was given.", "[NAME]. Aspirin was given."),
+    ],
+)
+def test_the_end_of_a_sentence_neither_saves_an_identifier_nor_goes_with_it(text: str, kept: str) -> None:
+    assert redacted(text) == kept

@@ -307,6 +307,36 @@ class Client:
         request = curation_pb2.ConfirmReviewRequest(name=self.names.review(review), reviewer=reviewer)
         return await self.curation.ConfirmReview(request)
 
+    # --- feedback ------------------------------------------------------------------------------------
+
+    async def mark_answer(self, answer: str, thumb: str, *, comment: str = "") -> curation_pb2.Feedback:
+        """Say of an answer, by its id, that it was good (`UP`) or bad (`DOWN`)."""
+        return await self.curation.CreateFeedback(
+            curation_pb2.CreateFeedbackRequest(
+                parent=self.names.parent,
+                answer=self.names.answer(answer),
+                thumb=curation_pb2.Feedback.Thumb.Value(thumb),
+                comment=comment,
+            )
+        )
+
+    async def feedback(self, *, unreviewed: bool = False) -> list[curation_pb2.Feedback]:
+        """What was said of answers, newest first; the first thousand."""
+        request = curation_pb2.ListFeedbackRequest(parent=self.names.parent, unreviewed=unreviewed, page_size=1000)
+        return list((await self.curation.ListFeedback(request)).feedback)
+
+    async def review_feedback(self, review: str, *, thumb: str = "", reviewers: int = 1) -> curation_pb2.Review:
+        """Open a review of the marked answers that no review has had; `thumb` narrows it to `UP` or `DOWN`."""
+        return await self.curation.CreateFeedbackReview(
+            curation_pb2.CreateFeedbackReviewRequest(
+                parent=self.names.parent,
+                review_id=review,
+                thumb=curation_pb2.Feedback.Thumb.Value(thumb) if thumb else curation_pb2.Feedback.THUMB_UNSPECIFIED,
+                reviewers=reviewers,
+                request_id=f"feedback-{review}",
+            )
+        )
+
     # --- artifacts and evidence ----------------------------------------------------------------------
 
     async def push(self, folder: Path, *, kind: str = "base-model") -> catalog_pb2.Artifact:

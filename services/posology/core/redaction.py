@@ -10,7 +10,8 @@ import re
 from typing import Any
 
 _UPPER = "[A-ZÀ-ÖØ-Þ]"
-_NAME = rf"{_UPPER}[\w'’-]+(?:[ \t]+{_UPPER}[\w.'’-]*){{0,3}}"
+_NAME = rf"{_UPPER}[\w'’-]+(?:[ \t]+(?:{_UPPER}\.|{_UPPER}[\w'’-]*)){{0,3}}"
+"""Words with capitals; a full stop belongs to an initial alone, or the name would go on into the next sentence."""
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _DATE = (
     r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2,4}|(?:\d{1,2}\.?\s{1,3})?"
@@ -35,7 +36,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"\.?(?: number| no\.?)?\s{0,3}[:#]?\s{0,3}(?=[A-Z0-9-]*\d)[A-Z0-9][A-Z0-9-]{3,20}\b"
         ),
     ),
-    ("PHONE", re.compile(r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)|\d{3})[ .-]\d{3}[ .-]\d{3,4}(?![\w.])")),
+    ("PHONE", re.compile(r"(?<![\w.])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)|\d{3})[ .-]\d{3}[ .-]\d{3,4}(?!\w|\.\d)")),
     ("PHONE", re.compile(r"(?<![\w.-])\d{10}(?![\w-])")),
     ("PHONE", re.compile(r"(?<![\w.])\+\d{1,3}(?:[ .-]?\d{2,4}){2,5}\b")),
     (

@@ -19,11 +19,13 @@ from posology.core.rpc.digests import CatalogListings
 from posology.core.signing import Signer
 from posology.core.store import Database
 from posology.curation import convert, origins
+from posology.curation.feedback.gateway import GatewayAnswers
+from posology.curation.feedback.service import Feedback
 from posology.curation.review.service import Reviews
 from posology.curation.rights import RIGHTS
 from posology.curation.servicer import DATASET, GENERAL_SET, PREFERENCES, CurationServicer
 from posology.curation.settings import Settings
-from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2, curation_pb2_grpc
+from posology.v1alpha1 import catalog_pb2_grpc, curation_pb2, curation_pb2_grpc, gateway_pb2_grpc
 
 NAME = curation_pb2.DESCRIPTOR.services_by_name["Curation"].full_name
 WORKER = "posology.curation.worker"
@@ -43,7 +45,9 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
     signer = Signer.load_or_create(settings.keys_dir / f"{settings.service}.key")
     grace = timedelta(seconds=settings.review_grace_seconds)
     reviews = Reviews(db, artifacts, signer, registrar, grace=grace)
-    servicer = CurationServicer(jobs, reviews, settings.limits, Registry(settings.model_endpoints_dir))
+    gateway = gateway_pb2_grpc.GatewayStub(await stack.enter_async_context(connect(settings, "gateway")))
+    feedback = Feedback(db, GatewayAnswers(gateway), erase_seconds=settings.feedback_erase_seconds)
+    servicer = CurationServicer(jobs, reviews, feedback, settings.limits, Registry(settings.model_endpoints_dir))
 
     def add(grpc_server: grpc.aio.Server) -> None:
         curation_pb2_grpc.add_CurationServicer_to_server(servicer, grpc_server)
@@ -59,7 +63,7 @@ async def build(settings: Settings, stack: AsyncExitStack) -> server.Server:
         chains={settings.service: db},
         exempt=(SERVICE_NAME,),
         on_ready=(jobs.ready,),
-        background=(jobs.run, reviews.run),
+        background=(jobs.run, reviews.run, feedback.run),
         on_drain=(jobs.drain,),
     )
 

@@ -14,6 +14,7 @@ from posology.core.model_endpoints.domain import ModelBudget, ModelEndpoint, Usa
 from posology.core.schema import apply_defaults
 from posology.core.times import to_timestamp
 from posology.curation import recipe as r
+from posology.curation.feedback.domain import Mark, Thumb
 from posology.curation.review.domain import (
     UNSTATED,
     Correction,
@@ -319,4 +320,29 @@ def rating_to_proto(stored: Rating) -> pb.ReviewRating:
         comment=stored.comment,
         correction=stored.correction,
         create_time=to_timestamp(stored.at),
+    )
+
+
+def thumb_from_proto(thumb: pb.Feedback.Thumb.ValueType) -> Thumb | None:
+    """What was said; None for whatever was said."""
+    return Thumb(pb.Feedback.Thumb.Name(thumb)) if thumb else None
+
+
+def mark_from_proto(request: pb.CreateFeedbackRequest, *, namespace: str, author: str, at: datetime) -> Mark:
+    """What a caller says of an answer."""
+    thumb = Thumb(pb.Feedback.Thumb.Name(request.thumb))
+    return Mark(namespace, request.answer, author, thumb, request.comment.strip(), "", at, has_text=False)
+
+
+def mark_to_proto(stored: Mark) -> pb.Feedback:
+    """A mark as stored."""
+    return pb.Feedback(
+        answer=stored.answer,
+        thumb=pb.Feedback.Thumb.Value(stored.thumb.value),
+        comment=stored.comment,
+        author=stored.author,
+        model_name=stored.model_name,
+        create_time=to_timestamp(stored.at),
+        review=stored.review,
+        has_text=stored.has_text,
     )

@@ -30,6 +30,9 @@ RIGHTS = table(
         "ListReviewCorrections": Rule("get", "reviews"),
         "ConfirmReview": Rule("review", "reviews"),
         "CancelReview": Rule("update", "reviews"),
+        "CreateFeedback": Rule("create", "feedback", field="parent"),
+        "ListFeedback": Rule("list", "feedback", field="parent"),
+        "CreateFeedbackReview": Rule("review", "answers", field="parent"),  # shows users' questions to reviewers
         "ListModelEndpoints": Rule("list", "jobs", field="parent"),
     },
 )

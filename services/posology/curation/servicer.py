@@ -17,6 +17,7 @@ from posology.core.schema import apply_defaults
 from posology.core.times import from_timestamp
 from posology.curation import convert
 from posology.curation.admission import check_dataset, check_general, check_preferences
+from posology.curation.feedback.service import Feedback
 from posology.curation.review.domain import UNSTATED, Review, ReviewState
 from posology.curation.review.service import Reviews
 from posology.curation.sources.location import Limits
@@ -28,11 +29,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CurationServicer(curation_pb2_grpc.CurationServicer):
-    """Data sets, general sets, preference sets and reviews over gRPC."""
+    """Data sets, general sets, preference sets, reviews and feedback over gRPC."""
 
-    def __init__(self, jobs: Jobs, reviews: Reviews, limits: Limits, model_endpoints: Registry) -> None:
+    def __init__(
+        self, jobs: Jobs, reviews: Reviews, feedback: Feedback, limits: Limits, model_endpoints: Registry
+    ) -> None:
         self._jobs = jobs
         self._reviews = reviews
+        self._feedback = feedback
         self._limits = limits
         self._model_endpoints = model_endpoints
 
@@ -240,6 +244,41 @@ class CurationServicer(curation_pb2_grpc.CurationServicer):
     async def CancelReview(self, request: pb.CancelReviewRequest, _: Any) -> pb.Review:
         """Close a review early."""
         return convert.review_to_proto(*await self._reviews.cancel(request.name))
+
+    # --- feedback --------------------------------------------------------------------------------------
+
+    async def CreateFeedback(self, request: pb.CreateFeedbackRequest, _: Any) -> pb.Feedback:
+        """Mark an answer."""
+        namespace = names.namespace_of_parent(request.parent)
+        if names.parse(request.answer, "answers", field="answer").namespace != namespace:
+            raise InvalidInput.of([Violation("answer", f"is an answer of {request.parent}, not of another namespace")])
+        mark = convert.mark_from_proto(request, namespace=namespace, author=context.caller.get().subject, at=_EPOCH)
+        return convert.mark_to_proto(await self._feedback.mark(mark, validate_only=request.validate_only))
+
+    async def ListFeedback(self, request: pb.ListFeedbackRequest, _: Any) -> pb.ListFeedbackResponse:
+        """A page of marks, newest first."""
+        namespace = names.namespace_of_parent(request.parent)
+        marks, token = await self._feedback.list_page(
+            namespace, unreviewed=request.unreviewed, size=request.page_size, token=request.page_token
+        )
+        return pb.ListFeedbackResponse(feedback=map(convert.mark_to_proto, marks), next_page_token=token)
+
+    async def CreateFeedbackReview(self, request: pb.CreateFeedbackReviewRequest, _: Any) -> pb.Review:
+        """Open a review of marked answers."""
+        apply_defaults(request)
+        review = await self._feedback.open_review(
+            f"{request.parent}/reviews/{request.review_id}",
+            names.namespace_of_parent(request.parent),
+            thumb=convert.thumb_from_proto(request.thumb),
+            reviewers=request.reviewers,
+            most=request.most,
+            request_id=request.request_id,
+            validate_only=request.validate_only,
+        )
+        if request.validate_only:
+            summary = pb.ReviewSummary(planned=review.planned)
+            return pb.Review(name=review.name, subject=review.subject, summary=summary, task=pb.Review.RATE_FEEDBACK)
+        return convert.review_to_proto(*await self._reviews.get(review.name))
 
     # --- model endpoints -------------------------------------------------------------------------------
 

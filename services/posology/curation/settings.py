@@ -55,3 +55,5 @@ class Settings(SourceSettings, JobSettings):
     service: ClassVar[str] = "curation"
     review_grace_seconds: float = Field(default=900, ge=0)
     """Seconds that a review stays open after its last rating, for changes, unless its reviewers confirm before."""
+    feedback_erase_seconds: float = Field(default=300, gt=0)
+    """How late what is erased in the gateway's record of an answer is erased in the review that shows it, seconds."""

@@ -1137,6 +1137,8 @@ class Review(_message.Message):
         """Whether each answer is correct."""
         LABEL_REFUSALS: Review._Task.ValueType  # 2
         """Whether each answer gives what was asked for. Of an evaluation whose refusals a judge decides."""
+        RATE_FEEDBACK: Review._Task.ValueType  # 3
+        """Whether answers of which users said something are correct. They are no sample, so nothing bounds an error rate."""
 
     class Task(_Task, metaclass=_TaskEnumTypeWrapper):
         """What reviewers are asked."""
@@ -1147,6 +1149,8 @@ class Review(_message.Message):
     """Whether each answer is correct."""
     LABEL_REFUSALS: Review.Task.ValueType  # 2
     """Whether each answer gives what was asked for. Of an evaluation whose refusals a judge decides."""
+    RATE_FEEDBACK: Review.Task.ValueType  # 3
+    """Whether answers of which users said something are correct. They are no sample, so nothing bounds an error rate."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -2117,6 +2121,228 @@ class CancelReviewRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelReviewRequest: _TypeAlias = CancelReviewRequest  # noqa: Y015
+
+@_typing.final
+class Feedback(_message.Message):
+    """What a user said of an answer of the gateway. It holds none of the answer's text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Thumb:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ThumbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Feedback._Thumb.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        THUMB_UNSPECIFIED: Feedback._Thumb.ValueType  # 0
+        UP: Feedback._Thumb.ValueType  # 1
+        DOWN: Feedback._Thumb.ValueType  # 2
+
+    class Thumb(_Thumb, metaclass=_ThumbEnumTypeWrapper):
+        """Whether it was good."""
+
+    THUMB_UNSPECIFIED: Feedback.Thumb.ValueType  # 0
+    UP: Feedback.Thumb.ValueType  # 1
+    DOWN: Feedback.Thumb.ValueType  # 2
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    THUMB_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
+    HAS_TEXT_FIELD_NUMBER: _builtins.int
+    answer: _builtins.str
+    """`namespaces/{ns}/answers/{id}`."""
+    thumb: Global___Feedback.Thumb.ValueType
+    """Good or bad."""
+    comment: _builtins.str
+    """Why; what names a person was taken out of it."""
+    author: _builtins.str
+    """Who said it."""
+    model_name: _builtins.str
+    """Name under which the model was asked."""
+    review: _builtins.str
+    """The review that has the answer, `namespaces/{ns}/reviews/{id}`; empty before."""
+    has_text: _builtins.bool
+    """Whether the answer's record held its text then; without it no review can show the answer."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was said last."""
+
+    def __init__(
+        self,
+        *,
+        answer: _builtins.str = ...,
+        thumb: Global___Feedback.Thumb.ValueType = ...,
+        comment: _builtins.str = ...,
+        author: _builtins.str = ...,
+        model_name: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        review: _builtins.str = ...,
+        has_text: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "author", b"author", "comment", b"comment", "create_time", b"create_time", "has_text", b"has_text", "model_name", b"model_name", "review", b"review", "thumb", b"thumb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Feedback: _TypeAlias = Feedback  # noqa: Y015
+
+@_typing.final
+class CreateFeedbackRequest(_message.Message):
+    """Says something of an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    THUMB_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`namespaces/{ns}`."""
+    answer: _builtins.str
+    """`namespaces/{ns}/answers/{id}`, in the same namespace."""
+    thumb: Global___Feedback.Thumb.ValueType
+    """Good or bad."""
+    comment: _builtins.str
+    """Why."""
+    validate_only: _builtins.bool
+    """Check only, change nothing."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        answer: _builtins.str = ...,
+        thumb: Global___Feedback.Thumb.ValueType = ...,
+        comment: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "comment", b"comment", "parent", b"parent", "thumb", b"thumb", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateFeedbackRequest: _TypeAlias = CreateFeedbackRequest  # noqa: Y015
+
+@_typing.final
+class ListFeedbackRequest(_message.Message):
+    """Asks for a page of what was said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    UNREVIEWED_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`namespaces/{ns}`."""
+    page_size: _builtins.int
+    """Most entries in the page; default 50, at most 1000."""
+    page_token: _builtins.str
+    """Token of the page before; empty for the first."""
+    unreviewed: _builtins.bool
+    """Only of answers that no review has."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        unreviewed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "unreviewed", b"unreviewed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFeedbackRequest: _TypeAlias = ListFeedbackRequest  # noqa: Y015
+
+@_typing.final
+class ListFeedbackResponse(_message.Message):
+    """A page of what was said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEEDBACK_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def feedback(self) -> _containers.RepeatedCompositeFieldContainer[Global___Feedback]:
+        """One for each answer and author."""
+
+    def __init__(
+        self,
+        *,
+        feedback: _abc.Iterable[Global___Feedback] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFeedbackResponse: _TypeAlias = ListFeedbackResponse  # noqa: Y015
+
+@_typing.final
+class CreateFeedbackReviewRequest(_message.Message):
+    """Asks to open a review of answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    REVIEW_ID_FIELD_NUMBER: _builtins.int
+    THUMB_FIELD_NUMBER: _builtins.int
+    REVIEWERS_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`namespaces/{ns}`."""
+    review_id: _builtins.str
+    """Last part of the name."""
+    thumb: Global___Feedback.Thumb.ValueType
+    """Only answers of which this was said; unspecified = whatever was said."""
+    reviewers: _builtins.int
+    """People who rate each answer; default 1."""
+    most: _builtins.int
+    """Most answers, those first that wait longest; default 200."""
+    request_id: _builtins.str
+    """Repeating a request id returns the first answer."""
+    validate_only: _builtins.bool
+    """Check only, change nothing."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        review_id: _builtins.str = ...,
+        thumb: Global___Feedback.Thumb.ValueType = ...,
+        reviewers: _builtins.int | None = ...,
+        most: _builtins.int | None = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_most", b"_most", "_reviewers", b"_reviewers", "most", b"most", "reviewers", b"reviewers"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_most", b"_most", "_reviewers", b"_reviewers", "most", b"most", "parent", b"parent", "request_id", b"request_id", "review_id", b"review_id", "reviewers", b"reviewers", "thumb", b"thumb", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__most: _TypeAlias = _typing.Literal["most"]  # noqa: Y015
+    _WhichOneofArgType__most: _TypeAlias = _typing.Literal["_most", b"_most"]  # noqa: Y015
+    _WhichOneofReturnType__reviewers: _TypeAlias = _typing.Literal["reviewers"]  # noqa: Y015
+    _WhichOneofArgType__reviewers: _TypeAlias = _typing.Literal["_reviewers", b"_reviewers"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__most) -> _WhichOneofReturnType__most | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reviewers) -> _WhichOneofReturnType__reviewers | None: ...
+
+Global___CreateFeedbackReviewRequest: _TypeAlias = CreateFeedbackReviewRequest  # noqa: Y015
 
 @_typing.final
 class ListModelEndpointsRequest(_message.Message):

@@ -156,6 +156,21 @@ class CurationStub:
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.CancelReviewRequest.SerializeToString,
                 response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.Review.FromString,
                 _registered_method=True)
+        self.CreateFeedback = channel.unary_unary(
+                '/posology.v1alpha1.Curation/CreateFeedback',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.CreateFeedbackRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.Feedback.FromString,
+                _registered_method=True)
+        self.ListFeedback = channel.unary_unary(
+                '/posology.v1alpha1.Curation/ListFeedback',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ListFeedbackRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ListFeedbackResponse.FromString,
+                _registered_method=True)
+        self.CreateFeedbackReview = channel.unary_unary(
+                '/posology.v1alpha1.Curation/CreateFeedbackReview',
+                request_serializer=posology_dot_v1alpha1_dot_curation__pb2.CreateFeedbackReviewRequest.SerializeToString,
+                response_deserializer=posology_dot_v1alpha1_dot_curation__pb2.Review.FromString,
+                _registered_method=True)
         self.ListModelEndpoints = channel.unary_unary(
                 '/posology.v1alpha1.Curation/ListModelEndpoints',
                 request_serializer=posology_dot_v1alpha1_dot_curation__pb2.ListModelEndpointsRequest.SerializeToString,
@@ -335,6 +350,27 @@ class CurationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateFeedback(self, request, context):
+        """Say of an answer of the gateway that it was good or bad; doing it again replaces what the caller said before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFeedback(self, request, context):
+        """List what was said of answers, newest first, without the answers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateFeedbackReview(self, request, context):
+        """Open a review of answers of which something was said and that no review has had yet: all of them, blind to what was said.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModelEndpoints(self, request, context):
         """List the model endpoints that a namespace may use, with what they used.
         """
@@ -463,6 +499,21 @@ def add_CurationServicer_to_server(servicer, server):
             'CancelReview': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelReview,
                     request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.CancelReviewRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.Review.SerializeToString,
+            ),
+            'CreateFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateFeedback,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.CreateFeedbackRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.Feedback.SerializeToString,
+            ),
+            'ListFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFeedback,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.ListFeedbackRequest.FromString,
+                    response_serializer=posology_dot_v1alpha1_dot_curation__pb2.ListFeedbackResponse.SerializeToString,
+            ),
+            'CreateFeedbackReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateFeedbackReview,
+                    request_deserializer=posology_dot_v1alpha1_dot_curation__pb2.CreateFeedbackReviewRequest.FromString,
                     response_serializer=posology_dot_v1alpha1_dot_curation__pb2.Review.SerializeToString,
             ),
             'ListModelEndpoints': grpc.unary_unary_rpc_method_handler(
@@ -1119,6 +1170,87 @@ class Curation:
             target,
             '/posology.v1alpha1.Curation/CancelReview',
             posology_dot_v1alpha1_dot_curation__pb2.CancelReviewRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.Review.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/CreateFeedback',
+            posology_dot_v1alpha1_dot_curation__pb2.CreateFeedbackRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.Feedback.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/ListFeedback',
+            posology_dot_v1alpha1_dot_curation__pb2.ListFeedbackRequest.SerializeToString,
+            posology_dot_v1alpha1_dot_curation__pb2.ListFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateFeedbackReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/posology.v1alpha1.Curation/CreateFeedbackReview',
+            posology_dot_v1alpha1_dot_curation__pb2.CreateFeedbackReviewRequest.SerializeToString,
             posology_dot_v1alpha1_dot_curation__pb2.Review.FromString,
             options,
             channel_credentials,

@@ -82,6 +82,12 @@ class CurationStub:
     """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]
     """Close a review early; its data set is not released."""
+    CreateFeedback: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CreateFeedbackRequest, _curation_pb2.Feedback]
+    """Say of an answer of the gateway that it was good or bad; doing it again replaces what the caller said before."""
+    ListFeedback: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ListFeedbackRequest, _curation_pb2.ListFeedbackResponse]
+    """List what was said of answers, newest first, without the answers."""
+    CreateFeedbackReview: _grpc.UnaryUnaryMultiCallable[_curation_pb2.CreateFeedbackReviewRequest, _curation_pb2.Review]
+    """Open a review of answers of which something was said and that no review has had yet: all of them, blind to what was said."""
     ListModelEndpoints: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ListModelEndpointsRequest, _curation_pb2.ListModelEndpointsResponse]
     """List the model endpoints that a namespace may use, with what they used."""
 
@@ -138,6 +144,12 @@ class CurationAsyncStub(CurationStub):
     """Make a reviewer's ratings final; the last reviewer's confirmation closes a settled review at once."""
     CancelReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.CancelReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
     """Close a review early; its data set is not released."""
+    CreateFeedback: _aio.UnaryUnaryMultiCallable[_curation_pb2.CreateFeedbackRequest, _curation_pb2.Feedback]  # type: ignore[assignment]
+    """Say of an answer of the gateway that it was good or bad; doing it again replaces what the caller said before."""
+    ListFeedback: _aio.UnaryUnaryMultiCallable[_curation_pb2.ListFeedbackRequest, _curation_pb2.ListFeedbackResponse]  # type: ignore[assignment]
+    """List what was said of answers, newest first, without the answers."""
+    CreateFeedbackReview: _aio.UnaryUnaryMultiCallable[_curation_pb2.CreateFeedbackReviewRequest, _curation_pb2.Review]  # type: ignore[assignment]
+    """Open a review of answers of which something was said and that no review has had yet: all of them, blind to what was said."""
     ListModelEndpoints: _aio.UnaryUnaryMultiCallable[_curation_pb2.ListModelEndpointsRequest, _curation_pb2.ListModelEndpointsResponse]  # type: ignore[assignment]
     """List the model endpoints that a namespace may use, with what they used."""
 
@@ -335,6 +347,30 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.Review, _abc.Awaitable[_curation_pb2.Review]]:
         """Close a review early; its data set is not released."""
+
+    @_abc_1.abstractmethod
+    def CreateFeedback(
+        self,
+        request: _curation_pb2.CreateFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.Feedback, _abc.Awaitable[_curation_pb2.Feedback]]:
+        """Say of an answer of the gateway that it was good or bad; doing it again replaces what the caller said before."""
+
+    @_abc_1.abstractmethod
+    def ListFeedback(
+        self,
+        request: _curation_pb2.ListFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.ListFeedbackResponse, _abc.Awaitable[_curation_pb2.ListFeedbackResponse]]:
+        """List what was said of answers, newest first, without the answers."""
+
+    @_abc_1.abstractmethod
+    def CreateFeedbackReview(
+        self,
+        request: _curation_pb2.CreateFeedbackReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.Review, _abc.Awaitable[_curation_pb2.Review]]:
+        """Open a review of answers of which something was said and that no review has had yet: all of them, blind to what was said."""
 
     @_abc_1.abstractmethod
     def ListModelEndpoints(

@@ -1,4 +1,4 @@
-"""review list, rate, next, submit, export, import, corrections, confirm, summary."""
+"""review list, rate, next, submit, export, import, corrections, confirm, summary, marked."""
 
 import getpass
 import json
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     group.command("corrections")(corrections)
     group.command("confirm")(confirm)
     group.command("summary")(summary)
+    group.command("marked")(marked)
     app.add_typer(group, name="review")
 
 
@@ -51,6 +52,21 @@ def list_reviews(context: typer.Context) -> None:
         for one in listed
     ]
     at.write.rows(listed, ("NAME", "STATE", "RATED", "ERRORS"), rows)
+
+
+def marked(
+    context: typer.Context,
+    review: Annotated[str, typer.Argument(help="Name of the review to open.")],
+    thumb: Annotated[str, typer.Option(help="Only answers with this mark: up or down.")] = "",
+    reviewers: Annotated[int, typer.Option(help="People who rate each answer.", min=1, max=10)] = 1,
+) -> None:
+    """Open a review of the answers that users marked with a thumb; the gateway must keep their text."""
+    at = state.of(context)
+    if thumb.upper() not in ("", "UP", "DOWN"):
+        raise InvalidInput.of([Violation("thumb", f"{thumb!r} is not up or down")])
+    opened = at.call(lambda client: client.review_feedback(review, thumb=thumb.upper(), reviewers=reviewers))
+    count = output.count(opened.summary.planned, "answer")
+    at.write.value(opened, f"{opened.name}: {count} to rate; {at.hint(f'review rate {review}')}")
 
 
 def rate(
@@ -241,6 +257,9 @@ def summary_lines(review: curation_pb2.Review, hint: Callable[[str], str]) -> li
     head = f"[bold]{review.name}[/]  {curation_pb2.Review.State.Name(review.state)}"
     if review.task == curation_pb2.Review.LABEL_REFUSALS:
         return [head, f"{total.rated} of {total.planned} answers are labelled.", *_state_lines(review, hint)]
+    if review.task == curation_pb2.Review.RATE_FEEDBACK:
+        rated = f"{total.rated} of {total.planned} marked answers are rated, {total.errors} with an error."
+        return [head, rated, "Users picked them, so no error rate of the model follows.", *_state_lines(review, hint)]
     lines = [
         head,
         f"{total.rated} of {total.planned} items are rated, {total.errors} with an error ({total.error_rate:.2%}).",

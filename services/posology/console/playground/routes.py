@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 
 import httpx
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from posology.client import Client
 from posology.console import pages
 from posology.console.guard import check_csrf
 from posology.console.sessions import Session
-from posology.core.errors import InvalidInput
+from posology.core.errors import InvalidInput, Violation
 from posology.v1alpha1.serving_pb2 import Deployment
 
 _SECONDS = httpx.Timeout(10.0, read=120.0)
@@ -66,6 +66,21 @@ async def ask(request: Request) -> Response:
     return StreamingResponse(told(), media_type="application/x-ndjson")
 
 
+async def mark(request: Request) -> Response:
+    """A thumb on one answer, and why; says whether a review can show that answer."""
+    check_csrf(request.state.session, request.headers.get("x-csrf", ""))
+    client: Client = request.app.state.client
+    try:
+        body = json.loads(await request.body())
+        answer, thumb, comment = str(body["answer"]), str(body["thumb"]), str(body.get("comment", ""))
+    except (ValueError, KeyError, TypeError):
+        raise InvalidInput("a mark names answer and thumb") from None
+    if thumb not in ("UP", "DOWN"):
+        raise InvalidInput.of([Violation("thumb", "is UP or DOWN")])
+    stored = await client.mark_answer(answer, thumb, comment=comment)
+    return JSONResponse({"has_text": stored.has_text})
+
+
 async def _key(request: Request) -> str:
     """A key of this session, made with its user's rights at the first question and held in memory only."""
     session: Session = request.state.session
@@ -75,4 +90,8 @@ async def _key(request: Request) -> str:
     return session.gateway_key
 
 
-ROUTES = [Route("/playground", ask_page), Route("/playground/ask", ask, methods=["POST"])]
+ROUTES = [
+    Route("/playground", ask_page),
+    Route("/playground/ask", ask, methods=["POST"]),
+    Route("/playground/mark", mark, methods=["POST"]),
+]

@@ -45,7 +45,20 @@ async def queue(request: Request) -> Response:
     client: Client = request.app.state.client
     listed = await client.curation.ListReviews(ListReviewsRequest(parent=client.names.parent, page_size=200))
     reviews = sorted(listed.reviews, key=lambda review: review.state != Review.OPEN)
-    return pages.page(request, "review/queue.html", reviews=reviews, states=Review.State, kinds=KINDS)
+    marks = await client.feedback(unreviewed=True) if "Curation/ListFeedback" in request.state.may else []
+    return pages.page(request, "review/queue.html", reviews=reviews, states=Review.State, kinds=KINDS, marks=marks)
+
+
+async def review_marked(request: Request) -> Response:
+    """Open a review of the answers that users marked."""
+    form, client = await own_form(request), request.app.state.client
+    name, thumb, reviewers = form.get("name", "").strip(), form.get("thumb", ""), form.get("reviewers", "1")
+    if thumb not in ("", "UP", "DOWN"):
+        raise InvalidInput.of([Violation("thumb", "is UP, DOWN or nothing")])
+    if not reviewers.isdigit():
+        raise InvalidInput.of([Violation("reviewers", "is a number from 1 to 10")])
+    review = await client.review_feedback(name, thumb=thumb, reviewers=int(reviewers))
+    return RedirectResponse(f"/review/{pages.short(review.name)}", 303)
 
 
 async def introduce(request: Request) -> Response:
@@ -71,6 +84,7 @@ async def screen(request: Request) -> Response:
     return pages.page(
         request, "review/item.html", review=review, state=Review.State.Name(review.state), kinds=KINDS,
         adjudicate="adjudicate" in request.query_params, labels=review.task == Review.LABEL_REFUSALS,
+        bounded=review.task == Review.RATE_CORRECTNESS, marked=review.task == Review.RATE_FEEDBACK,
         rate_buttons=BUTTONS, label_buttons=LABEL_BUTTONS, pair_buttons=PAIR_BUTTONS, corrections=corrections,
     )  # fmt: skip
 
@@ -151,7 +165,7 @@ def _progress(review: Review) -> dict[str, Any]:
         "state": Review.State.Name(review.state),
         "planned": total.planned,
         "rated": total.rated,
-        "labels": review.task == Review.LABEL_REFUSALS,
+        "bounded": review.task == Review.RATE_CORRECTNESS,
         "bound": total.upper_bound if total.HasField("upper_bound") else None,
         "limit": review.policy.max_error_rate,
     }
@@ -209,6 +223,7 @@ def _is_ours(path: str) -> bool:
 ROUTES = [
     Route("/review", queue),
     Route("/review/introduce", introduce, methods=["POST"]),
+    Route("/review/marked", review_marked, methods=["POST"]),
     Route("/review/{review}", screen),
     Route("/review/{review}/next", next_items),
     Route("/review/{review}/items.csv", take_sheet),

@@ -16,35 +16,74 @@ const side = (model) => {
   const made = at("side").content.cloneNode(true).firstElementChild;
   made.querySelector("h2").textContent = model;
   at("sides").append(made);
-  return { text: made.querySelector(".answer"), behind: made.querySelector("dl") };
+  return made;
 };
-const ask = async (model) => {
-  const { text, behind } = side(model);
-  const answer = await fetch("/playground/ask", { method: "POST", headers: { accept: "application/json", "x-csrf": csrf }, body: JSON.stringify({ model, question: at("question").value }) });
-  if (!answer.ok) { text.textContent = (await answer.json().catch(() => ({}))).message || answer.statusText; return; }
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let rest = ""; ;) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    const lines = (rest + value).split("\n");
-    rest = lines.pop();
-    for (const event of lines.map((line) => JSON.parse(line))) {
-      if (event.text) text.append(event.text);
-      if (event.error) text.append(event.error);
-      for (const [name, id] of Object.entries(event.behind || {})) {
-        const key = document.createElement("dt"), cell = document.createElement("dd");
-        key.textContent = name;
-        if (link[name]) { const anchor = document.createElement("a"); anchor.href = link[name](id); anchor.textContent = id; cell.append(anchor); } else cell.textContent = id;
-        behind.append(key, cell);
+const sent = (path, body) => fetch(path, { method: "POST", headers: { accept: "application/json", "x-csrf": csrf }, body: JSON.stringify(body) });
+// A thumb is stored as it is pressed; what is written beside it is sent with it once more.
+const thumbs = (panel, answer) => {
+  const marks = panel.querySelector(".marks");
+  if (!marks) return;
+  const told = panel.querySelector(".marked"), why = panel.querySelector(".why"), text = why.querySelector("input");
+  let thumb = null, latest = 0;
+  const send = async () => {
+    const mine = ++latest;
+    told.textContent = "…";
+    const reply = await sent("/playground/mark", { answer, thumb, comment: text.value }).catch(() => null);
+    const body = await reply?.json().catch(() => null);
+    if (mine !== latest) return;
+    if (!reply?.ok) { told.textContent = body?.message || "not stored: the console does not answer"; return; }
+    marks.querySelectorAll("[data-thumb]").forEach((each) => each.setAttribute("aria-pressed", String(each.dataset.thumb === thumb)));
+    told.textContent = body.has_text ? "stored; a lead can have this answer reviewed" : "counted; this installation keeps no text of answers, so no review can show it";
+    why.hidden = !body.has_text;
+  };
+  marks.hidden = false;
+  marks.querySelectorAll("[data-thumb]").forEach((button) => button.addEventListener("click", () => { thumb = button.dataset.thumb; send(); }));
+  why.querySelector("button").addEventListener("click", send);
+  text.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); send(); } });
+};
+const ask = async (model, question) => {
+  const panel = side(model), state = panel.querySelector(".state"), text = panel.querySelector(".answer"), behind = panel.querySelector("dl");
+  const failed = (message) => { state.textContent = message; state.className = "state bad-text"; };
+  state.textContent = "asking …";
+  let id = "", broken = false;
+  try {
+    const answer = await sent("/playground/ask", { model, question });
+    if (!answer.ok) { failed((await answer.json().catch(() => ({}))).message || answer.statusText || "sign in again"); return; }
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let rest = ""; ;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      for (const event of lines.map((line) => JSON.parse(line))) {
+        if (event.text) { state.textContent = "answering …"; text.append(event.text); }
+        if (event.error) { broken = true; failed(`${event.error}${text.textContent ? "; the answer is not whole" : ""}`); }
+        for (const [name, value] of Object.entries(event.behind || {})) {
+          const key = document.createElement("dt"), cell = document.createElement("dd");
+          if (name === "answer") id = value;
+          key.textContent = name;
+          if (link[name]) { const anchor = document.createElement("a"); anchor.href = link[name](value); anchor.textContent = value; cell.append(anchor); } else cell.textContent = value;
+          behind.append(key, cell);
+          panel.querySelector(".behind").hidden = false;
+        }
       }
     }
-  }
+    if (broken) return;
+    state.textContent = text.textContent ? "" : "the model answered nothing";
+    if (id) thumbs(panel, id);
+  } catch (error) { failed(`the console does not answer (${error.message})${text.textContent ? "; the answer is not whole" : ""}`); }
 };
 if (form) {
-  const both = () => { at("sides").replaceChildren(); [at("model").value, at("other")?.value].filter(Boolean).forEach(ask); };
+  const both = () => {
+    const question = at("question").value;
+    if (!form.reportValidity()) return;
+    at("sides").replaceChildren();
+    [at("model").value, at("other")?.value].filter(Boolean).forEach((model) => ask(model, question));
+  };
   form.addEventListener("submit", (event) => { event.preventDefault(); both(); });
   at("question").addEventListener("keydown", (event) => { if (event.key === "Enter" && event.ctrlKey) both(); });
   form.addEventListener("input", code);
+  window.addEventListener("pageshow", code);  // the browser may have put an earlier text back
   document.querySelectorAll("[data-language]").forEach((button) => button.addEventListener("click", () => {
     language = button.dataset.language;
     document.querySelectorAll("[data-language]").forEach((each) => each.setAttribute("aria-pressed", String(each === button)));

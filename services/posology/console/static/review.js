@@ -79,7 +79,7 @@ if (root) {
     if (!open && root.dataset.state === "OPEN") return location.reload();  // it was closed since this page was made, which says how it stands
     at("done").hidden = false;
     at("done").className = `note ${state.state === "PASSED" ? "good" : state.state === "FAILED" ? "bad" : ""}`;
-    const bound = state.bound === null || state.labels ? "" : ` The error rate is under ${(state.bound * 100).toFixed(2)}%; wanted: under ${(state.limit * 100).toFixed(2)}%.`;
+    const bound = state.bound === null || !state.bounded ? "" : ` The error rate is under ${(state.bound * 100).toFixed(2)}%; wanted: under ${(state.limit * 100).toFixed(2)}%.`;
     at("done").textContent = `Nothing is left for you here. The review is ${state.state.toLowerCase()}.${bound}`;
     at("confirm").hidden = !open || adjudicate;
     if (open) setTimeout(async () => {  // others may still rate, or it is being closed

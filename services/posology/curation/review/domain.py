@@ -15,11 +15,14 @@ class Task(StrEnum):
 
     RATE_CORRECTNESS = "RATE_CORRECTNESS"
     LABEL_REFUSALS = "LABEL_REFUSALS"
+    RATE_FEEDBACK = "RATE_FEEDBACK"
+    """As RATE_CORRECTNESS, of answers that users picked: no sample, so there is no bound and nothing to pass."""
 
     @property
     def judgements(self) -> "tuple[Judgement, ...]":
         """What may be answered."""
-        return tuple(one for one in Judgement if one.task is self)
+        labels = self is Task.LABEL_REFUSALS
+        return tuple(one for one in Judgement if (one.task is Task.LABEL_REFUSALS) == labels)
 
 
 class Judgement(StrEnum):

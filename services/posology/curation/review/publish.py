@@ -30,15 +30,15 @@ def publish(
         item.pair: ratings[item.id] for item in items if not item.repeat_of and _is_error(ratings[item.id], review)
     }
     with TemporaryDirectory(prefix="posology-review-") as scratch:
-        source = store.materialize(review.subject, Path(scratch) / "subject")
         made = Path(scratch) / "made"
         made.mkdir()
-        for file in source.iterdir() if review.kind in _DATA else ():
-            if file.name in _DATA[review.kind]:
-                _copy_without(file, made / file.name, rejected)
-            elif file.is_file():
-                shutil.copyfile(file, made / file.name)
         if review.kind in _DATA:
+            source = store.materialize(review.subject, Path(scratch) / "subject")
+            for file in source.iterdir():
+                if file.name in _DATA[review.kind]:
+                    _copy_without(file, made / file.name, rejected)
+                elif file.is_file():
+                    shutil.copyfile(file, made / file.name)
             _append_drops(made / "drops.jsonl", rejected)
         report = json.dumps(record(review, items, ratings, summary), ensure_ascii=False, sort_keys=True, indent=1)
         (made / "review.json").write_text(report + "\n", encoding="utf-8")
@@ -46,7 +46,7 @@ def publish(
             made,
             kind=review.kind if review.kind in _DATA else "review",  # of answers nothing is left to clean
             producer=f"posology-curation/{version('posology')}",
-            parents=(review.subject,),
+            parents=() if review.task is Task.RATE_FEEDBACK else (review.subject,),  # no artifact holds what users say
             parameters={"reviewed": summary.planned, "errors": summary.errors, "seed": review.seed},
         )
 

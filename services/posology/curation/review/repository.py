@@ -32,6 +32,14 @@ async def find(tx: Transaction, review: Review, *, request_id: str) -> Review | 
     return await _same(tx, review, request_id)
 
 
+async def requested(tx: Transaction, namespace: str, request_id: str) -> Review | None:
+    """The review that this request made, whatever it would make now."""
+    c = tables.reviews.c
+    query = select(tables.reviews).where(c.namespace == namespace, c.request_id == request_id)
+    row = (await tx.execute(query)).mappings().first()
+    return _review(row) if row is not None else None
+
+
 async def get(tx: Transaction, name: str, *, lock: bool = False) -> Review:
     """The review; NotFound. `lock` holds its row until the transaction ends."""
     query = select(tables.reviews).where(tables.reviews.c.name == name)

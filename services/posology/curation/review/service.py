@@ -11,6 +11,7 @@ from posology.core.artifacts import ArtifactStore
 from posology.core.controllers import ControlLoop
 from posology.core.errors import FailedPrecondition, InvalidInput, PosologyError, Violation
 from posology.core.notifications import Signal
+from posology.core.redaction import redacted
 from posology.core.registrar import Registrar
 from posology.core.rpc import context
 from posology.core.signing import Signer
@@ -110,7 +111,10 @@ class Reviews:
                 raise FailedPrecondition(
                     f"{name} is {review.state.lower()}; its corrections are told once it is closed"
                 )
-            return corrections(review, await repository.items(tx, name), await repository.ratings(tx, name))
+            listed = corrections(review, await repository.items(tx, name), await repository.ratings(tx, name))
+        if review.task is Task.RATE_FEEDBACK:  # users' questions are for reviewers, not for all who may read a review
+            return [replace(one, question="", answer="") for one in listed]
+        return listed
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -165,6 +169,8 @@ class Reviews:
         """Store a rating; the reviewer may change it until they confirm, also the one that settles the last item."""
         async with self._db.begin() as tx:
             review = await repository.get(tx, name, lock=True)
+            if review.task is Task.RATE_FEEDBACK:  # what is said of a user's question is published, so nobody is named
+                rating = replace(rating, comment=redacted(rating.comment))
             if (repeated := await repository.rating(tx, name, rating)) is not None:
                 return repeated  # a call that was repeated because its answer got lost
             if review.state is not ReviewState.OPEN:
@@ -354,7 +360,7 @@ def _check_strata(review: Review) -> None:
 
 
 def _check_rating(review: Review, rating: Rating, before: list[Rating]) -> None:
-    if rating.judgement.task is not review.task:
+    if rating.judgement not in review.task.judgements:
         allowed = ", ".join(review.task.judgements)
         raise InvalidInput.of([Violation("judgement", f"is {rating.judgement}; this review takes {allowed}")])
     if rating.correction and not rating.judgement.error:

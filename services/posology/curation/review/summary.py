@@ -107,7 +107,7 @@ def _upper_bound(review: Review, errors: int, rated: int, wrong: Mapping[str, in
 
 
 def passed(review: Review, summary: Summary) -> bool:
-    """Whether the limit is shown, or all is labelled; only asked when the summary is complete."""
-    if review.task is Task.LABEL_REFUSALS:
+    """Whether the limit is shown, or all is labelled or rated where there is none; only asked when that is complete."""
+    if review.task is not Task.RATE_CORRECTNESS:
         return summary.complete
     return summary.upper_bound is not None and summary.upper_bound < review.policy.max_error_rate

@@ -1,4 +1,5 @@
-"""Reviews, their items and their ratings; data sets and preference sets are jobs, whose tables core.jobs has."""
+"""Reviews, their items and their ratings, and what users said of answers; data sets and preference sets are jobs, whose
+tables core.jobs has."""
 
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
@@ -78,4 +79,20 @@ confirmations = Table(
     Column("review", Text, ForeignKey("reviews.name"), primary_key=True),
     Column("reviewer", Text, primary_key=True),
     Column("at", UtcDateTime, nullable=False),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("answer", Text, primary_key=True),
+    Column("author", Text, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("thumb", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("model_name", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("has_text", Boolean, nullable=False),
+    Column("review", Text, nullable=False),  # "" before a review has the answer
+    Index("feedback_listing", "namespace", "at", "answer", "author"),
+    Index("feedback_unreviewed", "namespace", "review", "at"),
 )

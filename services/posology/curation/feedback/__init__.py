@@ -1,0 +1,1 @@
+"""What users said of answers, and the reviews of those answers."""
