@@ -32,7 +32,7 @@ RIGHTS = table(
         "CancelReview": Rule("update", "reviews"),
         "CreateFeedback": Rule("create", "feedback", field="parent"),
         "ListFeedback": Rule("list", "feedback", field="parent"),
-        "CreateFeedbackReview": Rule("review", "answers", field="parent"),  # shows users' questions to reviewers
+        "CreateFeedbackReview": Rule("create", "answers", field="parent"),  # shows users' questions to reviewers
         "ListModelEndpoints": Rule("list", "jobs", field="parent"),
     },
 )
