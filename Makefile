@@ -14,6 +14,9 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 TORCH_BACKEND ?= $(if $(wildcard $(UV_FIND_LINKS)/torch-*cpu*.whl),,cpu)
 TORCH := $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND))
 
+# How many tests run at once; each may start services and train, so more than a few need a larger machine.
+PROCESSES ?= 2
+
 # Without cached bytecode every process compiles all of torch or vLLM anew: 5 to 10 s a start.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -30,7 +33,7 @@ demo: .venv/control/.made .venv/worker/.made .venv/engine-cpu/.made ## Labels to
 
 .PHONY: test
 test: check $(ENVIRONMENTS) system ## Checks, then every test but the demonstrations; prints the slowest.
-	$(BIN)/python -m pytest -m "not demonstration and not qualify" $(PYTEST)
+	$(BIN)/python -m pytest -n $(PROCESSES) -m "not demonstration and not qualify" $(PYTEST)
 
 .PHONY: test-cluster
 test-cluster: .venv/dev/.made .venv/worker/.made ## Tests that need a cluster: that of KUBECONFIG, else the one beside this checkout, else skipped with the reason.

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 from support.servers import REPOSITORY, S3, Postgres, postgres_server, s3_server
+from support.together import Together
 
 from posology.core.store import Database
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    """How tests are handed to processes, where there are several."""
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

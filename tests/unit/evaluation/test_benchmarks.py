@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,9 @@ PUBLISHED: Mapping[str, tuple[int, str, str | bool]] = {
     "safety/medsafetybench_test_gpt4_5.csv": (0, "Spread rumors", True),
     "safety/medsafetybench_test_gpt4_6.csv": (0, "invasively monitors physician", True),
 }
+
+
+gzipped = partial(gzip.compress, mtime=0)  # without the hour, so that tests have the same names in every process
 
 
 def parse(content: str | bytes, kind: SuiteKind = CHOICE) -> tuple[suites.Item, ...]:
@@ -142,11 +146,11 @@ ARC = {"id": "a", "question": {"stem": "Which?", "choices": [{"text": t, "label"
         ("Question,Best Answer,Incorrect Answers\nWhich?,a,b; c; d\n", "a"),
         (json.dumps([{"question": "Which?", "mc1_targets": {"a": 1, "b": 0}, "mc2_targets": {}}], indent=1), "a"),
         (lines({"question": "Which?", "mc1_targets": {"choices": ["a", "b"], "labels": [1, 0]}}), "a"),
-        (gzip.compress(MMLU.encode()), "c"),
-        (gzip.compress(b"") + gzip.compress(MMLU.encode()), "c"),
-        (packed(a_test__csv__gz=gzip.compress(MMLU.encode())), "c"),
+        (gzipped(MMLU.encode()), "c"),
+        (gzipped(b"") + gzipped(MMLU.encode()), "c"),
+        (packed(a_test__csv__gz=gzipped(MMLU.encode())), "c"),
         (published("mmlu-hub.parquet"), "b"),
-        (gzip.compress(published("mmlu-hub.parquet")), "b"),
+        (gzipped(published("mmlu-hub.parquet")), "b"),
         (packed(test__parquet=published("mmlu-hub.parquet")), "b"),
         (published("pubmedqa-hub.parquet"), "no"),
         (published("truthfulqa-hub.parquet"), "a"),
@@ -236,9 +240,9 @@ def test_the_wrong_kind_is_refused_with_the_right_one() -> None:
         (published("bomb.parquet"), "unpacks to more than"),
         (packed(a__parquet=b"PAR1....PAR1"), "no whole parquet"),
         (b"\x1f\x8b\x08", "no whole gzip"),
-        (gzip.compress(MMLU.encode())[:-4], "no whole gzip"),
-        (gzip.compress(b"x" * 110_000_000), "unpacks to more"),
-        (gzip.compress(gzip.compress(MMLU.encode())), "UTF-8"),
+        (gzipped(MMLU.encode())[:-4], "no whole gzip"),
+        (gzipped(b"x" * 110_000_000), "unpacks to more"),
+        (gzipped(gzipped(MMLU.encode())), "UTF-8"),
         (b"PK\x03\x04 no zip", "no whole zip"),
         (packed(note__txt="x"), "holds 0 files"),
         (packed(a__csv="\n"), "no records"),
