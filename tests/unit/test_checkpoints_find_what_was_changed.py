@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from posology.core import audit, signing
 from posology.core.audit import Entry, Head
 from posology.core.audit.chain import link
 from posology.core.audit.checkpoint import Checkpoint, compare
+from posology.core.errors import DataCorrupt
 from posology.core.store import Database
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -118,3 +119,33 @@ def test_a_checkpoint_is_believed_for_its_signature_only(tmp_path: Path) -> None
         Checkpoint.read({**envelope, "signatures": []}, [mine.public_key])
     with pytest.raises(signing.WrongPredicate):
         Checkpoint.read(mine.sign(signing.statement("https://x.dev/v1", {"a": "1" * 64}, {})), [mine.public_key])
+
+
+def made(count: int) -> list[Entry]:
+    entries, head = [], Head(0, audit.GENESIS)
+    for number in range(count):
+        entries.append(link(head, at=AT, actor="me", action="x", subject=str(number), detail={}))
+        head = Head(entries[-1].seq, entries[-1].digest)
+    return entries
+
+
+def end(entries: Sequence[Entry], length: int) -> Head:
+    return Head(length, entries[length - 1].digest)
+
+
+def test_a_chain_that_was_shorter_for_a_time_was_cut() -> None:
+    entries = made(6)
+    first = Checkpoint(AT, {"curation": end(entries, 5)})
+    later = Checkpoint(AT + timedelta(days=1), {"curation": end(entries, 3)})
+    assert "ends at entry 3, and an earlier one at entry 5: the chain was cut" in problem(entries, later, first)
+    assert problem(entries, replace(later, taken=AT), first) == ""  # of one second nobody knows which was first
+
+
+@pytest.mark.parametrize(("after", "length"), [(0, 3), (3, 3), (3, 5), (0, 0)])
+def test_anchors_that_contradict_each_other_or_the_start_hold_for_no_chain(after: int, length: int) -> None:
+    entries = made(6)
+    start = end(entries, after) if after else None
+    anchors = [Head(length, "sha256:" + "9" * 64)]
+    anchors += [end(entries, length)] if length > after else []
+    with pytest.raises(DataCorrupt, match=f"entry {length} was anchored with two digests"):
+        audit.verify_chain(entries[after:], after=start, anchors=anchors)

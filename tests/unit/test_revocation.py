@@ -1,10 +1,12 @@
 """Revoking a key works in every form that an operator may write, or says loudly that it did not."""
 
+import hashlib
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from posology.core import key_rotation
 from posology.core.revocation import RevocationsUnreadable, read_revoked
 from posology.core.signing import Signer
 
@@ -102,3 +104,48 @@ def test_the_documented_command_revokes_the_key_that_it_was_given(tmp_path: Path
     command = f"openssl pkey -pubin -in {tmp_path}/verdict.pub -outform DER | sha256sum >> {tmp_path}/revoked"
     subprocess.run(command, shell=True, check=True)
     assert read_revoked(tmp_path / "revoked") == {signer.id}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{ID}  {OTHER}",  # two ids, which reads like a sum and a file
+        f"{ID} *{OTHER}",
+        f"SHA256 (x) = {OTHER}) = {ID}",
+        f"# keys of 2025{ID}  -",  # appended to a comment without a line end
+        f"#{ID}",
+        f"{ID}  # and {OTHER}",
+    ],
+)
+def test_a_second_id_in_a_line_is_not_lost(line: str, tmp_path: Path) -> None:
+    (tmp_path / "revoked").write_text(line)
+    with pytest.raises(RevocationsUnreadable, match=r"line 1: .*holds another key id"):
+        read_revoked(tmp_path / "revoked")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_second_list_beside_the_first_must_not_know_more(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "revoked").write_text(ID)
+    (tmp_path / "revoked.bak").write_bytes(f"# none\n{ID.upper()}\n".encode(encoding))
+    (tmp_path / "revoking.md").write_text("How keys are revoked.")
+    assert read_revoked(tmp_path / "revoked") == {ID}
+    (tmp_path / "revoked.bak").write_bytes(OTHER.encode(encoding))
+    with pytest.raises(RevocationsUnreadable, match=r"revoked\.bak beside .* names keys that are not in the list"):
+        read_revoked(tmp_path / "revoked")
+
+
+def test_the_sum_of_a_keys_file_is_not_taken_for_the_keys(tmp_path: Path) -> None:
+    Signer.load_or_create(tmp_path / "evaluation.key")
+    digest = hashlib.sha256((tmp_path / "evaluation.pub").read_bytes()).hexdigest()
+    (tmp_path / "revoked").write_text(f"{digest}  evaluation.pub\n")
+    with pytest.raises(RevocationsUnreadable, match=r"the sum of the file evaluation\.pub, which is no key's id"):
+        read_revoked(tmp_path / "revoked")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_of_another_editor_goes_on(encoding: str, tmp_path: Path) -> None:
+    old = Signer.load_or_create(tmp_path / "evaluation.key").id
+    key_rotation.rotate(tmp_path, "evaluation", days=0)
+    (tmp_path / "revoked").write_bytes(f"# of 2025\r\n{ID}".encode(encoding))
+    key_rotation.revoke(tmp_path, old, reason="stolen")
+    assert read_revoked(tmp_path / "revoked") == {ID, old}

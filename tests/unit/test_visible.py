@@ -24,6 +24,12 @@ from posology.core.visible import hidden, visible
         ("\ufff9\uffff\ufdd0\U0001ffff\ue123", "[U+FFF9][U+FFFF][U+FDD0][U+1FFFF][U+E123]"),
         ("1\u200d0 mg", "1[U+200D]0 mg"),
         ("\x00\x7f\x08\ufeff", "[U+0000][U+007F][U+0008][U+FEFF]"),
+        ("10\ufe01\ufe0f mg", "10[U+FE01][U+FE0F] mg"),
+        ("10\U0001d159\U00016fe4 mg", "10[U+1D159][U+16FE4] mg"),
+        ("1\ufffc0 mg", "1[U+FFFC]0 mg"),
+        ("Take \u09ea mg", "Take [U+09EA] mg"),  # a Bengali four, in the shape of an 8
+        ("Do not t\u0430ke, n\u03bft \u039fn", "Do not t[U+0430]ke, n[U+03BF]t [U+039F]n"),
+        ("1" + "\u0336" * 6 + " mg", "1" + "\u0336" * 4 + "[U+0336][U+0336] mg"),
     ],
 )
 def test_what_does_not_show_is_written_out(text: str, shown: str) -> None:
@@ -43,6 +49,11 @@ def test_what_does_not_show_is_written_out(text: str, shown: str) -> None:
         "\U0001f469\u200d\u2695\ufe0f",  # one emoji of four characters
         "\u2265 30 mL/min \u00b1 2 \u00b0C \u2713 \u2022",
         "e\u0301",
+        "\u09a6\u09bf\u09a8\u09c7 \u09ea \u09ac\u09be\u09b0",  # Bengali, with its own four
+        "TNF-\u03b1, \u03bcg, IFN\u03b3, \u0394F508, 5\u03b1R",
+        "\uff11\uff10 mg, 1\ufe0f\u20e3, \u00a9\ufe0f, \u845b\U000e0100".replace("\U000e0100", "\ufe00"),
+        "\u041f\u0440\u0438\u043d\u0438\u043c\u0430\u0442\u044c 5 \u043c\u0433",
+        "a" + " " * 300 + "b" + "\n" * 20 + "c",
     ],
 )
 def test_what_shows_stays_as_it_is(text: str) -> None:
@@ -54,3 +65,10 @@ def test_a_hidden_character_is_named() -> None:
     assert hidden("a\u202eb\u200b") == "U+202E (RIGHT-TO-LEFT OVERRIDE)"
     assert hidden("\ue123") == "U+E123 (private use, no known meaning)"
     assert hidden("\x1b") == "U+001B (control character)"
+
+
+@pytest.mark.parametrize("gap", ["\n" * 300, " " * 2000, "\n \t" * 40, "\u3000" * 500, "\u00a0\u2003" * 300])
+def test_text_beyond_a_gap_that_nobody_scrolls_through_is_announced(gap: str) -> None:
+    text = f"Take 5 mg.{gap}Or take 500 mg."
+    assert visible(text) == f"Take 5 mg. [{len(gap)} blanks] Or take 500 mg."
+    assert hidden(text) == f"{len(gap)} blanks in a row"

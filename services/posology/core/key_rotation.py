@@ -124,7 +124,7 @@ def revoke(folder: Path, key_id: str, *, reason: str) -> KnownKey:
                 f"{known.file} still signs with this key; rotate it first, then revoke what it was"
             )
         path = folder / REVOKED
-        before = path.read_bytes() if path.exists() else b""
+        before = revocation.text_of(path.read_bytes(), str(path)).encode() if path.exists() else b""
         if not known.revoked:
             note = " ".join(reason.split()).replace("#", "")
             line = f"{known.key.id}  # {known.file}: {note}\n".encode()

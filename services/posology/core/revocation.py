@@ -5,6 +5,7 @@ refused, and with it every signature that it would have judged.
 """
 
 import codecs
+import hashlib
 import re
 from pathlib import Path
 
@@ -19,6 +20,7 @@ _FORMS = (
     re.compile(rf"SHA2?-?256 ?\(.*\) ?= ?{_HEX}", re.IGNORECASE),  # openssl dgst, sha256sum --tag, shasum
 )
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_ANY_ID = re.compile(r"[0-9a-fA-F]{64,}")
 _LARGEST = 1_000_000  # bytes
 _INVISIBLE = " \t\u00a0\u200b\ufeff"
 
@@ -31,8 +33,9 @@ def read_revoked(path: Path, *, required: bool = False) -> frozenset[str]:
     """Key ids (sha256 hex, lower case) that are revoked: one a line, `#` starts a comment.
 
     A line is an id, with or without `sha256:`, in either case, or a line of sha256sum or openssl. RevocationsUnreadable
-    for everything else. Without the file none is revoked, unless it is `required`, its folder is missing too, or
-    something that looks like the list under another name lies beside it.
+    for everything else, and where one is the sum of a key's file instead of the key's. Without the file none is
+    revoked, unless it is `required` or its folder is missing too. A file beside it that looks like the list under
+    another name is one that an operator may have meant: it must not hold what the list does not.
     """
     try:
         content = path.read_bytes()
@@ -41,14 +44,17 @@ def read_revoked(path: Path, *, required: bool = False) -> frozenset[str]:
         return frozenset()
     except OSError as error:
         raise RevocationsUnreadable(f"the list of revoked keys {path} can't be read: {error.strerror}") from error
-    return parse_revoked(content, origin=str(path))
+    revoked = parse_revoked(content, origin=str(path))
+    _check_beside(path, revoked)
+    _check_sums(path, revoked)
+    return revoked
 
 
 def parse_revoked(content: bytes, *, origin: str) -> frozenset[str]:
     """The ids in a list's bytes, as `read_revoked`; RevocationsUnreadable names `origin`."""
     if len(content) > _LARGEST:
         raise RevocationsUnreadable(f"the list of revoked keys {origin} has more than {_LARGEST:,} bytes")
-    lines = re.split(r"\r\n|\r|\n", _text(content, origin))
+    lines = re.split(r"\r\n|\r|\n", text_of(content, origin))
     ids = (_id(line, origin, number) for number, line in enumerate(lines, 1))
     return frozenset(key_id for key_id in ids if key_id)
 
@@ -62,12 +68,40 @@ def _check_absent(path: Path, *, required: bool) -> None:
         beside = sorted(file.name for file in path.parent.iterdir())
     except OSError as error:
         raise RevocationsUnreadable(f"the folder of the list of revoked keys {path} can't be read: {error}") from error
-    alike = [name for name in beside if "revo" in name.casefold() and not name.endswith(".pub")]
+    alike = [name for name in beside if _looks_alike(name)]
     if alike:
         raise RevocationsUnreadable(f"{path} is not there, but {', '.join(alike)} is; rename the one that is meant")
 
 
-def _text(content: bytes, origin: str) -> str:
+def _check_beside(path: Path, revoked: frozenset[str]) -> None:
+    for file in sorted(path.parent.iterdir()):
+        if file.name == path.name or not _looks_alike(file.name) or not file.is_file():
+            continue
+        try:
+            ids = _ANY_ID.findall(text_of(file.read_bytes()[:_LARGEST], str(file)))
+        except OSError as error:
+            raise RevocationsUnreadable(f"{file}, which looks like a list of revoked keys, can't be read") from error
+        if any(one.lower() not in revoked for one in ids):
+            raise RevocationsUnreadable(
+                f"{file.name} beside {path} names keys that are not in the list; put them in, or take the file away"
+            )
+
+
+def _check_sums(path: Path, revoked: frozenset[str]) -> None:
+    for file in sorted(path.parent.glob("*.pub")) if revoked else ():
+        if hashlib.sha256(file.read_bytes()).hexdigest() in revoked:
+            raise RevocationsUnreadable(
+                f"{path} holds the sum of the file {file.name}, which is no key's id; `posology signing-keys revoke` "
+                f"or `openssl pkey -pubin -in {file.name} -outform DER | sha256sum`, takes the key's"
+            )
+
+
+def _looks_alike(name: str) -> bool:
+    return "revo" in name.casefold() and not name.endswith(".pub")
+
+
+def text_of(content: bytes, origin: str) -> str:
+    """A list's text, in whichever encoding an editor saved it; RevocationsUnreadable names `origin`."""
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)
@@ -76,14 +110,20 @@ def _text(content: bytes, origin: str) -> str:
 
 
 def _id(line: str, origin: str, number: int) -> str:
-    """The id in a line; empty for a blank one or a comment."""
-    entry = line.partition("#")[0].strip(_INVISIBLE)
-    if not entry:
-        return ""
+    """The id in a line; empty for a blank one or a comment. Of a second id nobody knows whether it was meant."""
+    entry, _, comment = line.partition("#")
+    entry = entry.strip(_INVISIBLE)
     match = next((match for form in _FORMS if (match := form.fullmatch(entry))), None)
-    if match is None:
+    if entry and match is None:
         raise RevocationsUnreadable(
             f"{origin}, line {number}: {entry[:80]!r} is no key id; write the 64 hex digits that "
             "`openssl pkey -pubin -in KEY.pub -outform DER | sha256sum` prints. Until then no signature counts"
         )
-    return match["id"].lower()
+    own = match["id"].lower() if match else ""
+    in_entry = [one.lower() for one in _ANY_ID.findall(entry)]
+    if len(in_entry) > 1 or any(one.lower() != own for one in _ANY_ID.findall(comment)):
+        where = "it" if len(in_entry) > 1 else "its comment"
+        raise RevocationsUnreadable(
+            f"{origin}, line {number}: {where} holds another key id; write each on a line of its own, or take it out"
+        )
+    return own

@@ -12,6 +12,8 @@ from posology.core.release.weights import weight_files
 
 WEIGHTS = ("base-model", "model")
 """Kinds of artifact that are whole models."""
+LEARNT = ("dataset", "preferences")
+"""Kinds of artifact that people review before weights learn from them."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,29 @@ def origin(artifacts: ArtifactStore, model: str, base: str) -> Origin:
         lineage = "ROOT" if roots and len(from_base) == len(roots) and not missing else "OTHER"
     derived = tuple(sorted(digest for digest in models if digest not in roots))
     return Origin(weight_files(candidate), files, derived, lineage)
+
+
+def learnt(artifacts: ArtifactStore, model: str) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
+    """The sets that training read for these weights, by kind, and every digest behind them. Blocking.
+
+    A model in between, whose weights are others, stands by its own verdict. What is gone could have been data, and
+    counts as such.
+    """
+    start = artifacts.manifest(model)
+    behind, _ = _behind(artifacts, start)
+    files, read = weight_files(start), dict[str, list[str]]()
+    layer, looked = [start], set[str]()
+    while layer:
+        for parent in layer.pop().parents:
+            manifest = behind.get(parent)
+            if parent in looked:
+                continue
+            looked.add(parent)
+            if manifest is None or manifest.kind in LEARNT:
+                read.setdefault(manifest.kind if manifest else LEARNT[0], []).append(parent)
+            elif manifest.kind not in WEIGHTS or weight_files(manifest) == files:
+                layer.append(manifest)
+    return {kind: tuple(sorted(digests)) for kind, digests in read.items()}, frozenset(behind)
 
 
 def root_of(artifacts: ArtifactStore, base: str) -> str:

@@ -98,7 +98,7 @@ class Verdicts:
             model = job.spec["spec"]["model"]
             said = tuple(one.note for one in tries.values())
             return IssuedVerdict(request.name, findings.outcome, findings.results, model, job.name, tries=said)
-        lineage = await asyncio.to_thread(self._lineage, request.lineage)
+        lineage, learnt = await asyncio.to_thread(self._lineage, request.lineage, job.spec["spec"]["model"])
         base = await self._base(findings)
         async with self._db.begin() as tx:
             await _count_uses(tx, findings.policy, request.name, job.spec["spec"]["model"])
@@ -127,6 +127,7 @@ class Verdicts:
                 base=base,
                 derived=derived,
                 tries=tries,
+                learnt=learnt,
                 doses_tried=request.doses_tried,
             )
             unanswered = await failures.standing(tx, draft.weight_files, namespace=request.namespace, answer=draft)
@@ -263,25 +264,25 @@ class Verdicts:
         with self._artifacts.open(digest, path) as stored:
             return json.loads(stored.read())
 
-    def _lineage(self, digests: tuple[str, ...]) -> dict[str, list[str]]:
-        """The digests by kind of artifact; one that this installation does not have is an error.
+    def _lineage(self, digests: tuple[str, ...], model: str) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
+        """The digests by kind of artifact, and what the weights learnt; a digest that this installation does not have
+        is an error.
 
-        Of several data sets (before and after a review) the one that training read comes first.
+        Who asks may leave data out, or name data that these weights never saw: the manifests behind the weights say
+        which it was. Of several data sets (before and after a review) the one that training read comes first.
         """
-        by_kind: dict[str, list[str]] = {}
-        learnt_from: set[str] = set()
+        learnt, behind = origins.learnt(self._artifacts, model)
+        by_kind: dict[str, list[str]] = {kind: list(read) for kind, read in learnt.items()}
         for index, digest in enumerate(digests):
             try:
-                manifest = self._artifacts.manifest(digest)
+                kind = self._artifacts.manifest(digest).kind
             except NotFound:
                 raise InvalidInput.of(
                     [Violation(f"lineage[{index}]", f"there is no artifact {digest} in this installation")]
                 ) from None
-            by_kind.setdefault(manifest.kind, []).append(digest)
-            if manifest.kind in ("adapter", "model"):
-                learnt_from.update(manifest.parents)
-        by_kind.get("dataset", []).sort(key=lambda digest: digest not in learnt_from)
-        return by_kind
+            if digest not in by_kind.get(kind, ()) and (kind not in origins.LEARNT or digest in behind):
+                by_kind.setdefault(kind, []).append(digest)
+        return by_kind, learnt
 
     # --- signing ---------------------------------------------------------------------------------------
 

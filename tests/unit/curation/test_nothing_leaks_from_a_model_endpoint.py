@@ -1,5 +1,6 @@
 """What an endpoint writes reaches nobody who submits, and its key nobody at all."""
 
+import json
 import logging
 import threading
 from pathlib import Path
@@ -54,6 +55,11 @@ def taught(url: str, tmp_path: Path, count: int = 3, *, in_flight: int = 1, **mo
         (200, {"Content-Encoding": "gzip"}, "hunter2"),
         (200, {"Content-Type": "text/html"}, "<html>hunter2</html>"),
         (200, {}, {"choices": [{"message": {"content": f"Authorization: Bearer {KEY}"}}]}),
+        (200, {}, {"choices": [{"message": {"content": "I cannot help. " + KEY}}]}),
+        (200, {}, {"choices": [{"message": {"content": "", "refusal": f"Not for {KEY}"}}]}),
+        (200, {}, {"choices": [{"message": {"content": json.dumps({"pairs": [{"question": KEY}]})}}]}),
+        (200, {}, {"choices": [{"message": {"content": json.dumps({"a": KEY}).replace("s", "\\u0073")}}]}),
+        (200, {}, {"choices": [{"message": {"content": json.dumps({"a": KEY}).replace("k", "\\u006B")}}]}),
     ],
 )
 def test_no_word_of_what_it_writes_is_shown(

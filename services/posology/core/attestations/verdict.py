@@ -91,6 +91,9 @@ class VerdictPredicate:
     """By name of suite."""
     unanswered: tuple[str, ...] = ()
     """Verdicts that said FAIL of these weight files and that this one does not answer."""
+    learnt: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By kind (`dataset`, `preferences`), the sets that training read for these weights, by the manifests behind them;
+    what a released base learnt is its own verdict's matter. Empty for weights that were pushed."""
     doses_tried: int = 0
     """Doses among which a sweep chose these weights, on development items; 0 without a sweep."""
 
@@ -112,6 +115,7 @@ class VerdictPredicate:
             "derived": [{"model": one.model, "verdict": one.verdict} for one in self.derived],
             "tries": {name: vars(one) for name, one in self.tries.items()},
             "unanswered": list(self.unanswered),
+            "learnt": {kind: list(digests) for kind, digests in self.learnt.items()},
             "dosesTried": self.doses_tried,
         }
         return {
@@ -168,6 +172,7 @@ class VerdictPredicate:
             derived=tuple(DerivedBase(one["model"], one["verdict"]) for one in predicate.get("derived", ())),
             tries={name: Try(**one) for name, one in predicate.get("tries", {}).items()},
             unanswered=tuple(predicate.get("unanswered", ())),
+            learnt={kind: tuple(digests) for kind, digests in predicate.get("learnt", {}).items()},
             doses_tried=int(predicate.get("dosesTried", 0)),
         )
 

@@ -70,7 +70,7 @@ def verify_chain(entries: Iterable[Entry], *, after: Head | None = None, anchors
     earlier, from verdicts say: each must still be there, so neither a cut tail nor a rewritten chain passes.
     """
     start = head = after or Head(0, GENESIS)
-    anchored = {anchor.seq: anchor.digest for anchor in anchors if anchor.seq > start.seq}
+    anchored = _anchored(anchors, start)
     for entry in entries:
         _check(entry, head)
         head = Head(entry.seq, entry.digest)
@@ -80,6 +80,18 @@ def verify_chain(entries: Iterable[Entry], *, after: Head | None = None, anchors
         missing = f"entry {max(anchored)} was anchored; the tail was cut"
         raise DataCorrupt(f"the audit chain ends at entry {head.seq}, but {missing}")
     return head
+
+
+def _anchored(anchors: Iterable[Head], start: Head) -> dict[int, str]:
+    """Digest by number of every anchor after the start; DataCorrupt where two contradict each other, or one the start.
+
+    Of what lies before the start nothing can be said.
+    """
+    known = {0: GENESIS, start.seq: start.digest}
+    for anchor in anchors:
+        if known.setdefault(anchor.seq, anchor.digest) != anchor.digest:
+            raise DataCorrupt(f"entry {anchor.seq} was anchored with two digests: the chain was forked or rewritten")
+    return {seq: digest for seq, digest in known.items() if seq > start.seq}
 
 
 def _check(entry: Entry, head: Head) -> None:

@@ -49,14 +49,15 @@ class ChainResult:
 
 
 def compare(chains: Mapping[str, Iterable[Entry]], checkpoints: Iterable[Checkpoint]) -> Iterator[ChainResult]:
-    """Hold chains against earlier checkpoints: a cut tail, a rewritten entry, a chain that is gone, and two
-    checkpoints that can't be of one chain (a fork) are each a problem.
+    """Hold chains against earlier checkpoints: a cut tail, a rewritten entry, a chain that is gone, two checkpoints
+    that can't be of one chain (a fork), and one that is shorter than an earlier one are each a problem.
     """
     taken = list(checkpoints)
     for service in sorted({*chains, *(service for one in taken for service in one.heads)}):
         anchors = [one.heads[service] for one in taken if service in one.heads]
         try:
             _check_fork(anchors)
+            _check_growth((one.taken, one.heads[service].seq) for one in taken if service in one.heads)
             if service not in chains:
                 raise DataCorrupt("a checkpoint names this chain, and it is not here")
             head = verify_chain(chains[service], anchors=anchors)
@@ -70,3 +71,15 @@ def _check_fork(anchors: Iterable[Head]) -> None:
     for anchor in anchors:
         if digests.setdefault(anchor.seq, anchor.digest) != anchor.digest:
             raise DataCorrupt(f"two checkpoints name different entries {anchor.seq}: the chain was forked")
+
+
+def _check_growth(ends: Iterable[tuple[datetime, int]]) -> None:
+    """`ends`: when a checkpoint was taken, and how long the chain was; those of one second have no order."""
+    longest = 0
+    for _, length in sorted(ends):
+        if length < longest:
+            raise DataCorrupt(
+                f"a checkpoint ends at entry {length}, and an earlier one at entry {longest}: the chain was cut, if "
+                "only for a time"
+            )
+        longest = length

@@ -4,6 +4,7 @@ The one client of teachers and judges; both run in workers.
 """
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,10 @@ _CODES = frozenset({
     "invalid_prompt", "invalid_request_error", "max_tokens_exceeded", "model_not_found", "rate_limit_exceeded",
     "server_error", "string_above_max_length", "tokens_exceeded", "unsupported_parameter", "unsupported_value",
 })  # fmt: skip
+
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+"""Of JSON; letters that stand for line ends and the like are in no key."""
 
 
 class OverBudget(Exception):
@@ -180,9 +185,15 @@ class Calls:
         sent = sum(len(turn["content"]) for turn in messages) // 4
         prompt = completion.prompt_tokens or sent
         self._meter.count(Usage(prompt, completion.completion_tokens or len(completion.content) // 4))
-        if self._key and self._key in completion.content:
-            return replace(completion, content="")
-        return completion
+        return replace(completion, content="") if self._holds_key(completion.content) else completion
+
+    def _holds_key(self, text: str) -> bool:
+        """Whether the key stands in a text, also as JSON escapes it: what asks reads JSON. Servers for tests and
+        proxies echo what they were sent."""
+        if not self._key:
+            return False
+        unescaped = _ESCAPE.sub(lambda at: chr(int(at[1], 16)) if at[1] else at[2], text)
+        return self._key in text or self._key in unescaped
 
     def _pause(self, failures: int) -> float:
         return self._backoff.pause(failures + 1) * self._jitter.uniform(0.75, 1.25)
@@ -212,9 +223,13 @@ class Calls:
         if not 200 <= status < 300:
             raise Rejected(f"HTTP {status}{_reason(response)}")
         self._answered = True
-        completion = _completion(response)
-        if "{" not in completion.content and self._declines(completion.content):
-            raise Refused(completion.content[:200])
+        try:
+            completion = _completion(response)
+            if "{" not in completion.content and self._declines(completion.content):
+                raise Refused(completion.content)
+        except Refused as refusal:
+            said = str(refusal)
+            raise Refused("" if self._holds_key(said) else said[:200]) from None
         return completion
 
 
@@ -265,7 +280,7 @@ def _text(choice: Mapping[str, Any]) -> str:
         content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     content = str(content)
     if message.get("refusal"):
-        raise Refused(str(message["refusal"])[:200])
+        raise Refused(str(message["refusal"]))
     if choice.get("finish_reason") == "content_filter":
         raise Refused("stopped by the provider's content filter")
     return content

@@ -209,16 +209,26 @@ def _review(required: RequiredReview, verdict: VerdictPredicate, reviews: Sequen
     kinds = " or ".join(required.reviewer_kinds)
     wanted = f"a review of the {required.of.lower()} by {kinds or 'people'}, under {required.max_error_rate:.1%} errors"
     key = "preferences" if required.of == "PREFERENCES" else "dataset"
-    behind = set(verdict.lineage.get(key, ()))
+    shown = []
+    # Every set that training read; an earlier verdict names all that lay behind, of which one counts.
+    alternatives: list[Sequence[str]] = [[one] for one in verdict.learnt.get(key, ())]
+    for sets in alternatives or [verdict.lineage.get(key, ())]:
+        met, text = _reviewed(required, sets, reviews)
+        if not met:
+            return Finding(wanted, False, text)
+        shown.append(text)
+    return Finding(wanted, True, "; ".join(shown))
+
+
+def _reviewed(required: RequiredReview, sets: Sequence[str], reviews: Sequence[ReviewPredicate]) -> tuple[bool, str]:
+    """Whether one of these sets was reviewed as asked, and what shows it, or what lacks."""
     shortfalls = []
-    for review in reviews:
-        if review.artifact not in behind:
-            continue
+    for review in (one for one in reviews if one.artifact in sets):
         shortfall = _review_shortfall(required, review)
         if not shortfall:
-            return Finding(wanted, True, f"{review.errors} errors in {review.rated}, under {review.upper_bound:.2%}")
+            return True, f"{review.errors} errors in {review.rated}, under {review.upper_bound:.2%}"
         shortfalls.append(shortfall)
-    return Finding(wanted, False, "; ".join(shortfalls) or "the verdict carries none")
+    return False, "; ".join(shortfalls) or "the verdict carries none"
 
 
 def _review_shortfall(required: RequiredReview, review: ReviewPredicate) -> str:
