@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -168,9 +168,15 @@ def _unpack(stored: bytes, most: int) -> bytes:
 
 
 def lines(uri: str, limits: Limits) -> Iterator[str]:
-    """The records of a JSON source (suite files, general instructions, behaviour), each as one line of JSON.
+    """The records of a JSON source (suite files, general instructions, behaviour), each as one line of JSON."""
+    for _, records in record_files(uri, limits):
+        yield from (json.dumps(record) for _, record in records)
 
-    A JSON array gives its entries; lines are cut at line feeds alone. InvalidInput names the file.
+
+def record_files(uri: str, limits: Limits) -> Iterator[tuple[str, list[tuple[str, Mapping[str, Any]]]]]:
+    """(name, [(where it stands, record)]) of every file of a JSON source.
+
+    A JSON array gives its entries; lines are cut at line feeds alone. InvalidInput names a file that cannot be read.
     """
     from posology.curation.sources.encoding import decode
     from posology.curation.sources.records import json_records
@@ -178,9 +184,10 @@ def lines(uri: str, limits: Limits) -> Iterator[str]:
     for file in find(uri, (".jsonl", ".ndjson", ".json"), limits):
         try:
             document, _ = read(file, limits)
-            yield from (json.dumps(record) for _, record in json_records(decode(document.data)))
+            records = list(json_records(decode(document.data)))
         except Unreadable as error:
             raise InvalidInput(f"{uri}: {file.name} {error}") from None
+        yield file.name, records
 
 
 def read_digest(file: Found) -> str:

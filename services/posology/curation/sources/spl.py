@@ -205,8 +205,15 @@ def _title(section: etree._Element) -> str:
 
 
 def _name(element: etree._Element) -> str:
+    """The name and its suffix as two words: SPL writes <name>Quellora<suffix>PM</suffix></name>."""
     name = element.find("{*}name")
-    return " ".join(plain(name).split()) if name is not None else ""
+    if name is None:
+        return ""
+    suffixes = [plain(suffix).strip() for suffix in name.iter("{*}suffix")]
+    whole = plain(name).strip()
+    for suffix in (s for s in suffixes if s and whole.endswith(s)):
+        whole = f"{whole.removesuffix(suffix)} {suffix}"
+    return " ".join(whole.split())
 
 
 def _code(element: etree._Element) -> str:

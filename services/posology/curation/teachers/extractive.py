@@ -133,7 +133,7 @@ class ExtractiveTeacher:
         chosen, words = [evidence], len(evidence.split())
         for sentence in sorted(near, key=drawn)[:2] + sorted(far, key=drawn)[:2]:
             fits = words + len(sentence.split()) <= self.excerpt_words and len(chosen) < 4
-            rival = fact.short in sentence or matches_kind(task.section, sentence, fact.kind)
+            rival = fact.short in sentence or matches_kind(task.section, sentence, fact.kind) or _strange(sentence)
             if fits and not rival and sentence not in chosen and not place.broken(sentence):
                 chosen.append(sentence)
                 words += len(sentence.split())
@@ -230,6 +230,16 @@ def _plainest(place: Place) -> list[Statement]:
         for s in _single(place)
         if 8 <= s.words <= 40 and ":" not in s.text and not s.highlight and not _POINTING.search(s.text)
     ]
+
+
+_STRANGE = re.compile(
+    r"https?:|\b(?:below|above|depicted|formula|chemical name|molecular)\b|: [A-Z]|\b[A-Z] ?\d{1,3} [A-Z]\b|[“\"]|\b(?:highlights|new information|prescribing information|package)\b|\byou\b"
+)
+
+
+def _strange(sentence: str) -> bool:
+    """Whether a sentence would puzzle who reads it among others: formulas, what points elsewhere, what leans back."""
+    return len(sentence.split()) < 6 or bool(_STRANGE.search(sentence)) or leans_back(sentence)
 
 
 def _readable(place: Place) -> list[str]:

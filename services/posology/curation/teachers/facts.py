@@ -86,17 +86,27 @@ class Fact:
         return self.evidence or self.statement
 
 
-_CHANGES_A_DOSE = re.compile(
-    r"\b(?:[Rr]educe|[Aa]djust|[Ll]ower|[Dd]ecrease)\w*\b[^.]{0,60}\b[Dd]os(?:e|es|age|ages|ing)\b"
-    r"|\b[Dd]os(?:e|age)s?\b[^.]{0,60}\b(?:reduced|adjusted|lower|decreased|reductions?|adjustments?)\b"
+_DOSE_CHANGE = re.compile(
+    r"\b(?:[Rr]educe[ds]?|[Rr]educing|[Ll]ower(?:ed|ing)?|[Aa]djust(?:ed|ing)?|[Dd]ecrease[ds]?|[Ii]ncrease[ds]?|[Mm]odif(?:y|ied))\b(?: (?!(?:and|or|in|at|was|were|is|are|with|than|after|by|exposure|risk)\b)[\w()/-]+){0,6}? (?:dos(?:es?|ages?|ing)|(?:dosing |dose )(?:interval|frequency)|frequency of (?:dosing|administration))\b"
+    r"|\b(?:[Dd]os(?:e|age|ing)) (?:reductions?|adjustments?|modifications?) (?:(?:of|for|to|in) [\w -]{2,60}? )?(?:is|are|may be|should be|must be) (?:recommended|required|necessary|needed|considered|made)\b"
+    r"|\b(?:[Rr]eductions?|[Aa]djustments?|[Mm]odifications?) (?:of|in|to) (?:the )?(?:\w+ ){0,3}dos(?:e|age|ing)\b"
+    r"|\b[Dd]os(?:es?|ages?|ing) (?:of [\w ()-]{2,60} )?(?:(?:should|must|may|can)(?: need to)? be|is|are) (?:reduced|lower|lowered|decreased|adjusted|modified)\b"
+    r"|\b(?:[Ss]tart|[Ii]nitiate|[Uu]se|[Gg]ive|[Aa]dminister|recommended|required)\b[^.]{0,80}\b(?:reduced|lower(?: than normal)?) (?:\w+ ){0,2}dos(?:e|age|es)\b"
 )
-_NO_CHANGE = re.compile(r"\b(?:[Nn]o|[Nn]ot|without)\b")
+_FIGURE = re.compile(
+    r"\d[\d.,]* ?(?:mg|mcg|g|mL|%|percent|units?|IU|tablets?|capsules?|times|hours|days)\b|%|\b(?:half|one-(?:half|third|quarter)|two-thirds|once|twice|every|double[ds]?)\b"
+)
 
 
-def _leaves_the_dose_out(text: str) -> bool:
-    """Whether some sentence asks for another dose, and the text names none: the label gives it elsewhere."""
-    asks = any(_CHANGES_A_DOSE.search(s) and not _NO_CHANGE.search(s) for s in split_sentences(text))
-    return asks and not re.search(r"\d\s?(?:%|mg|mcg|g\b|units|mL)|\bhal(?:f|ve)", text)
+def lacks_a_figure(text: str) -> bool:
+    """Whether a change of the dose is ordered without saying what the dose becomes: the figure stands elsewhere."""
+    ordered = False
+    for sentence in split_sentences(re.sub(r"\s*\([^)]*\)", "", text.replace("\n", " "))):
+        change = _DOSE_CHANGE.search(sentence)
+        denied = re.search(r"\b(?:[Nn]o|not|without|further|unlikely)\b", sentence)
+        if change and not denied and not _FIGURE.search(sentence):
+            ordered = True
+    return ordered
 
 
 @dataclass(frozen=True)
@@ -170,6 +180,8 @@ class Place:
             return ""
         several = len(blocks) > 1
         parts = [(self._own_heading(head, joined(texts), several=several), joined(texts)) for head, texts in blocks]
+        if several and any(heading for heading, _ in parts):  # one heading is shown, so all are
+            parts = [(self._shown_heading(head), joined(texts)) for head, texts in blocks]
         if any(heading and not _SOUND_HEADING.match(heading) for heading, _ in parts):
             return ""
         text = "\n".join(f"{heading}:\n{body}" if heading else body for heading, body in parts)
@@ -179,10 +191,16 @@ class Place:
         """A heading inside the section; "" for one that says nothing which section and text do not say."""
         last = [part for part in heading.split(" > ") if part][-1:]
         bare = clean_heading(last[0]) or last[0] if last else ""
-        titles = {clean_heading(self.section.title).casefold(), codes.title_of(self.code).casefold()}
-        told = bare.casefold() in titles | _OF_FORM or _content(bare) <= _content(text)
+        told = not self._shown_heading(heading) or _content(bare) <= _content(text)
         told = told or (not several and not _NARROWS.search(bare))
         return "" if told else bare
+
+    def _shown_heading(self, heading: str) -> str:
+        """A heading inside the section in its own words; "" for the section's title and for one of form."""
+        last = [part for part in heading.split(" > ") if part][-1:]
+        bare = clean_heading(last[0]) or last[0] if last else ""
+        titles = {clean_heading(self.section.title).casefold(), codes.title_of(self.code).casefold()}
+        return "" if bare.casefold() in titles | _OF_FORM else bare
 
     def headed(self) -> str:
         """ " under the heading “Renal Impairment”" when the section is one of several with its code; else ""."""
@@ -223,7 +241,7 @@ class Place:
             return ""
         stated = re.sub(r"^The label of .{2,80}? states:\s+", "", fact.statement)
         names = aliases(self.section)
-        if fact.kind in {"renal", "hepatic"} and _leaves_the_dose_out(stated):
+        if fact.kind in {"renal", "hepatic", "interaction", "dosing"} and lacks_a_figure(stated):
             return "a dose that is changed, and not to what"
         return flaw(stated, small=self.small, names=names, fragments=fact.kind in _WITH_FRAGMENTS)
 

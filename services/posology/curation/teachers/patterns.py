@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from posology.curation.domain import Section
-from posology.curation.teachers.facts import Fact, Place, aliases, answered, clean_heading, leans_back, reader
+from posology.curation.teachers.facts import Fact, Place, aliases, answered, clean_heading, covered, leans_back, reader
 from posology.curation.text.normal import normal
 from posology.curation.text.quantities import UNITS
 from posology.curation.text.repair import Passage, Statement, is_sentence, passages, plain_text
@@ -479,12 +479,12 @@ def _matches(place: Place, pattern: Pattern, sentences: Sequence[tuple[Passage, 
         match = next((m for e in pattern.expressions if (m := e.match(flat))), None)
         if match is None or (pattern.refuse and re.search(pattern.refuse, text)):
             continue
-        above = _above(place, passage, text) if pattern.dose else ""
+        heading = heading_above(place, passage, text) if pattern.dose else ""
         if pattern.name == "recommended-dose" and re.search(r"\b(?:as|if|when) needed\b", text):
             continue  # then its ceiling belongs to it
-        if above == "?" or (pattern.dose and not _doses_the_drug(place, masked, match, above)):
+        if heading == "?" or (pattern.dose and not _doses_the_drug(place, masked, match, heading)):
             continue
-        fact = _fact(place, pattern, text, match, above)
+        fact = _fact(place, pattern, text, match, heading)
         of_some = several and not _names_its_patients(masked)
         if fact and not of_some and not _of_one_group(pattern, passage):
             yield fact
@@ -571,7 +571,7 @@ _PLAIN_HEADING = re.compile(
 )
 
 
-def _above(place: Place, passage: Passage, text: str) -> str:
+def heading_above(place: Place, passage: Passage, text: str) -> str:
     """The heading above a dose when it narrows whom the dose is for; "?" when it could not be read."""
     before = list(itertools.takewhile(lambda s: s.text != text, passage.statements))
     if any(s.doubtful and not s.highlight for s in before):
@@ -580,6 +580,8 @@ def _above(place: Place, passage: Passage, text: str) -> str:
         return "?"
     parts = [clean_heading(part) for part in passage.heading.split(" > ")]
     title = clean_heading(place.section.title)
+    if passage.heading and not all(parts):
+        return "?"  # too long to be named, and it may narrow
     if not passage.heading or all(_PLAIN_HEADING.match(p) for p in parts):
         parts = [title]
     elif not _stands_alone(place, passage.heading):
@@ -715,8 +717,10 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
     asks = [" ".join(q.replace(DRUG, drug).split()).replace(" ?", "?") for q in asks]
     if any(q.count("(") != q.count(")") for q in asks) or not asks:
         return None
-    if above:
-        asks = [f"{q.removesuffix('?')}, under the heading “{above}”?" for q in asks]
+    if above:  # what the question says already need not be said again
+        asks = [
+            q if covered(above, f"{q} recommended dosage dose modification use") else _under(q, above) for q in asks
+        ]
     open_asks = tuple(q for q in asks if sole and _complete(match, q, pattern, raw))
     if _MORE_THAN_ASKED.get(pattern.name, _NEVER).search(raw) or DRUG in raw:
         open_asks = ()
@@ -725,6 +729,10 @@ def _fact(place: Place, pattern: Pattern, text: str, match: re.Match[str], above
     return Fact(
         pattern.name, tuple(asks), answered(place, text), evidence=text, short=short, closed=closed, open=open_asks
     )
+
+
+def _under(question: str, heading: str) -> str:
+    return f"{question.removesuffix('?')}, under the heading “{heading}”?"
 
 
 _FOR_SOME = re.compile(

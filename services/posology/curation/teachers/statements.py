@@ -14,12 +14,14 @@ from posology.curation.teachers.facts import (
     answered,
     clean_heading,
     covered,
+    lacks_a_figure,
     leans_back,
     names_it,
     reader,
     without_headings,
 )
-from posology.curation.teachers.patterns import KEEPING
+from posology.curation.teachers.patterns import KEEPING, heading_above
+from posology.curation.text.normal import split_sentences
 from posology.curation.text.repair import (
     Passage,
     heading_and_rest,
@@ -100,11 +102,14 @@ def indication(place: Place) -> Iterator[Fact]:
             s.text,
         )
         and not re.search(r"\bnot (?:\w+ )?indicated\b", s.text)
+        and _is_one_indication(s.text)
         and names_it(place.section, s.text)
         and not leans_back(s.text)
     ]
     for number, (passage, statement) in enumerate(named[:4]):
         heading = clean_heading(passage.heading.split(" > ")[-1])
+        if re.match(r"Limitations? of [Uu]se", heading):
+            continue  # an indication stands elsewhere
         one = "indications" if "\n- " in statement.text else "one indication"
         question = f"Name {one} of {place.name} that its label states{place.headed()}."
         if number and not heading:
@@ -112,6 +117,17 @@ def indication(place: Place) -> Iterator[Fact]:
         if number:
             question = f"What indication of {place.name} does its label state under the heading “{heading}”?"
         yield _said(place, "indication", question, statement.text)
+
+
+def _is_one_indication(text: str) -> bool:
+    """Whether it is whole: no list cut after its stem, no heading among its items, no second stem."""
+    stem, *items = text.split("\n- ")
+    bare = re.sub(r"\([^)]*\)", "", stem)
+    opened = re.search(r"(?<!either): ?\S", bare)
+    headings = any(len(item.split()) <= 3 and item.rstrip(".").istitle() for item in items[:1]) and len(items) > 1
+    more = any(re.search(r"[a-z)]\. [A-Z]", item) for item in items)
+    twice = len(re.findall(r"\bindicated\b", bare)) > 1
+    return not (opened or twice or more or (headings and items[1][:1].islower()) or len(items) == 1)
 
 
 @reader("contraindication", codes="34070-3")
@@ -142,13 +158,17 @@ def contraindication(place: Place) -> Iterator[Fact]:
             and not re.search(r"\bnot contraindicated\b|:|\bfollowing\b", s.text)
             and not place.broken(s.text)
         ) and (names_it(place.section, s.text) or place.section.drug.split()[0] in s.text.casefold()):
-            yield _quoted(place, "contraindication", "contraindications", s.text)
+            question = f"Name one contraindication to {place.name} that its label states{place.headed()}."
+            yield _said(place, "contraindication", question, s.text)
             return
 
 
 @reader("boxed-warning", codes="34066-1")
 def boxed_warning(place: Place) -> Iterator[Fact]:
     """The warning's statement: whole when it is short, its first sentence, and the heading that names the risks."""
+    titled = place.section.title
+    if titled and not re.search(r"(?i)warning|box|contraindication", f"{titled} {place.section.text[:200]}"):
+        return  # another text under the code
     printed = " \n".join(place.section.text.split("\n"))
     flat = without_repeat(printed)
     # The first page's copy may say for whom it is not approved, which the warning itself does not.
@@ -177,7 +197,8 @@ def boxed_warning(place: Place) -> Iterator[Fact]:
         else:
             for s in inner.statements:
                 alone = not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text)
-                if alone and names_it(place.section, s.text) and not place.broken(s.text):
+                spoken_to = re.search(r"\b[Yy]ou(?:r|rs)?\b", s.text)  # a leaflet's words among them
+                if alone and not spoken_to and names_it(place.section, s.text) and not place.broken(s.text):
                     question = f"Quote one sentence of the boxed warning in the label of {place.name}."
                     answer = f"The label of {place.name} states: {s.text}"
                     yield Fact("boxed-warning", (question,), answer, evidence=s.text)
@@ -419,7 +440,7 @@ def _exact_sentences(place: Place, kind: str) -> Iterator[Fact]:
             yield _said(place, kind, question.format(drug=place.name), joined(s.text for s in sound))
     if kind == "pediatric":
         for s in place.statements:
-            named = re.search(r"\b(?:established|evaluated|studied|recommended)\b", s.text) and re.search(
+            named = re.search(r"\b(?:established|evaluated|studied|not recommended)\b", s.text) and re.search(
                 _TOPICAL[kind], s.text
             )
             if named and not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text):
@@ -471,7 +492,7 @@ def warnings(place: Place) -> Iterator[Fact]:
                 place, "warning", f"What does the label of {place.name} warn under the heading “{heading}”?", p.text
             )
     for heading, text in highlights(place):
-        if heading.casefold() not in done and len(text.split()) >= 6:
+        if heading.casefold() not in done and len(text.split()) >= 6 and _has_a_subject(text):
             done.add(heading.casefold())
             question = f"What do the highlights of the label of {place.name} warn about “{heading}”?"
             yield Fact(
@@ -505,6 +526,13 @@ def _headed(place: Place) -> Iterator[tuple[str, Passage]]:
         heading = clean_heading(parts[0].heading) if " > " not in parts[0].heading else ""
         if block and len(parts) == 1 and heading and parts[0].heading != "?":
             yield heading, parts[0]
+
+
+def _has_a_subject(text: str) -> bool:
+    """Not a verb whose subject is the line's heading ("Can cause renal failure."), nor a dose change without its figure."""
+    verb = r"(?:Can|May|Could|Has|Have|Is|Are|Was|Were|Increases?d?|Decreases?d?|Causes?d?|Occurs?|Occurred)\b"
+    starts = any(re.match(verb, sentence) for sentence in split_sentences(text.replace("\n", " ")))
+    return not starts and not lacks_a_figure(text)
 
 
 _BARE = re.compile(r"\(\s*(?:\d{1,2}(?:\.\d{1,2})?[\s,;]*(?:and )?)+\)")
@@ -555,7 +583,7 @@ def interactions(place: Place) -> Iterator[Fact]:
     for heading, text in highlights(place):
         if re.search(r"\b(?:may|can|is|are|should|increases?|decreases?|avoid)\b", heading, re.IGNORECASE):
             continue  # a sentence, not a partner
-        if heading.casefold() not in done and len(text.split()) >= 4:
+        if heading.casefold() not in done and len(text.split()) >= 4 and _has_a_subject(text):
             question = f"What do the highlights of the label of {place.name} state on its interaction with “{heading}”?"
             answer = f"On “{heading}”, the label of {place.name} states: {text}"
             yield Fact("interaction", (question,), answer, evidence=text)
@@ -577,7 +605,7 @@ def dosing(place: Place) -> Iterator[Fact]:
         return
     stated = False
     for heading, p in _headed(place):
-        if _fits(p, _PASSAGE):
+        if _fits(p, _PASSAGE) and not lacks_a_figure(p.text):
             stated = stated or bool(_AN_AMOUNT.search(p.text))
             question = (
                 f"What does the label of {place.name} state on dosage and administration under the heading “{heading}”?"
@@ -599,17 +627,52 @@ def _quoted_dose(place: Place) -> Iterator[Fact]:
     if place.several:
         return
     doses = [s for s in place.statements if _AN_AMOUNT.search(s.text) and _A_DOSE.search(s.text)]
-    headed = {s.text: p.heading for p in place.passages for s in p.statements}
-    for s in doses:
-        if not _says_its_heading(headed.get(s.text, "?"), s.text):
-            continue
-        fits = not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text)
-        own = names_it(place.section, s.text) or not _BESIDE.search(place.section.text)
-        if place.broken(s.text):
-            continue
-        if fits and own and (_FOR_WHOM.search(s.text) or all(_same_dose(s.text, other.text) for other in doses)):
-            yield _quoted(place, "dosing", "dosage", s.text)
-            return
+    for passage in place.passages:
+        for s in passage.statements:
+            if s not in doses or s.doubtful or "\n" in s.text or s.words > 60 or leans_back(s.text):
+                continue
+            own = names_it(place.section, s.text) or not _BESIDE.search(place.section.text)
+            alone = _GIVEN_WITH.search(s.text) or not _GIVEN_WITH.search(place.section.text)  # a slot of every dose
+            plain = _STATES_A_DOSE.match(s.text) and not place.broken(s.text)
+            scope, where = _of_whom(s.text), _narrowing(place, passage, s.text)
+            headed = bool(passage.heading) and not heading_above(place, passage, s.text)  # and it narrows nothing
+            whole = bool(headed or where or _FOR_WHOM.search(s.text))
+            whole = whole or all(_same_dose(s.text, other.text) for other in doses)
+            if own and alone and plain and whole and scope != "?" and where != "?":
+                question = f"Name one dosage of {place.name}{scope} that its label recommends{where}."
+                yield Fact("dosing", (question,), answered(place, s.text), evidence=s.text)
+                return
+
+
+_GIVEN_WITH = re.compile(
+    r"\bin combination\b|\b[Cc]o-?administered with (?!(?:a |an )?(?:strong|moderate|weak|P-gp|CYP|inhibitors|inducers))|\b(?:as|with) (?:monotherapy|a single agent)\b|\b[Aa]djunct"
+)
+# What a sentence on a dose is about: the dose that treatment has, not what becomes of it.
+_STATES_A_DOSE = re.compile(
+    r"(?:(?:In|For|When|As) [^.]{3,120}?, )?(?:[Tt]he |A )?(?:recommended|usual)\b[^.]{0,80}?\b(?:dose|dosage)\b(?! (?:may|can|might) be)(?!.*\b(?:might be|may be delivered)\b)"
+    r"|[A-Z](?:[^.]|\.(?=\d)){2,60}? is recommended as the dose for\b"
+    r"|(?:[Tt]he )(?:starting|initial|adult|pediatric) (?:\w+ ){0,2}(?:dose|dosage)\b(?!.*\b(?:might be|may be delivered)\b)"
+)
+_SCOPES = (
+    (r"\b(?:renal|kidney|creatinine)\b", " in renal impairment"),
+    (r"\b(?:hepatic|liver|Child-Pugh)\b", " in hepatic impairment"),
+    (r"\b(?:elderly|older|geriatric|debilitated)\b", " in older patients"),
+)
+
+
+def _of_whom(text: str) -> str:
+    """The group whose dose a sentence states: "" for everybody's, "?" for several groups' at once."""
+    hits = [scope for expression, scope in _SCOPES if re.search(expression, text)]
+    return "?" if len(hits) > 1 else "".join(hits)
+
+
+def _narrowing(place: Place, passage: Passage, text: str) -> str:
+    """The heading that says whom or what a dose is for, to be named; "" when the sentence says it, "?" when unread."""
+    heading = heading_above(place, passage, text)
+    if heading in {"", "?"}:
+        said = _FOR_WHOM.search(text) and _says_its_heading(passage.heading, text)
+        return "?" if heading and not said else ""
+    return "" if covered(heading, f"{text} recommended dosage dose use patients") else f" under the heading “{heading}”"
 
 
 _OF_ANY_DOSE = frozenset(
@@ -734,20 +797,50 @@ def storage(place: Place) -> Iterator[Fact]:
     many = [s for s in storing if re.search(r"\d ?[°º]|\d degrees", s.text) and not s.text.startswith("Excursions")]
     once = not any(_other_product(s.text) for s in storing) and len(many) <= 1
     whole = place.whole(_LONG)
+    named = codes.title_of(place.code)
+    titled = clean_heading(place.section.title) or named
     if (
         not left
         and once
+        and not _left_out(place.section.text, text)
         and not any(s.doubtful for s in storing)
         and not _KEEPING.search(rows)
         and len(text.split()) <= 90
         and not leans_back(text)
         and "\n" not in text
     ):
-        yield _said(place, "storage", f"How should {place.name} be stored{place.headed()}?", text)
+        question = f"How should {place.name} be stored{place.headed()}?"
+        if _kept_elsewhere(place) or _UNOPENED.search(text):  # what is made of it is kept in another way
+            question = f"What does the section “{titled}” of the label of {place.name} say on storage?"
+        yield _said(place, "storage", question, text)
     elif whole and not leans_back(whole):
-        heading = clean_heading(place.section.title) or codes.title_of(place.code)
-        question = f"What does the section “{heading}” of the label of {place.name} say?"
+        question = f"What does the section “{titled}” of the label of {place.name} say?"
         yield _said(place, "storage", question, whole)
+
+
+_UNOPENED = re.compile(
+    r"\b(?:unopened|unreconstituted|undiluted|dry powder|vials?|ampules?|lyophilized|intact)\b", re.IGNORECASE
+)
+_KEPT = re.compile(r"\b(?:protect|fr(?:ee|oz)\w*|refrigerat|shak|light|moisture|humid|heat|upright|discard|original|tight|desiccant|unopened|open|expir|days|hours|weeks|months)", re.IGNORECASE)  # fmt: skip
+_DEGREES = re.compile(r"\d+(?= ?[°º])")
+_PREPARED = re.compile(
+    r"\b(?:reconstitut|dilut|prepared|admix|infusion (?:solution|bag)|solutions?|suspension|opened|thaw|mixture)[^.]{0,120}?\b(?:stor(?:e|ed|age)|refrigerat|room temperature|stable|within \d|for up to \d)"
+    r"|\b(?:[Ss]tor(?:e|ed|age)|refrigerat\w+|stable)\b[^.]{0,120}?\b(?:reconstitut|dilut|prepared|admix|infusion|suspension|opened|mixture)"
+)
+
+
+def _left_out(section: str, answer: str) -> str:
+    """A word on keeping, or a temperature, that the section has anywhere and the answer has not."""
+    wanted = {word.casefold() for word in _KEPT.findall(section)} | set(_DEGREES.findall(section))
+    has = {word.casefold() for word in _KEPT.findall(answer)} | set(_DEGREES.findall(answer))
+    return next(iter(sorted(wanted - has)), "")
+
+
+def _kept_elsewhere(place: Place) -> bool:
+    """Whether another section says how what is prepared from the product is kept."""
+    return any(
+        s.code in {"34068-7", "44425-7", "34069-5", "43678-2"} and _PREPARED.search(s.text) for s in place.siblings
+    )
 
 
 def _other_product(text: str) -> bool:

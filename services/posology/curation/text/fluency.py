@@ -36,9 +36,9 @@ _BROKEN = re.compile(
     r"\b(?:of|with|for|by|than) (?:is|are|was|were|has|have|may|can)\b|\b(?:cause|causes|include|includes|produce|is|are|was|were) and (?:may|can|is|are|should)\b|"
     r"\b(?:patient|woman|child|subject|infant|person|man|mother) (?:have|were|are)\b|"
     r"\b[Aa] (?=[aeio][a-z]{3,})(?!one|once|uni|eu|us|u)[a-z]+\b|\b[Aa]n (?=[bcdfgjkpqtvwz][a-z]{3})[a-z]+\b|\( |\s[,;]|,,|;;|\?\?|\b(?:may|can|should|must) (?:is|are|was|has|been)\b|\bto (?:is|are|was|been)\b|\bnot (?:is|are|was|be been)\b|\bit['’]s\b|"
-    r"\b(?:[Tt]he s|S)afety and (?:efficacy|effectiveness)(?: (?:of|in|for) [^.,;]{2,80}?)? (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}| [b-hj-z] (?=[a-z])|^Based on [^,]*\b(?:may|can) cause\b|\b[a-z]{5,}s \d{1,2}\.?$|[a-z], \d{1,2} (?:in|have|has|reported|who|and|of|the|a)\b|(?i:\b(\w{3,} \w{3,}) \2\b)|"
+    r"\b(?:[Tt]he s|S)afety and (?:efficacy|effectiveness)(?: (?:of|in|for) [^.,;]{2,80}?)? (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}| [b-hj-z] (?=[a-z])|^Based on [^,]*,? (?:may|can) cause\b|\bsymbol,|\b[a-z]{5,}s \d{1,2}\.?$|[a-z], \d{1,2} (?:in|have|has|reported|who|and|of|the|a)\b|(?i:\b(\w{3,} \w{3,}) \2\b)|"
     r"\d(?:st|nd|rd|th)[a-z]{3,}|\d(?:was|were|is|and|the|of|in)\b|[a-z] (?:In|During|Among|At|For) (?:[A-Z]|the )|"
-    r"\bestablished (?:pediatric|geriatric|adult|patients)\b|\blogo \w+ logo\b|^[A-Z][\w-]+ in a patient who is being\b|^(?:Non-?)?[Tt]eratogenic [Ee]ffects (?=[A-Z])|"
+    r"\bestablished (?:pediatric|geriatric|adult|children|patients)\b|\blogo \w+ logo\b|^[A-Z][\w-]+ in a patient who is being\b|^(?:Non-?)?[Tt]eratogenic [Ee]ffects (?=[A-Z])|"
     r"(?<!e\.g)(?<!i\.e)(?<! vs)(?<!etc)(?<!approx)(?<!spp)(?<! [A-Z])[a-z)]\. [a-z]{2}"
 )
 
@@ -71,7 +71,7 @@ def flaw(
             return f"“{word}” starts something that lost its full stop"
         if (broken := _BROKEN.search(_unquoted(unit))) and not (listed and broken.end() == len(_unquoted(unit))):
             return f"“{broken.group()}” is no grammar"
-        if word := _starts_amid(unit):
+        if word := _starts_amid(unit) or _commands_amid(unit):
             return f"“{word}” starts something that lost its full stop"
         if _echoes(unit):
             return "something is said twice"
@@ -161,9 +161,22 @@ def _starts_amid(unit: str) -> str:
     return ""
 
 
+# Orders that no name, title or heading inside a sentence starts with.
+_ORDERS = re.compile(r"(?<=[a-z0-9)] )(?:Initiate|Administer|Discontinue|Withhold|Avoid|Advise|Reduce|Resume|Refrigerate|Dispense|Swallow|Instruct|Monitor|Consider|Permanently|Interrupt|Titrate)(?= [A-Za-z])")  # fmt: skip
+
+
+def _commands_amid(unit: str) -> str:
+    """An order in the middle of a sentence: "12 mg (5 mL) per administration Initiate VELTORAN with"."""
+    match = _ORDERS.search(_unquoted(unit))
+    return match.group() if match else ""
+
+
 def _echoes(unit: str) -> bool:
-    """Whether seven words in a row come twice in one sentence."""
-    words = re.findall(r"[a-z0-9-]+", unit.casefold())
+    """Whether seven words in a row come twice in one clause; two clauses with a semicolon between them may be alike."""
+    return any(_repeats_itself(re.findall(r"[a-z0-9-]+", clause)) for clause in unit.casefold().split("; "))
+
+
+def _repeats_itself(words: list[str]) -> bool:
     rows = [tuple(words[at : at + 7]) for at in range(len(words) - 6)]
     return len(set(rows)) < len(rows)
 

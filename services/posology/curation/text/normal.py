@@ -18,7 +18,7 @@ _REFERENCE = re.compile(
     r"\s*[\[(]\s*(?:s\s?ee(?: also)?|refer to)\b[^\])]*?(?:\([^)]*\)[^\])]*?)*[\])]"  # [see Warnings (5.1)]
     r"|\s*\(\s*\d{1,2}(?:\.\d{1,2})*(?:\s*,\s*\d{1,2}(?:\.\d{1,2})*)*\s*\)(?!\s*(?:mg|mL|%))"  # (5.1, 7)
     rf"|\s*\[\s*{_CHAPTER}(?:(?:\s*[,;&]\s*(?:and\s+)?|\s+and\s+){_CHAPTER})*"  # [Clinical Studies]
-    r"\s*(?:\([\d., ]+\))?\s*\]",
+    r"\s*(?:\([\d., ]+\)|\x02)?\s*\.?\s*\]",  # or the sign that stands for a bare reference
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"^\s*(?:[•·▪◦*-]|\d{1,2}[.)])\s+")

@@ -42,6 +42,9 @@ _FLATTENED = (  # what flat texts lost of raised and lowered characters, where i
     (re.compile(r"(?<=\d )(mm|cm|m) ([23])\b(?!\s?(?:mg|mL|%|-))"), r"\1^\2"),
     (re.compile(r"(?<=[x×] )10 (\d{1,2})(?: (?=/)|\b(?=[ .,)]))"), r"10^\1"),
     (re.compile(r"\b(IC|EC) (50s?|90s?)\b"), r"\1\2"),
+    (re.compile(r"\b(e?CL|CL|Cr?CL) ?(?:cr|CR)\b"), r"\1cr"),
+    (re.compile(r"\b(AUC) (INF|inf|last|tau|ss)\b"), r"\1\2"),
+    (re.compile(r"\b(\d{0,2}(?:1 st|2 nd|3 rd|[04-9] th))\b"), lambda match: match.group().replace(" ", "")),
     (re.compile(r"\b(5-HT|FEV|HbA|CO|SpO) (\d[A-Za-z]?)\b"), r"\1\2"),
     (re.compile(r"\bH ([12])(?: ?-(?=[a-z])|(?= (?:receptor|blocker|antagonist|O\b)))"), _lowered("H")),
     (re.compile(r"\bD ([1-5])(?: ?-(?=[a-z])|(?= (?:receptor|and|or|,)))"), _lowered("D")),
@@ -333,7 +336,7 @@ _RESIDUE = re.compile(
     r"https?:|www\.|@|\b1-8\d\d|\bTables? \d|\bTables? [A-Z]\b|\bFigures? \d|\b[Ff]ollowing table|\btable (?:below|above|that follows)|\b(?:shown|described|listed|discussed|see|given|presented|summarized|provided|outlined) (?:below|above|elsewhere)|\bNDC|"
     r"MedWatch|FDA-1088|_{3,}|\.{3,}|\bRevised\b|©|\bError!|Hyperlink|\bTo report\b|\bN ?= ?\d|\bn ?= ?\d|\b\d{1,2}\.\d{1,2} [A-Z][a-z]|\| |\bSection \d|\bsection(?:s)? (?:titled|on|of this)|"
     r"\b(?:[Pp]ackage [Ii]nsert|[Ff]ull [Pp]rescribing|prescribing information|[Ss]ee [A-Z])|\bsee\b(?! (?:a|an|your|the|things|or)\b)|[Mm]edication [Gg]uide|m 2\b|\b10 [-–]\d+\b|\bsubsections?\b|"
-    r"[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|[a-z] [A-Z][a-z]+: [a-z]|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|\b(?:AUC|[CTt]) (?:max|min|ss|1/2|½|0|inf)\b|\b\d{1,2} [CHI]-|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|"
+    r"\bC (?:ave|avg)\b|[a-z]{3,}[A-Z]\. |[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|[a-z] [A-Z][a-z]+: [a-z]|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|\b(?:AUC|[CTt]) (?:max|min|ss|1/2|½|0|inf)\b|\b\d{1,2} [CHI]-|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|"
     r"\x22\x22|“”|(?:[a-z]s|ing):[a-z]{2}|[a-z]{6,}[A-Z][a-z]{4,}|\b(?:of|by|with|and|the|to|for|in)[A-Z][a-z]{4,}|\b(?:are|is|was|were) (?:\([^)]*\) )?(?:are|is|was|were)\b|\b([A-Z][a-z]{3,}) \1\b|: [A-Z].*[A-Za-z0-9)%] [A-Z][a-z]+ (?:of|to|with) |†|‡|§|¶|\*"
 )
 _TABLE_RUN = re.compile(
@@ -561,7 +564,7 @@ def _passages_of(
 
 
 _FLAT_STEM = re.compile(
-    r"^(?P<stem>[A-Z][^:]{8,170}?\b(?:following(?: [a-z]+){0,5}|with|in|for|who|have|who have|to|patients|of|include|includes|are|is|were|situations|conditions)):\s+(?P<rest>\S.*)$",
+    r"^(?P<stem>[A-Z][^:]{8,170}?\b(?:following(?: [a-z]+){0,5}|with|in|for|who|have|who have|to|patients|of|include|includes|are|is|were|situations|conditions|taking|receiving|using)):\s+(?P<rest>\S.*)$",
     re.DOTALL,
 )
 

@@ -12,15 +12,11 @@ from posology.curation.dataset.preferences import Preference, edited_facts, leng
 from posology.curation.domain import GENERAL, REFUSAL, Drop, Pair, Section, draw, pair_from_json, section_from_json
 from posology.curation.recipe import PreferenceRecipe, Weak
 from posology.curation.settings import SourceSettings
-from posology.curation.sources.encoding import decode
-from posology.curation.sources.location import find, read
+from posology.curation.sources.location import record_files
 from posology.curation.sources.preference_rows import read_preferences
-from posology.curation.sources.records import json_records
 from posology.curation.teachers.weak import weak_answers
 from posology.curation.worker.files import read_lines, write_json, write_lines
 from posology.curation.worker.screens import suites_of
-
-JSON_LINES = (".jsonl", ".ndjson", ".json")
 
 
 def make_preferences(job: JobContext) -> Result:
@@ -48,9 +44,8 @@ def _take_given(job: JobContext, recipe: PreferenceRecipe) -> Result:
     limits = settings.load(SourceSettings).limits
     rows: list[tuple[Pair, str]] = []
     drops: list[Drop] = []
-    for file in find(recipe.uri, JSON_LINES, limits):
-        document, _ = read(file, limits)
-        kept, dropped = read_preferences(json_records(decode(document.data)), source=file.name)
+    for name, records in record_files(recipe.uri, limits):
+        kept, dropped = read_preferences(records, source=name)
         rows, drops = rows + kept, drops + dropped
     job.progress(0, len(rows), f"{len(rows)} preferences read")
     suites = suites_of(recipe.suites, limits)
