@@ -1,7 +1,7 @@
 """Merging an adapter into the weights that it was trained on, and proof that the merged model is the trained one."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from posology.core.errors import Internal
-from posology.core.jobs.worker.runtime import JobContext, Result
+from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
 from posology.training.domain import MergeTask, Method
-from posology.training.worker import hardware, models, probes, saving, tokens
+from posology.training.worker import hardware, models, probes, saving, streamed_merge, tokens
 
 RECORD = "merge.json"
 LONGEST_PROBE = 512
@@ -51,14 +51,13 @@ def merge(ctx: JobContext, task: MergeTask) -> Result:
     batch = within(conversations, vocabulary=model.config.get_text_config().vocab_size)
     trained = kept_logits(model, batch, ctx.workdir)
 
-    ctx.progress(1, 3, "merging")
-    if method is Method.QLORA:
-        # Training saw the dequantised NF4 weights, so the update belongs to them and not to the original ones.
-        del model
-        model = models.attach(dequantized(base, machine), source, trainable=False)
-    merged = model.merge_and_unload()
-    saving.whole_model(merged, ctx.output, base=base)
-    del model, merged
+    del model
+
+    try:
+        streamed_merge.plan(base, source, method=method, machine=machine).write(ctx.output, between=_between(ctx))
+    except streamed_merge.NotStreamable as error:
+        ctx.log("this merge holds the whole model in memory", reason=str(error))
+        whole(base, source, ctx.output, method=method, machine=machine)
 
     ctx.progress(2, 3, "checking the merged model")
     again = models.load_saved(ctx.output, machine)
@@ -81,6 +80,23 @@ def merge(ctx: JobContext, task: MergeTask) -> Result:
         parameters={"task": "merge", "method": method.value},
         summary={"method": method.value, "dtype": str(again.dtype).removeprefix("torch."), **asdict(agreement)},
     )
+
+
+def _between(ctx: JobContext) -> Callable[[int, int], None]:
+    def between(done: int, total: int) -> None:
+        if ctx.stopping.is_set():
+            raise Stopped
+        ctx.progress(1 + done / total, 3, "merging")
+
+    return between
+
+
+def whole(base: Path, adapter: Path, output: Path, *, method: Method, machine: hardware.Hardware) -> None:
+    """The merge of a model in memory: for bases whose files and modules do not correspond one to one."""
+    # QLoRA saw the dequantised NF4 weights, so the update belongs to them and not to the original ones.
+    below = dequantized(base, machine) if method is Method.QLORA else models.load(base, method, machine)
+    merged = models.attach(below, adapter, trainable=False).merge_and_unload()
+    saving.whole_model(merged, output, base=base)
 
 
 def pass_through(ctx: JobContext, task: MergeTask, source: Path) -> Result:
