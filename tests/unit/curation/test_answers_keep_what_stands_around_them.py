@@ -226,3 +226,37 @@ def test_the_suffix_of_a_brand_is_a_word_of_its_own(written: str, name: str) -> 
     (parsed,) = FORMATS["SPL"].read(Document("a.xml", raw.encode()))
     assert parsed.label is not None
     assert parsed.label.brands == (name,)
+
+
+def test_a_part_of_the_management_is_not_the_management_of_an_overdose() -> None:
+    whole = "Protect the airway and start cardiac monitoring of the patient at once."
+    rest = f"10.3 Table 9 | {'lists what was seen. See Table 9. ' * 40}"
+    asked = pairs(section("34088-5", f"10.1 Pediatric Management\n{whole}\n{rest}"))
+    assert not [q for q in asked if q.startswith("How is")]
+    asked = pairs(section("34088-5", f"10.1 Recommended Management\n{whole}\n{rest}"))
+    assert [q for q in asked if q.startswith("How is")]
+
+
+@pytest.mark.parametrize(
+    "heading", ["Effect of Other Drugs on VELTORAN UGT1A1 Inhibitors", "Treatment of Major Depression Adults"]
+)
+def test_two_headings_in_one_head_no_answer(heading: str) -> None:
+    text = f"7.1 {heading}\nAvoid 80 mg of VELTORAN with these drugs at all times.\n"
+    other = "7.2 Warfarin\nMonitor all patients who take warfarin.\n"
+    assert not [a for a in pairs(section("34073-7", text + other)).values() if heading in a]
+    assert not [q for q in pairs(section("34068-7", text + other)) if heading in q]
+
+
+def test_a_boxed_warnings_heading_glued_to_its_text_keeps_its_last_word() -> None:
+    text = "WARNING: DEATHS IN ELDERLY PATIENTS WITH PSYCHOSISElderly patients treated with VELTORAN die more often."
+    asked = pairs(section("34066-1", text, title="Boxed Warning"))
+    assert any("WITH PSYCHOSIS”" in answer for answer in asked.values())
+
+
+def test_what_an_agonist_leads_to_is_not_said_of_an_antagonist() -> None:
+    text = "Examplol is a receptor agonist that binds to cells to induce their growth."
+    assert not edits(text, context=text, drug="examplol", kind="mechanism")
+
+
+def test_a_category_glued_to_a_sentence_is_a_flaw() -> None:
+    assert flaw("Category CThere are no studies of examplol in pregnant women.")

@@ -176,7 +176,7 @@ class Place:
                     texts.append(s.text)
             if texts:
                 blocks.append((p.heading, texts))
-        if any("?" in heading for heading, _ in blocks):
+        if any("?" in heading or two_headings(self, heading.split(" > ")[-1]) for heading, _ in blocks):
             return ""
         several = len(blocks) > 1
         parts = [(self._own_heading(head, joined(texts), several=several), joined(texts)) for head, texts in blocks]
@@ -250,6 +250,16 @@ class Place:
         return bool(_NO_NAME.search(self.section.drug))
 
 
+def two_headings(place: Place, heading: str) -> bool:
+    """Whether a heading and the one below it became one: "Effect of Other Drugs on VELTORAN UGT1A1 Inhibitors"."""
+    named = any_name(aliases(place.section)).pattern
+    effects = rf"^(?:The )?Effects? of .{{2,60}}? on (?:Other Drugs|(?:{named})) [A-Z]"
+    return bool(re.search(effects, heading) or (len(heading.split()) > 3 and _GROUP_BEHIND.search(heading)))
+
+
+_GROUP_BEHIND = re.compile(
+    r"(?<! in)(?<! for)(?<! and)(?<! or)(?<! of)(?<! with)(?<! to) (?:Adults?|Pediatrics?|Children|Adolescents|Patients|Geriatrics?)$"
+)
 # Two words or more, or one that labels are known to put above text: else the beginning of a sentence was taken for one.
 _SOUND_HEADING = re.compile(rf"(?:\S+ \S.*|(?:{'|'.join(map(re.escape, SUBHEADINGS))}))$")
 

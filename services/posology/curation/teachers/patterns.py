@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from posology.curation.domain import Section
-from posology.curation.teachers.facts import Fact, Place, aliases, answered, clean_heading, covered, leans_back, reader
+from posology.curation.teachers.facts import (
+    Fact,
+    Place,
+    aliases,
+    answered,
+    clean_heading,
+    covered,
+    leans_back,
+    reader,
+    two_headings,
+)
 from posology.curation.text.normal import normal
 from posology.curation.text.quantities import UNITS
 from posology.curation.text.repair import Passage, Statement, is_sentence, passages, plain_text
@@ -586,15 +596,8 @@ def heading_above(place: Place, passage: Passage, text: str) -> str:
         parts = [title]
     elif not _stands_alone(place, passage.heading):
         return "?"  # a line of the first page ("HER2 Testing: ...") is no heading of what follows it
-    if any(
-        re.search(
-            r"(?<! in)(?<! for)(?<! and)(?<! or)(?<! of)(?<! with) (?:Adults?|Pediatrics?|Children|Adolescents|Patients|Geriatrics?)$",
-            p,
-        )
-        for p in parts
-        if len(p.split()) > 3
-    ):
-        return "?"  # two headings in one
+    if any(two_headings(place, p) for p in parts):
+        return "?"
     narrowing = [p for p in parts if p and not _PLAIN_HEADING.match(mask(place.section, p).replace(DRUG, "").strip())]
     return narrowing[-1] if narrowing else ""
 

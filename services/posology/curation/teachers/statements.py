@@ -18,6 +18,7 @@ from posology.curation.teachers.facts import (
     leans_back,
     names_it,
     reader,
+    two_headings,
     without_headings,
 )
 from posology.curation.teachers.patterns import KEEPING, heading_above
@@ -169,7 +170,8 @@ def boxed_warning(place: Place) -> Iterator[Fact]:
     titled = place.section.title
     if titled and not re.search(r"(?i)warning|box|contraindication", f"{titled} {place.section.text[:200]}"):
         return  # another text under the code
-    printed = " \n".join(place.section.text.split("\n"))
+    apart = re.sub(r"(?<=[A-Z]{4})(?=[A-Z][a-z]{2})", " ", place.section.text)  # "PSYCHOSISElderly patients"
+    printed = " \n".join(apart.split("\n"))
     flat = without_repeat(printed)
     # The first page's copy may say for whom it is not approved, which the warning itself does not.
     more = "not approved" in printed and "not approved" not in flat
@@ -311,6 +313,13 @@ _ACTION = re.compile(
 )
 
 
+# Management of everybody's overdose; "Pediatric Management" is a part of it.
+_MANAGEMENT = re.compile(
+    r"(?:(?:recommended|general|clinical|suggested) )?(?:management|treatment)(?: (?:of|for|in|after))?(?: an?)?(?: acute)?(?: over(?:dose|dosage))?(?: .{0,3})?",
+    re.IGNORECASE,
+)
+
+
 @reader("overdose", "overdose-management", codes="34088-5")
 def overdose(place: Place) -> Iterator[Fact]:
     """The whole section; of a longer one the part under a heading on management, or its sentence on dialysis."""
@@ -324,7 +333,7 @@ def overdose(place: Place) -> Iterator[Fact]:
         yield _said(place, kind, question, text)
         return
     for p in place.passages:
-        managing = re.search(r"\b(?:management|treatment)\b", p.heading, re.IGNORECASE)
+        managing = _MANAGEMENT.fullmatch(clean_heading(p.heading.split(" > ")[-1]))
         if managing and _fits(p):
             question = f"How is an overdose of {place.name} managed, according to its label?"
             yield _said(place, "overdose-management", question, p.text)
@@ -524,7 +533,7 @@ def _headed(place: Place) -> Iterator[tuple[str, Passage]]:
         by_block.setdefault(passage.block, []).append(passage)
     for block, parts in by_block.items():
         heading = clean_heading(parts[0].heading) if " > " not in parts[0].heading else ""
-        if block and len(parts) == 1 and heading and parts[0].heading != "?":
+        if block and len(parts) == 1 and heading and parts[0].heading != "?" and not two_headings(place, heading):
             yield heading, parts[0]
 
 

@@ -147,6 +147,11 @@ def edits(sentence: str, *, context: str | Sequence[str], drug: str, kind: str =
         sentence,
     ):
         slots = slots - {"direction"}  # what follows from it would no longer follow
+    if re.search(
+        r"\b(?:[Aa]gonist|[Aa]ctivat\w*|[Ss]timulat\w*)\b.*\b(?:to (?:induce|increase|promote)|thereby|result\w*|lead\w*)\b",
+        sentence,
+    ):
+        slots = slots - {"direction"}
     if re.search(r"\bresult(?:s|ed|ing)? in\b|\bCompetition\b|; ", sentence):
         slots = slots - {"direction", "negation"}  # what comes of it, or stands beside it, would no longer fit
     if re.search(r"(?i)\b(?:single|however|but|although|these effects?|this effect)\b", sentence):

@@ -53,6 +53,7 @@ _FLATTENED = (  # what flat texts lost of raised and lowered characters, where i
     (re.compile(r"(?<=[αβ]\d) -(?=[a-z])"), "-"),
     (re.compile(r"(?<=[a-z]{3}) -(?=[A-Z]{2}\b|[A-Z]?[a-z]{4})"), "-"),
     (re.compile(r"\b(H|K|Na|Ca|Mg) (2?\+)"), r"\1\2"),
+    (re.compile(r"(?<=[a-z]{2})- (?=[A-Z][a-z]+ed\b)"), "-"),
     (re.compile(r"(?<=[a-z]{2})- (?!(?:and|or|to|nor|versus|vs|than|but|as|in|the|with|of|then)\b)(?=[a-z]{3})"), "-"),
 )
 
