@@ -260,3 +260,45 @@ def test_what_an_agonist_leads_to_is_not_said_of_an_antagonist() -> None:
 
 def test_a_category_glued_to_a_sentence_is_a_flaw() -> None:
     assert flaw("Category CThere are no studies of examplol in pregnant women.")
+
+
+def test_a_flat_list_of_contraindications_is_told_item_by_item() -> None:
+    text = (
+        "VELTORAN is contraindicated in patients with: A history of hypersensitivity to examplol. Reactions have "
+        "included angioedema. Sinus bradycardia or heart block. Severe hepatic impairment."
+    )
+    (answer,) = pairs(section("34070-3", text)).values()
+    assert answer.split("\n- ")[1:] == [
+        "A history of hypersensitivity to examplol. Reactions have included angioedema.",
+        "Sinus bradycardia or heart block.",
+        "Severe hepatic impairment.",
+    ]
+
+
+def test_the_number_of_a_heading_is_no_item() -> None:
+    text = "4.1. Allergy VELTORAN is contraindicated in allergic patients. 4.2. Asthma Severe asthma of any kind."
+    assert not [a for a in pairs(section("34070-3", text)).values() if "4.2." in a or "4.1." in a]
+
+
+def test_what_points_to_another_chapter_is_no_whole_answer() -> None:
+    text = "Signs of an overdose of VELTORAN are those listed under ADVERSE REACTIONS. Treatment is supportive."
+    assert not pairs(section("34088-5", text))
+
+
+def over_the_counter(code: str, text: str, title: str) -> dict[str, str]:
+    return pairs(section(code, text, title=title), section("50570-1", "- if you are pregnant", title="Do not use"))
+
+
+def test_children_alone_are_asked_for_alone() -> None:
+    title = "Keep out of reach of children."
+    (question,) = over_the_counter("50565-1", "Keep out of reach of children.", title)
+    assert "overdose" not in question
+    (question,) = over_the_counter("50565-1", "Keep out of reach of children. If swallowed, get medical help.", title)
+    assert "overdose" in question
+
+
+def test_directions_keep_their_lines_apart_and_need_no_chart() -> None:
+    text = "shake well before use\nfind right dose on chart below\nadults: take 2 teaspoonfuls every 4 hours"
+    (answer,) = over_the_counter("34068-7", text, "Directions").values()
+    assert "chart" not in answer
+    assert "use:" not in answer

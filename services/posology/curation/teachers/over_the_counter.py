@@ -40,13 +40,16 @@ def drug_facts(place: Place) -> Iterator[Fact]:
         if (
             not stem
             and len(lines) > 1
-            and re.search(r"\b(?:if you|if the|have|product|use|are)$", lines[0].rstrip(":"))
+            and re.search(r"\b(?:if you|if the|have|product|(?<!before )use|are)$", lines[0].rstrip(":"))
         ):
             stem, lines = lines[0].rstrip(":"), lines[1:]
         listed = _listed(lines)
         text = "\n".join([f"{stem}:"] * bool(stem) + listed)
     text = re.sub(r"(?<=[a-z]),(?=[a-z])", ", ", text)
     answer = f"The label of {place.name} states:\n{text}"
+    if place.code == "50565-1" and not re.search(r"overdose|swallow|ingest|poison", text, re.IGNORECASE):
+        question = "What does the label of {drug} say on children?"
+        kind = "ask-a-doctor"
     yield Fact(kind, (question.format(drug=place.name),), answer, evidence="\n".join(_lines(place)))
 
 
@@ -98,7 +101,13 @@ def _lines(place: Place) -> list[str]:
         else:
             parts = re.split(r"\s*[•▪●■]\s*", re.sub(r"^\s*[-•▪●■]\s*", "", raw))
             lines.extend(part.strip() for part in parts if part.strip(" .-"))
-    return [line for line in lines if line.casefold() not in {"age dose", "age: dose", "age (yr): dose"}]
+    return [line for line in lines if not _OF_THE_TABLE.match(line)]
+
+
+_OF_THE_TABLE = re.compile(
+    r"(?:age:? dose|age \(yr\):? dose|(?:find|see) (?:the )?(?:right )?dose (?:on|in) (?:the )?(?:chart|table) below\.?)$",
+    re.IGNORECASE,
+)
 
 
 def _stem(place: Place, lines: list[str]) -> str:

@@ -26,6 +26,7 @@ from posology.curation.text.normal import split_sentences
 from posology.curation.text.repair import (
     Passage,
     heading_and_rest,
+    is_fragment,
     is_sentence,
     joined,
     passages,
@@ -120,6 +121,21 @@ def indication(place: Place) -> Iterator[Fact]:
         yield _said(place, "indication", question, statement.text)
 
 
+def _with_its_items(text: str) -> str:
+    """A list that a flat text set as sentences behind its stem, item by item; what explains an item stays with it."""
+    first, *rest = split_sentences(text) if "\n" not in text else [text]
+    match = re.match(r"(?P<stem>[^:]{12,160}:) (?P<item>[A-Z][^:]+)$", first)
+    if not match or not any(is_fragment(s) for s in rest) or any("contraindicated" in s for s in rest):
+        return text
+    items = [match["item"]]
+    for sentence in rest:
+        if is_fragment(sentence):
+            items.append(sentence)
+        else:
+            items[-1] += f" {sentence}"
+    return "\n- ".join([match["stem"], *items])
+
+
 def _is_one_indication(text: str) -> bool:
     """Whether it is whole: no list cut after its stem, no heading among its items, no second stem."""
     stem, *items = text.split("\n- ")
@@ -146,7 +162,8 @@ def contraindication(place: Place) -> Iterator[Fact]:
     text = place.whole(_LONG, fragments=True)
     if text and not _too_little(text):
         question = f"What are the contraindications to {place.name}{place.headed()}?"
-        yield _said(place, "contraindication", question, text)
+        listed = answered(place, _with_its_items(text))
+        yield Fact("contraindication", (question,), listed, evidence=without_headings(text))
         return
     for s in place.statements:
         fits = not s.doubtful and s.words <= 60 and not leans_back(s.text) and "\n" not in s.text

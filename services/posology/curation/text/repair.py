@@ -337,7 +337,7 @@ _RESIDUE = re.compile(
     r"https?:|www\.|@|\b1-8\d\d|\bTables? \d|\bTables? [A-Z]\b|\bFigures? \d|\b[Ff]ollowing table|\btable (?:below|above|that follows)|\b(?:shown|described|listed|discussed|see|given|presented|summarized|provided|outlined) (?:below|above|elsewhere)|\bNDC|"
     r"MedWatch|FDA-1088|_{3,}|\.{3,}|\bRevised\b|©|\bError!|Hyperlink|\bTo report\b|\bN ?= ?\d|\bn ?= ?\d|\b\d{1,2}\.\d{1,2} [A-Z][a-z]|\| |\bSection \d|\bsection(?:s)? (?:titled|on|of this)|"
     r"\b(?:[Pp]ackage [Ii]nsert|[Ff]ull [Pp]rescribing|prescribing information|[Ss]ee [A-Z])|\bsee\b(?! (?:a|an|your|the|things|or)\b)|[Mm]edication [Gg]uide|m 2\b|\b10 [-–]\d+\b|\bsubsections?\b|"
-    r"\bC (?:ave|avg)\b|[a-z]{3,}[A-Z]\. |[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|[a-z] [A-Z][a-z]+: [a-z]|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|\b(?:AUC|[CTt]) (?:max|min|ss|1/2|½|0|inf)\b|\b\d{1,2} [CHI]-|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|"
+    r"\bC (?:ave|avg)\b|\b(?:listed|described|discussed|found) (?:in|under) (?:the )?[A-Z]{4,}|[a-z]{3,}[A-Z]\. |[a-z]{2,}[.,;](?=[A-Za-z]{2})|\(\s*\)|\[\s*\]|[;,:]\s*[.,;]|\w\s+,\w|\ufffd|\b(?:as|the) (?:above|previous|preceding)\b|\bfollows?\s*[.:]?$|^\W*\d+\s*$|\bn/a\b|\.\s*\.|[a-z]{3,}\. [a-z]{3,}|&[a-z]+;|[a-z] [A-Z][a-z]+: [a-z]|: [A-Z].*[a-z)] [A-Z][a-z]+ [a-z]+|\b(?:AUC|[CTt]) (?:max|min|ss|1/2|½|0|inf)\b|\b\d{1,2} [CHI]-|[A-Z]{17,}|[A-Z]{4,}[a-z]{4,}|"
     r"\x22\x22|“”|(?:[a-z]s|ing):[a-z]{2}|[a-z]{6,}[A-Z][a-z]{4,}|\b(?:of|by|with|and|the|to|for|in)[A-Z][a-z]{4,}|\b(?:are|is|was|were) (?:\([^)]*\) )?(?:are|is|was|were)\b|\b([A-Z][a-z]{3,}) \1\b|: [A-Z].*[A-Za-z0-9)%] [A-Z][a-z]+ (?:of|to|with) |†|‡|§|¶|\*"
 )
 _TABLE_RUN = re.compile(
@@ -603,6 +603,7 @@ def is_fragment(text: str) -> bool:
         1 <= len(text.split()) <= 45
         and "\n" not in text
         and not finite
+        and bool(re.search(r"[A-Za-z]{3}", text))  # "4.1." is the number of a heading
         and text.rstrip().endswith(".")
         and not _RESIDUE.search(plain)
         and _balanced(text)
