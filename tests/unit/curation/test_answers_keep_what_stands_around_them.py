@@ -302,3 +302,27 @@ def test_directions_keep_their_lines_apart_and_need_no_chart() -> None:
     (answer,) = over_the_counter("34068-7", text, "Directions").values()
     assert "chart" not in answer
     assert "use:" not in answer
+
+
+def test_a_name_that_starts_a_sentence_without_its_stop_is_a_flaw() -> None:
+    names = ("VELTORAN", "examplol")
+    glued = "VELTORAN is indicated for nausea with radiotherapy to the abdomen VELTORAN is also indicated for vertigo."
+    assert flaw(glued, names=names)
+    assert not flaw("Use it in adults for whom VELTORAN is indicated and in whom it has helped.", names=names)
+
+
+def test_reactions_of_two_groups_that_run_together_are_not_asked() -> None:
+    page = (
+        "Most common adverse reactions were: infection and constipation in patients with early disease {}pyrexia and "
+    )
+    page += "headache in patients with late disease. (6.1) To report SUSPECTED ADVERSE REACTIONS, contact us."
+    glued = pairs(section("34084-4", page.format("")))
+    assert not [q for q in glued if "highlights" in q]
+
+
+def test_two_indications_whose_stop_got_lost_are_not_told_as_one() -> None:
+    text = (
+        "VELTORAN is indicated for nausea with: chemotherapy radiotherapy to the abdomen and in surgery it is also "
+        "indicated for vomiting."
+    )
+    assert not pairs(section("34067-9", text))

@@ -89,6 +89,8 @@ def indication(place: Place) -> Iterator[Fact]:
     if place.is_over_the_counter:
         return
     text = place.whole(_LONG)
+    if any(len(re.findall(r"\bindicated\b", s)) > 1 and ": " in s for s in split_sentences(text.replace("\n", " \n"))):
+        return  # two sentences whose stop got lost, with a list between them
     if text and re.search(r"\bindicated\b|\bused? (?:for|to|in|as)\b", text):
         question = f"What is {place.name} indicated for{place.headed()}, according to its label?"
         yield _said(place, "indication", question, text)
@@ -759,10 +761,17 @@ def commonest_of_the_first_page(place: Place) -> Iterator[Fact]:
     if (
         sound
         and 8 <= len(listed.split()) <= _LONG
-        and not re.search(r"described|elsewhere|following (?:clinic|serious)", listed)
+        and not re.search(r"described|elsewhere|following (?:clinic|serious)|\n- (?:The m|M)ost ", listed)
+        and not any(_lists_run_together(sentence) for p in page for s in p.statements for sentence in [s.text])
     ):
         question = f"Which adverse reactions do the highlights of the label of {place.name} name as most common?"
         yield _said(place, "common-reactions", question, listed)
+
+
+def _lists_run_together(text: str) -> bool:
+    """Two groups with their reactions, and nothing between the first group and the second one's reactions."""
+    after = text.partition(":")[2]
+    return "\n" not in text and ";" not in text and len(re.findall(r"\bin (?:\w+ )?(?:patients|adults)\b", after)) > 1
 
 
 def _listing(text: str) -> bool:

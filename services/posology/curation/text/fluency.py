@@ -71,7 +71,7 @@ def flaw(
             return f"“{word}” starts something that lost its full stop"
         if (broken := _BROKEN.search(_unquoted(unit))) and not (listed and broken.end() == len(_unquoted(unit))):
             return f"“{broken.group()}” is no grammar"
-        if word := _starts_amid(unit) or _commands_amid(unit):
+        if word := _starts_amid(unit) or _commands_amid(unit) or _name_amid(unit, names):
             return f"“{word}” starts something that lost its full stop"
         if _echoes(unit):
             return "something is said twice"
@@ -158,6 +158,23 @@ def _starts_amid(unit: str) -> str:
         names = word == "A" and before.casefold() in _NAMED_BY_LETTER
         if not names and not (word == "A" and match["next"] in {"of", "and", "or", "virus"}):
             return word
+    return ""
+
+
+_BEFORE_A_NAME = frozenset(
+    ["and", "or", "but", "that", "which", "when", "if", "because", "while", "since", "although", "whether", "until", "before", "after", "where", "unless", "therefore", "thus", "then", "than", "whom", "how", "so"]
+)  # fmt: skip
+
+
+def _name_amid(unit: str, names: tuple[str, ...]) -> str:
+    """The drug's name where a sentence starts whose stop got lost: "to the abdomen VELTORAN is also indicated"."""
+    for name in names:
+        for match in re.finditer(
+            rf"(?P<before>[a-z]{{2,}}) (?P<name>{re.escape(name)})(?: \([^)]*\))? (?:is|are) (?:also |not )?(?:indicated|contraindicated|available|supplied)\b",
+            unit,
+        ):
+            if match["before"] not in _BEFORE_A_NAME and match["name"][0].isupper():
+                return match["name"]
     return ""
 
 
