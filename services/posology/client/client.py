@@ -240,13 +240,14 @@ class Client:
         )
         return await self.orchestrator.DecideApproval(request)
 
-    def job_events(self, resource: str) -> AsyncIterator[job_pb2.JobEvent]:
-        """Everything that the job behind a stage said, measured and became, from the start; ends with the job."""
+    def job_events(self, resource: str, *, resume_token: str = "") -> AsyncIterator[job_pb2.JobEvent]:
+        """Everything that the job behind a stage said, measured and became, from the start or from behind the event of
+        `resume_token`; ends with the job."""
         if not is_job(resource):
             raise InvalidInput(f"{resource or 'this stage'} is no job with a log; jobs are {', '.join(_WATCHES)}")
         service, call = _WATCHES[resource.split("/")[2]]
         watch: Callable[..., AsyncIterator[job_pb2.JobEvent]] = getattr(getattr(self, service), call)
-        return watch(job_pb2.WatchJobRequest(name=resource))
+        return watch(job_pb2.WatchJobRequest(name=resource, resume_token=resume_token))
 
     # --- review --------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Templates: one environment, autoescaped and strict, with the few filters that every page uses."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,11 @@ def short(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def when(stamp: Timestamp | None) -> str:
-    """A time of the wire in UTC, to the minute; "" for none."""
+def when(stamp: Timestamp | None, *, seconds: bool = False) -> str:
+    """A time of the wire in UTC, to the minute or the second; "" for none."""
     if stamp is None or stamp.seconds == 0:
         return ""
-    return datetime.fromtimestamp(stamp.seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(stamp.seconds, UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
 def lasted(seconds: float) -> str:
@@ -62,8 +62,17 @@ _ENVIRONMENT = environment()
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A whole page. Text in `values` is escaped by the environment, and made visible where a template says so."""
+    return HTMLResponse(_ENVIRONMENT.get_template(template).render(_context(request, values)), status)
+
+
+def parts(request: Request, template: str, names: Sequence[str], **values: Any) -> dict[str, str]:
+    """Blocks of a page, as the page itself would have them."""
+    made = _ENVIRONMENT.get_template(template)
+    context = made.new_context(dict(_context(request, values)))
+    return {name: "".join(made.blocks[name](context)) for name in names}
+
+
+def _context(request: Request, values: Mapping[str, Any]) -> Mapping[str, Any]:
     session = getattr(request.state, "session", None)
-    context: Mapping[str, Any] = {
-        "path": request.url.path, "session": session, "may": getattr(request.state, "may", frozenset()), **values,
-    }  # fmt: skip
-    return HTMLResponse(_ENVIRONMENT.get_template(template).render(context), status)
+    may: Container[str] = getattr(request.state, "may", frozenset())
+    return {"path": request.url.path, "session": session, "may": may, **values}

@@ -62,14 +62,16 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
     async def WatchRun(self, request: pb.WatchRunRequest, _: Any) -> AsyncIterator[pb.RunEvent]:
         """The run's history from the token on, until it ends or the server drains."""
         sequence = convert.sequence_from(request.resume_token)
+        run = await self._read(request.name)
         while True:
-            run = await self._read(request.name)
+            ended = run.phase.ended
             async with self._db.read() as tx:
                 rows = await repository.events_after(tx, run.uid, sequence)
+            run = await self._read(request.name)  # behind its events, so that none is sent with a run from before it
             for row in rows:
                 sequence = row["sequence"]
                 yield convert.event_to_proto(dict(row), run)
-            if (run.phase.ended and not rows) or await context.pause(_LOOK_SECONDS):
+            if (ended and not rows) or await context.pause(_LOOK_SECONDS):
                 return
 
     async def CancelRun(self, request: pb.CancelRunRequest, _: Any) -> pb.FineTuneRun:

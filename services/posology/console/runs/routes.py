@@ -16,16 +16,20 @@ from posology.client import Client, gate_table, is_job, yaml_text
 from posology.client.specfile import API_VERSION, KIND, RunFile, at_lines, parse_run
 from posology.console import pages
 from posology.console.guard import check_csrf, own_form
+from posology.console.runs import doses
 from posology.core import schema
-from posology.core.errors import FailedPrecondition, InvalidInput, NotFound, PosologyError, Violation
+from posology.core.errors import AlreadyExists, FailedPrecondition, InvalidInput, NotFound, PosologyError, Violation
 from posology.core.rpc.impersonation import same_person
 from posology.core.visible import visible
 from posology.v1alpha1.evaluation_pb2 import ListEvaluationItemsRequest, Verdict
+from posology.v1alpha1.job_pb2 import JobStatus, QueueState
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun, ListRunsRequest, RunEvent, Stage, WatchRunRequest
 
 _PAGE = 50
 _ORIGIN = "spec"
 """What lines of the editor are counted in: `spec:12`."""
+_LOOK_SECONDS, _TOGETHER_SECONDS, _TOGETHER = 2.0, 0.05, 200
+"""How often a run is looked at in silence, how long events wait for each other, and how many go together."""
 _ITEMS, _ITEM_PAGES = 200, 20
 """Items that a comparison shows, and pages of items that it reads of each run."""
 
@@ -49,74 +53,116 @@ async def one(request: Request) -> Response:
     """One run: where it stands, its stages, what waits for a person."""
     client: Client = request.app.state.client
     run = await client.show(request.path_params["run"])
-    waiting = [stage.stage for stage in run.stages if stage.state == Stage.PAUSED and stage.stage == "deploy"]
+    return pages.page(request, "runs/run.html", spec=_as_yaml(run), **await _shown(request, run))
+
+
+_LIVE = ("now", "decisions", "doses", "stages", "measured", "logged", "actions")
+"""Parts of the page that change with the run; they are the template's blocks."""
+
+
+async def _shown(request: Request, run: FineTuneRun) -> dict[str, Any]:
+    """What the parts of a run's page are made from."""
+    paused = [stage for stage in run.stages if stage.state == Stage.PAUSED]
     person = request.state.session.person
     own = person is not None and same_person(person.subject, run.creator)
-    decides = "Orchestrator/DecideApproval" in request.state.may and not own
-    ended = show.phase(run) in ("SUCCEEDED", "FAILED", "CANCELLED")
-    return pages.page(
-        request, "runs/run.html", run=run, show=show, waiting=waiting, own=own, decides=decides, ended=ended,
-        spec=_as_yaml(run),
-        trained=[s.stage for s in run.stages if s.stage in ("sft", "dpo") and s.resource],
-        logged=[s.stage for s in run.stages if is_job(s.resource)], **_doses(run),
-    )  # fmt: skip
-
-
-def _doses(run: FineTuneRun) -> dict[str, Any]:
-    """What the page says of a sweep; nothing without one."""
-    if not run.HasField("window"):
-        return {"window": None}
-    from posology.cli.report import window  # brings matplotlib, which few pages need
-
-    shown = window.of(run.window)
-    rows = list(zip(shown.doses, window.rows(shown), strict=True))
-    return {"window": shown, "columns": window.COLUMNS, "doses": rows, "selected": window.SELECTED}
+    return {
+        "run": run, "show": show, "queue": QueueState, "own": own,
+        "waiting": [stage.stage for stage in paused if stage.stage == "deploy"],
+        "reviewed": [stage for stage in paused if "/reviews/" in stage.resource],
+        "decides": "Orchestrator/DecideApproval" in request.state.may and not own,
+        "ended": show.phase(run) in ("SUCCEEDED", "FAILED", "CANCELLED"),
+        "trained": [s.stage for s in run.stages if s.stage in ("sft", "dpo") and s.resource],
+        "logs": [s.stage for s in run.stages if is_job(s.resource)],
+        **await doses.of(run),
+    }  # fmt: skip
 
 
 async def events(request: Request) -> Response:
-    """Server-sent events of a run from behind Last-Event-ID; each carries the whole stage table."""
+    """Server-sent: lines of what happened from behind Last-Event-ID on, and the parts of the page that changed.
+
+    Progress is no event, so the run is looked at every few seconds too. It is read behind the events that came, so what
+    a page shows last is never older than what it was told.
+    """
     client: Client = request.app.state.client
     run = await client.show(request.path_params["run"])
     token = request.headers.get("last-event-id", "")
+    watch = client.orchestrator.WatchRun(WatchRunRequest(name=run.name, resume_token=token))
 
     async def told() -> AsyncIterator[str]:
+        last: dict[str, str] = {}
+        resume = token
         try:
-            async for event in client.orchestrator.WatchRun(WatchRunRequest(name=run.name, resume_token=token)):
-                data = {
-                    "phase": show.phase(event.run),
-                    "message": visible(event.run.message),
-                    "event": visible(_event_line(event)),
-                    "stages": [_stage(stage) for stage in event.run.stages],
-                }
-                yield f"id: {event.resume_token}\ndata: {json.dumps(data)}\n\n"
-            yield "event: end\ndata: {}\n\n"
+            async for came, over in _in_groups(watch):
+                now = await client.show(run.name)
+                parts = pages.parts(request, "runs/run.html", _LIVE, **await _shown(request, now))
+                changed = {name: html for name, html in parts.items() if last.get(name) != html}
+                last = parts
+                resume = came[-1].resume_token if came else resume
+                if came or changed:
+                    data = {"lines": [visible(_event_line(event)) for event in came], "parts": changed}
+                    yield f"id: {resume}\ndata: {json.dumps(data)}\n\n"
+                if over and show.phase(now) in ("SUCCEEDED", "FAILED", "CANCELLED"):
+                    yield "event: end\ndata: {}\n\n"
         except PosologyError as error:  # the browser asks again, with the last id it saw
             yield f": {error.message.splitlines()[0] if error.message else 'away'}\n\n"
+        finally:
+            watch.cancel()
 
     return _stream(told())
 
 
+async def _in_groups(watch: Any) -> AsyncIterator[tuple[list[RunEvent], bool]]:
+    """Events as they come, those together that come at once; none of them after some seconds of silence. The flag says
+    that no more will come."""
+    events = aiter(watch)
+    following: asyncio.Future[RunEvent] = asyncio.ensure_future(anext(events))
+    try:
+        while True:
+            came: list[RunEvent] = []
+            within = _LOOK_SECONDS
+            while (await asyncio.wait([following], timeout=within))[0]:
+                try:
+                    came.append(following.result())
+                except StopAsyncIteration:
+                    yield came, True
+                    return
+                following = asyncio.ensure_future(anext(events))
+                within = _TOGETHER_SECONDS
+                if len(came) >= _TOGETHER:
+                    break
+            yield came, False
+    finally:
+        following.cancel()
+
+
 async def logs(request: Request) -> Response:
-    """Server-sent log lines and measurements of a stage's job, from its start."""
+    """Server-sent log lines and measurements of a stage's job, from its start or from behind Last-Event-ID."""
     client: Client = request.app.state.client
     run = await client.show(request.path_params["run"])
     stage = next((s for s in run.stages if s.stage == request.path_params["stage"]), None)
     if stage is None or not is_job(stage.resource):
         raise NotFound(f"{request.path_params['stage']} has no log")
+    token = request.headers.get("last-event-id", "")
 
     async def told() -> AsyncIterator[str]:
         try:
-            async for event in client.job_events(stage.resource):
+            async for event in client.job_events(stage.resource, resume_token=token):
                 what = event.WhichOneof("event")
                 data: dict[str, Any] = {}
+                at = pages.when(event.time, seconds=True)
                 if what == "log":
-                    data = {"log": visible(f"{pages.when(event.time)} {event.log.message}")}
+                    fields = " ".join(f"{key}={_plain(value)}" for key, value in event.log.fields.items())
+                    data = {"log": visible(f"{at} {event.log.message} {fields}".rstrip())}
                 elif what == "metric":
                     data = {"step": event.metric.step, "values": dict(event.metric.values)}
                 elif what == "progress":
-                    data = {"progress": visible(show.progress(Stage(progress=event.progress, state=Stage.RUNNING)))}
+                    running = Stage(progress=event.progress, state=Stage.RUNNING)
+                    message = f"{event.progress.message} {show.progress(running)}".strip()
+                    data = {"progress": visible(message)}
+                elif what == "status":
+                    data = {"log": visible(f"{at} {_status_line(event.status)}")}
                 if data:
-                    yield f"data: {json.dumps(data, allow_nan=False, default=str)}\n\n"
+                    yield f"id: {event.resume_token}\ndata: {json.dumps(data, allow_nan=False, default=str)}\n\n"
             yield "event: end\ndata: {}\n\n"
         except (PosologyError, ValueError) as error:
             yield f"event: end\ndata: {json.dumps({'error': visible(str(error))})}\n\n"
@@ -152,7 +198,7 @@ async def editor(request: Request) -> Response:
     if source := request.query_params.get("from", ""):
         run = await client.show(source)
         text = _as_yaml(run, name=f"{pages.short(run.name)}-2")
-    return pages.page(request, "runs/editor.html", text=text)
+    return pages.page(request, "runs/editor.html", text=text, refused="")
 
 
 async def validate(request: Request) -> Response:
@@ -173,10 +219,13 @@ async def validate(request: Request) -> Response:
 
 
 async def submit(request: Request) -> Response:
-    """Submit what the editor holds."""
+    """Submit what the editor holds; what is refused comes back with its text, so that nothing written is lost."""
     client: Client = request.app.state.client
     form = await own_form(request)
-    run = await client.submit(_parsed(form.get("spec", "")))
+    try:
+        run = await client.submit(_parsed(form.get("spec", "")))
+    except (InvalidInput, FailedPrecondition, AlreadyExists) as error:
+        return pages.page(request, "runs/editor.html", status=400, text=form.get("spec", ""), refused=error.message)
     return RedirectResponse(f"/runs/{pages.short(run.name)}", 303)
 
 
@@ -186,9 +235,11 @@ async def compare(request: Request) -> Response:
     names = [name for name in request.query_params.getlist("run") if name][:2]
     if len(names) < 2:
         runs = await client.runs()
+        sweep = await client.show(names[0]) if names else None
         return pages.page(
-            request, "runs/compare.html", runs=runs[:200], both=None, changed=[], gates=[], lost=[], skipped=""
-        )
+            request, "runs/compare.html", runs=runs[:200], both=None, changed=[], gates=[], lost=[], skipped="",
+            first=pages.short(sweep.name) if sweep else "", windows=[await doses.of(sweep)] if sweep else [],
+        )  # fmt: skip
     both = list(await asyncio.gather(*(client.show(name) for name in names)))
     specs = [_flat(schema.to_mapping(run.spec)) for run in both]
     keys = sorted(set(specs[0]) | set(specs[1]))
@@ -201,6 +252,7 @@ async def compare(request: Request) -> Response:
     return pages.page(
         request, "runs/compare.html", runs=[], both=both, changed=changed, gates=gates, show=show, lost=lost,
         skipped=skipped, outcomes=Verdict.Outcome, measured=gate_table.measured,
+        windows=[await doses.of(run) for run in both if run.HasField("window")], first="",
     )  # fmt: skip
 
 
@@ -302,15 +354,17 @@ def _event_line(event: RunEvent) -> str:
     return f"{pages.when(event.time)}  {event.stage or 'run'}: {event.state.lower()}. {event.reason}"
 
 
-def _stage(stage: Stage) -> dict[str, Any]:
-    return {
-        "name": stage.stage,
-        "state": show.state(stage),
-        "reason": visible(stage.reason),
-        "time": pages.lasted(show.seconds(stage)) if show.seconds(stage) else "",
-        "progress": visible(show.progress(stage)),
-        "done": stage.progress.done / stage.progress.total if stage.progress.total else None,
-    }
+def _status_line(status: JobStatus) -> str:
+    """What became of the job's worker: each attempt is another one."""
+    state = JobStatus.State.Name(status.state).lower()
+    worker = f"worker {status.attempt}: " if status.attempt else ""
+    queue = f", {QueueState.Name(status.queue_state).lower()}" if status.queue_state else ""
+    reason = status.error.message or status.reason
+    return f"— {worker}{state}{queue}{'. ' + reason if reason else ''}"
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _stream(chunks: AsyncIterator[str]) -> StreamingResponse:

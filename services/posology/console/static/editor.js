@@ -20,8 +20,17 @@ const check = async () => {
   checked.replaceChildren(right ? `All is right. Stages: ${answer.stages.join(" → ")}` : answer.violations.length ? list : answer.message);
   document.getElementById("submit").disabled = !right;
 };
-spec.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(check, 500); });
-check();
+// What was found belongs to the text that was checked: another text is not checked yet, and is not sent as if it were.
+const changed = () => {
+  latest++;
+  clearTimeout(waiting);
+  checked.className = "note";
+  checked.textContent = "checking …";
+  document.getElementById("submit").disabled = true;
+  waiting = setTimeout(check, 500);
+};
+spec.addEventListener("input", changed);
+window.addEventListener("pageshow", () => { changed(); clearTimeout(waiting); check(); });
 
 // The path of the field at the cursor: keys of the lines above with less indentation, and the key on this line.
 const place = () => {

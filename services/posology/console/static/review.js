@@ -11,6 +11,7 @@ if (root) {
   const queue = [], past = [];      // items to come; the last ten judged, newest last
   const judged = new Set();         // judged since the page was opened, so that judging again counts once
   let current = null, shownAt = 0, times = [], sending = false, filling = null, total = 0, left = 0, closed = null;
+  let changes = 0;                  // grows with every judgement that is made or stored
 
   const element = (tag, text, className) => {
     const made = document.createElement(tag);
@@ -76,15 +77,15 @@ if (root) {
   };
   const finished = (state) => {
     const open = state.state === "OPEN";
-    if (!open && root.dataset.state === "OPEN") return location.reload();  // it was closed since this page was made, which says how it stands
+    Live.refresh();  // what the server wrote of the review's state is older than what it has just said
     at("done").hidden = false;
     at("done").className = `note ${state.state === "PASSED" ? "good" : state.state === "FAILED" ? "bad" : ""}`;
     const bound = state.bound === null || !state.bounded ? "" : ` The error rate is under ${(state.bound * 100).toFixed(2)}%; wanted: under ${(state.limit * 100).toFixed(2)}%.`;
     at("done").textContent = `Nothing is left for you here. The review is ${state.state.toLowerCase()}.${bound}`;
     at("confirm").hidden = !open || adjudicate;
     if (open) setTimeout(async () => {  // others may still rate, or it is being closed
-      if (!at("done").hidden && (await fetched(`/review/${name}/next?most=1`).catch(() => state)).state !== "OPEN") location.reload();
-      else if (!at("done").hidden) finished(state);
+      if (at("done").hidden) return;
+      finished(await fetched(`/review/${name}/next?most=1`).catch(() => state));
     }, 3000);
   };
 
@@ -93,11 +94,12 @@ if (root) {
     filling ??= (async () => {
       const held = [...queue.map((item) => item.id), ...(current ? [current.id] : []), ...unsent().map((one) => one.item)];
       const query = new URLSearchParams([["most", AHEAD], ...held.map((id) => ["held", id]), ...(adjudicate ? [["adjudicate", ""]] : [])]);
+      const before = changes, pending = unsent().filter((one) => one.fresh).length;
       const answer = await fetched(`/review/${name}/next?${query}`);
       const known = new Set(held);
       queue.push(...answer.items.filter((item) => !known.has(item.id)));
       total = Math.max(total, adjudicate ? answer.remaining : answer.planned);
-      left = Math.max(0, answer.remaining - unsent().filter((one) => one.fresh).length);
+      if (before === changes) left = Math.max(0, answer.remaining - pending);  // else it was counted before what happened meanwhile
       closed = answer;
       count();
     })().finally(() => { filling = null; });
@@ -131,6 +133,7 @@ if (root) {
       try {
         await fetched(`/review/${name}/ratings`, { method: "POST", body: JSON.stringify(first), keepalive: true });
         keep(unsent().filter((one) => one.key !== first.key));
+        changes++;
         pause = 500;
         said(unsent().length ? "saving …" : "saved");
       } catch (error) {
@@ -147,7 +150,10 @@ if (root) {
       }
     }
     sending = false;
+    if (!unsent().length) standing();
   };
+  let due = null;
+  const standing = () => { clearTimeout(due); due = setTimeout(Live.refresh, 700); };  // once nobody has rated for a moment
   const judge = (judgement) => {
     if (!current) return;
     const flagged = at("flag").getAttribute("aria-pressed") === "true", comment = at("comment").value.trim();
@@ -159,6 +165,7 @@ if (root) {
     const entry = { key: `${Date.now()}-${Math.random()}`, item: current.id, judgement, comment: note, correction, adjudicate, fresh };
     keep([...unsent().filter((one) => one.item !== current.id), entry]);
     if (!judged.has(current.id)) { judged.add(current.id); left = Math.max(0, left - 1); }
+    changes++;
     past.push(current);
     if (past.length > BACK) past.shift();
     count();
