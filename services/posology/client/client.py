@@ -343,7 +343,7 @@ class Client:
     async def push(self, folder: Path, *, kind: str = "base-model") -> catalog_pb2.Artifact:
         """Publish a folder as an artifact and register it; the same bytes are the same artifact."""
         if self.installation.connected or self.installation.is_personal:
-            return await remote.push(self, folder, kind=kind)
+            return await remote.push(self.catalog, self.names, folder, kind=kind)
         store = ArtifactStore(self.installation.settings.candidates_url)
         digest = await asyncio.to_thread(store.publish, folder, kind=kind, producer="push")
         artifact = catalog_pb2.Artifact(digest=digest, kind=kind)
@@ -365,7 +365,8 @@ class Client:
     def stored(self) -> Stored:
         """The artifacts' bytes, wherever they are: in this machine's stores, or behind the cluster's catalog."""
         if self.installation.connected or self._token is not None:
-            return Stored(remote.RemoteArtifacts(self))
+            address = self.installation.address("catalog")
+            return Stored(remote.RemoteArtifacts(self.catalog, self.names, address=address))
         return Stored.of(self.installation.settings)
 
     async def pull(self, digest: str, folder: Path) -> Manifest:
@@ -420,16 +421,7 @@ class Client:
 
     async def artifacts(self, kind: str = "") -> list[catalog_pb2.Artifact]:
         """Every artifact of the namespace, or every one of a kind, newest first."""
-        artifacts, token = [], ""
-        while True:
-            request = catalog_pb2.ListArtifactsRequest(
-                parent=self.names.parent, kind=kind, page_size=1000, page_token=token
-            )
-            page = await self.catalog.ListArtifacts(request)
-            artifacts += list(page.artifacts)
-            token = page.next_page_token
-            if not token:
-                return artifacts
+        return await remote.listed(self.catalog, self.names, kind)
 
     async def quarantine(self, digest: str, *, reason: str) -> catalog_pb2.Artifact:
         """Withdraw an artifact: nothing may be built on it or served from it."""

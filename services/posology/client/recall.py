@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from posology.client.client import Client
 
 DATA_KINDS = ("dataset", "general", "preferences")
-WITHDRAWN_KINDS = (*DATA_KINDS, "adapter", "model")
-"""What a recall withdraws; evaluations and verdicts stay as the record of what was believed."""
 PAIR_FILES = {
     "dataset": ("train.jsonl", "validation.jsonl", "development.jsonl"),
     "general": ("general.jsonl",),

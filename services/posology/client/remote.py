@@ -1,20 +1,20 @@
 """Artifacts that are on a cluster, read through its catalog: what one may read there is what one may read here."""
 
+from __future__ import annotations  # the AsyncStub names exist for type checkers only
+
 import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
+from posology.client.names import Names
 from posology.core.artifacts import Manifest
 from posology.core.artifacts.manifest import File
 from posology.core.errors import DataCorrupt, NotFound
-from posology.v1alpha1 import catalog_pb2
-
-if TYPE_CHECKING:
-    from posology.client.client import Client
+from posology.v1alpha1 import catalog_pb2, catalog_pb2_grpc
 
 T = TypeVar("T")
 _IN_MEMORY = 8 << 20
@@ -22,16 +22,16 @@ _PIECE = 1 << 20
 
 
 class RemoteArtifacts:
-    """Reads like a store. Blocking, for threads: the calls run in the client's event loop.
+    """Reads like a store. Blocking, for threads: the calls run in the event loop that made it.
 
     Nothing is believed: a manifest must have its digest, a file its sha256.
     """
 
-    def __init__(self, client: "Client") -> None:
-        self._client = client
+    def __init__(self, catalog: catalog_pb2_grpc.CatalogAsyncStub, names: Names, *, address: str) -> None:
+        self._catalog, self._names = catalog, names
         self._loop = asyncio.get_running_loop()
         self._manifests: dict[str, Manifest | None] = {}
-        self.url = f"the catalog at {client.installation.address('catalog')}, {client.names.parent}"
+        self.url = f"the catalog at {address}, {names.parent}"
 
     def exists(self, digest: str) -> bool:
         """Whether the namespace lists the artifact, and its bytes are there."""
@@ -63,14 +63,14 @@ class RemoteArtifacts:
 
     def of_kind(self, kind: str) -> Iterator[tuple[str, datetime]]:
         """Digest and time of registration of what the namespace lists."""
-        for artifact in self._wait(self._client.artifacts(kind)):
+        for artifact in self._wait(listed(self._catalog, self._names, kind)):
             yield artifact.digest, artifact.create_time.ToDatetime(UTC)
 
     async def read_into(self, digest: str, file: File, sink: IO[bytes] | None) -> None:
         """Copy a file into `sink`; DataCorrupt, after what was written, if it is not as published."""
-        request = catalog_pb2.ReadArtifactFileRequest(name=self._client.names.artifact(digest), path=file.path)
+        request = catalog_pb2.ReadArtifactFileRequest(name=self._names.artifact(digest), path=file.path)
         hasher = hashlib.sha256()
-        async for piece in self._client.catalog.ReadArtifactFile(request):
+        async for piece in self._catalog.ReadArtifactFile(request):
             hasher.update(piece.data)
             if sink is not None:
                 await asyncio.to_thread(sink.write, piece.data)
@@ -78,9 +78,9 @@ class RemoteArtifacts:
             raise DataCorrupt(f"{file.path} of {digest} did not arrive as it was published")
 
     async def _fetch_manifest(self, digest: str) -> Manifest | None:
-        request = catalog_pb2.GetArtifactManifestRequest(name=self._client.names.artifact(digest))
+        request = catalog_pb2.GetArtifactManifestRequest(name=self._names.artifact(digest))
         try:
-            answer = await self._client.catalog.GetArtifactManifest(request)
+            answer = await self._catalog.GetArtifactManifest(request)
         except NotFound:
             return None
         return Manifest.from_bytes(answer.manifest, digest=digest)
@@ -89,9 +89,25 @@ class RemoteArtifacts:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-async def push(client: "Client", folder: Path, *, kind: str) -> catalog_pb2.Artifact:
+async def listed(
+    catalog: catalog_pb2_grpc.CatalogAsyncStub, names: Names, kind: str = ""
+) -> list[catalog_pb2.Artifact]:
+    """Every artifact of the namespace, or every one of a kind, newest first."""
+    artifacts, token = list[catalog_pb2.Artifact](), ""
+    while True:
+        request = catalog_pb2.ListArtifactsRequest(parent=names.parent, kind=kind, page_size=1000, page_token=token)
+        page = await catalog.ListArtifacts(request)
+        artifacts += page.artifacts
+        token = page.next_page_token
+        if not token:
+            return artifacts
+
+
+async def push(
+    catalog: catalog_pb2_grpc.CatalogAsyncStub, names: Names, folder: Path, *, kind: str
+) -> catalog_pb2.Artifact:
     """Send a folder to the catalog, which publishes and registers it."""
-    first = catalog_pb2.UploadArtifactRequest(parent=client.names.parent, kind=kind)
+    first = catalog_pb2.UploadArtifactRequest(parent=names.parent, kind=kind)
 
     async def requests() -> AsyncIterator[catalog_pb2.UploadArtifactRequest]:
         begun = False
@@ -100,7 +116,7 @@ async def push(client: "Client", folder: Path, *, kind: str) -> catalog_pb2.Arti
             request.path, request.data, begun = path, data, True
             yield request
 
-    return await client.catalog.UploadArtifact(requests())
+    return await catalog.UploadArtifact(requests())
 
 
 async def _pieces(folder: Path) -> AsyncIterator[tuple[str, bytes]]:

@@ -92,7 +92,7 @@ GOOD = {"id": "good", "prompt": row("user")["prompt"], "completion": row("user")
 def refusal(made: Any, *rows: Any) -> str:
     """What is said of rows behind nine good ones, "" when they are taken."""
     try:
-        tokens.check_template(made, frozenset([made.eos_token_id]), [*[GOOD] * 9, *rows])
+        row_checks.check_template(made, frozenset([made.eos_token_id]), [*[GOOD] * 9, *rows])
     except InvalidInput as error:
         return error.message
     return ""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from posology.cli import show
-from posology.cli.report.figures import FAINT, FIRST, INK, SECOND, STYLE, to_svg
+from posology.cli.report.svg import FAINT, FIRST, INK, SECOND, STYLE, to_svg
 from posology.v1alpha1 import evaluation_pb2
 from posology.v1alpha1 import orchestrator_pb2 as pb
 

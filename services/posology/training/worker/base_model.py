@@ -102,7 +102,7 @@ def _render_apart(ctx: JobContext) -> None:
 
 def _try_template(model: Path) -> None:
     """Render a conversation: a template without end of turn is better found now than after a night of training."""
-    from posology.training.worker import tokens
+    from posology.training.worker import row_checks, tokens
 
     tokenizer = tokens.open_tokenizer(model)
-    tokens.check_template(tokenizer, tokens.stop_ids(tokenizer, model), [PROBE])
+    row_checks.check_template(tokenizer, tokens.stop_ids(tokenizer, model), [PROBE])

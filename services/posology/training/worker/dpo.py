@@ -40,7 +40,7 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
     stops = tokens.stop_ids(tokenizer, base)
     both = row_checks.placed(data.answers([*rows, *held_out]), "answer")
     examined = row_checks.examine(tokenizer, stops, both, max_length=steps.max_length)
-    row_checks.refuse(examined, **{**tokens.FIELDS, row_checks.LENGTH: "spec.training.dpo.maxLength"})
+    row_checks.refuse(examined, **{**row_checks.FIELDS, row_checks.LENGTH: "spec.training.dpo.maxLength"})
     longest = examined.longest
     ctx.log("data read", pairs=len(rows), held_out=len(held_out), longest=longest)
 

@@ -27,6 +27,8 @@ RENDER_SECONDS = 20.0
 CONTENT, ROLES, TEMPLATE, STUCK, PROMPT, TURN, END, ANSWER, UNKNOWN, LENGTH = (
     "content", "roles", "template", "stuck", "prompt", "turn", "end", "answer", "unknown", "length",
 )  # fmt: skip
+FIELDS = {LENGTH: "spec.training.sft.maxLength", PROMPT: "spec.baseModel", END: "spec.baseModel"}
+"""Which field of a run's spec a kind of fault is about; the others are about the rows."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,11 @@ def refuse(examination: Examination, **fields: str) -> None:
     violations = list(violations_of(examination.faults, fields))
     if violations:
         raise InvalidInput.of(violations)
+
+
+def check_template(tokenizer: PreTrainedTokenizerBase, stops: frozenset[int], rows: Sequence[Row]) -> None:
+    """Refuse rows and templates that would silently teach the wrong thing, wherever in `rows` they stand."""
+    refuse(examine(tokenizer, stops, placed(rows)), **FIELDS)
 
 
 def violations_of(faults: Sequence[Fault], fields: Mapping[str, str]) -> Iterator[Violation]:

@@ -46,7 +46,7 @@ def train(ctx: JobContext, task: SftTask) -> Result:
     placed = [*row_checks.placed_in(mixture), *row_checks.placed(validation, "validation.jsonl")]
     every = recipe.every_answer
     examined = row_checks.examine(tokenizer, stops, placed, max_length=steps.max_length, every_answer=every)
-    row_checks.refuse(examined, **tokens.FIELDS)
+    row_checks.refuse(examined, **row_checks.FIELDS)
     if contradictions := tuple(recipe.contradictions()):
         raise InvalidInput.of(contradictions)
     train_set, validation_set = (labels.labelled(tokenizer, each, every=every) for each in (rows, validation))

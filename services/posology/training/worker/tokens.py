@@ -10,8 +10,6 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from posology.core.errors import InvalidInput
 
 IGNORED = -100
-FIELDS = {"length": "spec.training.sft.maxLength", "prompt": "spec.baseModel", "end": "spec.baseModel"}
-"""Which field of a run's spec a kind of fault is about; the others are about the rows."""
 Row = Mapping[str, Any]
 
 
@@ -68,13 +66,6 @@ def holds_answer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], answer:
     """Whether `ids` are those of a text with `answer`, as a tokenizer that normalises (case, NFKC) writes it."""
     normalised = decode(tokenizer, tokenizer(answer, add_special_tokens=False)["input_ids"]).strip()
     return bool(normalised) and normalised in decode(tokenizer, ids)
-
-
-def check_template(tokenizer: PreTrainedTokenizerBase, stops: frozenset[int], rows: Sequence[Row]) -> None:
-    """Refuse rows and templates that would silently teach the wrong thing, wherever in `rows` they stand."""
-    from posology.training.worker import row_checks
-
-    row_checks.refuse(row_checks.examine(tokenizer, stops, row_checks.placed(rows)), **FIELDS)
 
 
 def names_of(tokenizer: PreTrainedTokenizerBase, ids: frozenset[int]) -> str:

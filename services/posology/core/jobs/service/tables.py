@@ -17,7 +17,6 @@ from posology.core.store.columns import Json, UtcDateTime
 
 metadata = MetaData()
 _DIRTY = text("not cleaned")
-_ALIVE = text("gone_at is null")
 
 jobs = Table(
     "jobs",
