@@ -57,9 +57,9 @@ def test_what_a_clinician_needs_stays(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["a@", "1.", "Patient: A ", "(555) ", "12 Old ", "MRN ", "+1 2 ", "May ", "A" * 10])
 def test_pathological_text_is_redacted_in_time(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     redacted(piece * (200_000 // len(piece)))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_texts_within_json_are_redacted_as_texts() -> None:

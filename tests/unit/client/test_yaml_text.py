@@ -110,9 +110,9 @@ def bomb(levels: int) -> str:
     ],
 )
 def test_hostile_files_are_refused_at_once(tmp_path: Path, text: str | bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert refusal(tmp_path / "run.yaml", text)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_merge_key_still_works() -> None:

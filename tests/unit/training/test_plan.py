@@ -39,9 +39,9 @@ def test_both_rules_of_thumb_are_explained() -> None:
 
 
 def test_a_plan_takes_well_under_a_second() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     planned()
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 0.2
 
 
 def test_planning_loads_no_torch() -> None:
