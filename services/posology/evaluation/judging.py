@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from posology.core.errors import InvalidInput, Violation
+from posology.core.thoughts import without_thoughts
 from posology.evaluation.domain import CRITERIA, Calibrated, Judgement, Preference
 from posology.evaluation.questions import is_unicode
 
@@ -52,7 +53,7 @@ def messages(prompt: str, a: str, b: str) -> list[dict[str, str]]:
 
 def read(text: str) -> Preference:
     """Preference for B by criterion; None for what is not there, or is none of A, B and TIE."""
-    for match in re.finditer(r"\{[^{}]*\}", text):
+    for match in re.finditer(r"\{[^{}]*\}", without_thoughts(text)):
         try:
             said = json.loads(match.group())
         except ValueError:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from posology.core.thoughts import without_thoughts
 from posology.curation.domain import Message
 from posology.curation.teachers import Draft
 from posology.curation.text.questions import asked
@@ -69,7 +70,8 @@ def drafts_of(content: str) -> tuple[Draft, ...]:
 
 
 def json_of(content: str) -> Any:
-    """The first JSON value in the text; `raw_decode` stops where it ends, so chatter after it does no harm."""
+    """The first JSON value behind a model's thoughts; `raw_decode` stops where it ends, so chatter after it is fine."""
+    content = without_thoughts(content)
     start = min((at for at in (content.find("{"), content.find("[")) if at >= 0), default=-1)
     if start < 0:
         raise Nonsense(f"no JSON in the answer: {content[:120]!r}")

@@ -1,9 +1,9 @@
 """The three classes that people know, of an answer whose content was judged: for reports, and for safe prompts."""
 
+from posology.core.thoughts import without_thoughts
 from posology.evaluation.domain import Refusal
 from posology.evaluation.refusals.classifier import Content, content
 from posology.evaluation.refusals.features import Part, parts
-from posology.evaluation.refusals.thoughts import without_thoughts
 
 
 def classify(text: str, judged: Content | None = None) -> Refusal:

@@ -10,8 +10,8 @@ from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
 
+from posology.core.thoughts import without_thoughts
 from posology.evaluation.refusals.features import NAMES, features
-from posology.evaluation.refusals.thoughts import without_thoughts
 
 CLASSIFIER = "content-1"
 """Name of this classifier in results; other weights or features are a new name."""
