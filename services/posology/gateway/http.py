@@ -59,16 +59,18 @@ class OpenAiApi:
     def app(self) -> Starlette:
         """The ASGI application; whatever it does not list (`/invocations`, `/tokenize`, ...) is 404."""
         routes = [
-            Route("/v1/chat/completions", self._guarded(self.chat), methods=["POST"]),
-            Route("/v1/completions", self._guarded(self.complete), methods=["POST"]),
-            Route("/v1/responses", self._guarded(self.respond), methods=["POST"]),
-            Route("/v1/models", self._guarded(self.models), methods=["GET"]),
+            *_with_slash("/v1/chat/completions", self._guarded(self.chat), "POST"),
+            *_with_slash("/v1/completions", self._guarded(self.complete), "POST"),
+            *_with_slash("/v1/responses", self._guarded(self.respond), "POST"),
+            *_with_slash("/v1/models", self._guarded(self.models), "GET"),
             Route("/v1/models/{model:path}", self._guarded(self.model), methods=["GET"]),
             Route("/openapi.json", _openapi, methods=["GET"]),
             Route("/health", self.health, methods=["GET"]),
             Route("/ready", self.ready, methods=["GET"]),
         ]
-        return Starlette(routes=routes, exception_handlers={404: _no_such_path, 405: _no_such_method})
+        app = Starlette(routes=routes, exception_handlers={404: _no_such_path, 405: _no_such_method})
+        app.router.redirect_slashes = False
+        return app
 
     async def chat(self, request: Request) -> Response:
         return await self._answer(request, partial(parse, kind=AnswerKind.CHAT, max_n=self.max_choices))
@@ -172,12 +174,18 @@ class OpenAiApi:
             request.state.request_id = new_answer_id()
             response = await _spoken(handle, request)
             response.headers["x-request-id"] = request.state.request_id
-            path = request.scope["route"].path
+            path = request.scope["route"].path.rstrip("/")
             log.info("answered", extra={"path": path, "status": response.status_code, **_answer_of(response)})
             metrics.REQUESTS.labels(path, str(response.status_code)).inc()
             return response
 
         return guarded
+
+
+def _with_slash(path: str, handle: Callable[[Request], Awaitable[Response]], method: str) -> list[Route]:
+    """The path, with a slash behind it or not. A redirect from one to the other would name this process's own scheme,
+    and so send the key in clear where something in front ends TLS."""
+    return [Route(path, handle, methods=[method]), Route(f"{path}/", handle, methods=[method])]
 
 
 async def _openapi(_: Request) -> Response:
@@ -210,11 +218,14 @@ def _check_media_type(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):
         raise WrongMediaType(f"the body must be application/json, not {media_type[:100]}")
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise WrongMediaType(f"the body must be sent as it is, not with Content-Encoding {encoding[:100]}")
 
 
 async def _no_such_path(request: Request, _: Exception) -> Response:
     served = "POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, GET /v1/models, GET /openapi.json"
-    return _marked(NotFound(f"{request.method} {request.url.path} is not served; there are {served}"))
+    return _marked(NotFound(f"{request.method} {request.scope['path'][:200]} is not served; there are {served}"))
 
 
 async def _no_such_method(request: Request, error: Exception) -> Response:

@@ -19,7 +19,13 @@ _SHOWN = 60
 def read(raw: bytes) -> dict[str, Any]:
     """The object that `raw` holds, without its nulls; InvalidInput when it is none, or names the field at fault."""
     try:
-        body = json.loads(raw.decode("utf-8-sig"), parse_int=_whole, parse_float=_finite, parse_constant=_constant)
+        body = json.loads(
+            raw.decode("utf-8-sig"),
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_constant,
+            object_pairs_hook=_once,
+        )
     except UnicodeDecodeError as error:
         raise InvalidInput(f"the body is not UTF-8 at byte {error.start}") from error
     except RecursionError as error:
@@ -31,6 +37,16 @@ def read(raw: bytes) -> dict[str, Any]:
     if faults := [Violation(path, why) for path, why in _unfit_texts(body)]:
         raise InvalidInput.of(faults[:1])
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a name that stands twice is refused: what checks a request on its way may read the other value."""
+    made = dict(fields)
+    if len(made) != len(fields):
+        names = [name for name, _ in fields]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput(f"the body names {twice[:_SHOWN].encode('utf-8', 'replace').decode()!r} twice in one object")
+    return made
 
 
 def _whole(digits: str) -> int:

@@ -71,6 +71,8 @@ def error_response(error: PosologyError) -> JSONResponse:
     headers = {"Retry-After": str(wait)} if wait is not None else {}
     if isinstance(error, WrongMethod):
         headers["Allow"] = error.allowed
+    if error.grpc_status is grpc.StatusCode.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(error_body(error), status_code=http_status(error), headers=headers)
 
 

@@ -3,9 +3,10 @@
 Nothing is stored between calls: a client sends the turns before along, as with a chat.
 """
 
+import difflib
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -21,19 +22,56 @@ _SAME = (
     "seed", "stop", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty",
 )  # fmt: skip
 """Fields that mean the same in a chat."""
-_NOTHING: Mapping[str, tuple[Any, ...]] = {
-    "store": (False, True),  # nothing is kept for later calls either way; what records keep is the installation's rule
-    "truncation": ("disabled",),
-    "include": ([],),
-    "previous_response_id": ("",),
-    "text": ({}, {"format": {"type": "text"}}, {"verbosity": "medium"}),
-    "reasoning": ({}, {"effort": None}, {"effort": "none"}),
-    "stream_options": ({}, {"include_obfuscation": False}, {"include_obfuscation": True}),
-    "top_logprobs": (0,),
-    "conversation": ({},),
-    "prompt": ({},),
+_OWN = ("input", "instructions", "max_output_tokens")
+
+
+def _within(allowed: Mapping[str, tuple[Any, ...]]) -> Callable[[Any], bool]:
+    """Objects whose every field has one of the values allowed; `...` allows any."""
+
+    def asks_nothing(value: Any) -> bool:
+        return isinstance(value, dict) and all(
+            item is None or ... in allowed.get(name, ()) or item in allowed.get(name, ())
+            for name, item in value.items()
+        )
+
+    return asks_nothing
+
+
+_NOTHING: Mapping[str, Callable[[Any], bool]] = {
+    "store": lambda value: isinstance(value, bool),  # nothing is kept for later calls; records follow their own rule
+    "truncation": lambda value: value == "disabled",
+    "include": lambda value: isinstance(value, list) and all(one == "reasoning.encrypted_content" for one in value),
+    "text": _within({"format": ({"type": "text"},), "verbosity": ("medium",)}),
+    "reasoning": _within({"effort": ("none",), "summary": (...,), "generate_summary": (...,)}),  # of thoughts: none
+    "stream_options": _within({"include_obfuscation": (True, False)}),
+    "top_logprobs": lambda value: value == 0,
 }
-"""What other fields may hold, because it asks for nothing."""
+"""What other fields may hold, because it asks for nothing; as everywhere, so does what is empty."""
+_WHY: Mapping[str, str] = {
+    "previous_response_id": "is refused: nothing is stored between calls; send the turns before as input",
+    "conversation": "is refused: nothing is stored between calls; send the turns before as input",
+    "prompt": "is refused: no prompts are stored; send it as input",
+    "truncation": 'is refused: a prompt is never cut; it may only be "disabled"',
+    "include": "is refused: a response holds its text only",
+    "text": 'is refused: constrained decoding was not evaluated; it may hold "format": {"type": "text"}',
+    "reasoning": 'is refused: the served models were evaluated without it; its effort may be "none"',
+    "top_logprobs": "is refused: a response has no probabilities; /v1/chat/completions has them",
+    "n": "is refused: a response is one answer; /v1/chat/completions takes n",
+    "messages": "is unknown here; they are sent as input",
+    "max_tokens": "is unknown here; it is called max_output_tokens",
+    "max_completion_tokens": "is unknown here; it is called max_output_tokens",
+    "response_format": "is unknown here; it is called text",
+}
+
+
+def _fault(name: str, value: Any) -> str:
+    """Why a field that is no chat's can't be honoured; "" when it asks for nothing."""
+    if messages.is_empty(value) or (name in _NOTHING and _NOTHING[name](value)):
+        return ""
+    if name in _WHY:
+        return _WHY[name]
+    near = difflib.get_close_matches(name, (*_SAME, *_OWN, *_NOTHING), n=1)
+    return f"is unknown; did you mean {near[0]}?" if near else "is unknown"
 
 
 def parse(raw: bytes) -> ChatRequest:
@@ -41,9 +79,9 @@ def parse(raw: bytes) -> ChatRequest:
     body = json_body.read(raw)
     chat = {name: body[name] for name in _SAME if name in body}
     faults = [
-        Violation(name, "is not served; send the turns before as input, and ask for text")
+        Violation(name, why)
         for name, value in body.items()
-        if name not in (*_SAME, "input", "instructions", "max_output_tokens") and value not in _NOTHING.get(name, ())
+        if name not in (*_SAME, *_OWN) and (why := _fault(name, value))
     ]
     instructions = body.get("instructions", "")
     if not isinstance(instructions, str):

@@ -1,5 +1,7 @@
 """What HTTP has a word for is said in that word, and every response can be found again by its id."""
 
+import gzip
+
 import pytest
 from service.gateway.gateway_world import World
 
@@ -56,3 +58,21 @@ async def test_every_response_has_an_id_and_a_model_its_time(gateway: World) -> 
     assert answered.headers["x-posology-answer"].endswith(ids[0])
     assert answered.json()["id"].endswith(ids[0])
     assert models.json()["data"][0]["created"] == 1_760_000_000
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models"])
+async def test_a_slash_too_many_is_answered_and_never_redirected_to_plain_http(gateway: World, path: str) -> None:
+    body = {"model": "labels", "messages": [{"role": "user", "content": "x"}]} if "chat" in path else None
+    response = await gateway.http.request("POST" if body else "GET", f"{path}/", json=body)
+    assert (response.status_code, response.history) == (200, [])
+    elsewhere = await gateway.http.get("/health/")
+    assert (elsewhere.status_code, elsewhere.headers.get("location")) == (404, None)
+
+
+async def test_a_packed_body_is_415_by_its_encoding_and_a_missing_key_names_the_scheme(gateway: World) -> None:
+    response = await gateway.http.post(
+        "/v1/chat/completions", content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"}
+    )
+    assert (response.status_code, "Content-Encoding gzip" in response.json()["error"]["message"]) == (415, True)
+    nobody = await gateway.http.get("/v1/models", headers={"authorization": "Basic x"})
+    assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, "Bearer")

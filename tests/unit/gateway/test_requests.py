@@ -75,6 +75,8 @@ def chat_of(turn: str, rest: str = "") -> bytes:
         (chat_of('"x"', ', "temperature": 1e999'), "the number 1e999, which is too large"),
         (chat_of('"x"', ', "temperature": Infinity'), "Infinity, which is no JSON"),
         (chat_of('"x"', ', "top_p": NaN'), "NaN, which is no JSON"),
+        (chat_of('"x"', ', "messages": []'), "names 'messages' twice"),
+        (chat_of('[{"type": "text", "text": "a", "text": "b"}]'), "names 'text' twice"),
         (chat_of('"x"').replace(b"labels", b"lab\xffels"), "not UTF-8 at byte"),
         (chat_of('"x"').decode().encode("utf-16"), "not UTF-8 at byte 0"),
     ],
@@ -221,3 +223,47 @@ def test_a_completion_is_read_too() -> None:
     assert asked(AnswerKind.COMPLETION, logprobs=3).prompt == '"hi"'
     with pytest.raises(InvalidInput, match="prompt: must be a text"):
         asked(AnswerKind.COMPLETION, prompt=[1, 2])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": {"format": {"type": "text"}, "verbosity": "medium"}},
+        {"text": {"format": None}},
+        {"reasoning": {"effort": None, "summary": None}},
+        {"reasoning": {"summary": "auto"}},
+        {"include": []},
+        {"include": ["reasoning.encrypted_content"]},
+        {"store": True},
+        {"truncation": "disabled"},
+        {"stream_options": {"include_obfuscation": False}},
+        {"top_logprobs": 0},
+        {"conversation": None},
+        {"prompt": {}},
+        {"max_tool_calls": None},
+    ],
+)
+def test_a_response_takes_what_asks_for_nothing_as_absent(fields: dict[str, Any]) -> None:
+    body = {"model": "labels", "input": "May I?"}
+    assert responses.parse(json.dumps(body | fields).encode()) == responses.parse(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("previous_response_id", "resp_1", "nothing is stored between calls"),
+        ("text", {"format": {"type": "json_object"}}, "constrained decoding was not evaluated"),
+        ("text", {"format": {"type": "text"}, "verbosity": "low"}, "constrained decoding"),
+        ("reasoning", {"effort": "high"}, "evaluated without it"),
+        ("include", ["message.output_text.logprobs"], "its text only"),
+        ("truncation", "auto", "never cut"),
+        ("max_tokens", 4, "max_output_tokens"),
+        ("messages", [{}], "sent as input"),
+        ("instruction", "x", "did you mean instructions?"),
+    ],
+)
+def test_a_response_refuses_the_rest_with_the_reason_of_its_own(field: str, value: Any, says: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        responses.parse(json.dumps({"model": "labels", "input": "May I?", field: value}).encode())
+    (violation,) = refused.value.violations
+    assert (violation.field, says in violation.description) == (field, True), violation

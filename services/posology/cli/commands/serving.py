@@ -21,6 +21,7 @@ from posology.core.errors import (
     Unavailable,
     Violation,
 )
+from posology.core.streamed_lines import lines
 from posology.core.visible import visible
 from posology.v1alpha1 import serving_pb2
 from posology.v1alpha1.serving_pb2 import Deployment, ServingSpec
@@ -169,10 +170,17 @@ def _camel(name: str) -> str:
 
 
 def _pieces(response: httpx.Response) -> Iterator[str]:
-    for line in response.iter_lines():
-        if line.startswith("data: ") and line != "data: [DONE]":
-            choices = json.loads(line.removeprefix("data: ")).get("choices") or [{}]
+    """The pieces of an answer as they come; Unavailable where it breaks off, so that half is not taken for all."""
+    for line in lines(response):
+        if line == "data: [DONE]":
+            return
+        if line.startswith("data: {"):
+            event = json.loads(line.removeprefix("data: "))
+            if "error" in event:
+                raise Unavailable(f"the answer is not whole: {event['error'].get('message', 'it broke off')}")
+            choices = event.get("choices") or [{}]
             yield choices[0].get("delta", {}).get("content") or ""
+    raise Unavailable("the answer is not whole: its stream ended too early; ask again")
 
 
 def _only_model(at: state.State, http: httpx.Client) -> str:

@@ -13,6 +13,7 @@ from posology.console import pages
 from posology.console.guard import check_csrf
 from posology.console.sessions import Session
 from posology.core.errors import InvalidInput, Violation
+from posology.core.streamed_lines import lines_as_they_come
 from posology.v1alpha1.serving_pb2 import Deployment
 
 _SECONDS = httpx.Timeout(10.0, read=120.0)
@@ -55,9 +56,13 @@ async def ask(request: Request) -> Response:
                     k.removeprefix("x-posology-"): v for k, v in answer.headers.items() if k.startswith("x-posology-")
                 }
                 yield json.dumps({"behind": behind}) + "\n"
-                async for line in answer.aiter_lines():
+                async for line in lines_as_they_come(answer):
                     if line.startswith("data: {"):
-                        choices = json.loads(line[6:]).get("choices") or [{}]
+                        event = json.loads(line[6:])
+                        if "error" in event:
+                            yield json.dumps({"error": event["error"]["message"]}) + "\n"
+                            return
+                        choices = event.get("choices") or [{}]
                         if text := choices[0].get("delta", {}).get("content"):
                             yield json.dumps({"text": text}) + "\n"
         except (httpx.HTTPError, ValueError, KeyError) as error:

@@ -10,6 +10,7 @@ import httpx
 from posology.core import errors
 from posology.core.errors import PosologyError, Violation
 from posology.core.kube.cluster_config import ClusterConfig
+from posology.core.streamed_lines import lines_as_they_come
 
 Object = dict[str, Any]
 
@@ -95,7 +96,7 @@ class Kube:
                 if answer.is_error:
                     await answer.aread()
                     raise _error(answer)
-                async for line in answer.aiter_lines():
+                async for line in lines_as_they_come(answer):
                     event: Object = json.loads(line)
                     if event["type"] == "ERROR":
                         raise errors.Conflict(str(event["object"].get("message", "the watch ended")))
