@@ -13,11 +13,12 @@ from posology.v1alpha1 import orchestrator_pb2
 
 API_VERSION = "posology.dev/v1alpha1"
 KIND = "FineTuneRun"
-_PARAMETER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 NAME_RULE = "lower-case letters, digits and -, first a letter, last no -, at most 63 characters"
 _METADATA = ("name", "namespace", "labels", "annotations")
 _TOP = ("apiVersion", "kind", "metadata", "spec")
+_NO_MAPPING = f"a run's file is a mapping with {', '.join(_TOP)}"
+_COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
 _PATHS = ("uri", "examples", "queries")
 """Fields that may hold a path relative to the file: `./labels`."""
 
@@ -60,7 +61,11 @@ def load_run(path: Path, *, parameters: Mapping[str, str] | None = None) -> RunF
     lists everything that is wrong, each with its path in the file.
     """
     origin = str(path)
-    document = yaml_text.read(_fill(_text_of(path), parameters or {}), origin)
+    text, values = _text_of(path), parameters or {}
+    _check_parameters(text, values)
+    document = yaml_text.read(text, origin, values)
+    if not isinstance(document.value, Mapping):
+        raise InvalidInput(f"{origin}:{document.lines.get('', 1)}: {_NO_MAPPING}")
     written: dict[str, str] = {}
     try:
         run = parse_run(_located(document.value, path.resolve().parent, written))
@@ -124,7 +129,7 @@ def _text_of(path: Path) -> str:
 def parse_run(document: object) -> RunFile:
     """Check a run's document, as read from YAML or JSON."""
     if not isinstance(document, Mapping):
-        raise InvalidInput(f"a run's file is a mapping with {', '.join(_TOP)}")
+        raise InvalidInput(_NO_MAPPING)
     wrong = list(_wrong_frame(document))
     try:
         spec = schema.parse(orchestrator_pb2.FineTuneRunSpec, document.get("spec") or {})
@@ -172,21 +177,22 @@ def name_misfit(name: str) -> str:
     return "" if _NAME.fullmatch(name) else f"{name!r} is not a name: {NAME_RULE}"
 
 
-def _fill(text: str, parameters: Mapping[str, str]) -> str:
-    parameters_of_file = dict.fromkeys(_PARAMETER.findall(text))
-    missing = [name for name in parameters_of_file if name not in parameters]
-    unknown = [name for name in parameters if name not in parameters_of_file]
+def _check_parameters(text: str, parameters: Mapping[str, str]) -> None:
+    """InvalidInput names every parameter that the file lacks, or that it has and nobody gave a value."""
+    of_file = dict.fromkeys(yaml_text.PARAMETER.findall(text))
+    needed = dict.fromkeys(yaml_text.PARAMETER.findall(_COMMENT.sub("", text)))
+    missing = [name for name in needed if name not in parameters]
+    unknown = [name for name in parameters if name not in of_file]
     if lines := [name for name, value in parameters.items() if not value.isprintable()]:
         raise InvalidInput.of([Violation(f"--set {name}", "must be one line of plain text") for name in lines])
     if missing or unknown:
         raise InvalidInput.of(
             [Violation(name, f"is a parameter of this file; give it with --set {name}=...") for name in missing]
             + [
-                Violation(name, f"is no parameter of this file; it has {', '.join(parameters_of_file) or 'none'}")
+                Violation(name, f"is no parameter of this file; it has {', '.join(of_file) or 'none'}")
                 for name in unknown
             ]
         )
-    return _PARAMETER.sub(lambda match: parameters[match[1]], text)
 
 
 def _located(value: Any, folder: Path, written: dict[str, str], key: str = "") -> Any:
@@ -206,4 +212,6 @@ def _absolute(value: str, folder: Path) -> str:
     path = value.removeprefix("file:")
     if "\0" not in path and path.startswith(("./", "../")):
         return f"file:{(folder / path).resolve()}"
+    if path.startswith("~/"):
+        return f"file:{Path(path).expanduser().resolve()}"
     return f"file:{path}" if path.startswith("/") and not path.startswith("//") else value

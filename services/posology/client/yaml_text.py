@@ -1,5 +1,6 @@
 """YAML that people write: numbers as they mean them, no key twice, bounded time, and the line of every value."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,14 @@ DEEPEST = 60
 _FLOAT = re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
 _MERGE = "tag:yaml.org,2002:merge"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_TYPED = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool"))
+PARAMETER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_TOKEN = re.compile("\ue0f0([A-Za-z0-9_]+)\ue0f1")
+"""What stands for a parameter while YAML is parsed: its value may hold `#` or `, ` and is no YAML."""
+_SEPARATORS = {"\x85": "\ue0f2", "\u2028": "\ue0f3", "\u2029": "\ue0f4"}
+_TO_STAND_IN = str.maketrans(_SEPARATORS)
+_FROM_STAND_IN = str.maketrans({stand_in: character for character, stand_in in _SEPARATORS.items()})
+"""YAML 1.1 ends a line at them, so a comment that holds one would go on as a key; no editor shows that."""
 
 
 @dataclass(frozen=True)
@@ -28,37 +37,79 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as everybody's parser reads it, but for two things: `2e-4` is a number, and a date stays a text."""
+    """YAML 1.1 as everybody's parser reads it, but for three things: `2e-4` is a number, a date and 1:30 stay texts."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        """The tag of a scalar; YAML 1.1 takes 1:30 for 90, which nobody means."""
+        if kind is yaml.ScalarNode and implicit[0] and _SEXAGESIMAL.fullmatch(value):
+            return self.DEFAULT_SCALAR_TAG
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_SEXAGESIMAL = re.compile(r"[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?")
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
 
-def read(text: str, origin: str) -> Document:
-    """Parse one document. InvalidInput names `origin`, the line, and what is wrong."""
+def read(text: str, origin: str, parameters: Mapping[str, str] | None = None) -> Document:
+    """Parse one document and fill in its `${name}`. InvalidInput names `origin`, the line, and what is wrong."""
+    text = PARAMETER.sub("\ue0f0\\1\ue0f1", _without_tabs(text).translate(_TO_STAND_IN))
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST:
         raise InvalidInput(f"{origin} is larger than {LARGEST >> 10} KiB; a run's file is a few lines")
     loader = _Loader("")
     try:
         _check_depth(text, origin)
         loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            raise InvalidInput(f"{origin} is empty")
-        reader = _Reader(loader, origin)
+        node = _only_node(loader, origin)
+        reader = _Reader(loader, origin, parameters or {})
         return Document(reader.value(node, "", 0), reader.lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        raise InvalidInput(f"{origin}{line} is not YAML: {error.problem or error.context}") from error
+        raise InvalidInput(f"{origin}{line} is not YAML: {_problem(error)}") from error
+    except yaml.reader.ReaderError as error:
+        number = text.count("\n", 0, error.position) + 1
+        what = f"it holds the character U+{ord(text[error.position]):04X}, which no YAML may"
+        raise InvalidInput(f"{origin}:{number} is not YAML: {what}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise InvalidInput(f"{origin} is not YAML: {str(error) or 'it is nested too deeply'}") from error
     finally:
         loader.dispose()
+
+
+def _without_tabs(text: str) -> str:
+    """JSON is YAML, but for the tabs between its parts, which PyYAML does not take."""
+    if "\t" in text and text.lstrip()[:1] in ("{", "["):
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+        return text.replace("\t", " ")  # in a JSON text a tab is written as an escape
+    return text
+
+
+def _only_node(loader: _Loader, origin: str) -> yaml.Node:
+    """The one document of a file; empty ones, as before or behind a `---`, are none."""
+    nodes: list[yaml.Node] = []
+    while loader.check_node():
+        node = loader.get_node()
+        if node is not None and not (isinstance(node, yaml.ScalarNode) and node.style is None and not node.value):
+            nodes.append(node)
+    if not nodes:
+        raise InvalidInput(f"{origin} is empty")
+    if len(nodes) > 1:
+        raise InvalidInput(f"{origin}:{_line(nodes[1])} holds another document; make one file of each run")
+    return nodes[0]
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    problem = str(error.problem or error.context)
+    if "'\\t'" in problem:
+        return "a tab stands here, where YAML takes spaces only"
+    return _TOKEN.sub(r"${\1}", problem)
 
 
 def _check_depth(text: str, origin: str) -> None:
@@ -76,9 +127,10 @@ def _check_depth(text: str, origin: str) -> None:
 class _Reader:
     """Nodes -> values, aliases written out, within bounds."""
 
-    def __init__(self, loader: _Loader, origin: str) -> None:
+    def __init__(self, loader: _Loader, origin: str, parameters: Mapping[str, str]) -> None:
         self._loader = loader
         self._origin = origin
+        self._parameters = parameters
         self._values = 0
         self.lines: dict[str, int] = {}
 
@@ -105,7 +157,7 @@ class _Reader:
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 raise InvalidInput(f"{self._origin}:{line}: a key must be a text")
-            key = str(key_node.value)
+            key = self._filled(key_node)
             where = f"{path}.{key}" if path else key
             if key in own:
                 raise InvalidInput(
@@ -121,8 +173,24 @@ class _Reader:
                 raise InvalidInput(f"{self._origin}:{_line(node)}: << takes a mapping")
             yield base
 
+    def _filled(self, node: yaml.Node) -> str:
+        """The text of a scalar with its parameters; InvalidInput for one that has no value."""
+
+        def value_of(token: re.Match[str]) -> str:
+            if token[1] not in self._parameters:
+                what = f"{token[1]} is a parameter of this file; give it with --set {token[1]}=..."
+                raise InvalidInput(f"{self._origin}:{_line(node)}: {what}")
+            return self._parameters[token[1]]
+
+        return _TOKEN.sub(value_of, str(node.value)).translate(_FROM_STAND_IN)
+
     def _scalar(self, node: yaml.Node) -> Any:
         try:
+            if isinstance(node, yaml.ScalarNode) and (text := self._filled(node)) != node.value:
+                tag = self._loader.resolve(yaml.ScalarNode, text, (True, False))
+                if node.style is not None or tag not in _TYPED:
+                    return text
+                node = yaml.ScalarNode(tag, text, node.start_mark, node.end_mark)
             return self._loader.construct_object(node)
         except (ValueError, OverflowError, RecursionError, TypeError, KeyError) as error:
             what = str(node.value)[:40]

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -26,6 +27,12 @@ _NUMBERS = {
     FieldDescriptor.CPPTYPE_DOUBLE: (int, float),
     FieldDescriptor.CPPTYPE_FLOAT: (int, float),
 }
+_RANGES = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
 _SAID: dict[tuple[type, ...], str] = {
     (int,): "a whole number",
     (int, float): "a number",
@@ -46,7 +53,14 @@ def parse(message_type: type[M], mapping: object, *, at: str = "spec") -> M:
     try:
         return json_format.ParseDict(dict(mapping), message_type())  # type: ignore[call-overload]
     except json_format.ParseError as error:
-        raise InvalidInput.of([Violation(at, str(error))]) from error
+        raise InvalidInput.of([_placed(error, at)]) from error
+
+
+def _placed(error: json_format.ParseError, at: str) -> Violation:
+    """protobuf's error, which ends in the message's path, as one with our path, cut to 200 characters."""
+    text, _, path = str(error).rpartition(" at ")
+    inner = path.strip().rstrip(".").partition(".")[2] if text else ""
+    return Violation(f"{at}.{inner}" if inner else at, (text or str(error)).rpartition("field: ")[2][:200])
 
 
 def apply_defaults(message: Message) -> None:
@@ -81,11 +95,14 @@ def _misfits(descriptor: Descriptor, value: object, path: str) -> Iterator[Viola
     if not isinstance(value, Mapping):
         yield Violation(path, f"must be a mapping with keys such as {_some(_names(descriptor))}, not {_kind(value)}")
         return
+    names = [str(key) for key in value]
     fields = {**{f.name: f for f in descriptor.fields}, **{f.json_name: f for f in descriptor.fields}}
     for key, item in value.items():
         field = fields.get(str(key))
         if field is None:
             yield Violation(f"{path}.{key}", _unknown(str(key), _names(descriptor)))
+        elif key != field.json_name and field.json_name in names:
+            yield Violation(f"{path}.{key}", f"says the same as {field.json_name}, which is there too; keep that one")
         elif item is not None:
             yield from _field_misfits(field, item, f"{path}.{key}")
 
@@ -113,6 +130,24 @@ def _single_misfits(field: Field, value: object, path: str) -> Iterator[Violatio
         wanted = _scalar_types(field)
         if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
             yield Violation(path, f"must be {_SAID[wanted]}, not {_kind(value)}{_hint(value, wanted)}")
+        elif unfit := _unfit(field, value):
+            yield Violation(path, unfit)
+
+
+def _unfit(field: Field, value: object) -> str:
+    """Why a value of the right type can't be held: too large a number, or a text that is no Unicode."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            return f"holds half a character (a lone surrogate) at position {error.start}"
+    elif isinstance(value, float) and not math.isfinite(value):
+        return "must be a finite number"
+    elif isinstance(value, int) and field.cpp_type in _RANGES:
+        low, high = _RANGES[field.cpp_type]
+        if not low <= value <= high:
+            return f"must be a whole number from {low} to {high}"
+    return ""
 
 
 def _enum_misfits(enum: Descriptor, value: object, path: str) -> Iterator[Violation]:

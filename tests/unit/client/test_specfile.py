@@ -68,3 +68,51 @@ def test_an_explicit_zero_is_kept_and_defaults_are_left_to_admission(tmp_path: P
     run = load_run(written(tmp_path, RUN + "  training: {sft: {dropout: 0}}\n"), parameters={"base": "file:/x"})
     assert run.spec.training.sft.HasField("dropout")
     assert not run.spec.training.sft.HasField("rank")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a b",
+        "a #b",
+        "a, b",
+        "a: b",
+        "a}b",
+        "'q",
+        '"q',
+        "*x",
+        "&x",
+        "- x",
+        "[x",
+        "{x",
+        "${base}",
+        "!x",
+        "%x",
+        "@x",
+        "`x",
+        "|",
+        "> x",
+        "#x",
+        "a\\b",
+    ],
+)
+def test_a_parameter_is_a_value_and_never_yaml(tmp_path: Path, value: str) -> None:
+    run = load_run(written(tmp_path), parameters={"base": f"file:/models/{value}"})
+    assert run.spec.base_model.uri == f"file:/models/{value}"
+    with pytest.raises(InvalidInput) as caught:
+        load_run(tmp_path / "run.yaml", parameters={"base": value})
+    assert {violation.field for violation in caught.value.violations} <= {"spec.baseModel", "spec.baseModel.uri"}
+
+
+def test_a_parameter_is_a_number_where_one_is_wanted_and_adds_nothing(tmp_path: Path) -> None:
+    path = written(tmp_path, RUN + "  training: {sft: {rank: ${rank}}}  # or ${other}\n")
+    run = load_run(path, parameters={"base": "file:/x", "rank": "16"})
+    assert run.spec.training.sft.rank == 16
+    found = wrong(path, base="file:/x", rank="16}, dpo: {beta: 9")
+    assert found == {"spec.training.sft.rank": "must be a whole number, not '16}, dpo: {beta: 9'"}
+
+
+def test_the_home_folder_is_known_by_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = load_run(written(tmp_path, RUN.replace("./labels", "~/labels")), parameters={"base": "file:/x"})
+    assert run.spec.curation.sources[0].uri == f"file:{tmp_path}/labels"

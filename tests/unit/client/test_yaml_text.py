@@ -40,7 +40,9 @@ def test_numbers_in_every_notation_are_numbers(text: str) -> None:
     assert yaml_text.read(f"a: {text}", "x").value == {"a": float(text)}
 
 
-@pytest.mark.parametrize("text", ["2e", "e5", "2e-4x", "v2e-4", "'2e-4'", "2024-01-31", "sha256:2e5"])
+@pytest.mark.parametrize(
+    "text", ["2e", "e5", "2e-4x", "v2e-4", "'2e-4'", "2024-01-31", "sha256:2e5", "1:30", "-1:30:00"]
+)
 def test_what_only_looks_like_a_number_stays_a_text(text: str) -> None:
     assert yaml_text.read(f"a: {text}", "x").value == {"a": text.strip("'")}
 
@@ -54,11 +56,47 @@ def test_what_only_looks_like_a_number_stays_a_text(text: str) -> None:
         (RUN.replace("name: sample", "name: Sample_1"), 3, "metadata.name"),
         (RUN.replace("name: sample", "name: sample, colour: red"), 3, "metadata.colour"),
         (RUN.replace("name: sample", "name: sample, labels: {a: 1}"), 3, "metadata.labels"),
+        (RUN + "  training: {sft: {rank: " + "9" * 400 + "}}\n", 10, "spec.training.sft.rank"),
+        (RUN + "  training: {sft: {learningRate: .inf}}\n", 10, "spec.training.sft.learningRate"),
+        (RUN + "  training: {sft: {max_length: 8, maxLength: 9}}\n", 10, "spec.training.sft.max_length"),
+        (RUN.replace("format: SPL", 'format: "\\ud83d"'), 6, "spec.curation.sources[0].format"),
+        (RUN.replace("uri: ./labels", 'uri: "\\ud83d"'), 6, "spec.curation.sources[0].uri"),
+        (RUN.replace("\n", "\r\n").replace("atLeast: 0.5", "atLeast: half"), 9, "spec.evaluation.gates[0].atLeast"),
+        ("\ufeff" + RUN.replace("atLeast: 0.5", "atLeast: half"), 9, "spec.evaluation.gates[0].atLeast"),
     ],
 )
 def test_every_violation_has_its_file_and_line(tmp_path: Path, text: str, line: int, field: str) -> None:
     path = tmp_path / "run.yaml"
     assert f"{path}:{line}: {field}: " in refusal(path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (RUN + "---\n" + RUN, "run.yaml:11 holds another document; make one file of each run"),
+        (RUN + "  training:\n\tsft: {}\n", "run.yaml:11 is not YAML: a tab stands here, where YAML takes spaces only"),
+        (RUN + "# \x01\n", "run.yaml:10 is not YAML: it holds the character U+0001"),
+        ("- a\n", "run.yaml:1: a run's file is a mapping"),
+        ("---\n", "run.yaml is empty"),
+    ],
+)
+def test_what_is_no_run_at_all_is_said_in_words_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+    assert says in refusal(tmp_path / "run.yaml", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"---\n{RUN}---\n",
+        f"# a run\n---\n{RUN}...\n",
+        RUN.replace("name: sample}", "name: sample}  # one\u2028    and: the same comment\x85so is: this"),
+        RUN.replace("\n", "\r"),
+        json.dumps(yaml.safe_load(RUN), indent="\t"),
+    ],
+)
+def test_what_other_tools_take_is_taken(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.yaml").write_bytes(text.encode())
+    assert load_run(tmp_path / "run.yaml").name == "sample"
 
 
 @pytest.mark.parametrize(
