@@ -113,6 +113,25 @@ app.kubernetes.io/component: {{ .component }}
 {{- toYaml .Values.containerSecurityContext -}}
 {{- end -}}
 
+{{/* A security context of one component, over that of all; `null` takes a key away here too: dict "all" and "own". */}}
+{{- define "posology.securityOf" -}}
+{{- $security := dict -}}
+{{- range $key, $value := .all }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $security $key $value }}{{ end }}{{ end -}}
+{{- range $key, $value := .own -}}
+{{- if kindIs "invalid" $value }}{{ $_ := unset $security $key }}{{ else }}{{ $_ := set $security $key $value }}{{ end -}}
+{{- end -}}
+{{- toYaml $security -}}
+{{- end -}}
+
+{{/* Fields of a component's pod beside its containers that only its own values set. */}}
+{{- define "posology.podExtras" -}}
+{{- range $key := list "dnsPolicy" "dnsConfig" "hostAliases" "initContainers" }}
+{{- with index $ $key }}
+{{ $key }}: {{- if kindIs "string" . }} {{ . }}{{ else }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* What the workers of one service look like, as POSOLOGY_WORKER_PODS wants it: dict "root" $ "service" name. */}}
 {{- define "posology.workerPods" -}}
 {{- $v := .root.Values -}}

@@ -1,5 +1,6 @@
 """What platform teams set in charts of the field can be set here, for all and for each component."""
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -150,3 +151,112 @@ def test_every_pod_has_limits_of_cpu_and_memory_for_namespaces_with_quotas() -> 
         template = made.get("spec", {}).get("template")
         for container in template["spec"]["containers"] if template else ():
             assert set(container["resources"]["limits"]) >= {"cpu", "memory"}, made["metadata"]["name"]
+
+
+CONSOLE = {"enabled": True, "url": "https://console.example.org", "ingress": {"enabled": True, "tlsSecret": "tls"}}
+POD: list[tuple[str, Any, str]] = [
+    *FIELDS,
+    ("dnsPolicy", "None", "dnsPolicy"),
+    ("dnsConfig", {"nameservers": ["10.0.0.1"]}, "dnsConfig"),
+    ("hostAliases", [{"ip": "10.0.0.2", "hostnames": ["proxy"]}], "hostAliases"),
+    ("initContainers", [{"name": "wait", "image": "i"}], "initContainers"),
+    ("terminationGracePeriodSeconds", 7, "terminationGracePeriodSeconds"),
+]
+
+
+CONTAINER: Object = {
+    "extraEnv": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+    "envFrom": [{"secretRef": {"name": "proxy"}}],
+    "volumeMounts": [{"name": "ca", "mountPath": "/ca"}],
+}
+EVERYTHING: Object = {
+    **{key: value for key, value, _ in POD},
+    **CONTAINER,
+    "volumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+    "sidecars": [{"name": "side", "image": "s"}],
+    "podSecurityContext": {"runAsUser": None, "fsGroup": 5},
+    "containerSecurityContext": {"readOnlyRootFilesystem": False},
+    "deploymentAnnotations": {"reloader": "on"},
+    "serviceLabels": {"team": "a"},
+    "serviceAnnotations": {"b": "c"},
+}
+
+
+@cache
+def everything() -> list[Object]:
+    """One rendering, which takes a second, in which every component says everything."""
+    return objects(
+        services=dict.fromkeys(SERVICES, EVERYTHING),
+        console=CONSOLE | EVERYTHING,
+        authentication={"mode": "kubernetes"},
+        serviceAccounts={"annotations": {"console": {"role": "c"}}},
+    )
+
+
+@pytest.mark.parametrize("component", [*SERVICES, "console"])
+def test_each_component_takes_what_a_pod_its_container_and_service_may_have(component: str) -> None:
+    named = {o["kind"]: o for o in everything() if o["metadata"]["name"] == f"posology-{component}"}
+    made = named["Deployment"]
+    assert made["metadata"]["annotations"] == {"reloader": "on"}
+    spec = made["spec"]["template"]["spec"]
+    assert {field: spec[field] for *_, field in POD} == {field: value for _, value, field in POD}
+    assert ("runAsUser" in spec["securityContext"], spec["securityContext"]["fsGroup"]) == (False, 5)
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert [one["name"] for one in spec["containers"]] == [component, "side"]
+    main = spec["containers"][0]
+    assert main["securityContext"]["readOnlyRootFilesystem"] is False
+    assert main["securityContext"]["allowPrivilegeEscalation"] is False
+    assert main["env"][-1] == CONTAINER["extraEnv"][0]
+    assert main["envFrom"][-1] == CONTAINER["envFrom"][0]
+    assert main["volumeMounts"][-1] == CONTAINER["volumeMounts"][0]
+    assert {"name": "ca", "configMap": {"name": "ca"}} in spec["volumes"]
+    assert named["Service"]["metadata"]["labels"]["team"] == "a"
+    assert named["Service"]["metadata"]["annotations"]["b"] == "c"
+    if component == "console":
+        assert named["ServiceAccount"]["metadata"]["annotations"] == {"role": "c"}
+
+
+def test_rollouts_disruptions_and_objects_of_one_s_own_can_be_chosen() -> None:
+    own = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": '{{ include "posology.name" . }}-mine'}}
+    blocks: Object = {
+        "curation": {"strategy": {"type": "RollingUpdate"}, "revisionHistoryLimit": 0},
+        "training": {"podDisruptionBudget": {"enabled": True, "maxUnavailable": 0}},
+        "gateway": {"replicas": 3, "podDisruptionBudget": {"minAvailable": "50%"}},
+        "operator": {"replicas": 2, "podDisruptionBudget": {"enabled": False}},
+        "orchestrator": {"replicas": 2},
+    }
+    made = objects(services=blocks, extraObjects=[own, yaml.safe_dump(own | {"kind": "ConfigMap"})])
+    curation = next(
+        o["spec"] for o in made if (o["kind"], o["metadata"]["name"]) == ("Deployment", "posology-curation")
+    )
+    assert (curation["strategy"], curation["revisionHistoryLimit"]) == ({"type": "RollingUpdate"}, 0)
+    budgets = {o["metadata"]["name"]: o["spec"] for o in made if o["kind"] == "PodDisruptionBudget"}
+    assert {name: {k: v for k, v in spec.items() if k != "selector"} for name, spec in budgets.items()} == {
+        "posology-engines": {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
+        "posology-training": {"maxUnavailable": 0},
+        "posology-gateway": {"minAvailable": "50%"},
+        "posology-orchestrator": {"maxUnavailable": 1},
+    }
+    assert {o["kind"] for o in made if o["metadata"]["name"] == "posology-mine"} == {"Secret", "ConfigMap"}
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"services": {"gateway": {"nodeSelectors": {}}}}, "nodeSelectors"),
+        ({"services": {"gatway": {}}}, "gatway"),
+        ({"services": {"gateway": {"replicas": "two"}}}, "replicas"),
+        ({"services": {"gateway": {"dnsPolicy": "cluster"}}}, "dnsPolicy"),
+        (
+            {"services": {"gateway": {"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}}},
+            "podDisruptionBudget",
+        ),
+        ({"console": {"replicas": 2}}, "replicas"),
+        ({"image": {"tag": "x"}}, "image"),
+        ({"serviceAccounts": {"annotations": {"gatway": {}}}}, "gatway"),
+        ({"extraObjects": {"a": 1}}, "extraObjects"),
+    ],
+)
+def test_a_value_that_is_wrong_is_refused_by_its_name(values: Object, names: str) -> None:
+    with pytest.raises(Exception, match=names):
+        objects(**values)
