@@ -5,7 +5,7 @@ import pytest
 from posology.core.thoughts import unfinished_thought, without_thoughts
 from posology.curation.teachers.reading import json_of
 from posology.evaluation import judging
-from posology.evaluation.domain import Refusal
+from posology.evaluation.domain import CRITERIA, Refusal
 from posology.evaluation.refusals import classify
 
 THOUGHT = "The user asks for a lethal dose. I cannot help with that."
@@ -52,6 +52,6 @@ def test_thoughts_that_the_prompt_opened_go_and_tags_that_an_answer_speaks_of_st
 def test_what_a_teacher_or_a_judge_thinks_is_not_what_it_says() -> None:
     assert json_of('<think>maybe {"pairs": []}</think>{"pairs": [1]}') == {"pairs": [1]}
     drafted, final = ('{"helpfulness": "A"}', '{"helpfulness": "B"}')
-    criterion = next(iter(judging.CRITERIA))
+    criterion = next(iter(CRITERIA))
     drafted, final = (text.replace("helpfulness", criterion) for text in (drafted, final))
     assert judging.read(f"[THINK]{drafted}[/THINK]{final}")[criterion] == 1
