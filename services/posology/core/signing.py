@@ -167,6 +167,7 @@ class Signer:
 
     def _take(self, key: Ed25519PrivateKey, window: Window) -> None:
         self._public_key = PublicKey._of(key.public_key(), window)
+        self._key = key
         self._signer = CryptoSigner(key, _dsse_key(self._public_key))
         self._stamp = _stamp(self._path)
 
@@ -216,6 +217,11 @@ class Signer:
         envelope.sign(self._signer)
         made: Envelope = envelope.to_dict()
         return made
+
+    def derived(self, content: bytes) -> bytes:
+        """32 bytes that follow from the content and this key, and that nobody can tell without it."""
+        self._refresh()
+        return hashlib.sha256(b"posology:derived:" + self._key.sign(b"posology:derived:" + content)).digest()
 
     def _refresh(self) -> None:
         """Take up what lies in the key's file now; a file that is gone or half rotated changes nothing."""

@@ -15,6 +15,7 @@ from posology.core.schema import apply_defaults
 from posology.core.times import to_timestamp
 from posology.curation import recipe as r
 from posology.curation.feedback.domain import Mark, Thumb
+from posology.curation.review import tries
 from posology.curation.review.domain import (
     UNSTATED,
     Correction,
@@ -221,7 +222,15 @@ def review_to_proto(stored: Review, summary: Summary) -> pb.Review:
         end_time=to_timestamp(stored.ended),
         settle_time=to_timestamp(stored.settled),
         task=pb.Review.Task.Value(stored.task.value),
+        attempt=_attempt(stored),
     )
+
+
+def _attempt(stored: Review) -> pb.ReviewAttempt | None:
+    if not tries.counts(stored):
+        return None
+    note = tries.price_of(stored)
+    return pb.ReviewAttempt(number=stored.number, confidence=stored.confidence, note=note)
 
 
 _STATES = {

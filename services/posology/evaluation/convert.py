@@ -63,7 +63,9 @@ def asked_from_proto(request: pb.CreateEvaluationRequest) -> EvaluationRequest:
     reviews = None
     if request.HasField("planned_reviews"):
         planned = request.planned_reviews.reviews
-        reviews = tuple(PlannedReview(one.of, one.sample, one.confidence, one.reviewers) for one in planned)
+        reviews = tuple(
+            PlannedReview(one.of, one.sample, one.confidence, one.reviewers, one.max_error_rate) for one in planned
+        )
     return EvaluationRequest(name, schema.to_mapping(spec), request.request_id, request.validate_only, reviews)
 
 

@@ -450,6 +450,8 @@ class PlannedReview:
     sample: int
     confidence: float
     reviewers: int
+    max_error_rate: float = 0.0
+    """0 = nobody said."""
 
 
 @dataclass(frozen=True)

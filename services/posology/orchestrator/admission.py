@@ -116,6 +116,7 @@ def _planned_reviews(curation: curation_pb2.CurationSpec) -> evaluation_pb2.Plan
                 sample=0 if review.share else review.sample,
                 confidence=review.confidence,
                 reviewers=review.reviewers,
+                max_error_rate=review.max_error_rate,
             )
             for of, review in stated
         ]

@@ -1248,12 +1248,13 @@ class Review(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     SETTLE_TIME_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`namespaces/{ns}/reviews/{id}`."""
     subject: _builtins.str
     """Digest of what is reviewed."""
     seed: _builtins.int
-    """Seed of the sample."""
+    """Seed of the sample, as it was asked for. What is drawn follows from it by a key of the service alone."""
     state: Global___Review.State.ValueType
     """Current state."""
     artifact: _builtins.str
@@ -1282,6 +1283,10 @@ class Review(_message.Message):
     def settle_time(self) -> _timestamp_pb2.Timestamp:
         """Since when everything is rated; it closes when its reviewers confirm, or after the installation's time of grace."""
 
+    @_builtins.property
+    def attempt(self) -> Global___ReviewAttempt:
+        """Which try of the set it is; absent where tries are not counted."""
+
     def __init__(
         self,
         *,
@@ -1297,14 +1302,45 @@ class Review(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         settle_time: _timestamp_pb2.Timestamp | None = ...,
         task: Global___Review.Task.ValueType = ...,
+        attempt: Global___ReviewAttempt | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "policy", b"policy", "settle_time", b"settle_time", "summary", b"summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "policy", b"policy", "settle_time", b"settle_time", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "create_time", b"create_time", "end_time", b"end_time", "name", b"name", "policy", b"policy", "seed", b"seed", "settle_time", b"settle_time", "state", b"state", "statement", b"statement", "subject", b"subject", "summary", b"summary", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "attempt", b"attempt", "create_time", b"create_time", "end_time", b"end_time", "name", b"name", "policy", b"policy", "seed", b"seed", "settle_time", b"settle_time", "state", b"state", "statement", b"statement", "subject", b"subject", "summary", b"summary", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Review: _TypeAlias = Review  # noqa: Y015
+
+@_typing.final
+class ReviewAttempt(_message.Message):
+    """Which review of a set this is. A row that an earlier one drew makes it a later try, and a later try needs more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Counted from 1."""
+    confidence: _builtins.float
+    """One-sided confidence of the bound at this try."""
+    note: _builtins.str
+    """What that costs, in one sentence."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        confidence: _builtins.float = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "note", b"note", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewAttempt: _TypeAlias = ReviewAttempt  # noqa: Y015
 
 @_typing.final
 class ReviewSummary(_message.Message):

@@ -1120,6 +1120,7 @@ class PlannedReview(_message.Message):
     SAMPLE_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     REVIEWERS_FIELD_NUMBER: _builtins.int
+    MAX_ERROR_RATE_FIELD_NUMBER: _builtins.int
     of: _builtins.str
     """`DATASET` or `PREFERENCES`."""
     sample: _builtins.int
@@ -1128,6 +1129,8 @@ class PlannedReview(_message.Message):
     """One-sided confidence of the bound."""
     reviewers: _builtins.int
     """Reviewers who rate every item."""
+    max_error_rate: _builtins.float
+    """Upper bound that the error rate must stay below; 0 = nobody said."""
     def __init__(
         self,
         *,
@@ -1135,10 +1138,11 @@ class PlannedReview(_message.Message):
         sample: _builtins.int = ...,
         confidence: _builtins.float = ...,
         reviewers: _builtins.int = ...,
+        max_error_rate: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "of", b"of", "reviewers", b"reviewers", "sample", b"sample"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "max_error_rate", b"max_error_rate", "of", b"of", "reviewers", b"reviewers", "sample", b"sample"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -281,6 +281,7 @@ class RequiredReview(_message.Message):
     MAX_ERROR_RATE_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     MIN_RATED_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
     of: Global___RequiredReview.Of.ValueType
     """What was reviewed; default DATASET."""
     reviewers: _builtins.int
@@ -291,6 +292,10 @@ class RequiredReview(_message.Message):
     """Least one-sided confidence of that bound; default 0.95."""
     min_rated: _builtins.int
     """Least items rated; default 0."""
+    tries: _builtins.int
+    """Reviews of one set that may be tried, each decided at the error divided by this; default 0: the k-th try is decided at
+    the error divided by 2^(k-1).
+    """
     @_builtins.property
     def reviewer_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Kinds of reviewer that count; empty = any."""
@@ -304,10 +309,11 @@ class RequiredReview(_message.Message):
         max_error_rate: _builtins.float = ...,
         confidence: _builtins.float | None = ...,
         min_rated: _builtins.int | None = ...,
+        tries: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_min_rated", b"_min_rated", "_of", b"_of", "_reviewers", b"_reviewers", "confidence", b"confidence", "min_rated", b"min_rated", "of", b"of", "reviewers", b"reviewers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_min_rated", b"_min_rated", "_of", b"_of", "_reviewers", b"_reviewers", "_tries", b"_tries", "confidence", b"confidence", "min_rated", b"min_rated", "of", b"of", "reviewers", b"reviewers", "tries", b"tries"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_min_rated", b"_min_rated", "_of", b"_of", "_reviewers", b"_reviewers", "confidence", b"confidence", "max_error_rate", b"max_error_rate", "min_rated", b"min_rated", "of", b"of", "reviewer_kinds", b"reviewer_kinds", "reviewers", b"reviewers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_min_rated", b"_min_rated", "_of", b"_of", "_reviewers", b"_reviewers", "_tries", b"_tries", "confidence", b"confidence", "max_error_rate", b"max_error_rate", "min_rated", b"min_rated", "of", b"of", "reviewer_kinds", b"reviewer_kinds", "reviewers", b"reviewers", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -317,6 +323,8 @@ class RequiredReview(_message.Message):
     _WhichOneofArgType__of: _TypeAlias = _typing.Literal["_of", b"_of"]  # noqa: Y015
     _WhichOneofReturnType__reviewers: _TypeAlias = _typing.Literal["reviewers"]  # noqa: Y015
     _WhichOneofArgType__reviewers: _TypeAlias = _typing.Literal["_reviewers", b"_reviewers"]  # noqa: Y015
+    _WhichOneofReturnType__tries: _TypeAlias = _typing.Literal["tries"]  # noqa: Y015
+    _WhichOneofArgType__tries: _TypeAlias = _typing.Literal["_tries", b"_tries"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
     @_typing.overload
@@ -325,6 +333,8 @@ class RequiredReview(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__of) -> _WhichOneofReturnType__of | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reviewers) -> _WhichOneofReturnType__reviewers | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tries) -> _WhichOneofReturnType__tries | None: ...
 
 Global___RequiredReview: _TypeAlias = RequiredReview  # noqa: Y015
 

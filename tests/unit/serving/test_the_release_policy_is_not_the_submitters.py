@@ -188,6 +188,13 @@ def review(signer: Signer, **changes: Any) -> dict[str, Any]:
     return signer.sign(statement(review_statement.PREDICATE_TYPE, {"reviewed": REVIEWED}, predicate))
 
 
+def tried(number: int, confidence: float, *, limit: float = 0.02) -> dict[str, Any]:
+    return {
+        "try": {"number": number, "confidence": confidence, "note": f"try {number}"},
+        "policy": {"reviewers": 2, "confidence": 0.95, "max_error_rate": limit},
+    }
+
+
 def reviewed(envelope: dict[str, Any]) -> dict[str, Any]:
     return {"lineage": {"dataset": [REVIEWED]}, "statements": carried(envelope)}
 
@@ -210,6 +217,10 @@ def test_the_review_that_is_asked_for_releases(signer: Signer, tmp_path: Path) -
         ({"policy": {"reviewers": 2, "confidence": 0.6}}, "60.0% confidence"),
         ({"result": "FAIL"}, "it did not pass"),
         ({"artifact": "sha256:" + "1" * 64}, "carries none"),
+        (tried(2, 0.95), "try 2 must be decided at 97.5% confidence, it was at 95.0%"),
+        (tried(3, 0.975), "try 3 must be decided at 98.75% confidence, it was at 97.5%"),
+        (tried(0, 0.95), "try 0 must be decided"),
+        (tried(1, 0.95, limit=0.5), "it was to show 50.0%, so that tries of less were not counted"),
     ],
 )
 def test_a_review_that_is_less_than_asked_for_is_refused(
@@ -220,6 +231,20 @@ def test_a_review_that_is_less_than_asked_for_is_refused(
     curation = Signer.load_or_create(tmp_path / "curation.key")
     with pytest.raises(domain.PolicyNotMet, match=says):
         admitted(signer, reviewed(review(curation, **changes)), curation, **REQUIRED)
+
+
+def test_a_later_review_of_a_set_releases_at_its_price(signer: Signer, tmp_path: Path) -> None:
+    curation = Signer.load_or_create(tmp_path / "curation.key")
+    assert admitted(signer, reviewed(review(curation, **tried(2, 0.975))), curation, **REQUIRED)
+
+
+def test_a_budget_of_reviews_ends(signer: Signer, tmp_path: Path) -> None:
+    curation = Signer.load_or_create(tmp_path / "curation.key")
+    budget = {"reviews": [{**REQUIRED["reviews"][0], "tries": 2}]}
+    assert admitted(signer, reviewed(review(curation, **tried(2, 0.975))), curation, **budget)
+    for attempt, says in ((tried(1, 0.95), "try 1 must be decided at 97.5%"), (tried(3, 0.9875), "try 3 of 2")):
+        with pytest.raises(domain.PolicyNotMet, match=says):
+            admitted(signer, reviewed(review(curation, **attempt)), curation, **budget)
 
 
 def test_a_review_that_evaluation_signed_itself_is_none(signer: Signer, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from posology.cli import output, state
 from posology.cli import review_keys as interactive
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
+from posology.core.release.tries import percent
 from posology.v1alpha1 import curation_pb2
 from posology.v1alpha1.curation_pb2 import ReviewRating
 
@@ -253,7 +254,8 @@ def summary(context: typer.Context, review: Review) -> None:
 def summary_lines(review: curation_pb2.Review, hint: Callable[[str], str]) -> list[str]:
     """The summary in sentences."""
     total, policy = review.summary, review.policy
-    limit = f"{policy.max_error_rate:.2%} at {policy.confidence:.0%} confidence"
+    confidence = review.attempt.confidence or policy.confidence
+    limit = f"{policy.max_error_rate:.2%} at {percent(confidence)} confidence"
     head = f"[bold]{review.name}[/]  {curation_pb2.Review.State.Name(review.state)}"
     if review.task == curation_pb2.Review.LABEL_REFUSALS:
         return [head, f"{total.rated} of {total.planned} answers are labelled.", *_state_lines(review, hint)]
@@ -270,6 +272,8 @@ def summary_lines(review: curation_pb2.Review, hint: Callable[[str], str]) -> li
         lines.append(f"With {total.planned} items, up to {total.allowed_errors} errors show that it is under {limit}.")
     else:
         lines.append(f"{total.planned} items can't show {limit}; {total.sufficient_sample} without an error would.")
+    if review.attempt.number > 1:
+        lines.append(f"This set was reviewed before: {review.attempt.note}.")
     return [*lines, *_state_lines(review, hint)]
 
 

@@ -119,6 +119,8 @@ class Review:
     reviewers: int
     kinds: tuple[str, ...]
     agreement: Mapping[str, float] | None = None
+    attempt: int = 0
+    """Which review of the set it is, from 1; 0 = not counted."""
 
     @property
     def by_stand_in(self) -> bool:

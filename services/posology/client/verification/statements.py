@@ -48,9 +48,10 @@ def _review(statement: Mapping[str, Any], behind: Behind) -> str:
     _about_what_is_behind(statement, behind)
     if review.result != "PASS":
         raise Failed(f"the review did not pass: {review.errors} errors in {review.rated} items")
+    again = f"; {review.attempt.note}" if review.attempt else "; which try it was is not signed"
     return (
         f"{review.errors} errors in {review.rated} items, under {review.upper_bound:.2%}, "
-        f"by {', '.join(review.reviewer_kinds) or 'nobody named'}"
+        f"by {', '.join(review.reviewer_kinds) or 'nobody named'}{again}"
     )
 
 

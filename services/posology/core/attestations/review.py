@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from posology.core.attestations.verdict import Try
+
 LABEL_REFUSALS = "LABEL_REFUSALS"
 """`task` of a review that labels answers; one that rates whether they are correct has no `task`."""
 PREDICATE_TYPE = "https://posology.dev/attestation/review/v1"
@@ -23,6 +25,12 @@ class ReviewPredicate:
     policy: Mapping[str, Any] = field(default_factory=dict)
     numbers: Mapping[str, Any] = field(default_factory=dict)
     """`planned`, `rated`, `errors`, `upper_bound`, `reviewer_kinds` and what else the summary holds."""
+
+    @property
+    def attempt(self) -> Try | None:
+        """Which try of the set it was, and what decided it; None where that was not counted yet."""
+        told = self.numbers.get("try")
+        return Try(**told) if told else None
 
     @property
     def rated(self) -> int:

@@ -42,7 +42,8 @@ class DerivedBase:
 
 @dataclass(frozen=True)
 class Try:
-    """Which use of a suite by this root and model name this was, counted from 1; `confidence` is what decided it."""
+    """Which use of a suite by this root and model name, or which review of a set, this was, counted from 1;
+    `confidence` is what decided it."""
 
     number: int
     confidence: float

@@ -226,7 +226,8 @@ def _reviewed(required: RequiredReview, sets: Sequence[str], reviews: Sequence[R
     for review in (one for one in reviews if one.artifact in sets):
         shortfall = _review_shortfall(required, review)
         if not shortfall:
-            return True, f"{review.errors} errors in {review.rated}, under {review.upper_bound:.2%}"
+            again = f", {review.attempt.note}" if review.attempt and review.attempt.number > 1 else ""
+            return True, f"{review.errors} errors in {review.rated}, under {review.upper_bound:.2%}{again}"
         shortfalls.append(shortfall)
     return False, "; ".join(shortfalls) or "the verdict carries none"
 
@@ -243,10 +244,30 @@ def _review_shortfall(required: RequiredReview, review: ReviewPredicate) -> str:
         return f"{review.policy.get('reviewers', 0)} reviewer(s) of each item, {required.reviewers} are asked"
     if float(review.policy.get("confidence", 0)) < required.confidence:
         return f"its bound has {float(review.policy.get('confidence', 0)):.1%} confidence"
+    if shortfall := _try_shortfall(required, review):
+        return shortfall
     if review.rated < required.min_rated:
         return f"{review.rated} items were rated, {required.min_rated} are asked"
     if not review.upper_bound < required.max_error_rate:
         return f"it proves an error rate under {review.upper_bound:.2%} only"
+    return ""
+
+
+def _try_shortfall(required: RequiredReview, review: ReviewPredicate) -> str:
+    """Why this try of the set is not decided as strictly as it must be; one that was signed before tries were counted
+    is a first one."""
+    attempt = review.attempt
+    number, confidence = 1, float(review.policy.get("confidence", 0))
+    if attempt is not None:
+        number, confidence = attempt.number, attempt.confidence
+        limit = float(review.policy.get("max_error_rate", 1))
+        if limit > required.max_error_rate:
+            return f"it was to show {limit:.1%}, so that tries of less were not counted"
+    needed = confidence_of(max(number, 1), confidence=required.confidence, tries=required.tries)
+    if needed >= 1:
+        return f"it was try {number} of {required.tries} that the policy allows"
+    if number < 1 or confidence < needed - _ROUNDING:
+        return f"try {number} must be decided at {percent(needed)} confidence, it was at {percent(confidence)}"
     return ""
 
 

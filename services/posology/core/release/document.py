@@ -192,6 +192,7 @@ def _review(spec: Mapping[str, Any]) -> RequiredReview:
         spec["reviewers"],
         spec["confidence"],
         spec.get("minRated", 0),
+        spec.get("tries", 0),
     )
 
 

@@ -38,6 +38,8 @@ class RequiredReview:
     reviewers: int = 1
     confidence: float = 0.95
     min_rated: int = 0
+    tries: int = 0
+    """Budget of reviews of one set; 0 = the k-th is decided at alpha / 2^(k-1)."""
 
 
 @dataclass(frozen=True)

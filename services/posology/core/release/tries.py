@@ -39,18 +39,18 @@ def percent(share: float) -> str:
     return f"{whole}.{decimals.rstrip('0') or '0'}%"
 
 
-def price(number: int, *, confidence: float, tries: int = 0) -> str:
-    """Which try this is and what it costs, in one sentence."""
+def price(
+    number: int, *, confidence: float, tries: int = 0, of: str = "this suite", fresh: str = "a fresh suite"
+) -> str:
+    """Which try of what this is and what it costs, in one sentence; `fresh` would be the first try again."""
     spent = confidence_of(number, confidence=confidence, tries=tries)
     if spent >= 1:
-        return (
-            f"try {number} of {tries} that the policy allows: this suite can show nothing any more; bring fresh items"
-        )
+        return f"try {number} of {tries} that the policy allows: {of} can show nothing any more; bring fresh items"
     budget = f" of {tries}" if tries else ""
     if spent == confidence:
         return f"try {number}{budget}, decided at {percent(spent)} confidence"
     ratio = items_ratio(spent, confidence=confidence)
-    advice = "; a fresh suite is the cheaper way" if not tries and ratio > FRESH_IS_CHEAPER else ""
+    advice = f"; {fresh} is the cheaper way" if not tries and ratio > FRESH_IS_CHEAPER else ""
     return (
         f"try {number}{budget}, decided at {percent(spent)} confidence: it takes {ratio:.2f} times the items of a "
         f"first try at {percent(confidence)} to show the same{advice}"

@@ -1,9 +1,11 @@
-"""The rules of a review: which item is settled, what its verdict is, and what the whole says. Standard library only."""
+"""The rules of a review: which item is settled, what its verdict is, and what the whole says. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from posology.core.release.tries import confidence_of
 
 EXPERT = "expert"
 UNSTATED = "not stated"  # nobody is an expert by default: who reviews says so, and the statement is signed with it
@@ -164,6 +166,19 @@ class Review:
     settled: datetime | None = None  # since when everything is rated; ratings still change until it closes
     task: Task = Task.RATE_CORRECTNESS
     strata: tuple[Stratum, ...] = ()  # of a corrected version; the bound covers all
+    number: int = 1  # which try it is, by curation.review.tries
+    draws: int | None = None  # what the sample is drawn by; None = by `seed`, as before tries were counted
+
+    @property
+    def drawn_by(self) -> int:
+        """The seed of every draw. It follows from `seed`, the rows and the try, by a key of this service's alone:
+        whoever asks can't choose a seed by the rows that it draws."""
+        return self.seed if self.draws is None else self.draws
+
+    @property
+    def confidence(self) -> float:
+        """One-sided confidence of the bound at this try."""
+        return confidence_of(self.number, confidence=self.policy.confidence)
 
 
 def settled(ratings: Sequence[Rating], reviewers: int) -> Judgement | None:

@@ -11,7 +11,7 @@ from typing import Any
 from posology.core.artifacts import ArtifactStore
 from posology.core.attestations.review import PREDICATE_TYPE, ReviewPredicate
 from posology.core.signing import Signer, statement
-from posology.curation.review import domain
+from posology.curation.review import domain, tries
 from posology.curation.review.domain import Item, Rating, Review, Task
 from posology.curation.review.summary import Summary, passed
 
@@ -47,7 +47,7 @@ def publish(
             kind=review.kind if review.kind in _DATA else "review",  # of answers nothing is left to clean
             producer=f"posology-curation/{version('posology')}",
             parents=() if review.task is Task.RATE_FEEDBACK else (review.subject,),  # no artifact holds what users say
-            parameters={"reviewed": summary.planned, "errors": summary.errors, "seed": review.seed},
+            parameters={"reviewed": summary.planned, "errors": summary.errors, "seed": review.drawn_by},
         )
 
 
@@ -59,9 +59,9 @@ def sign(
         result="PASS" if passed(review, summary) else "FAIL",
         subject=review.subject,
         artifact=artifact,
-        frame={"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
+        frame={"size": review.frame_size, "sha256": review.frame_digest, "seed": review.drawn_by},
         policy=_policy(review),
-        numbers={**_task(review), **_numbers(summary), "reviewers": reviewers(ratings)},
+        numbers={**_task(review), **_attempt(review), **_numbers(summary), "reviewers": reviewers(ratings)},
     )
     subjects = {"reviewed": artifact} if artifact else {"failed": review.subject}
     return json.dumps(signer.sign(statement(PREDICATE_TYPE, subjects, predicate.to_json())), sort_keys=True)
@@ -84,9 +84,10 @@ def record(
     """What `review.json` holds: frame, policy, numbers, and every rating; no times, for equal content, equal digest."""
     return {
         "subject": review.subject,
-        "frame": {"size": review.frame_size, "sha256": review.frame_digest, "seed": review.seed},
+        "frame": {"size": review.frame_size, "sha256": review.frame_digest, "seed": review.drawn_by},
         "policy": _policy(review),
         **_task(review),
+        **_attempt(review),
         **_numbers(summary),
         "reviewers": reviewers(ratings),
         "items": [_item(item, ratings.get(item.id, ())) for item in items],
@@ -96,6 +97,13 @@ def record(
 def _task(review: Review) -> dict[str, Any]:
     """What was asked, where it was not whether answers are correct."""
     return {"task": review.task.value} if review.task is not Task.RATE_CORRECTNESS else {}
+
+
+def _attempt(review: Review) -> dict[str, Any]:
+    """Which try it was, and at which confidence it was decided, where tries are counted."""
+    if not tries.counts(review):
+        return {}
+    return {"try": {"number": review.number, "confidence": review.confidence, "note": tries.price_of(review)}}
 
 
 def _policy(review: Review) -> dict[str, Any]:

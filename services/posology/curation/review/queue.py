@@ -49,7 +49,7 @@ class Queue:
                 for item, said in (await repository.ratings(tx, review.name)).items()
                 if item not in repeats and is_for(said, review, reviewer, adjudicate=True)
             }
-            waiting = sorted(ratings, key=lambda id: draw(review.seed, reviewer, id))
+            waiting = sorted(ratings, key=lambda id: draw(review.drawn_by, reviewer, id))
             remaining = len(waiting)
         else:
             done = await repository.done_for(tx, review.name, reviewer, review.policy.reviewers)
@@ -70,7 +70,7 @@ class Queue:
     async def _order(self, review: Review, reviewer: str, ids: Sequence[str]) -> tuple[str, ...]:
         key = (review.name, reviewer)
         if key not in self._orders:
-            order = await asyncio.to_thread(sorted, ids, key=lambda id: draw(review.seed, reviewer, id))
+            order = await asyncio.to_thread(sorted, ids, key=lambda id: draw(review.drawn_by, reviewer, id))
             _keep(self._orders, key, tuple(order), most=_ORDERS)
         return self._orders[key]
 

@@ -8,16 +8,18 @@ from datetime import datetime, timedelta
 
 from posology.core import audit
 from posology.core.artifacts import ArtifactStore
+from posology.core.canonical import canonical_json
 from posology.core.controllers import ControlLoop
 from posology.core.errors import FailedPrecondition, InvalidInput, PosologyError, Violation
 from posology.core.notifications import Signal
 from posology.core.redaction import redacted
 from posology.core.registrar import Registrar
+from posology.core.release.tries import percent
 from posology.core.rpc import context
 from posology.core.signing import Signer
 from posology.core.store import Database, Transaction, now
 from posology.curation.domain import draw
-from posology.curation.review import bound, publish, repository, spreadsheet, strata
+from posology.curation.review import bound, publish, repository, spreadsheet, strata, tries
 from posology.curation.review.domain import (
     Correction,
     Rating,
@@ -30,8 +32,9 @@ from posology.curation.review.domain import (
 )
 from posology.curation.review.queue import Queue, Waiting, is_for
 from posology.curation.review.strata import Earlier, earlier
-from posology.curation.review.subject import draw_items
+from posology.curation.review.subject import Drawn, draw_items, frame_of
 from posology.curation.review.summary import Summary, passed, summarize
+from posology.curation.review.tries import Frame
 
 log = logging.getLogger("posology.curation.review")
 _LOOK_SECONDS = 5.0  # how late a review that a dead process left in CLOSING is taken up
@@ -71,28 +74,56 @@ class Reviews:
         if existing:
             return existing
         known = await self._known(draft)
-        drawn = await asyncio.to_thread(
-            draw_items, self._artifacts, draft.subject, draft.policy, seed=draft.seed, task=draft.task, known=known
-        )
-        review = replace(
-            draft,
-            kind=drawn.kind,
-            frame_size=drawn.frame_size,
-            frame_digest=drawn.frame_digest,
-            planned=sum(not item.repeat_of for item in drawn.items),
-            strata=drawn.strata,
-        )
-        if review.task is Task.RATE_CORRECTNESS:
-            _check_plan(review)
-        if validate_only:
+        kind, frame = await asyncio.to_thread(frame_of, self._artifacts, draft.subject, draft.task)
+        draft = replace(draft, kind=kind, frame_digest=frame.digest)
+        while True:
+            review, drawn = await self._drawn(draft, frame, known)
+            if review.task is Task.RATE_CORRECTNESS:
+                _check_plan(review)
+            if validate_only:
+                return review
+            async with self._db.begin() as tx:
+                await tries.alone(tx)
+                if await _number(tx, review, frame) > review.number:
+                    continue  # another was opened meanwhile
+                opened = replace(review, created=await now(tx))
+                stored = await repository.create(tx, opened, drawn.items, request_id=request_id)
+                if stored.name == review.name:
+                    detail = {"subject": review.subject, "planned": review.planned, "frame": review.frame_digest}
+                    await self._note(tx, "review.create", stored.name, detail | {"try": review.number})
+            return stored
+
+    async def _drawn(self, draft: Review, frame: Frame, known: Earlier | None) -> tuple[Review, Drawn]:
+        """The review with its sample, under the confidence and the draw of its try.
+
+        A stricter confidence may carry less of an earlier sample, which makes it one try more, never less.
+        """
+        review = self._at(draft, 1)
+        while True:
+            drawn = await asyncio.to_thread(
+                draw_items,
+                self._artifacts,
+                review.subject,
+                replace(review.policy, confidence=review.confidence),
+                seed=review.drawn_by,
+                task=review.task,
+                known=known,
+            )
+            planned = sum(not item.repeat_of for item in drawn.items)
+            review = replace(review, frame_size=drawn.frame_size, planned=planned, strata=drawn.strata)
+            async with self._db.read() as tx:
+                number = await _number(tx, review, frame)
+            if number <= review.number:
+                return review, drawn
+            review = self._at(review, number)
+
+    def _at(self, review: Review, number: int) -> Review:
+        """The review as this try; where tries are counted, what it draws is told by nobody beforehand."""
+        if not tries.counts(review):
             return review
-        async with self._db.begin() as tx:
-            opened = replace(review, created=await now(tx))
-            stored = await repository.create(tx, opened, drawn.items, request_id=request_id)
-            detail = {"subject": review.subject, "planned": review.planned, "frame": review.frame_digest}
-            if stored.name == review.name:
-                await self._note(tx, "review.create", stored.name, detail)
-        return stored
+        said = {"seed": review.seed, "frame": review.frame_digest, "try": number}
+        draws = int.from_bytes(self._signer.derived(canonical_json(said))[:4], "big") >> 1
+        return replace(review, number=number, draws=draws)
 
     async def _known(self, draft: Review) -> Earlier | None:
         """The closed review of the data set that the subject is a corrected version of, if there is one."""
@@ -217,7 +248,7 @@ class Reviews:
         own = (rating for of_item in ratings.values() for rating in of_item if rating.reviewer == reviewer)
         mine = {rating.item: rating for rating in own if rating.adjudication == adjudicate}
         theirs = [i for i in items if i.id in mine or is_for(ratings.get(i.id, []), review, reviewer, adjudicate)]
-        return spreadsheet.write(sorted(theirs, key=lambda item: draw(review.seed, reviewer, item.id)), mine)
+        return spreadsheet.write(sorted(theirs, key=lambda item: draw(review.drawn_by, reviewer, item.id)), mine)
 
     async def import_ratings(self, name: str, reviewer: str, kind: str, text: str, *, adjudicate: bool = False) -> int:
         """Store the ratings of a spreadsheet and say how many; nothing of it is stored when a row is wrong."""
@@ -306,6 +337,13 @@ class Reviews:
         await audit.append(tx, actor=context.caller.get().subject, action=action, subject=name, detail=detail)
 
 
+async def _number(tx: Transaction, review: Review, frame: Frame) -> int:
+    if not tries.counts(review):
+        return 1
+    carried = next((one.review for one in review.strata if one.review), "")
+    return await tries.number(tx, review, frame, planned=review.planned, carried=carried)
+
+
 async def _is_complete(tx: Transaction, review: Review) -> bool:
     """Whether nothing lacks; all ratings are read only when there are enough of them for that."""
     items, ratings = await repository.counts(tx, review.name)
@@ -333,7 +371,7 @@ def _lines_before(store: ArtifactStore, digest: str) -> list[str]:
 def _check_plan(review: Review) -> None:
     """A review that could not pass even without an error is refused before experts spend their time on it."""
     policy, planned, frame = review.policy, review.planned, review.frame_size
-    limit, confidence = policy.max_error_rate, policy.confidence
+    limit, confidence = policy.max_error_rate, review.confidence
     if review.strata:
         _check_strata(review)
         return
@@ -341,15 +379,16 @@ def _check_plan(review: Review) -> None:
         return
     shown = bound.upper_bound(0, planned, confidence=confidence)
     needed = bound.sufficient_sample(0, limit=limit, confidence=confidence)
+    again = f"it is try {review.number}, decided at {percent(confidence)} confidence: " if review.number > 1 else ""
     reason = (
-        f"{planned} items without an error prove only an error rate below {shown:.2%}, not below {limit:.2%}: "
+        f"{again}{planned} items without an error prove only an error rate below {shown:.2%}, not below {limit:.2%}: "
         f"review {needed} or more (the set has {frame}), or raise maxErrorRate"
     )
     raise InvalidInput.of([Violation("policy.sample", reason)])
 
 
 def _check_strata(review: Review) -> None:
-    limit, confidence = review.policy.max_error_rate, review.policy.confidence
+    limit, confidence = review.policy.max_error_rate, review.confidence
     shown = strata.upper_bound(review.strata, {}, confidence=confidence)
     if shown >= limit:
         sizes = ", ".join(f"{one.planned or one.sampled} of {one.size} {one.name} rows" for one in review.strata)

@@ -13,6 +13,7 @@ from posology.curation.domain import GENERAL, content_id, draw
 from posology.curation.review.domain import KEPT, Item, Policy, Stratum, Task
 from posology.curation.review.sampling import Unit, frame_digest, sample
 from posology.curation.review.strata import Earlier, strata_of
+from posology.curation.review.tries import Frame
 
 KINDS = ("dataset", "preferences", "evaluation")
 ANSWERS: Mapping[Task, str] = {Task.RATE_CORRECTNESS: "human.jsonl", Task.LABEL_REFUSALS: "refusals.jsonl"}
@@ -30,6 +31,13 @@ class Drawn:
     strata: tuple[Stratum, ...] = ()
 
 
+def frame_of(store: ArtifactStore, subject: str, task: Task = Task.RATE_CORRECTNESS) -> tuple[str, Frame]:
+    """The kind of an artifact, and the rows that a sample is drawn from. Blocking; errors as of `draw_items`."""
+    kind = _checked_kind(store, subject, task)
+    rows = frozenset(row["id"] for row in _frame(store, subject, kind, task))
+    return kind, Frame(rows, frame_digest([Unit(row, ("", "")) for row in rows]))
+
+
 def draw_items(
     store: ArtifactStore,
     subject: str,
@@ -45,20 +53,14 @@ def draw_items(
 
     Raises NotFound for an unknown digest, InvalidInput for an artifact that is no data set or preference set.
     """
-    manifest = store.manifest(subject)
-    if manifest.kind not in KINDS:
-        reason = f"is a {manifest.kind}; only a dataset, preferences or an evaluation's answers are reviewed"
-        raise InvalidInput.of([Violation("subject", reason)])
-    if task is Task.LABEL_REFUSALS and manifest.kind != "evaluation":
-        reason = f"is a {manifest.kind}; refusals are labelled in an evaluation"
-        raise InvalidInput.of([Violation("subject", reason)])
-    rows = {row["id"]: row for row in _frame(store, subject, manifest.kind, task)}
+    kind = _checked_kind(store, subject, task)
+    rows = {row["id"]: row for row in _frame(store, subject, kind, task)}
     if not rows:
         missing = ", for no gate of it is judged" if task is Task.LABEL_REFUSALS else ""
         raise InvalidInput.of([Violation("subject", f"holds nothing to review{missing}")])
     codes = {row["id"]: row["code"] for row in lines(store, subject, "sections.jsonl")}
     units = [Unit(id, (codes.get(row["section"], ""), row["drug"])) for id, row in rows.items()]
-    before = {row["id"] for row in _frame(store, known.subject, manifest.kind, task)} if known else set()
+    before = {row["id"] for row in _frame(store, known.subject, kind, task)} if known else set()
     strata = strata_of(rows, before, policy, known) if known else ()
     size = len(units) if task is Task.LABEL_REFUSALS else policy.planned(len(units))
     chosen, stratum_of = _chosen(units, before, strata, size, seed)
@@ -78,7 +80,18 @@ def draw_items(
         )
         for n, item in enumerate(again)
     )
-    return Drawn(manifest.kind, len(units), frame_digest(units), items + repeats, strata)
+    return Drawn(kind, len(units), frame_digest(units), items + repeats, strata)
+
+
+def _checked_kind(store: ArtifactStore, subject: str, task: Task) -> str:
+    kind = store.manifest(subject).kind
+    if kind not in KINDS:
+        reason = f"is a {kind}; only a dataset, preferences or an evaluation's answers are reviewed"
+        raise InvalidInput.of([Violation("subject", reason)])
+    if task is Task.LABEL_REFUSALS and kind != "evaluation":
+        reason = f"is a {kind}; refusals are labelled in an evaluation"
+        raise InvalidInput.of([Violation("subject", reason)])
+    return kind
 
 
 def _chosen(

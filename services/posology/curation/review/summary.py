@@ -68,7 +68,7 @@ def summarize(
     rated, wrong = _by_stratum(by_item, stratum_of or {})
     complete = len(verdicts) == review.planned and not unrepeated
     rates = review.task is Task.RATE_CORRECTNESS
-    limit, confidence = policy.max_error_rate, policy.confidence
+    limit, confidence = policy.max_error_rate, review.confidence
     return Summary(
         planned=review.planned,
         rated=len(verdicts),
@@ -100,7 +100,7 @@ def _by_stratum(verdicts: Mapping[str, Judgement], stratum_of: Mapping[str, str]
 
 
 def _upper_bound(review: Review, errors: int, rated: int, wrong: Mapping[str, int]) -> float:
-    confidence = review.policy.confidence
+    confidence = review.confidence
     if review.strata:
         return strata.upper_bound(review.strata, wrong, confidence=confidence)
     return bound.upper_bound(errors, rated, confidence=confidence)

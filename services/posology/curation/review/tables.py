@@ -35,6 +35,9 @@ reviews = Table(
     Column("settled", UtcDateTime),  # when the last rating settled it; null while something lacks
     Column("task", Text, nullable=False, server_default="RATE_CORRECTNESS"),
     Column("strata", JSON),  # parts of a corrected version; null for other sets
+    Column("number", Integer, nullable=False, server_default="1"),  # which try it is
+    Column("draws", Integer),  # seed of the sample; null = `seed`
+    Index("reviews_frame", "frame_digest"),
     Index("reviews_request", "namespace", "request_id", unique=True),
     Index("reviews_listing", "namespace", "created", "name"),
     Index("reviews_ended", "ended"),
