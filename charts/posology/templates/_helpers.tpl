@@ -156,7 +156,7 @@ app.kubernetes.io/component: {{ .component }}
   "securityContext" (include "posology.podSecurity" .root | fromYaml)
   "imagePullSecrets" $v.images.pullSecrets
   "serviceAccount" (printf "%s-worker" (include "posology.name" .root))
-  "environment" $v.workers.env
+  "environment" (mergeOverwrite (include "posology.telemetryEnv" (dict "root" .root "service" .service "worker" true) | fromJson) $v.workers.env)
   "secrets" $v.workers.secrets
   "storageSecret" $v.storage.workerSecret
   "storageRole" (ternary (fromJson $role) nil (ne $role ""))
@@ -213,6 +213,14 @@ app.kubernetes.io/component: {{ .component }}
   "pool" $e.pool
   "gpuPool" $e.gpuPool -}}
 {{- mergeOverwrite $pods (include "posology.workPlaces" . | fromJson) | toJson -}}
+{{- end -}}
+
+{{/* Variables that say whom a process tells what it does: dict "root" $ "service" name "worker" whether it is one. */}}
+{{- define "posology.telemetryEnv" -}}
+{{- $t := .root.Values.telemetry | default dict -}}{{- $env := dict -}}
+{{- with $t.otlpEndpoint }}{{ $_ := set $env "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{ end -}}
+{{- if and $t.mlflowTrackingUri .worker (eq .service "training") }}{{ $_ := set $env "MLFLOW_TRACKING_URI" $t.mlflowTrackingUri }}{{ end -}}
+{{- toJson $env -}}
 {{- end -}}
 
 {{/* Variables of a service: dict "root" $ "service" name. */}}
@@ -283,6 +291,9 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 {{- if and $v.tls.enabled (has $service (list "gateway" "serving")) }}
 - {name: POSOLOGY_ENGINE_TLS_NAME, value: {{ printf "%s-engine.%s.svc" (include "posology.name" $root) $root.Release.Namespace | quote }}}
+{{- end }}
+{{- range $name, $value := include "posology.telemetryEnv" (dict "root" $root "service" $service "worker" false) | fromJson }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
 {{- range $name, $value := (index $v.services $service).env }}
 - {name: {{ $name }}, value: {{ $value | quote }}}

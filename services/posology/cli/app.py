@@ -52,6 +52,8 @@ from posology.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from posology.core.rpc.context import enter, parse_traceparent
+from posology.core.tracing import VARIABLE
 
 EXIT_CODES: tuple[tuple[type[PosologyError], int], ...] = (
     (InvalidInput, 2),
@@ -118,6 +120,8 @@ def root(
 ) -> None:
     """Options that every command shares."""
     context.obj = State(data, namespace, output.Writer(output_format))
+    # What a pipeline that traces itself does with this command is a part of its trace.
+    enter(parse_traceparent(os.environ.get(VARIABLE, "")))
 
 
 def main() -> None:

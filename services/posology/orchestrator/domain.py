@@ -100,6 +100,8 @@ class Run:
     created: datetime
     ended: datetime | None
     version: int
+    traceparent: str = ""
+    """Where in a trace it was submitted; its own span is below."""
     stages: tuple[Stage, ...] = ()
 
     @property

@@ -16,7 +16,7 @@ from posology.core.notifications import Signal
 from posology.core.rpc import context
 from posology.core.rpc.impersonation import act_for
 from posology.core.store import Database, Transaction, now
-from posology.orchestrator import repository, sweeps, transitions
+from posology.orchestrator import repository, spans, sweeps, transitions
 from posology.orchestrator.artifact_pins import ArtifactPins
 from posology.orchestrator.domain import Phase, Run, Stage, phase_of
 from posology.orchestrator.driver import Driver
@@ -65,6 +65,7 @@ class Reconciler:
 
     async def _pass(self, run: Run) -> None:
         context.run_id.set(run.name)
+        spans.enter(run)
         act_for(run.creator)
         keeper = asyncio.create_task(self._keep(run))
         try:
@@ -91,6 +92,7 @@ class Reconciler:
 
     async def _advance_and_release(self, run: Run) -> None:
         run = await self.advance(run)
+        spans.enter(run)  # what follows belongs to no stage
         if self.pins is not None and run.phase in (Phase.FAILED, Phase.CANCELLED):
             await self.pins.let_go(run)
         if self.pins is not None and run.phase.ended and "sweep" in run.spec:
@@ -127,6 +129,7 @@ class Reconciler:
         stage = next(s for s in run.stages if s.stage == name)
         if stage.state.ended:  # by what an earlier look in this pass led to
             return run
+        spans.enter(run, stage)
         try:
             after = await transitions.look(self.db, self.drivers[stage.stage], run, stage)
             await self._hold(run, stage, after)
@@ -143,7 +146,10 @@ class Reconciler:
             return run
         changed = transitions.consequences(run, after, self.graph)
         async with self.db.begin() as tx:
-            return await self._write(tx, run, changed)
+            at = await now(tx)
+            written = await self._write(tx, run, changed, at)
+        spans.tell(run, written, at)
+        return written
 
     async def _hold(self, run: Run, before: Stage, observed: Stage) -> None:
         """Before a result is written down, it is held: never the other way round."""
@@ -151,8 +157,7 @@ class Reconciler:
             return
         await self.pins.hold(run, observed.artifact)
 
-    async def _write(self, tx: Transaction, run: Run, changed: transitions.Change) -> Run:
-        at = await now(tx)
+    async def _write(self, tx: Transaction, run: Run, changed: transitions.Change, at: datetime) -> Run:
         touched = {s.stage: transitions.stamped(s, run.stage(s.stage), at) for s in changed.stages}
         stages = tuple(touched.get(s.stage, s) for s in run.stages)
         phase, message = phase_of(stages, cancelled=bool(run.cancel_reason))

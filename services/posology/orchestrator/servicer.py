@@ -1,6 +1,7 @@
 """The Orchestrator service: decode, delegate, encode."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +39,7 @@ class OrchestratorServicer(orchestrator_pb2_grpc.OrchestratorServicer):
         actor = context.caller.get().subject
         await admit(self._clients, request)
         run = convert.run_from_request(request, creator=actor, at=datetime.now(UTC))
+        run = replace(run, traceparent=context.place().header())
         if request.validate_only:
             return convert.run_to_proto(run)
         async with self._db.begin() as tx:

@@ -27,6 +27,7 @@ runs = Table(
     Column("wake_at", UtcDateTime),  # null = nothing to do until somebody wakes it
     Column("lease_until", UtcDateTime),
     Column("version", BigInteger, nullable=False),  # rises with each claim: the fencing token of a pass
+    Column("traceparent", Text, nullable=False, server_default=""),
     UniqueConstraint("namespace", "run_id"),
     Index("runs_wake_at", "wake_at"),
     Index("runs_request_id", "namespace", "request_id"),

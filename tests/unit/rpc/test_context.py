@@ -22,7 +22,9 @@ def bound(**metadata: str) -> tuple[str, str]:
 
 
 def test_a_trace_goes_on_in_the_next_call() -> None:
-    assert context.parse_traceparent(context.traceparent(TRACE)) == TRACE
+    there = context.Place(TRACE, "00f067aa0ba902b7", sampled=False)
+    assert context.parse_traceparent(there.header()) == there
+    assert context.parse_traceparent(context.Place(TRACE).header()).trace == TRACE
     assert bound(traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")[1] == TRACE
 
 

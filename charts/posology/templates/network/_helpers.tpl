@@ -18,7 +18,7 @@
 {{/* Where one of networkPolicy.destinations is, as egress rules; nothing where nobody needs it: dict "root" $ "kind" name. */}}
 {{- define "posology.destination" -}}
 {{- $v := .root.Values -}}
-{{- $named := index $v.networkPolicy.destinations .kind -}}
+{{- $named := index $v.networkPolicy.destinations .kind | default dict -}}
 {{- $peers := list -}}
 {{- range $named.to -}}
 {{- $peers = append $peers (ternary (dict "ipBlock" (dict "cidr" .)) . (kindIs "string" .)) -}}
@@ -51,6 +51,11 @@
 {{- $rules = append $rules (dict "to" (include "posology.anywhere" . | fromYamlArray) "ports" (list (include "posology.portOf" $v.sources.hub | int))) -}}
 {{- else if $fetches -}}
 {{- $rules = append $rules (dict "to" (include "posology.internet" . | fromYamlArray) "ports" $named.ports) -}}
+{{- end -}}
+{{- else if has .kind (list "collector" "tracker") -}}
+{{- $told := $v.telemetry | default dict -}}
+{{- with ternary $told.otlpEndpoint $told.mlflowTrackingUri (eq .kind "collector") -}}
+{{- $rules = append $rules (dict "to" (include "posology.anywhere" . | fromYamlArray) "ports" (list (include "posology.portOf" . | int))) -}}
 {{- end -}}
 {{- else if eq .kind "identityProvider" -}}
 {{- if eq $v.authentication.mode "oidc" -}}

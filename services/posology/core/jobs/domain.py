@@ -156,6 +156,8 @@ class Job:
     product: Product | None = None
     artifact: str = ""
     queue_state: QueueState | None = None
+    traceparent: str = ""
+    """Where in a trace it was made; its own span is below."""
 
     @property
     def summary(self) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import grpc
 import grpc.aio
 
+from posology.core import tracing
 from posology.core.rpc import context, tls
 from posology.core.rpc.auth import AUTHORIZATION, read_token
 from posology.core.rpc.connections import Connections
@@ -111,7 +112,9 @@ class Channel(grpc.aio.Channel):
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """As grpc.aio.Channel; the default deadline applies."""
-        return self._call(lambda plain: plain.unary_unary(method, *args, **kwargs), self._timeout, _UnaryCall)
+        name = method.removeprefix("/")
+        traced = name if tracing.is_told(name) else ""
+        return self._call(lambda plain: plain.unary_unary(method, *args, **kwargs), self._timeout, _UnaryCall, traced)
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """As grpc.aio.Channel; no deadline unless the caller sets one."""
@@ -125,7 +128,8 @@ class Channel(grpc.aio.Channel):
         """As grpc.aio.Channel; no deadline unless the caller sets one."""
         return self._call(lambda plain: plain.stream_stream(method, *args, **kwargs), None, _StreamCall)
 
-    def _call(self, make: Make, default: float | None, kind: "type[_Call]") -> Callable[..., Any]:
+    def _call(self, make: Make, default: float | None, kind: "type[_Call]", traced: str = "") -> Callable[..., Any]:
+        """`traced` names a method whose calls are spans."""
         made_for, invoke = None, None
 
         def call(
@@ -139,25 +143,26 @@ class Channel(grpc.aio.Channel):
             plain = self._connections.now()
             if invoke is None or plain is not made_for:
                 made_for, invoke = plain, make(plain)
+            span = tracing.Call.made(traced) if traced and tracing.on() else None
             sent = invoke(
                 request,
                 timeout=default if timeout is None else timeout,
-                metadata=self._outgoing(metadata),
+                metadata=self._outgoing(metadata, span.place if span else context.place()),
                 **options,
             )
-            return kind(sent, self._translate)
+            return _TracedCall(sent, self._translate, span) if span else kind(sent, self._translate)
 
         return call
 
-    def _outgoing(self, extra: Sequence[tuple[str, str | bytes]] | None) -> grpc.aio.Metadata:
+    def _outgoing(self, extra: Sequence[tuple[str, str | bytes]] | None, place: context.Place) -> grpc.aio.Metadata:
         """Token, trace, run and the caller's own; outside a trace the server starts one."""
-        trace, run = context.trace_id.get(), context.run_id.get()
+        trace, run = place.trace, context.run_id.get()
         known = self._metadata if self._token is None else _authorization(self._token())
         if not (trace or run or extra or self._door):
             return known
         added = [*known, *headers(self._door), *(extra or ())]
         if trace:
-            added.append((context.TRACE_HEADER, context.traceparent(trace)))
+            added.append((context.TRACE_HEADER, place.header()))
         if run:
             added.append((context.RUN_HEADER, run))
         return grpc.aio.Metadata(*added)
@@ -216,6 +221,28 @@ class _UnaryCall(_Call):
             return (yield from self._sent.__await__())
         except grpc.aio.AioRpcError as error:
             raise self._translate(error) from error
+
+
+class _TracedCall(_Call):
+    """A unary call that is a span."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self, sent: Any, translate: Callable[[grpc.aio.AioRpcError], Exception], span: tracing.Call) -> None:
+        super().__init__(sent, translate)
+        self._span = span
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        code = "CANCELLED"
+        try:
+            response = yield from self._sent.__await__()
+            code = "OK"
+            return response
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            raise self._translate(error) from error
+        finally:
+            self._span.end(code)
 
 
 class _StreamCall(_Call):

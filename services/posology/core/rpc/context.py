@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 RUN_HEADER = "x-posology-run"
 TRACE_HEADER = "traceparent"
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _RUN = re.compile(r"[\x21-\x7e]{1,256}")
-_NO_TRACE = "0" * 32
+_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
 
 class Kind(StrEnum):
@@ -53,6 +53,9 @@ acting_for: ContextVar[str] = ContextVar("acting_for", default="")
 """The user for whom this work is done, if it is known; travels with every outgoing call of a service."""
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 """W3C trace id, 32 hexadecimal digits; travels with every outgoing call, stands in every log line."""
+_span_id: ContextVar[str] = ContextVar("span_id", default="")
+"""The span that outgoing calls are below, 16 hexadecimal digits: of this process, else of its caller."""
+_sampled: ContextVar[bool] = ContextVar("sampled", default=True)
 _shutdown: ContextVar[asyncio.Event | None] = ContextVar("shutdown", default=None)
 
 
@@ -68,20 +71,47 @@ def new_trace_id() -> str:
     return f"{random.getrandbits(128) | 1:032x}"
 
 
-def parse_traceparent(header: str) -> str:
-    """The trace id of a `traceparent`, or "" when it is missing, malformed or all zero."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a trace something happens; `sampled` False: whoever began the trace wants it told to nobody."""
+
+    trace: str
+    span: str = ""
+    sampled: bool = True
+
+    def header(self) -> str:
+        """As a `traceparent`; without a span it names a new one."""
+        span = self.span or f"{random.getrandbits(64) | 1:016x}"
+        return f"00-{self.trace}-{span}-{'01' if self.sampled else '00'}"
+
+
+NOWHERE = Place("")
+
+
+def parse_traceparent(header: str) -> Place:
+    """What a `traceparent` says; NOWHERE when it is missing, malformed or all zero."""
     match = _TRACEPARENT.match(header)
-    return match[1] if match and match[1] != _NO_TRACE and not header.startswith("ff") else ""
+    if not match or match[1] == _NO_TRACE or match[2] == _NO_SPAN or header.startswith("ff"):
+        return NOWHERE
+    return Place(match[1], match[2], bool(int(match[3], 16) & 1))
 
 
-def traceparent(trace: str) -> str:
-    """The header for an outgoing call of a trace, with a new span."""
-    return f"00-{trace}-{random.getrandbits(64) | 1:016x}-01"
+def place() -> Place:
+    """Where this task is; NOWHERE outside a trace."""
+    return Place(trace_id.get(), _span_id.get(), _sampled.get())
+
+
+def enter(there: Place) -> None:
+    """From here on this task is there: its outgoing calls, jobs and log lines belong to that trace."""
+    trace_id.set(there.trace)
+    _span_id.set(there.span)
+    _sampled.set(there.sampled)
 
 
 def bind(metadata: Mapping[str, str | bytes]) -> None:
     """Take run and trace from a call's metadata into the context of this task; start a trace if none came."""
-    trace_id.set(parse_traceparent(str(metadata.get(TRACE_HEADER, ""))) or new_trace_id())
+    there = parse_traceparent(str(metadata.get(TRACE_HEADER, "")))
+    enter(there if there.trace else Place(new_trace_id()))
     if (run := metadata.get(RUN_HEADER)) and isinstance(run, str) and _RUN.fullmatch(run):
         run_id.set(run)
 

@@ -11,7 +11,7 @@ import grpc.aio
 import protovalidate
 from grpc_status import rpc_status
 
-from posology.core import errors, schema
+from posology.core import errors, schema, tracing
 from posology.core.errors import PosologyError
 from posology.core.rpc import context
 from posology.core.rpc.method import Method, code_of
@@ -47,6 +47,8 @@ class Guard:
             run = (_first_checked if plain.request_streaming else _checked)(run, self._check)
         if sent == answered == "unary":
             run = _bounded(run, self._call_seconds)
+            if tracing.is_told(self._method.name):
+                run = _traced(run, self._method.name)
         make: Any = getattr(grpc, f"{sent}_{answered}_rpc_method_handler")
         guarded = self._guarded(_valid_each if plain.request_streaming else _valid, run)
         wrapped: Handler = make(guarded, plain.request_deserializer, plain.response_serializer)
@@ -165,6 +167,30 @@ def _checked(run: Run, check: Check) -> Run:
         return await run(request, call)
 
     return checked
+
+
+def _traced(run: Run, method: str) -> Run:
+    """The call as a span, where this process tells any."""
+
+    async def traced(request: Any, call: Call) -> Any:
+        if not tracing.on():
+            return await run(request, call)
+        span = tracing.Call.served(method)
+        try:
+            response = await run(request, call)
+        except BaseException as error:
+            if isinstance(error, grpc.aio.AbortError):
+                span.end(code_of(call))
+            elif _is_gone(error):
+                span.end("CANCELLED")
+            else:
+                known = _known(error)
+                span.end(known.grpc_status.name, type(known).__name__)
+            raise
+        span.end(code_of(call))
+        return response
+
+    return traced
 
 
 def _bounded(run: Run, seconds: float) -> Run:

@@ -17,11 +17,10 @@ from prometheus_client.registry import Collector
 
 from posology.core.rpc import context
 from posology.core.telemetry import REGISTRY
+from posology.core.tracing import READS
 
 log = logging.getLogger("posology.rpc")
 
-_READS = ("Get", "List", "Watch", "Next", "Find", "Trace", "Plan", "Inspect", "Check", "ServerReflection")
-"""Successful calls of methods that start so are logged at DEBUG: pollers would drown the rest."""
 _DEFECTS = ("INTERNAL", "UNKNOWN", "DATA_LOSS")
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper bounds of the duration buckets in seconds; a watch stream counts from its start to its end."""
@@ -36,7 +35,8 @@ class Method:
         self.codes: dict[str, int] = {"OK": 0}
         self.buckets = [0] * (len(_BOUNDS) + 1)
         self.seconds = 0.0
-        self._success = logging.DEBUG if name.rpartition("/")[2].startswith(_READS) else logging.INFO
+        # pollers would drown the rest
+        self._success = logging.DEBUG if name.rpartition("/")[2].startswith(READS) else logging.INFO
 
     def begin(self) -> float:
         """Note the start of a call; returns it for `end`."""

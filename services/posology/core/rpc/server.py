@@ -20,7 +20,7 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from posology.core import telemetry
+from posology.core import telemetry, tracing
 from posology.core.audit import servicer as audit
 from posology.core.errors import FailedPrecondition, PosologyError
 from posology.core.files import write_atomically
@@ -232,6 +232,7 @@ async def running(server: Server) -> AsyncIterator[str]:
 async def run(server: Server) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal cuts the grace. Raises if a loop failed."""
     telemetry.log_as_json(server.name, level=server.settings.log_level)
+    tracing.configure(server.name)
     for variable, meant in misspelt(server.settings):
         log.warning("a variable is set that means nothing", extra={"variable": variable, "meant": meant})
     signals = _signals()
@@ -244,6 +245,7 @@ async def run(server: Server) -> None:
         log.info("draining", extra={"grace_seconds": server.settings.drain_seconds})
         await _drain_unless_hurried(running, signals)
         log.info("stopped")
+        await asyncio.to_thread(tracing.close)
         if failed.done() and not failed.cancelled():  # loops that the drain ended are no failure
             failed.result()
         failed.cancel()

@@ -21,6 +21,7 @@ from posology.core.jobs.domain import Resources, slug
 from posology.core.jobs.environment import SPEC_VARIABLE
 from posology.core.jobs.launchers import processes
 from posology.core.jobs.launchers.base import Handle, Launch, Observation
+from posology.core.tracing import VARIABLE as TRACE_VARIABLE
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -183,7 +184,8 @@ def _environment(launch: Launch, spec: Path) -> dict[str, str]:
     # Threads that wait must sleep: while anything else runs on the machine, spinning ones cost several times the work.
     ours["OMP_WAIT_POLICY"] = "PASSIVE"
     threads = dict.fromkeys(_THREADS, str(_thread_count(launch.resources)))
-    return {**threads, **kept, **_forced(threads, launch.resources), **ours, **launch.command.environment} | {
+    traced = {TRACE_VARIABLE: str(launch.assignment.get("traceparent", ""))}  # never the service's own
+    return {**threads, **kept, **_forced(threads, launch.resources), **ours, **traced, **launch.command.environment} | {
         SPEC_VARIABLE: str(spec)
     }
 

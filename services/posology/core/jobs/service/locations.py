@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from posology.core.artifacts import Staging
 from posology.core.files import write_atomically
+from posology.core.jobs import spans
 from posology.core.jobs.domain import Job, checkpoint_prefix, staging_prefix
 from posology.core.jobs.service.supervision import Timing
 
@@ -56,6 +57,7 @@ class AttemptLocations:
             "patience": timing.patience,
             "run": job.run,
             "trace": job.trace,
+            "traceparent": spans.place_of(job).header() if job.traceparent else "",
             **{name: str(path) for name, path in self.tls.items()},
             **({"output": str(local / prefix)} if local else {}),  # then nothing is copied on the way
             **({"service_file": str(self.service_file)} if self.service_file else {}),

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from posology.core import errors
 from posology.core.artifacts import ArtifactStore, File, Manifest, Staging
-from posology.core.jobs import convert
+from posology.core.jobs import convert, spans
 from posology.core.jobs.domain import (
     Command,
     Failure,
@@ -85,7 +85,7 @@ class Publisher:
 
     async def _guarded(self, job: Job) -> None:
         context.run_id.set(job.run)
-        context.trace_id.set(job.trace)
+        spans.enter(job)
         try:
             await self.publish(job)
             self._tries.pop(job.name, None)

@@ -14,6 +14,7 @@ from typing import Any
 
 from posology.core import errors, telemetry
 from posology.core.controllers import ControlLoop
+from posology.core.jobs import spans
 from posology.core.jobs.domain import Command, Failure, Job, Outcome, QueueState, Resources, RetryPolicy, State
 from posology.core.jobs.launchers.base import Handle, JobLauncher, Launch, LauncherUnavailable, Observation
 from posology.core.jobs.service import model_usage, repository
@@ -311,6 +312,7 @@ class Reconciler:
         await asyncio.to_thread(self._locations.clean, job)
         async with self._db.begin() as tx:
             await repository.mark_cleaned(tx, name)
+        spans.tell(job)
 
     async def _show(self) -> None:
         """Gauges, every few seconds."""

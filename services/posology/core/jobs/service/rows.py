@@ -29,6 +29,7 @@ _PLAIN = [
     "creator",
     "run",
     "trace",
+    "traceparent",
     "reason",
     "attempt",
     "failures",

@@ -47,6 +47,7 @@ jobs = Table(
     Column("artifact", Text, nullable=False),
     Column("cleaned", Boolean, nullable=False),
     Column("queue_state", Text),
+    Column("traceparent", Text, nullable=False, server_default=""),
     Index("jobs_request", "namespace", "kind", "request_id", unique=True),
     Index("jobs_listing", "namespace", "kind", "created_at", "name"),
     Index("jobs_open", "state", "wake_at"),

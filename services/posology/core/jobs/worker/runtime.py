@@ -31,8 +31,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from posology.core import errors, stored_secrets
+from posology.core import errors, stored_secrets, tracing
 from posology.core.canonical import canonical_json
+from posology.core.jobs import spans
 from posology.core.jobs.domain import Failure, Progress, StagedFile
 from posology.core.jobs.exit_codes import DONE, FAILED, PEER_LOST_CODE, STOPPED_CODE, SUPERSEDED, UNDELIVERED_CODE
 from posology.core.jobs.worker import assignment, nonzero_rank, ranks, staging
@@ -89,6 +90,10 @@ class JobContext:
     kind: str
     attempt: int
     """From 1."""
+    run: str
+    """Full resource name of the run that it belongs to, "" for none."""
+    trace: str
+    """Trace id of the call that made the job: random, and the same for all its attempts."""
     spec: dict[str, Any]
     """JSON of the job's spec message, defaults filled in."""
     workdir: Path
@@ -111,6 +116,7 @@ class JobContext:
             assignment.attempt,
             assignment.spec,
         )
+        self.run, self.trace = assignment.run, assignment.trace
         self.workdir, self.output, self.stopping = assignment.workdir, assignment.output, stopping
         self._given = assignment
         self._link = link
@@ -192,7 +198,11 @@ def main(handlers: Mapping[str, Handler]) -> NoReturn:
     """
     own = assignment.read()
     _log_as_json(own)
-    code = _work(own, handlers) if ranks.rank() == 0 else _follow(own, handlers)
+    if ranks.rank() == 0:
+        with spans.attempt(own.job, own.kind, own.attempt, own.run) as exit_code:
+            exit_code.append(code := _work(own, handlers))
+    else:
+        code = _follow(own, handlers)
     log.info("worker ends", extra={"exit_code": code})
     if own.exit_file and ranks.rank() == 0:
         own.exit_file.write_text(str(code))
@@ -369,8 +379,10 @@ def _log_as_json(assignment: Assignment) -> None:
     from posology.core.rpc import context
 
     context.run_id.set(assignment.run)
-    context.trace_id.set(assignment.trace)
+    there = context.parse_traceparent(os.environ.get(tracing.VARIABLE, ""))
+    context.enter(there if there.trace else context.Place(assignment.trace))
     telemetry.log_as_json("worker", level=os.environ.get("POSOLOGY_LOG_LEVEL", "INFO"))
+    tracing.configure("worker")
 
 
 def _loggable(fields: Mapping[str, object]) -> Mapping[str, object]:

@@ -16,6 +16,7 @@ from posology.core.jobs.launchers.base import Launch
 from posology.core.jobs.launchers.kubernetes import mounts
 from posology.core.jobs.launchers.kubernetes.pods import NodePool, PodSettings
 from posology.core.kube.pods import container_security, pod_security
+from posology.core.tracing import VARIABLE as TRACE_VARIABLE
 
 Manifest = dict[str, Any]
 
@@ -250,6 +251,7 @@ def _environment(launch: Launch, pods: PodSettings) -> list[Manifest]:
         "TOKENIZERS_PARALLELISM": "false",
         **pods.environment,
         **launch.command.environment,
+        **({TRACE_VARIABLE: str(traced)} if (traced := launch.assignment.get("traceparent")) else {}),
         SPEC_VARIABLE: f"{_SPEC}/spec.json",
     }
     return [{"name": name, "valueFrom": threads} for name in _THREADS if name not in plain] + [
