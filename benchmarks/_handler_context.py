@@ -9,6 +9,7 @@ class Context:
 
     def __init__(self, inputs: dict[str, Path], output: Path) -> None:
         self.inputs = inputs
+        self.job, self.run, self.trace = "bench", "", ""
         self.workdir, self.output = output / "work", output / "out"
         self.stopping = threading.Event()
         for folder in (self.workdir, self.output):

@@ -23,7 +23,8 @@ class LocalContext:
     """What a handler sees, over folders."""
 
     def __init__(self, case: dict[str, Any]) -> None:
-        self.job, self.attempt, self.spec = "local", 1, case["spec"]
+        self.job, self.attempt, self.spec = f"local-{case['name']}", 1, case["spec"]
+        self.run, self.trace = "", os.environ.get("TRACE", "")
         self.workdir, self.output = Path(case["workdir"]), Path(case["output"])
         self.inputs = case["inputs"]
         self.stopping = threading.Event()

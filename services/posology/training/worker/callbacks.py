@@ -10,6 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from posology.core.errors import InvalidInput
 from posology.core.jobs.worker.runtime import JobContext
 from posology.training.worker import checkpoints, distributed
+from posology.training.worker.tracking import Tracker, Untracked
 
 STREAMED = {
     "loss": "loss",
@@ -30,6 +31,7 @@ class Report(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, ctx: JobContext) -> None:
         self.ctx = ctx
+        self.tracker: Tracker = Untracked()
         self.stopped = False  # all processes agreed to
         self.busy = 0.0  # seconds inside optimiser steps, evaluation and saving left out
         self.tokens = 0.0
@@ -68,6 +70,7 @@ class Report(TrainerCallback):  # type: ignore[misc]
             self.ctx.progress(state.global_step, state.max_steps, f"step {state.global_step}, loss {logs['loss']:.4f}")
         if values:
             self.ctx.metric(state.global_step, **values)
+            self.tracker.metrics("train" if "loss" in values else "evaluations", state.global_step, values)
 
     def _throughput(self, logs: dict[str, float]) -> dict[str, float]:
         """Tokens per second of the steps since the last line; padding does not count."""

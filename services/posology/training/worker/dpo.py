@@ -82,7 +82,7 @@ def train(ctx: JobContext, task: DpoTask) -> Result:
     check_reference(trainer, expected)
     ctx.log("the reference is the SFT model", pairs=len(expected) // 2)
 
-    loop.run(ctx, trainer, report)
+    loop.run(ctx, trainer, report, task)
     if not distributed.leads():
         return loop.FOLLOWED
 

@@ -1,5 +1,6 @@
 """The part that SFT and DPO share: arguments, resuming, stopping."""
 
+import dataclasses
 import math
 import shutil
 from collections.abc import Mapping
@@ -10,10 +11,10 @@ from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
 
 from posology.core.errors import Exhausted, InvalidInput
 from posology.core.jobs.worker.runtime import JobContext, Result, Stopped
-from posology.training.domain import Optimisation, Schedule
+from posology.training.domain import DpoTask, Optimisation, Schedule, SftTask
 from posology.training.planning.batches import Batches
 from posology.training.planning.memory import Memory
-from posology.training.worker import checkpoints, distributed
+from posology.training.worker import checkpoints, distributed, tracking
 from posology.training.worker.callbacks import Report
 from posology.training.worker.hardware import Hardware
 
@@ -84,11 +85,27 @@ def early_stopping(recipe: Optimisation) -> list[EarlyStoppingCallback]:
     return [EarlyStoppingCallback(recipe.patience)] if recipe.patience > 0 else []
 
 
-def run(ctx: JobContext, trainer: Trainer, report: Report) -> None:
+def run(ctx: JobContext, trainer: Trainer, report: Report, task: SftTask | DpoTask) -> None:
     """Train to the end from the newest intact checkpoint; on SIGTERM leave a checkpoint and raise Stopped."""
     trainer.remove_callback(PrinterCallback)  # its lines are in the metrics
     with distributed.noticing_loss():
-        _run(ctx, trainer, report)
+        if not distributed.leads():
+            return _run(ctx, trainer, report)
+        with tracking.tracked(ctx, lambda: about(ctx, task)) as report.tracker:
+            _run(ctx, trainer, report)
+
+
+def about(ctx: JobContext, task: SftTask | DpoTask) -> tracking.About:
+    """A training as trackers show it: the recipe as it was given, what it stands on by digest, whose it is."""
+    match task:
+        case SftTask():
+            kind, inputs = "sft", {"base_model": task.base_model, "dataset": task.dataset, "general": task.general}
+        case DpoTask():
+            kind, inputs = "dpo", {"base_model": task.base_model, "sft": task.sft, "preferences": task.preferences}
+    params = dict(tracking.flat({"task": kind, **dataclasses.asdict(task.recipe)}))
+    tags = {"job": ctx.job, "trace": ctx.trace, "run": ctx.run, **inputs}
+    name = f"{ctx.run.rpartition('/')[2]} {kind}" if ctx.run else ctx.job.rpartition("/")[2]
+    return tracking.About(name, params, {f"posology.{key}": value for key, value in tags.items() if value})
 
 
 def _run(ctx: JobContext, trainer: Trainer, report: Report) -> None:

@@ -100,7 +100,7 @@ def train(ctx: JobContext, task: SftTask) -> Result:
     if steps.packing:
         ctx.log("joined rows do not see each other", **joined_rows.check(trainer))
 
-    loop.run(ctx, trainer, report)
+    loop.run(ctx, trainer, report, task)
     if not distributed.leads():
         return loop.FOLLOWED
 
