@@ -4,6 +4,7 @@ lie here, and never "nothing is affected" where nobody could look."""
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -227,6 +228,26 @@ async def test_what_is_pushed_lies_there_and_not_here(elsewhere: Elsewhere, tmp_
     ended = await elsewhere.type("push", str(folder))
     assert isinstance(ended.exception, Unavailable)
     assert "sha256:" not in ended.output
+
+
+async def test_what_is_pulled_comes_from_there_byte_for_byte(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    model, stored = elsewhere.world.model, elsewhere.world.store
+    ended = await elsewhere.type("pull", model, "--to", str(tmp_path / "pulled"))
+    assert ended.exit_code == 0, ended.output
+    for file in stored.manifest(model).files:
+        with stored.open(model, file.path) as published:
+            assert (tmp_path / "pulled" / file.path).read_bytes() == published.read()
+    assert model in next((tmp_path / "pulled").glob("*.md")).read_text()
+    ended = await elsewhere.type("pull", "sha256:" + "0" * 64, "--to", str(tmp_path / "nothing"))
+    assert isinstance(ended.exception, NotFound)
+    signed_world.spoil(elsewhere.world.stored, model, stored.manifest(model).files[0].path)
+    ended = await elsewhere.type("pull", model, "--to", str(tmp_path / "spoilt"))
+    assert isinstance(ended.exception, DataCorrupt)
+    away = dict.fromkeys(("POSOLOGY_ORCHESTRATOR_ADDRESS", "POSOLOGY_CATALOG_ADDRESS"), "127.0.0.1:1")
+    elsewhere.environment.update(away)
+    ended = await elsewhere.type("pull", model, "--to", str(tmp_path / "late"))
+    assert isinstance(ended.exception, Unavailable)
+    assert not {"nothing", "spoilt", "late"} & set(os.listdir(tmp_path))
 
 
 async def test_asking_where_no_engine_answers_is_to_be_tried_again(elsewhere: Elsewhere) -> None:

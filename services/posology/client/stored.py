@@ -70,6 +70,14 @@ class Stored:
         """One file to read from, checked."""
         return self._require(digest).open(digest, path)
 
+    def copy(self, digest: str, path: str, target: IO[bytes]) -> None:
+        """One file into `target`, checked: an error may leave a part of it there."""
+        store = self._require(digest)
+        if isinstance(store, RemoteArtifacts):
+            return store.copy(digest, path, target)  # weights of gigabytes go by no temporary file
+        with store.open(digest, path) as source:
+            shutil.copyfileobj(source, target)
+
     def json(self, digest: str, path: str) -> Any:
         """One JSON file."""
         return json.loads(self.read(digest, path))
@@ -134,8 +142,8 @@ def copy_out(stored: Stored, digest: str, folder: Path) -> Manifest:
             draft = Path(name) / "whole"
             for file in manifest.files:
                 (draft / file.path).parent.mkdir(parents=True, exist_ok=True)
-                with stored.open(digest, file.path) as source, (draft / file.path).open("wb") as target:
-                    shutil.copyfileobj(source, target)
+                with (draft / file.path).open("wb") as target:
+                    stored.copy(digest, file.path, target)
             if folder.exists():
                 folder.rmdir()
             draft.replace(folder)

@@ -20,12 +20,18 @@ class TurnChanges(InvalidInput):
 
 
 def answer_spans(
-    tokenizer: PreTrainedTokenizerBase, row: Row, whole: Sequence[int], *, every: bool = False
+    tokenizer: PreTrainedTokenizerBase,
+    row: Row,
+    whole: Sequence[int],
+    *,
+    every: bool = False,
+    prompt: Sequence[int] | None = None,
 ) -> list[Span]:
     """(first token, one past the last) of each answer in `whole`, the tokens of the row's conversation.
 
     The answers of the completion, or with `every` those of the prompt too. An answer lasts to where the next turn
-    begins. TurnChanges where the template writes an earlier turn in another way than it would have been served.
+    begins. `prompt` are the tokens of the row's prompt, if they are known. TurnChanges where the template writes an
+    earlier turn in another way than it would have been served.
     """
     messages = [*row["prompt"], *row["completion"]]
     first = 0 if every else len(row["prompt"])
@@ -33,7 +39,8 @@ def answer_spans(
     for index, message in enumerate(messages):
         if message["role"] != "assistant" or index < first:
             continue
-        opened = tokens.prompt_ids(tokenizer, messages[:index])
+        known = prompt if index == len(row["prompt"]) else None
+        opened = tokens.prompt_ids(tokenizer, messages[:index]) if known is None else list(known)
         closed = whole if index == len(messages) - 1 else tokens.rendered_ids(tokenizer, messages[: index + 1])
         if list(whole[: len(opened)]) != opened or list(whole[: len(closed)]) != list(closed):
             raise TurnChanges(

@@ -171,7 +171,7 @@ def _examine_one(
     if whole[: len(prompt)] != prompt:
         return _renders_differently(tokenizer, placed_row, prompt)
     try:
-        spans = labels.answer_spans(tokenizer, row, whole, every=every_answer)
+        spans = labels.answer_spans(tokenizer, row, whole, every=every_answer, prompt=prompt)
     except labels.TurnChanges as changes:
         return Fault(TURN, placed_row, changes.message, "Leave assistantOnlyLoss out, or use another base model.")
     answer_ids = whole[len(prompt) :]

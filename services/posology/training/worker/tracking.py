@@ -27,6 +27,7 @@ AT_ONCE = 1000
 PAUSE_SECONDS = 1.0
 LAST_SECONDS = 60.0
 """How long the end of a training waits for the tracker at most; its client alone takes seconds to import."""
+LAST_TRIES = 4
 _OUTCOMES = {"done": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 log = logging.getLogger("posology.tracking")
@@ -132,7 +133,7 @@ class Mlflow:
     # --- in the thread -------------------------------------------------------------------------------------
 
     def _send_all(self) -> None:
-        pause = PAUSE_SECONDS
+        pause, last_tries = PAUSE_SECONDS, LAST_TRIES
         while True:
             ended = self._ended.wait(pause)
             try:
@@ -144,8 +145,10 @@ class Mlflow:
             except Exception as error:  # noqa: BLE001 - whatever a tracker does, the training goes on
                 pause = min(2 * pause, 60.0)
                 self._complain(error)
-                if ended:
+                if ended and (last_tries := last_tries - 1) == 0:
                     return
+                if ended:
+                    time.sleep(PAUSE_SECONDS)
 
     def _send(self) -> None:
         if not self._run:
