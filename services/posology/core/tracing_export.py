@@ -1,6 +1,7 @@
 """The part of tracing that needs OpenTelemetry's SDK; imported only where a collector is named."""
 
 from importlib.metadata import version
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -26,7 +27,7 @@ class Exporter:
         name = {"service.name": f"posology-{service}", "service.namespace": "posology"}
         self._resource = Resource.create(name | {"service.version": version("posology")})
         self._scope = InstrumentationScope("posology", version("posology"))
-        self._processor: BatchSpanProcessor | None = None
+        self._processor: Any = None
 
     def tell(self, span: Span) -> None:
         """Queue it; a full queue drops it."""
@@ -38,7 +39,7 @@ class Exporter:
         """Send what is queued, or give up."""
         if self._processor is not None:
             self._processor.force_flush(_CLOSE_MILLIS)
-            self._processor.shutdown()  # type: ignore[no-untyped-call]
+            self._processor.shutdown()
 
     def _readable(self, span: Span) -> ReadableSpan:
         error = {"error.type": span.error} if span.error else {}
