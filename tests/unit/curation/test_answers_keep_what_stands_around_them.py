@@ -91,6 +91,8 @@ def test_what_a_dose_is_combined_with_stands_beside_it() -> None:
         ("Dosage adjustment of VELTORAN is recommended in patients with moderate renal impairment.", True),
         ("Reduce the dosing frequency in patients with severe hepatic impairment.", True),
         ("The dose of VELTORAN should be adjusted in patients with renal impairment.", True),
+        ("Reduce the dose of VELTORAN in patients with renal impairment below 20 mL/min.", True),
+        ("The maintenance dose of VELTORAN should be increased beside phenytoin.", True),
         ("Initiate VELTORAN at a lower starting dosage in these patients.", True),
         ("Reduce the dosage of VELTORAN to 200 mg twice daily in moderate renal impairment.", False),
         ("No dose adjustment is recommended in patients with mild renal impairment.", False),
@@ -167,6 +169,8 @@ def test_headings_inside_an_answer_are_shown_all_or_none() -> None:
     [
         ("in end-stage renal disease [Clinical Pharmacology (12.3)].", "in end-stage renal disease."),
         ("a clearance (CL cr <10 mL/min)", "a clearance (CLcr <10 mL/min)"),
+        ("given with alfentanil-N 2 O anesthesia", "given with alfentanil-N2O anesthesia"),
+        ("cytochrome b 5 reductase and N- acetylglutamate", "cytochrome b5 reductase and N-acetylglutamate"),
         ("the 4 th dose follows the 3 rd", "the 4th dose follows the 3rd"),
     ],
 )
@@ -326,3 +330,33 @@ def test_two_indications_whose_stop_got_lost_are_not_told_as_one() -> None:
         "indicated for vomiting."
     )
     assert not pairs(section("34067-9", text))
+
+
+def test_the_reactions_of_the_next_group_are_no_item_of_the_first_ones_list() -> None:
+    page = (
+        "Most common adverse reactions (>30%) by injection are:\n\u2022 nausea, anemia and pyrexia. (6.1)\n"
+        "\u2022 Most common adverse reactions by infusion also included rigors and weakness. (6.1)\n"
+        "To report SUSPECTED ADVERSE REACTIONS, contact us."
+    )
+    for answer in pairs(section("34084-4", page)).values():
+        assert "- Most" not in answer
+
+
+def test_a_single_commonest_reaction_is_asked() -> None:
+    page = (
+        "The most common adverse reaction (≥3%): headache. ( 6.1 ) To report SUSPECTED ADVERSE REACTIONS, contact us."
+    )
+    assert [q for q in pairs(section("34084-4", page)) if "highlights" in q]
+
+
+def test_a_reduced_dose_is_not_made_a_greater_one() -> None:
+    text = "In severe hepatic impairment, reduce the recommended dosage to 200 mg orally twice daily."
+    assert not edits(text, context=text, drug="examplol", kind="dosing")
+
+
+def test_half_of_what_sets_older_patients_apart_is_not_asked() -> None:
+    text = (
+        "Serious reactions in older patients were diarrhea and dehydration. No overall differences in effectiveness "
+        "were observed between older and younger patients. Table 9: more | reactions | led to withdrawal:"
+    )
+    assert not [q for q in pairs(section("34082-8", text)) if q.startswith("Did")]

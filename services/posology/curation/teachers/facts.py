@@ -90,11 +90,11 @@ _DOSE_CHANGE = re.compile(
     r"\b(?:[Rr]educe[ds]?|[Rr]educing|[Ll]ower(?:ed|ing)?|[Aa]djust(?:ed|ing)?|[Dd]ecrease[ds]?|[Ii]ncrease[ds]?|[Mm]odif(?:y|ied))\b(?: (?!(?:and|or|in|at|was|were|is|are|with|than|after|by|exposure|risk)\b)[\w()/-]+){0,6}? (?:dos(?:es?|ages?|ing)|(?:dosing |dose )(?:interval|frequency)|frequency of (?:dosing|administration))\b"
     r"|\b(?:[Dd]os(?:e|age|ing)) (?:reductions?|adjustments?|modifications?) (?:(?:of|for|to|in) [\w -]{2,60}? )?(?:is|are|may be|should be|must be) (?:recommended|required|necessary|needed|considered|made)\b"
     r"|\b(?:[Rr]eductions?|[Aa]djustments?|[Mm]odifications?) (?:of|in|to) (?:the )?(?:\w+ ){0,3}dos(?:e|age|ing)\b"
-    r"|\b[Dd]os(?:es?|ages?|ing) (?:of [\w ()-]{2,60} )?(?:(?:should|must|may|can)(?: need to)? be|is|are) (?:reduced|lower|lowered|decreased|adjusted|modified)\b"
+    r"|\b[Dd]os(?:es?|ages?|ing) (?:of [\w ()-]{2,60} )?(?:(?:should|must|may|can)(?: need to)? be|is|are) (?:reduced|increased|lower|lowered|decreased|adjusted|modified)\b"
     r"|\b(?:[Ss]tart|[Ii]nitiate|[Uu]se|[Gg]ive|[Aa]dminister|recommended|required)\b[^.]{0,80}\b(?:reduced|lower(?: than normal)?) (?:\w+ ){0,2}dos(?:e|age|es)\b"
 )
 _FIGURE = re.compile(
-    r"\d[\d.,]* ?(?:mg|mcg|g|mL|%|percent|units?|IU|tablets?|capsules?|times|hours|days)\b|%|\b(?:half|one-(?:half|third|quarter)|two-thirds|once|twice|every|double[ds]?)\b"
+    r"\d[\d.,]* ?(?:mg|mcg|g|mL|percent|units?|IU|tablets?|capsules?|times|hours|days)\b(?!/min|/1\.73| ?per min)|%|\b(?:half|one-(?:half|third|quarter)|two-thirds|once|twice|every|double[ds]?)\b"
 )
 
 

@@ -1,7 +1,6 @@
 """Readers of what whole sections, passages under a heading and lists state: complete, in the label's words, or silent."""
 # ruff: noqa: E501  (tables and expressions read better unbroken)
 
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -89,7 +88,8 @@ def indication(place: Place) -> Iterator[Fact]:
     if place.is_over_the_counter:
         return
     text = place.whole(_LONG)
-    if any(len(re.findall(r"\bindicated\b", s)) > 1 and ": " in s for s in split_sentences(text.replace("\n", " \n"))):
+    spoken = [s for line in text.split("\n") for s in split_sentences(line)]
+    if any(len(re.findall(r"\bindicated\b", s)) > 1 and ": " in s for s in spoken):
         return  # two sentences whose stop got lost, with a list between them
     if text and re.search(r"\bindicated\b|\bused? (?:for|to|in|as)\b", text):
         question = f"What is {place.name} indicated for{place.headed()}, according to its label?"
@@ -266,6 +266,8 @@ def dosage_forms(place: Place) -> Iterator[Fact]:
         known |= numbers
         texts.append(bare if bare[-1] in ".:" or "\n" in bare else bare + ".")
     text = joined(list(dict.fromkeys(texts)))
+    if re.search(r"[a-z],\d", text):
+        return  # glued where something stood between
     if re.search(r"\d ?(?:mg|mcg|g|mL)\b[^.\n]*: [^.\n]* \d+ ?(?:mg|mcg|g|mL)\b[^.\n]*: ", text):
         return  # strengths whose bullets got lost
     if re.search(r"[a-z0-9)\"”] (?:Tablets?|Capsules?|Injection|Oral \w+|For injection): \d", text):
@@ -474,23 +476,6 @@ def _exact_sentences(place: Place, kind: str) -> Iterator[Fact]:
             if named and not s.doubtful and "\n" not in s.text and s.words <= 60 and not leans_back(s.text):
                 yield _quoted(place, kind, "pediatric use", s.text)
                 return
-    if kind == "geriatric":
-        texts = [s for p in place.passages for s in p.statements]
-        for before, at in itertools.pairwise(texts):
-            if re.match(r"No (?:overall |clinically (?:meaningful|significant|relevant) )?differences?\b", at.text):
-                pair = f"{before.text} {at.text}"
-                if (
-                    not before.doubtful
-                    and not at.doubtful
-                    and not leans_back(before.text)
-                    and _only(place, r"\bdifferences?\b")
-                ):
-                    question = f"Did older and younger patients on {place.name} differ in clinical studies, according to its label?"
-                    yield _said(place, kind, question, pair)
-
-
-def _only(place: Place, expression: str) -> bool:
-    return sum(bool(re.search(expression, s.text)) for s in place.statements) == 1
 
 
 @reader("warning", codes="43685-7 34071-1 42232-9 34072-9")
@@ -627,10 +612,11 @@ def dosing(place: Place) -> Iterator[Fact]:
     plain_title = title.casefold() in {"", "dosage and administration"}
     if text and not leans_back(text) and (place.alone() or not plain_title):
         where = "" if plain_title else f" under the heading “{title}”"
-        yield _said(
-            place, "dosing", f"What does the label of {place.name} state on dosage and administration{where}?", text
-        )
-        return
+        question = f"What does the label of {place.name} state on dosage and administration{where}?"
+        whole = _said(place, "dosing", question, text)
+        if not place.flaw(whole):  # else what stands under its headings may be sound
+            yield whole
+            return
     stated = False
     for heading, p in _headed(place):
         if _fits(p, _PASSAGE) and not lacks_a_figure(p.text):
@@ -757,11 +743,12 @@ def commonest_of_the_first_page(place: Place) -> Iterator[Fact]:
     text = plain_text(before[max(starts, default=hits[0]) :]).strip()
     page = passages(replace(place.section, title="", text=text if text.endswith(".") else f"{text}."))
     listed = "\n".join(f"{p.heading}: {p.text}" if p.heading else p.text for p in page)
+    listed = re.sub(r"\n- (?=(?:The m|M)ost )", "\n", listed)  # no item, but the next group's sentence
     sound = all("?" not in p.heading and not p.rows and all(_listing(s.text) for s in p.statements) for p in page)
     if (
         sound
-        and 8 <= len(listed.split()) <= _LONG
-        and not re.search(r"described|elsewhere|following (?:clinic|serious)|\n- (?:The m|M)ost ", listed)
+        and 6 <= len(listed.split()) <= _LONG
+        and not re.search(r"described|elsewhere|following (?:clinic|serious)", listed)
         and not any(_lists_run_together(sentence) for p in page for s in p.statements for sentence in [s.text])
     ):
         question = f"Which adverse reactions do the highlights of the label of {place.name} name as most common?"

@@ -152,6 +152,8 @@ def edits(sentence: str, *, context: str | Sequence[str], drug: str, kind: str =
         sentence,
     ):
         slots = slots - {"direction"}
+    if re.search(r"\b(?:[Rr]educe|[Ii]ncrease|[Ll]ower) (?:the |its )?(?:\w+ ){0,3}dos", sentence):
+        slots = slots - {"frequency", "number"}  # a reduced dose is not a greater one
     if re.search(r"\bresult(?:s|ed|ing)? in\b|\bCompetition\b|; ", sentence):
         slots = slots - {"direction", "negation"}  # what comes of it, or stands beside it, would no longer fit
     if re.search(r"(?i)\b(?:single|however|but|although|these effects?|this effect)\b", sentence):

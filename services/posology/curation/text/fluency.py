@@ -36,7 +36,7 @@ _BROKEN = re.compile(
     r"\b(?:of|with|for|by|than) (?:is|are|was|were|has|have|may|can)\b|\b(?:cause|causes|include|includes|produce|is|are|was|were) and (?:may|can|is|are|should)\b|"
     r"\b(?:patient|woman|child|subject|infant|person|man|mother) (?:have|were|are)\b|"
     r"\b[Aa] (?=[aeio][a-z]{3,})(?!one|once|uni|eu|us|u)[a-z]+\b|\b[Aa]n (?=[bcdfgjkpqtvwz][a-z]{3})[a-z]+\b|\( |\s[,;]|,,|;;|\?\?|\b(?:may|can|should|must) (?:is|are|was|has|been)\b|\bto (?:is|are|was|been)\b|\bnot (?:is|are|was|be been)\b|\bit['’]s\b|"
-    r"\b(?:[Tt]he s|S)afety and (?:efficacy|effectiveness)(?: (?:of|in|for) [^.,;]{2,80}?)? (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}| [b-hj-z] (?=[a-z])|^Based on [^,]*,? (?:may|can) cause\b|\bsymbol,|\b[A-Z](?:There|This|The|These|When|Based|Safety|Animal|Studies|Administration)\b|\b[a-z]{5,}s \d{1,2}\.?$|[a-z], \d{1,2} (?:in|have|has|reported|who|and|of|the|a)\b|(?i:\b(\w{3,} \w{3,}) \2\b)|"
+    r"\b(?:[Tt]he s|S)afety and (?:efficacy|effectiveness)(?: (?:of|in|for) [^.,;]{2,80}?)? (?:has|was|is)\b|\b[Ee]fficacy and safety (?:has|was|is)\b|[a-z],\d{2}| [b-hj-z] (?=[a-z])|^Based on [^,]*,? (?:may|can) cause\b|\bsymbol,|[a-z]{4} - [a-z]{4}|\b[A-Z](?:There|This|The|These|When|Based|Safety|Animal|Studies|Administration)\b|\b[a-z]{5,}s \d{1,2}\.?$|[a-z], \d{1,2} (?:in|have|has|reported|who|and|of|the|a)\b|(?i:\b(\w{3,} \w{3,}) \2\b)|"
     r"\d(?:st|nd|rd|th)[a-z]{3,}|\d(?:was|were|is|and|the|of|in)\b|[a-z] (?:In|During|Among|At|For) (?:[A-Z]|the )|"
     r"\bestablished (?:pediatric|geriatric|adult|children|patients)\b|\blogo \w+ logo\b|^[A-Z][\w-]+ in a patient who is being\b|^(?:Non-?)?[Tt]eratogenic [Ee]ffects (?=[A-Z])|"
     r"(?<!e\.g)(?<!i\.e)(?<! vs)(?<!etc)(?<!approx)(?<!spp)(?<! [A-Z])[a-z)]\. [a-z]{2}"
@@ -81,6 +81,8 @@ def flaw(
             return "a list whose items run together"
         if not listed and not fragments and not _FINITE.search(unit) and not _commands(unit) and ": " not in unit:
             return "a sentence without a verb"
+    if any(role == "item" and re.match(r"(?:The m|M)ost (?:common|frequent)", unit) for unit, role in units):
+        return "a sentence among items"
     if _has_heading_among([unit for unit, role in units if role == "item"]):
         return "a heading among items"
     return "something is said twice" if _twice([unit for unit, _ in units]) else ""
