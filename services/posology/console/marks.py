@@ -12,6 +12,8 @@ _FACT = re.compile(
     r"once|twice|daily|weekly|orally|intravenous(?:ly)?)\b",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_WORD = re.compile(r"\[[^\[\]]{0,200}\]|(\w+|[^\w\s])")
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,38 @@ class Segment:
 
 
 def section(text: str, evidence: str) -> list[Segment]:
-    """The section with its supporting sentence marked, wherever white space stands in it."""
-    pattern = r"\s+".join(map(re.escape, evidence.split()))
-    place = re.search(pattern, text) if pattern else None
-    if place is None:
-        return [Segment(visible(text))]
-    before, between, after = text[: place.start()], text[place.start() : place.end()], text[place.end() :]
-    marked = [Segment(visible(before)), Segment(visible(between), "evidence"), Segment(visible(after))]
-    return [segment for segment in marked if segment.text]
+    """The section with its support marked, whatever white space and references (`[see Dosage (2.1)]`) stand in it.
+
+    Where the support is not one passage of the text, each of its sentences that is there is marked.
+    """
+    words = list(_words(text))
+    places = list(_places(words, [evidence])) or sorted(_places(words, _SENTENCE.split(evidence)[:200]))
+    marked, end = [], 0
+    for start, stop in places:
+        if start >= end:
+            marked += [Segment(visible(text[end:start])), Segment(visible(text[start:stop]), "evidence")]
+            end = stop
+    return [segment for segment in (*marked, Segment(visible(text[end:]))) if segment.text]
+
+
+def _words(text: str) -> Iterator[tuple[str, int, int]]:
+    """Words and signs with where they stand, without references in brackets."""
+    for match in _WORD.finditer(text):
+        if match[1]:
+            yield match[1], match.start(), match.end()
+
+
+def _places(words: list[tuple[str, int, int]], passages: list[str]) -> Iterator[tuple[int, int]]:
+    """Where each passage stands among the words, if it does. Linear: hostile labels are long."""
+    joined = "\0" + "\0".join(word for word, _, _ in words) + "\0"
+    for passage in passages:
+        wanted = [word for word, _, _ in _words(passage)]
+        if not any(word[0].isalnum() for word in wanted):
+            continue
+        at = joined.find("\0" + "\0".join(wanted) + "\0")
+        if at >= 0:
+            first = joined.count("\0", 0, at)
+            yield words[first][1], words[first + len(wanted) - 1][2]
 
 
 def answer(text: str, support: str) -> list[Segment]:

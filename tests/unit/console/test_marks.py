@@ -1,5 +1,7 @@
 """What a reviewer sees of a text that others wrote."""
 
+import time
+
 import pytest
 
 from posology.console import marks
@@ -33,3 +35,28 @@ def test_facts_that_the_section_lacks_are_marked(answer: str, differs: list[str]
 
 def test_a_models_answer_without_a_section_has_nothing_marked() -> None:
     assert marked(marks.answer("Take 20 mg daily, never more.", " "), "differs") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence", "lit"),
+    [
+        ("At least 2 fold [see Clinical Pharmacology (12.5)] . Watch it.", "At least 2 fold. Watch it.", 1),
+        ("Store it cold.\n\nTable 1\n\nShake it well.", "Store it cold. Shake it well.", 2),
+        ("Give 5 mg (2.5 mg in the elderly) daily.", "Give 5 mg (2.5 mg in the elderly) daily.", 1),
+        ("It is not here.", "Something else. Entirely.", 0),
+        ("", "x", 0),
+        ("text", "", 0),
+        ("a.b.c", ". . .", 0),
+    ],
+)
+def test_support_is_lit_around_references_and_sentence_by_sentence(text: str, evidence: str, lit: int) -> None:
+    pieces = marks.section(text, evidence)
+    assert "".join(piece.text for piece in pieces) == text
+    assert sum(piece.mark == "evidence" for piece in pieces) == lit
+
+
+def test_hostile_support_is_looked_for_in_time() -> None:
+    began = time.process_time()
+    marks.section("[ " * 50_000 + "a " * 50_000, "a [ " * 5_000 + "b")
+    marks.section("a " * 100_000, "a " * 20_000 + "b. " + "a b. " * 2_000)
+    assert time.process_time() - began < 2

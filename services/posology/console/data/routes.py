@@ -14,7 +14,7 @@ from posology.client.recall import DATA_KINDS
 from posology.client.stored import Stored
 from posology.console import pages
 
-_SAMPLE, _PAIRS, _DISPUTED = 3, 50, 50
+_SAMPLE, _PAIRS, _DISPUTED, _ROWS = 3, 50, 50, 500
 CONTRADICTION = "possible-contradiction"
 """Tag of pairs that may contradict another one of the same drug."""
 _FILES = ("train.jsonl", "validation.jsonl", "general.jsonl")
@@ -61,7 +61,8 @@ def _read(stored: Stored, digest: str, query: str) -> dict[str, Any]:
                 kept.append(row)
     return {
         "card": card,
-        "coverage": coverage.most_common(200),
+        "coverage": sorted(coverage.items(), key=lambda one: (one[0][0], -one[1], one[0][1]))[:_ROWS],
+        "covered": {"pairs": coverage.total(), "drugs": len({drug for drug, _ in coverage}), "sections": len(coverage)},
         "pairs": pairs,
         "gaps": gaps.most_common(100),
         "disputed": dict(itertools.islice(disputed.items(), _DISPUTED)),

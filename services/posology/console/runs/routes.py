@@ -351,7 +351,7 @@ def _flat(value: Any, at: str = "") -> dict[str, Any]:
 
 
 def _event_line(event: RunEvent) -> str:
-    return f"{pages.when(event.time)}  {event.stage or 'run'}: {event.state.lower()}. {event.reason}"
+    return f"{pages.when(event.time, seconds=True)}  {event.stage or 'run'}: {event.state.lower()}. {event.reason}"
 
 
 def _status_line(status: JobStatus) -> str:

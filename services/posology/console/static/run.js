@@ -51,14 +51,16 @@ const curved = (stage) => {
     const xs = [...steps.keys()].sort((a, b) => a - b);
     const names = [...new Set(xs.flatMap((x) => Object.keys(steps.get(x))))].sort();
     const colours = ["#2f7fd0", "#d9652a", "#3a9d5d", "#a05bc0"];
-    const axis = () => ({ stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 }, size: 70 });
+    const line = { stroke: grid, width: 1 };
+    const across = { stroke: ink, grid: line, ticks: line, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] };
+    const up = { stroke: ink, grid: line, ticks: line, size: 70, values: (_, at) => at.map((value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 })) };
     plots.splice(0).forEach((plot) => plot.destroy());
     for (const kind of [/loss/, /accurac/, /margin|reward/, /learning_rate/, /tokens_per_second/]) {
       const shown = names.filter((name) => kind.test(name)).slice(0, 4);
       if (!shown.length) continue;
       const values = shown.map((name) => xs.map((x) => { const y = steps.get(x)[name]; return Number.isFinite(y) ? y : null; }));
       const series = shown.map((name, i) => ({ label: name, stroke: colours[i], width: 2, spanGaps: true }));
-      const size = { width: at("curve").clientWidth, height: 220, scales: { x: { time: false } }, axes: [axis(), axis()] };
+      const size = { width: at("curve").clientWidth, height: 220, scales: { x: { time: false } }, axes: [across, up], legend: { live: false } };
       plots.push(new uPlot({ ...size, series: [{ label: "step" }, ...series] }, [xs, ...values], at("curve")));
     }
     state();
@@ -79,6 +81,8 @@ at("log-filter").addEventListener("input", () => {
 // The buttons are replaced as stages begin, so the page listens, not they.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-log], [data-curve]");
+  const kind = button?.dataset.log ? "log" : "curve";
+  if (button) document.querySelectorAll(`[data-${kind}]`).forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
   if (button?.dataset.log) logged(button.dataset.log);
   if (button?.dataset.curve) curved(button.dataset.curve);
 });
