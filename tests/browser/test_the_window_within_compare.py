@@ -11,7 +11,7 @@ from unit.cli.test_window_is_shown import message
 
 from posology.cli import show
 from posology.client import gate_table
-from posology.console import pages
+from posology.console import guard, pages
 from posology.console.runs import doses
 from posology.v1alpha1.evaluation_pb2 import Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
@@ -38,11 +38,10 @@ def window(page: Page) -> Page:
     """The page with the headers that the console sends."""
 
     def answer(route: Route) -> None:
-        got = route.fetch()
-        route.fulfill(response=got, body=compared("x"))
+        route.fulfill(body=compared("x"), content_type="text/html", headers=dict(guard.HEADERS))
 
     page.route("**/runs/compare?*", answer)
-    page.goto("/runs/compare?run=micro&run=micro")
+    page.goto("/runs/compare?run=micro&run=micro", wait_until="domcontentloaded")
     return page
 
 
