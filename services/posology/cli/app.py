@@ -5,8 +5,10 @@ Exit codes: 0 done; 1 the run or verdict failed; 2 the input is wrong; 3 try aga
 """
 
 import errno
+import io
 import itertools
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -38,6 +40,7 @@ from posology.cli.commands import (
     verdicts,
 )
 from posology.cli.state import State
+from posology.core import names
 from posology.core.errors import (
     AlreadyExists,
     DataCorrupt,
@@ -51,6 +54,7 @@ from posology.core.errors import (
     Retryable,
     Unauthenticated,
     Unavailable,
+    Violation,
 )
 from posology.core.rpc.context import enter, parse_traceparent
 from posology.core.tracing import VARIABLE
@@ -119,6 +123,11 @@ def root(
     ] = False,
 ) -> None:
     """Options that every command shares."""
+    if namespace != names.EVERY and not re.fullmatch(names.NAMESPACE, namespace):
+        rule = "lower-case letters, digits and -, at most 63 characters, first and last no -"
+        raise InvalidInput.of([Violation("--namespace", f"{namespace!r} is no namespace: {rule}")])
+    if data is not None and data.exists() and not data.is_dir():
+        raise InvalidInput.of([Violation("--data", f"{data} is no folder; name the installation's data directory")])
     context.obj = State(data, namespace, output.Writer(output_format))
     # What a pipeline that traces itself does with this command is a part of its trace.
     enter(parse_traceparent(os.environ.get(VARIABLE, "")))
@@ -128,7 +137,9 @@ def main() -> None:
     """Entry point: run a command; an error is one paragraph (or one JSON object) on stderr, and an exit code."""
     arguments = hoisted(sys.argv[1:])
     as_json = wants_json(arguments)
+    _open_streams()
     try:
+        _check_not_empty(arguments)
         code = app(args=arguments, prog_name="posology", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
@@ -143,12 +154,30 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except exceptions.UsageError as error:
+        error.message = error.message.replace("Value error, ", "")  # pydantic's word, and nobody else's
         if not as_json:
             error.show()
             sys.exit(2)
         _end_with(InvalidInput(error.format_message()), arguments, as_json=True)
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         _end_with(explained(error), arguments, as_json=as_json)
+
+
+def _open_streams() -> None:
+    """Streams that were closed (`>&-`) lead nowhere, and a terminal that lacks a letter (µ, ≥) gets its escape."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # as long as the process
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_not_empty(arguments: list[str]) -> None:
+    """`--data "$UNSET"` means no folder at all, and not the current one."""
+    pairs = itertools.pairwise([*arguments, ""])
+    if "--data=" in arguments or any(pair == ("--data", "") for pair in pairs):
+        raise InvalidInput.of([Violation("--data", "must name a folder; it is empty")])
 
 
 def _end_with(error: PosologyError, arguments: list[str], *, as_json: bool) -> NoReturn:

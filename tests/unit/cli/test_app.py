@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from posology.cli import app as command_line
 from posology.cli.app import exit_code
 from posology.core import errors
 
@@ -77,3 +78,39 @@ def test_a_parameter_that_names_no_file_says_so(value: str, tmp_path: Path) -> N
     done = posology(tmp_path, "validate", "examples/real-labels.yaml", "--set", f"spl={value}")
     assert done.returncode == 2
     assert f"there is no {value} here" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--data", ""], "must name a folder; it is empty"),
+        (["--data="], "must name a folder; it is empty"),
+        (["--data", "/dev/null"], "/dev/null is no folder"),
+        (["--data", __file__], "is no folder"),
+        (["-n", "Team A"], "'Team A' is no namespace: lower-case letters"),
+        (["--namespace="], "'' is no namespace"),
+    ],
+)
+def test_a_shared_option_that_is_wrong_is_named_whatever_the_command(
+    arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("status", "runs"):
+        monkeypatch.setattr(sys, "argv", ["posology", command, *arguments])
+        with pytest.raises(SystemExit, match="2"):
+            command_line.main()
+        assert says in " ".join(capsys.readouterr().err.split())
+
+
+def test_closed_streams_and_terminals_that_lack_a_letter_end_no_command(tmp_path: Path) -> None:
+    shell = [sys.executable, "-m", "posology.cli.app", "--data", str(tmp_path), "status"]
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&-', "sh", *shell], capture_output=True, text=True, check=False
+    )
+    assert (closed.returncode, "defect" in closed.stderr) == (3, False)
+    poor = {"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    code = (
+        "from posology.cli import app, output\n"
+        "app._open_streams(); output.Writer(output.Format.TEXT).value({}, '5 \\u00b5g, \\u2265 2')"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], env=poor, capture_output=True, text=True, check=True)
+    assert shown.stdout == "5 \\xb5g, \\u2265 2\n"
