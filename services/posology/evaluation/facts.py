@@ -6,6 +6,7 @@ No judge is asked: a rule that can be read. It is strict on amounts and denial, 
 import re
 from collections.abc import Iterator, Sequence
 
+from posology.core.amounts import in_one_spelling
 from posology.evaluation.refusals import without_thoughts
 from posology.evaluation.refusals.features import Part, parts
 
@@ -17,6 +18,12 @@ _ROUNDING = 1e-6
 _UNITS = {
     "mcg": (0.001, "mg"), "µg": (0.001, "mg"), "μg": (0.001, "mg"), "ug": (0.001, "mg"), "microgram": (0.001, "mg"),
     "mg": (1.0, "mg"), "milligram": (1.0, "mg"), "g": (1000.0, "mg"), "gram": (1000.0, "mg"), "kg": (1e6, "mg"),
+    "ng": (1e-6, "mg"), "nanogram": (1e-6, "mg"), "microgramme": (0.001, "mg"), "milligramme": (1.0, "mg"),
+    "gramme": (1000.0, "mg"), "gm": (1000.0, "mg"), "kilogram": (1e6, "mg"), "u": (1.0, "iu"),
+    "international unit": (1.0, "iu"), "kbq": (0.001, "mbq"), "mbq": (1.0, "mbq"), "gbq": (1000.0, "mbq"),
+    "µci": (0.001, "mci"), "uci": (0.001, "mci"), "mci": (1.0, "mci"), "millicurie": (1.0, "mci"),
+    "millimole": (1.0, "mmol"), "milliequivalent": (1.0, "meq"),
+    "°c": (1.0, "°c"), "°f": (1.0, "°f"),
     "ml": (1.0, "ml"), "milliliter": (1.0, "ml"), "millilitre": (1.0, "ml"), "cc": (1.0, "ml"), "l": (1000.0, "ml"),
     "liter": (1000.0, "ml"), "litre": (1000.0, "ml"), "iu": (1.0, "iu"), "unit": (1.0, "iu"), "mmol": (1.0, "mmol"),
     "meq": (1.0, "meq"), "%": (1.0, "%"), "percent": (1.0, "%"), "min": (1.0, "min"), "minute": (1.0, "min"),
@@ -31,7 +38,7 @@ _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+|" + "|".join(_WORDS
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _AMOUNT = re.compile(
     rf"(?<![\w.,])(?P<low>{_NUMBER})(?:\s*(?:-|–|to|or|and)\s*(?P<high>{_NUMBER}))?\s*-?(?P<unit>{_UNIT})s?(?![\w])"
-    r"(?P<per>(?:\s*/\s*|\s+per\s+|\s+for each\s+)(?:kg|kilogram|m2|m²|hour|h|dl|l|ml)\b)?",
+    r"(?P<per>(?:\s*/\s*|\s+per\s+|\s+for each\s+)(?:kg|kilogram|m2|m\^2|hour|h|dl|l|ml)\b)?",
     re.IGNORECASE,
 )
 _DENIES = re.compile(
@@ -100,12 +107,20 @@ _HEDGES = re.compile(
 )
 
 
+def _unit(spelled: str) -> str:
+    return spelled.casefold().replace("μ", "µ")  # casefold makes a Greek letter of the micro sign
+
+
 def quantities(text: str) -> list[tuple[float, str]]:
     """Every amount in the text as (value in the dimension's base unit, dimension); both ends of a range."""
     found = []
-    for match in _AMOUNT.finditer(text):
-        scale, dimension = _UNITS[match["unit"].casefold()]
-        per = re.sub(r"[\s/]|per|for each", "", (match["per"] or "").casefold()).replace("kilogram", "kg")
+    for match in _AMOUNT.finditer(re.sub(r"(?<=°) (?=[CF]\b)", "", in_one_spelling(text))):
+        scale, dimension = _UNITS[_unit(match["unit"])]
+        per = (
+            re.sub(r"[\s/]|per|for each", "", (match["per"] or "").casefold())
+            .replace("kilogram", "kg")
+            .replace("^", "")
+        )
         name = f"{dimension}/{per}" if per else dimension
         found += [(_value(number) * scale, name) for number in (match["low"], match["high"]) if number]
     return found

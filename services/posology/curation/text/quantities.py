@@ -6,10 +6,10 @@ Two texts that differ in one of these differ in medicine, however close their em
 # ruff: noqa: E501  (tables and expressions read better unbroken)
 
 import re
-import unicodedata
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
+from posology.core.amounts import in_one_spelling
 from posology.curation.text.normal import normal
 
 _NUMBER = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
@@ -274,12 +274,6 @@ _OTHER_UNIT = re.compile(
 _NUMBER_AND_UNIT = re.compile(
     r"(?<![\w.^])[\d.,]*\d[  -]?[A-Za-zµ][A-Za-zµ.²]*(?: Hg)?(?:\^2)?(?:\s?/\s?[\w.]+(?:\^2)?){0,3}"
 )
-_FRACTION = re.compile(
-    r"(?<![\d/.,])(?:(?P<whole>\d{1,3})[ -])?(?P<upper>[1-9])/(?P<lower>[2-8])(?= (?:of a |of an |a |an )?(?:tablet|tab\b|capsule|patch|teaspoon|tablespoon|dose|vial))"
-)
-_VULGAR = re.compile(r"(?:(?P<whole>\d{1,3})\s?)?(?P<part>[¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
-_RAISED = re.compile(r"(?<=[\w)])[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
-_RAISED_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _POWER = re.compile(rf"(?:(?P<number>{_NUMBER})\s?[x×·*]\s?)?(?<![\d.,])10\s?\^\s?(?P<exponent>[-−–]?\d{{1,2}})")
 _RARE_UNITS = (
     "GBq|kBq|Bq|µCi|uCi|mcCi|Ci|µL|uL|mcL|pmol|cGy|mGy|lbs?|pounds?|ounces?|oz|ppm|inch(?:es)?|tsp|tbsp|joules?"
@@ -291,15 +285,8 @@ _ORDINALS = frozenset({"st", "nd", "rd", "th"})
 
 
 def _one_spelling(text: str) -> str:
-    """The text with units, fractions and exponents as the expressions here know them: "1000U", "½ tablet", "10⁹/L"."""
-    text = re.sub(r"(?<=\d) (?=000(?!\d))", "", text.replace("μ", "µ"))
-    if not text.isascii():
-        text = re.sub(r"(?<=\d)[\u2009\u202f\u00a0](?=\d{3}(?!\d))", "", text)
-        text = re.sub(r"(?<=\d)·(?=\d)(?!10\s?[\^⁰-⁹⁻])", ".", text)
-        text = _VULGAR.sub(lambda m: f"{int(m['whole'] or 0) + unicodedata.numeric(m['part']):.4g}", text)
-        text = re.sub(r"(?<=m)²", "^2", text)
-        text = _RAISED.sub(lambda m: "^" + m.group().translate(_RAISED_DIGITS), text)
-    text = _FRACTION.sub(lambda m: f"{int(m['whole'] or 0) + int(m['upper']) / int(m['lower']):.4g}", text)
+    """The text with numbers and units as the expressions here know them: "1000U", "½ tablet", "10⁹/L"."""
+    text = in_one_spelling(text)
     return _NUMBER_AND_UNIT.sub(lambda m: _OTHER_UNIT.sub(lambda unit: _SPELLED[unit.group()], m.group()), text)
 
 
