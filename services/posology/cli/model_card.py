@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from posology.client import Client
+from posology.core.errors import NotFound
 from posology.v1alpha1.evaluation_pb2 import Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun
 
@@ -26,11 +27,23 @@ class Card:
     verdict: Verdict | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     """`training.json` of an adapter."""
+    against: tuple[str, ...] = ()
+    """What was said against these weights since: withdrawals, and FAILs that stand."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether a verdict said PASS of these weights, or of what they were merged into."""
+        return self.verdict is not None and self.verdict.outcome == Verdict.PASS
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What keeps a PASS from releasing these weights today: the policy of now, and what was said since."""
+        return (*(self.verdict.policy_gaps if self.verdict else ()), *self.against)
 
     @property
     def released(self) -> bool:
-        """Whether a signed PASS stands for these weights, or for what they were merged into."""
-        return self.verdict is not None and self.verdict.outcome == Verdict.PASS
+        """Whether a signed PASS releases them today."""
+        return self.passed and not self.missing
 
 
 async def of_run(client: Client, run: FineTuneRun, digest: str, *, kind: str = "") -> Card:
@@ -45,7 +58,28 @@ async def of_run(client: Client, run: FineTuneRun, digest: str, *, kind: str = "
     def record() -> dict[str, Any]:
         return dict(stored.json(trained, "training.json")) if stored.has(trained, "training.json") else {}
 
-    return Card(digest, kind, run, verdict, await asyncio.to_thread(record))
+    return Card(digest, kind, run, verdict, await asyncio.to_thread(record), await against(client, digest, verdict))
+
+
+async def of_digest(client: Client, digest: str) -> Card:
+    """The card of weights of which only the digest is known: under the verdict that releases them, or a PASS."""
+    verdicts = await client.verdicts(model=digest)
+    passed = [one for one in verdicts if one.outcome == Verdict.PASS]
+    verdict = next((one for one in passed if not one.policy_gaps), next(iter(passed or verdicts), None))
+    return Card(digest, "", verdict=verdict, against=await against(client, digest, verdict))
+
+
+async def against(client: Client, digest: str, verdict: Verdict | None) -> tuple[str, ...]:
+    """What was said against weights, their verdict and all behind them, in sentences."""
+    weights = verdict.model if verdict is not None else digest
+    reasons = [f"{failure}" for failure in await client.failures(weights)]
+    for start in dict.fromkeys(filter(None, (digest, weights, verdict.artifact if verdict is not None else ""))):
+        try:
+            behind = await client.trace(start)
+        except NotFound:  # not of this namespace's making, or collected
+            continue
+        reasons += [f"{one.digest} was withdrawn: {one.quarantine_reason}" for one in behind if one.quarantine_reason]
+    return tuple(dict.fromkeys(reasons))
 
 
 def render(card: Card) -> str:
@@ -78,7 +112,11 @@ def _standing(card: Card) -> str:
     if card.verdict is None:
         return f"**Not released**: there is no verdict on {what}."
     if card.released:
-        return f"**Released**: a signed verdict says PASS of {what}."
+        policy = f", and the release policy {_cell(card.verdict.policy)} is met" if card.verdict.policy else ""
+        return f"**Released**: a signed verdict says PASS of {what}{policy}. That was so when this card was written."
+    if card.passed:
+        missing = "".join(f"\n- {_cell(one)}" for one in card.missing)
+        return f"**Not released**: a signed verdict says PASS of {what}, and it does not release them today:\n{missing}"
     outcome = Verdict.Outcome.Name(card.verdict.outcome).replace("_", " ")
     return f"**Not released**: the verdict on {what} is {outcome}. They must not be served."
 

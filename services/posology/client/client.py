@@ -65,6 +65,10 @@ def is_job(resource: str) -> bool:
     return len(parts) == 4 and parts[2] in _WATCHES
 
 
+EVERYWHERE = "namespaces/-"
+_PAGE = 1000
+
+
 class Client:
     """Speaks to one installation; every failed call raises a class of `posology.core.errors`.
 
@@ -433,10 +437,26 @@ class Client:
         request = catalog_pb2.CreateWithdrawalRequest(parent="namespaces/-", digest=digest, kind=kind, reason=reason)
         return await self.catalog.CreateWithdrawal(request)
 
-    async def verdicts(self, *, model: str = "") -> list[evaluation_pb2.Verdict]:
-        """Verdicts on these weights, or all, newest first (at most 1000)."""
-        request = evaluation_pb2.ListVerdictsRequest(parent=self.names.parent, model=model, page_size=1000)
-        return list((await self.evaluation.ListVerdicts(request)).verdicts)
+    async def verdicts(self, *, model: str = "", everywhere: bool = False) -> list[evaluation_pb2.Verdict]:
+        """Verdicts on these weights, or all, newest first; `everywhere`: of every namespace."""
+        return [verdict async for verdict in self.each_verdict(model=model, everywhere=everywhere)]
+
+    async def each_verdict(self, *, model: str = "", everywhere: bool = False) -> AsyncIterator[evaluation_pb2.Verdict]:
+        """The same one by one, a page at a time."""
+        parent, token = EVERYWHERE if everywhere else self.names.parent, ""
+        while True:
+            request = evaluation_pb2.ListVerdictsRequest(parent=parent, model=model, page_size=_PAGE, page_token=token)
+            page = await self.evaluation.ListVerdicts(request)
+            for verdict in page.verdicts:
+                yield verdict
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def failures(self, model: str) -> list[str]:
+        """One sentence for each FAIL that stands against these weights, whatever they are called."""
+        request = evaluation_pb2.ListFailuresRequest(parent=self.names.parent, model=model)
+        return list((await self.evaluation.ListFailures(request)).failures)
 
     async def verdict(self, verdict: str) -> evaluation_pb2.Verdict:
         """One verdict by its name."""
@@ -465,20 +485,28 @@ class Client:
         self, model: str, *, name: str, verdict: str = "", spec: serving_pb2.ServingSpec | None = None
     ) -> serving_pb2.Deployment:
         """Deploy weights by digest; refused unless a verifying PASS is there."""
+        parent, _, short = self.names.deployment(name).partition("/deployments/")
         request = serving_pb2.CreateDeploymentRequest(
-            parent=self.names.parent,
-            deployment_id=name,
+            parent=parent,
+            deployment_id=short,
             model=model,
             verdict=verdict,
-            spec=spec or serving_pb2.ServingSpec(model_name=name),
+            spec=spec or serving_pb2.ServingSpec(model_name=short),
             request_id=uuid.uuid4().hex,
         )
         return await self.serving.CreateDeployment(request)
 
-    async def deployments(self) -> list[serving_pb2.Deployment]:
-        """Every deployment, newest first (at most 1000), those that are gone included."""
-        request = serving_pb2.ListDeploymentsRequest(parent=self.names.parent, page_size=1000)
-        return list((await self.serving.ListDeployments(request)).deployments)
+    async def deployments(self, *, everywhere: bool = False) -> list[serving_pb2.Deployment]:
+        """Every deployment, newest first, those that are gone included; `everywhere`: of every namespace."""
+        parent, token = EVERYWHERE if everywhere else self.names.parent, ""
+        listed: list[serving_pb2.Deployment] = []
+        while True:
+            request = serving_pb2.ListDeploymentsRequest(parent=parent, page_size=_PAGE, page_token=token)
+            page = await self.serving.ListDeployments(request)
+            listed += page.deployments
+            token = page.next_page_token
+            if not token:
+                return listed
 
     async def promote(self, deployment: str) -> serving_pb2.Deployment:
         """Give a canary the next step of the traffic, or all of it."""

@@ -41,20 +41,21 @@ async def named(client: Client, target: str) -> list[Verdict]:
     """The newest verdict of a run, on weights, or with this digest or name; NotFound."""
     if "/verdicts/" in target:
         return [await client.verdict(target)]
-    for verdict in await client.verdicts():
+    async for verdict in client.each_verdict():
         run = str(_predicate(verdict).get("run", ""))
         if target in (verdict.artifact, verdict.model, verdict.name.rpartition("/")[2], run, run.rpartition("/")[2]):
             return [verdict]
     raise NotFound(f"no verdict in {client.names.parent} is of the run, on the weights or of the name {target!r}")
 
 
-async def signed_with(client: Client, key: str) -> list[Verdict]:
-    """Verdicts of a key, by its id or its first 8 digits or more, on which a deployment rests."""
+async def signed_with(client: Client, key: str, *, everywhere: bool = False) -> list[Verdict]:
+    """Verdicts of a key, by its id or its first 8 digits or more, on which a deployment of their namespace rests;
+    `everywhere`: in every namespace."""
     start = key.lower().removeprefix("sha256:")
-    resting = {one.verdict for one in await live(client)}
+    resting = {one.verdict for one in await live(client, everywhere=everywhere)}
     return [
         verdict
-        for verdict in await client.verdicts()
+        async for verdict in client.each_verdict(everywhere=everywhere)
         if verdict.artifact in resting
         and any(len(start) >= 8 and signer.startswith(start) for signer in envelopes.signers(verdict.envelope))
     ]
@@ -67,8 +68,9 @@ async def issue_again(client: Client, verdict: Verdict) -> Reissued:
     further try, since that is counted by evaluation.
     """
     predicate = _predicate(verdict)
+    parent = verdict.name.partition("/verdicts/")[0]
     request = evaluation_pb2.IssueVerdictRequest(
-        parent=client.names.parent,
+        parent=parent,
         verdict_id=_another(verdict.name),
         evaluation=verdict.evaluation,
         statements=list(_statements(predicate)),
@@ -81,7 +83,8 @@ async def issue_again(client: Client, verdict: Verdict) -> Reissued:
         issued = await _issue(client, request)
     finally:
         context.run_id.reset(before)
-    resting = tuple(one.name for one in await live(client) if one.verdict == verdict.artifact)
+    everywhere = parent != client.names.parent
+    resting = tuple(one.name for one in await _live_in(client, parent, everywhere) if one.verdict == verdict.artifact)
     outcome = Verdict.Outcome.Name(issued.outcome)
     (signer, *_) = envelopes.signers(issued.envelope)
     return Reissued(issued.name, outcome, verdict.artifact, issued.artifact, signer, resting)
@@ -94,19 +97,25 @@ async def redeploy(client: Client, deployment: str, *, verdict: str = "") -> Dep
     )
     if known.verdict == verdict:
         raise FailedPrecondition(f"{known.name} rests on this verdict already")
-    return await client.deploy(known.model, name=_another(known.name), verdict=verdict, spec=known.spec)
+    successor = f"{known.name.rpartition('/')[0]}/{_another(known.name)}"
+    return await client.deploy(known.model, name=successor, verdict=verdict, spec=known.spec)
 
 
-async def live(client: Client) -> list[Deployment]:
-    """Deployments of the namespace that serve or are to serve, newest first."""
-    return [one for one in await client.deployments() if one.state not in _OVER]
+async def live(client: Client, *, everywhere: bool = False) -> list[Deployment]:
+    """Deployments of the namespace, or of all, that serve or are to serve, newest first."""
+    return [one for one in await client.deployments(everywhere=everywhere) if one.state not in _OVER]
+
+
+async def _live_in(client: Client, parent: str, everywhere: bool) -> list[Deployment]:
+    """Those of one namespace; `everywhere`: it may be another than the client's."""
+    return [one for one in await live(client, everywhere=everywhere) if one.name.startswith(f"{parent}/")]
 
 
 def newest(deployments: Iterable[Deployment]) -> list[Deployment]:
-    """Of each model name the one that came last, which is the one to succeed."""
-    latest: dict[str, Deployment] = {}
+    """Of each model name of a namespace the one that came last, which is the one to succeed."""
+    latest: dict[tuple[str, str], Deployment] = {}
     for one in deployments:
-        latest.setdefault(one.model_name, one)
+        latest.setdefault((one.name.partition("/deployments/")[0], one.model_name), one)
     return list(latest.values())
 
 
@@ -176,7 +185,9 @@ async def reissue(client: Client, verdicts: list[Verdict], *, deploy: bool) -> l
     for verdict in verdicts:
         issued = await issue_again(client, verdict)
         if deploy and issued.outcome == "PASS":
-            resting = [one for one in newest(await live(client)) if one.name in issued.deployments]
+            parent = issued.name.partition("/verdicts/")[0]
+            running = await _live_in(client, parent, parent != client.names.parent)
+            resting = [one for one in newest(running) if one.name in issued.deployments]
             made = await asyncio.gather(*(redeploy(client, one.name, verdict=issued.verdict) for one in resting))
             issued = replace(issued, successors=tuple(one.name for one in made))
         done.append(issued)

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 
 from posology.core.attestations.verdict import VerdictPredicate
+from posology.core.canonical import canonical_digest
 from posology.core.release.check import decided
 from posology.core.release.domain import as_strict
 from posology.core.store import Transaction, now
@@ -117,7 +118,9 @@ async def _answered(
     if answer is not None and answer.outcome == Outcome.PASS and _answers(answer, failed):
         return True
     c = tables.verdicts.c
-    later = select(tables.verdicts.c.envelope).where(c.outcome == Outcome.PASS.value, c.created >= row["created"])
+    # Only a PASS of exactly these files answers; those from before `weights` was kept are all looked at.
+    same = (c.weights == weights_digest(failed.weight_files)) | c.weights.is_(None)
+    later = select(c.envelope).where(c.outcome == Outcome.PASS.value, c.created >= row["created"], same)
     return any(_answers(predicate_of(envelope), failed) for envelope in (await tx.execute(later)).scalars())
 
 
@@ -133,6 +136,11 @@ def _answers(passing: VerdictPredicate, failed: VerdictPredicate) -> bool:
         and not set(passing.weight_files) <= base
         and as_strict(decided(passing), decided(failed))
     )
+
+
+def weights_digest(files: Collection[str]) -> str:
+    """One digest for the weight files of a verdict, by which the verdicts on them are looked up."""
+    return canonical_digest(sorted(files))
 
 
 def predicate_of(envelope: Mapping[str, Any]) -> VerdictPredicate:

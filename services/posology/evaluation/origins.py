@@ -26,11 +26,15 @@ class Origin:
     """Digests of the models between the candidate and its root."""
     lineage: str = "UNKNOWN"
     """`ROOT`, `OTHER` or `UNKNOWN`; see `Base`."""
+    root_files: tuple[str, ...] = ()
+    """Weight files of the roots that the candidate comes from, whatever it was compared with."""
 
     @property
     def own_files(self) -> tuple[str, ...]:
-        """What a FAIL follows: the files that the base does not have; all, where it has all of them."""
-        own = tuple(file for file in self.weight_files if file not in self.base_files)
+        """What a FAIL follows: the files that neither the base nor a root has, which tuning left alone; all, where they
+        have all of them."""
+        before = {*self.base_files, *self.root_files}
+        own = tuple(file for file in self.weight_files if file not in before)
         return own or self.weight_files
 
     @property
@@ -60,7 +64,8 @@ def origin(artifacts: ArtifactStore, model: str, base: str) -> Origin:
         from_base = [digest for digest in roots if weight_files(models[digest]) == files]
         lineage = "ROOT" if roots and len(from_base) == len(roots) and not missing else "OTHER"
     derived = tuple(sorted(digest for digest in models if digest not in roots))
-    return Origin(weight_files(candidate), files, derived, lineage)
+    root_files = sorted({file for digest in roots for file in weight_files(models[digest])})
+    return Origin(weight_files(candidate), files, derived, lineage, tuple(root_files))
 
 
 def learnt(artifacts: ArtifactStore, model: str) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:

@@ -35,9 +35,11 @@ verdicts = Table(
     Column("gates", Json(), nullable=False),
     Column("envelope", Json(), nullable=False),
     Column("artifact", Text, nullable=False),
+    Column("weights", Text),  # digest of the weight files; null in rows from before it was kept
     Column("created", UtcDateTime, nullable=False),
     Index("verdicts_model", "namespace", "model", "created", "name"),
     Index("verdicts_created", "namespace", "created", "name"),
+    Index("verdicts_weights", "weights"),
 )
 
 

@@ -17,6 +17,7 @@ from posology.core.attestations.verdict import FILE, PREDICATE_TYPE, Base, Deriv
 from posology.core.canonical import canonical_digest, canonical_json
 from posology.core.errors import AlreadyExists, InvalidInput, NotFound, Violation
 from posology.core.jobs.domain import Job
+from posology.core.names import EVERY
 from posology.core.release.carried import carried, payload
 from posology.core.release.check import Finding, gaps
 from posology.core.release.check import findings as requirements_of
@@ -198,9 +199,10 @@ class Verdicts:
             return await self._from_row(tx, row)
 
     async def page(self, namespace: str, *, model: str, size: int, token: str) -> tuple[tuple[IssuedVerdict, ...], str]:
-        """A page of verdicts, newest first, of these weights or of all."""
+        """A page of verdicts, newest first, of these weights or of all; `-` is every namespace."""
         c = tables.verdicts.c
-        query = select(tables.verdicts).where(c.namespace == namespace)
+        query = select(tables.verdicts)
+        query = query.where(c.namespace == namespace) if namespace != EVERY else query
         query = query.where(c.model == model) if model else query
         async with self._db.read() as tx:
             page = await pages.fetch(
@@ -323,6 +325,7 @@ class Verdicts:
                 gates=[self._to_json(result) for result in findings.results],
                 envelope=envelope,
                 artifact=artifact,
+                weights=failures.weights_digest(findings.origin.weight_files),
                 created=await now(tx),
             )
         )

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from posology.core.errors import NotFound
+from posology.core.names import EVERY
 from posology.core.store import Transaction, pages
 from posology.serving.domain import Autoscaling, Deployment, Goal, Plan, Replica, ReplicaState, Rollout, Scale, State
 from posology.serving.tables import deployments, replicas
@@ -40,8 +41,9 @@ async def of_request(tx: Transaction, *, namespace: str, request_id: str) -> Dep
 
 
 async def list_page(tx: Transaction, *, namespace: str, size: int, token: str) -> tuple[list[Deployment], str]:
-    """Newest first, and the token of the next page."""
-    query = select(deployments).where(deployments.c.namespace == namespace)
+    """Newest first, and the token of the next page; `-` is every namespace."""
+    query = select(deployments)
+    query = query.where(deployments.c.namespace == namespace) if namespace != EVERY else query
     order = (deployments.c.created_at, deployments.c.id)
     page = await pages.fetch(
         tx, query, order=order, size=size, token=token, scope=f"deployments {namespace}", descending=True

@@ -75,6 +75,31 @@ async def test_a_fail_follows_them_beside_other_files(service: Service) -> None:
     assert await standing(service, service.artifacts.publish(folder, kind="base-model", producer="test"))
 
 
+def sharded(service: Service, name: str, *shards: str, parents: tuple[str, ...] = (), kind: str = "model") -> str:
+    folder = service.root / "made" / name
+    folder.mkdir(parents=True)
+    for number, shard in enumerate(shards):
+        (folder / f"model-{number}.safetensors").write_text(shard)
+    (folder / "config.json").write_text(name)
+    return service.artifacts.publish(folder, kind=kind, producer="test", parents=parents)
+
+
+async def test_a_shard_that_tuning_left_alone_denies_no_other_model_whatever_the_base_was(service: Service) -> None:
+    root = sharded(service, "root", "untouched", "first", kind="base-model")
+    weak = model(service, "weak", kind="base-model")
+    tuned = sharded(service, "tuned", "untouched", "bad", parents=(root,))
+    good = sharded(service, "good", "untouched", "good", parents=(root,))
+    service.record(right=190, refuses=40)
+    verdict = await service.verdict(await service.evaluated("first", model=tuned, base=weak), "first")
+    assert verdict.outcome == pb.Verdict.FAIL
+
+    async def against(weights: str) -> list[str]:
+        request = pb.ListFailuresRequest(parent="namespaces/test", model=weights)
+        return list((await service.stub.ListFailures(request)).failures)
+
+    assert [bool(await against(one)) for one in (tuned, good, root)] == [True, False, False]
+
+
 async def test_what_the_root_had_before_is_not_held_against_it(service: Service) -> None:
     root, _ = await failing(service)
     assert await standing(service, root) == []

@@ -13,6 +13,7 @@ from posology.cli import hub
 from posology.cli.model_card import Card, of_run, render
 from posology.client.stored import Stored
 from posology.core.errors import InvalidInput
+from posology.v1alpha1.catalog_pb2 import Artifact
 from posology.v1alpha1.evaluation_pb2 import GateResult, Verdict
 from posology.v1alpha1.orchestrator_pb2 import FineTuneRun, Stage
 
@@ -113,6 +114,20 @@ def test_what_is_no_repository_is_refused_before_anything_is_copied(name: str) -
         hub.check(name)
 
 
+@pytest.mark.parametrize(
+    "more", [{"gaps": ["accuracy on mcq: mcq has 200 items, at least 500 are asked"]}, {"against": ("v9 said FAIL",)}]
+)
+def test_a_pass_that_the_policy_of_now_does_not_take_is_no_release(more: Any) -> None:
+    made = card(against=more.get("against", ()))
+    assert made.verdict is not None
+    made.verdict.policy_gaps.extend(more.get("gaps", ()))
+    assert not made.released
+    body = render(made)
+    assert "**Not released**: a signed verdict says PASS of these weights, and it does not release them today" in body
+    assert (more.get("gaps") or more["against"])[0] in body
+    assert "not-released" in body
+
+
 class OneRun:
     """The calls of a client that a card of a run makes."""
 
@@ -124,6 +139,12 @@ class OneRun:
 
     def stored(self) -> Stored:
         return Stored()
+
+    async def failures(self, model: str) -> list[str]:
+        return []
+
+    async def trace(self, digest: str) -> list[Artifact]:
+        return [Artifact(digest=digest)]
 
 
 @pytest.mark.parametrize(("on", "released"), [("sha256:now", True), ("sha256:earlier", False)])

@@ -15,7 +15,6 @@ from posology.core.artifacts import Manifest
 from posology.core.errors import FailedPrecondition, InvalidInput, Violation
 from posology.core.files import write_atomically
 from posology.v1alpha1 import catalog_pb2
-from posology.v1alpha1.evaluation_pb2 import Verdict
 
 
 def register(app: typer.Typer) -> None:
@@ -85,7 +84,7 @@ def pull(
                 f"{card.digest} rests on {bad.digest}, which was withdrawn: {bad.quarantine_reason}"
             )
         if to_hub and not card.released:
-            raise FailedPrecondition(f"{card.digest} has no PASS: it is not released, and no hub gets it")
+            raise FailedPrecondition(f"{card.digest} {_why(card)}: it is not released, and no hub gets it")
         return card, await client.pull(card.digest, to)
 
     card, manifest = at.call(work)
@@ -94,19 +93,21 @@ def pull(
         name = model_card.OTHER if (to / model_card.NAME).exists() else model_card.NAME
         write_atomically(to / name, model_card.render(card))
         if not card.released:
-            at.write.note(f"[yellow]warning:[/] {card.digest} has no PASS: it is not released, and must not be served")
+            at.write.note(f"[yellow]warning:[/] {card.digest} {_why(card)}: it is not released, and must not be served")
     address = hub.upload(to, to_hub, private=private, message=f"{card.digest} by posology") if to_hub else ""
     text = f"{to}: {output.count(len(manifest.files), 'file')}, {manifest.size / 2**20:,.1f} MiB of {card.digest}"
     answer = {"folder": to, "digest": card.digest, "kind": manifest.kind, "released": card.released}
     at.write.value(answer | ({"hub": address} if address else {}), f"{text}\n{address}".rstrip())
 
 
+def _why(card: Card) -> str:
+    return f"has a PASS that does not release it today ({card.missing[0]})" if card.passed else "has no PASS"
+
+
 async def _card(client: Client, what: str, *, adapter: bool) -> Card:
     """What is known of a run's weights, or of an artifact; FailedPrecondition before there are any."""
     if what.startswith("sha256:"):
-        verdicts = await client.verdicts(model=what)
-        passed = next((v for v in verdicts if v.outcome == Verdict.PASS), None)
-        return Card(what, "", verdict=passed or next(iter(verdicts), None))
+        return await model_card.of_digest(client, what)
     run = await client.show(what)
     by_stage = {stage.stage: stage.artifact for stage in run.stages}
     digest = (by_stage.get("dpo") or by_stage.get("sft", "")) if adapter else by_stage.get("merge", "")

@@ -47,18 +47,24 @@ def reissue(
     deploy: Annotated[
         bool, typer.Option("--deploy", help="Give what rests on the old verdict a successor, which takes over.")
     ] = False,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", help="With --key: in every namespace.")] = False,
 ) -> None:
     """Issue a verdict again on the same scores, signed with the key of now. Exit code 1 if one is no PASS."""
     at = state.of(context)
     if bool(target) == bool(key):
         raise InvalidInput.of([Violation("target", "name a run or a verdict, or a key by --key: one of them")])
+    if everywhere and not key:
+        raise InvalidInput.of([Violation("--all-namespaces", "goes with --key; a run or a verdict has a namespace")])
 
     async def work(client: Client) -> list[Reissued]:
-        verdicts = await (reissuing.signed_with(client, key) if key else reissuing.named(client, target))
+        verdicts = await (
+            reissuing.signed_with(client, key, everywhere=everywhere) if key else reissuing.named(client, target)
+        )
         return await reissuing.reissue(client, verdicts, deploy=deploy)
 
     done = at.call(work)
-    at.write.value(done, "\n".join(_lines(done)) or f"no deployment in {at.namespace} rests on a verdict of this key")
+    where = "any namespace" if everywhere else at.namespace
+    at.write.value(done, "\n".join(_lines(done)) or f"no deployment in {where} rests on a verdict of this key")
     if any(one.outcome != "PASS" for one in done):
         raise typer.Exit(1)
 
