@@ -215,14 +215,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--served-model-name", default="model")
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--uds")
     parser.add_argument("--max-model-len", type=int, default=0)
     told, _ = parser.parse_known_args()
     if os.environ.get("STAND_IN_FAILS"):
         raise SystemExit("told to fail")
     most = int(os.environ.get("STAND_IN_RUNS_AT_ONCE", 1000))
     served = Protocol(weights_digest(told.model), told.served_model_name, told.max_model_len or 512, most=most)
-    uvicorn.run(served.app(), host="127.0.0.1", port=told.port, log_level="warning", timeout_graceful_shutdown=1)
+    where: dict[str, Any] = {"uds": told.uds} if told.uds else {"host": "127.0.0.1", "port": told.port}
+    uvicorn.run(served.app(), **where, log_level="warning", timeout_graceful_shutdown=1)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ from pathlib import Path
 from posology.engine.config import EngineConfig, EngineHost
 
 
-def command(model_dir: Path, config: EngineConfig, host: EngineHost, *, port: int, name: str) -> list[str]:
-    """vLLM's OpenAI server on loopback; `name` is what clients call the model."""
+def command(
+    model_dir: Path, config: EngineConfig, host: EngineHost, *, name: str, port: int = 0, socket: Path | None = None
+) -> list[str]:
+    """vLLM's OpenAI server on a port of loopback or on a socket file; `name` is what clients call the model."""
     words = [host.python, "-m", "vllm.entrypoints.openai.api_server"]
     words += ["--model", str(model_dir), "--served-model-name", name]
-    words += ["--host", "127.0.0.1", "--port", str(port)]
+    words += ["--uds", str(socket)] if socket else ["--host", "127.0.0.1", "--port", str(port)]
     words += ["--dtype", config.dtype, "--seed", str(config.seed)]
     words += ["--generation-config", config.generation_config]
     words += ["--max-model-len", str(config.max_model_len)] if config.max_model_len else []

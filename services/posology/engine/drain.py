@@ -5,7 +5,7 @@ import re
 import time
 from dataclasses import dataclass
 
-import httpx
+from posology.engine.reach import http_client
 
 _GAUGE = re.compile(r"^vllm:num_requests_(running|waiting)(?:\{[^}]*\})? ([0-9.eE+-]+)$", re.MULTILINE)
 
@@ -32,8 +32,8 @@ def parse_load(metrics: str) -> Load:
 
 async def load(url: str) -> Load:
     """What the engine at `url` is doing; httpx.HTTPError when it does not answer."""
-    async with httpx.AsyncClient(timeout=5) as http:
-        answer = await http.get(f"{url}/metrics")
+    async with http_client(url, timeout=5) as http:
+        answer = await http.get("/metrics")
         answer.raise_for_status()
         return parse_load(answer.text)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from posology.engine.reach import http_client
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -40,7 +42,7 @@ async def probe(url: str, prompts: Sequence[str], *, model: str, max_tokens: int
 
     One at a time: the same batch of one on both occasions keeps near-ties from falling differently.
     """
-    async with httpx.AsyncClient(base_url=url, timeout=120) as http:
+    async with http_client(url, timeout=120) as http:
         return tuple([await _one(http, prompt, model=model, max_tokens=max_tokens) for prompt in prompts])
 
 

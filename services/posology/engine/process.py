@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from posology.engine import guard
 from posology.engine.command import command, environment
 from posology.engine.config import EngineConfig, EngineHost, chat_template_digest
 from posology.engine.probes import Probe, probe
+from posology.engine.reach import http_client, url_of
 
 LOG_TAIL = 30
 """Lines of the engine's log that an error shows."""
@@ -37,10 +37,11 @@ class EngineMismatch(FailedPrecondition):
 
 
 class Engine:
-    """A ready vLLM on loopback. Its URL needs no key: nobody but this machine's user reaches it."""
+    """A ready vLLM on a socket file (see `reach`). Its URL needs no key: nobody but this process's user reaches it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], *, url: str, name: str, log: Path) -> None:
-        self.url = url
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, *, name: str, log: Path) -> None:
+        self.url = url_of(folder / "socket")
+        self._folder = folder
         self.name = name
         self.log = log
         self.config = EngineConfig()
@@ -74,11 +75,11 @@ class Engine:
     def _launch(
         cls, model_dir: Path, config: EngineConfig, *, host: EngineHost, name: str, log: Path | None
     ) -> "Engine":
-        port = _free_port()
-        log = log or Path(tempfile.mkdtemp(prefix="engine-")) / "engine.log"
+        folder = Path(tempfile.mkdtemp(prefix="engine-"))  # its user's alone; short, since a socket's path is bounded
+        log = log or folder / "engine.log"
         host.cache_dir.mkdir(parents=True, exist_ok=True)
         words = [sys.executable, "-I", "-S", guard.__file__]
-        words += command(model_dir, config, host, port=port, name=name)
+        words += command(model_dir, config, host, socket=folder / "socket", name=name)
         with log.open("ab") as out:
             process = subprocess.Popen(
                 words,
@@ -88,7 +89,7 @@ class Engine:
                 env=environment(host, config),
                 start_new_session=True,
             )
-        return cls(process, url=f"http://127.0.0.1:{port}", name=name, log=log)
+        return cls(process, folder, name=name, log=log)
 
     @property
     def pid(self) -> int:
@@ -108,8 +109,8 @@ class Engine:
         if not self.alive:
             return False
         try:
-            async with httpx.AsyncClient(timeout=5) as http:
-                return (await http.get(f"{self.url}/health")).status_code == 200
+            async with http_client(self.url, timeout=5) as http:
+                return (await http.get("/health")).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -131,6 +132,9 @@ class Engine:
         if self._process.stdin:
             self._process.stdin.close()
         await self._until_group_ended()
+        (self._folder / "socket").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()  # where its log lies elsewhere
 
     async def _until_group_ended(self) -> None:
         deadline = time.monotonic() + KILLED_WITHIN
@@ -153,9 +157,9 @@ class Engine:
             await asyncio.sleep(0.2)
 
     async def _observe(self, model_dir: Path, requested: EngineConfig) -> None:
-        async with httpx.AsyncClient(timeout=10) as http:
-            version = (await http.get(f"{self.url}/version")).json()["version"]
-            [model] = (await http.get(f"{self.url}/v1/models")).json()["data"]
+        async with http_client(self.url, timeout=10) as http:
+            version = (await http.get("/version")).json()["version"]
+            [model] = (await http.get("/v1/models")).json()["data"]
         self.config = requested.observed(
             chat_template=chat_template_digest(model_dir),
             engine_version=version,
@@ -163,9 +167,3 @@ class Engine:
         )
         if differences := requested.completed(self.config).differences(self.config):
             raise EngineMismatch("the engine is not the one that was asked for: " + "; ".join(differences))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        return int(probe_socket.getsockname()[1])

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from posology.core.errors import Internal, InvalidInput, Unavailable
+from posology.engine.reach import http_client
 
 _SECONDS = 300.0
 
@@ -38,7 +39,7 @@ class EngineClient:
     async def open(cls, url: str, *, name: str, in_flight: int, context: int = 0) -> AsyncIterator["EngineClient"]:
         """A client with as many connections as requests in flight; `context` is the model's length, 0 if unknown."""
         limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
-        async with httpx.AsyncClient(base_url=url, timeout=_SECONDS, limits=limits) as http:
+        async with http_client(url, timeout=_SECONDS, limits=limits) as http:
             yield cls(http, name=name, in_flight=in_flight, context=context)
 
     async def likelihoods(self, sequences: Sequence[Sequence[int]]) -> list[list[float | None]]:

@@ -109,12 +109,12 @@ async def live(settings: AgentSettings, report: Report, proxy: Proxy, stop: asyn
         await replay(running.url, evidence, model_name=settings.model_name)
         watch = DenyListWatch(settings, evidence.verdict, evidence.policy)
         await watch.check()  # loading may have taken long
-        proxy.target = running.url
-        if not proxy.draining:
-            report.say(ReplicaState.READY, "verified, probed and healthy")
-        async with _watching(watch, proxy):
-            await _serve(running, proxy, stop, every=settings.health_seconds)
-            await _drain(proxy, settings.drain_seconds)
+        async with proxy.reaching(running.url):
+            if not proxy.draining:
+                report.say(ReplicaState.READY, "verified, probed and healthy")
+            async with _watching(watch, proxy):
+                await _serve(running, proxy, stop, every=settings.health_seconds)
+                await _drain(proxy, settings.drain_seconds)
 
 
 @asynccontextmanager

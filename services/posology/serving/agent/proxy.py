@@ -2,8 +2,8 @@
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
 
 import aiohttp
@@ -18,6 +18,7 @@ from posology.core import http_tls
 from posology.core.http import ClientLeft, unless_client_leaves
 from posology.core.rpc.tls import PLAIN
 from posology.engine import load
+from posology.engine.reach import base, socket_of
 from posology.serving.agent.report import Report, to_json
 from posology.serving.domain import ReplicaState
 
@@ -27,9 +28,9 @@ _ASKED = {"/v1/chat/completions": "/v1/chat/completions", "/v1/completions": "/v
 _VERIFIED = (ReplicaState.STARTING, ReplicaState.PROBING, ReplicaState.READY, ReplicaState.DRAINING)
 
 
-def engine_session() -> AbstractAsyncContextManager[aiohttp.ClientSession]:
-    """The way to the engine beside us; how long an answer may take is the gateway's to say."""
-    return http_tls.session(PLAIN, aiohttp.ClientTimeout(sock_connect=5))
+def engine_session(url: str = "") -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+    """The way to the engine at `url` beside us; how long an answer may take is the gateway's to say."""
+    return http_tls.session(PLAIN, aiohttp.ClientTimeout(sock_connect=5), socket=socket_of(url))
 
 
 class Proxy:
@@ -66,6 +67,17 @@ class Proxy:
                 Route("/health", self.health, methods=["GET"]),
             ]
         )
+
+    @asynccontextmanager
+    async def reaching(self, url: str) -> AsyncIterator[None]:
+        """Inside the block requests go to the engine at `url`."""
+        before = self._session
+        async with engine_session(url) as self._session:
+            self.target = url
+            try:
+                yield
+            finally:
+                self.target, self._session = None, before
 
     async def health(self, _: Request) -> Response:
         """The agent lives."""
@@ -138,7 +150,7 @@ class Proxy:
             return _unavailable(
                 self._refusal or ("this engine is draining" if self.draining else "this engine is not ready")
             )
-        url = self.target + _ASKED[request.scope["route"].path]
+        url = base(self.target) + _ASKED[request.scope["route"].path]
         headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
         # Counted before the first await, so a drain that begins now waits for this request.
         self._running += 1
