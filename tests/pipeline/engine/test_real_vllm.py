@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
-import httpx
 import pytest
 
 from posology.core.jobs.launchers import processes
 from posology.engine import Engine, EngineConfig, EngineHost, EngineMismatch, drain, load, mismatches
+from posology.engine.reach import http_client
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ async def test_an_engine_replays_its_probes_drains_and_leaves_no_process(
 
 
 async def _no_request_is_cut_while_draining(engine: Engine) -> None:
-    async with httpx.AsyncClient(base_url=engine.url, timeout=60) as http:
+    async with http_client(engine.url, timeout=60) as http:
         body = {"model": engine.name, "prompt": "a", "max_tokens": 200, "ignore_eos": True}
         running = asyncio.create_task(http.post("/v1/completions", json=body))
         await asyncio.sleep(0.1)
