@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from engine_port import on_a_port
 from mcq_questions import LETTERS, lm_eval_python, python_of, random_model, side
 
 from posology.engine import Engine, EngineConfig, EngineHost
@@ -55,10 +56,10 @@ def own_lines(questions: list[Question]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-async def compare(engine: Engine, model: Path, questions: list[Question], folder: Path) -> dict[str, Any]:
+async def compare(url: str, model: Path, questions: list[Question], folder: Path) -> dict[str, Any]:
     """By way of choosing: the share of items with the same choice, and each side's accuracy."""
     (folder / "ours.jsonl").write_text(own_lines(questions))
-    common = {"url": engine.url, "model": str(model), "folder": str(folder), "in_flight": "16"}
+    common = {"url": url, "model": str(model), "folder": str(folder), "in_flight": "16"}
     shares: dict[str, Any] = {}
     for way, scoring in WAYS.items():
         theirs = folder / f"{way}.jsonl"
@@ -88,13 +89,14 @@ async def measure(model: Path, suites: list[Path], most: int, folder: Path, *, d
     """Every suite on one engine."""
     results: dict[str, Any] = {}
     host = EngineHost(python=python_of("engine-cpu"))
-    async with Engine.start(model, EngineConfig(dtype=dtype, max_model_len=1024), host=host) as engine:
+    async with (
+        Engine.start(model, EngineConfig(dtype=dtype, max_model_len=1024), host=host) as engine,
+        on_a_port(engine) as url,
+    ):
         for suite in suites:
             items = parse(suite.read_bytes(), SuiteKind.MULTIPLE_CHOICE, name=suite.name)
             questions = [item for item in items if isinstance(item, Question)]
-            results[suite.name] = await compare(
-                engine, model, questions[:: max(1, len(questions) // most)][:most], folder
-            )
+            results[suite.name] = await compare(url, model, questions[:: max(1, len(questions) // most)][:most], folder)
     return results
 
 

@@ -20,6 +20,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from engine_port import on_a_port
+
 from posology.engine import Engine, EngineConfig, EngineHost
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,8 +86,11 @@ async def measure(model: Path, count: int, folder: Path) -> dict[str, Any]:
     host = EngineHost(python=python_of("engine-cpu"))
     lm_eval = lm_eval_python()
     found: dict[str, Any] = {}
-    async with Engine.start(model, EngineConfig(dtype="float32", max_model_len=512), host=host) as engine:
-        common = {"url": engine.url, "model": str(model), "folder": str(folder)}
+    async with (
+        Engine.start(model, EngineConfig(dtype="float32", max_model_len=512), host=host) as engine,
+        on_a_port(engine) as url,
+    ):
+        common = {"url": url, "model": str(model), "folder": str(folder)}
         mine = common | {"items": str(ours), "in_flight": "32", "scoring": "LETTER"}
         await side(python_of("worker"), "_mcq_ours.py", mine)  # the first pass compiles kernels: nobody's score
         first = await side(python_of("worker"), "_mcq_ours.py", mine)
