@@ -97,7 +97,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServicer):
         return convert.verdict_to_proto(await self._verdicts.get(request.name))
 
     async def ListVerdicts(self, request: pb.ListVerdictsRequest, _: Any) -> pb.ListVerdictsResponse:
-        namespace = names.namespace_of_parent(request.parent)
+        namespace = names.namespace_of_parent(request.parent, every=True)
         found, token = await self._verdicts.page(
             namespace, model=request.model, size=request.page_size, token=request.page_token
         )

@@ -39,7 +39,7 @@ class ServingServicer(serving_pb2_grpc.ServingServicer):
 
     async def ListDeployments(self, request: pb.ListDeploymentsRequest, _: Context) -> pb.ListDeploymentsResponse:
         await self._controller.looked.wait()
-        namespace = names.namespace_of_parent(request.parent)
+        namespace = names.namespace_of_parent(request.parent, every=True)
         found, token = await self._deployments.list_page(namespace, size=request.page_size, token=request.page_token)
         shown = (convert.deployment_to_proto(d, ready=ready) for d, ready in found)
         return pb.ListDeploymentsResponse(deployments=shown, next_page_token=token)

@@ -94,6 +94,23 @@ async def test_the_steps_of_the_page_end_with_an_engine_that_may_load(submitter:
     assert await submitter.deploy(model) == "", "the newest verdict is found, and counts"
 
 
+async def test_one_command_goes_through_every_namespace_and_every_page(
+    submitter: Submitter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, first = await serving(submitter)
+    await read(submitter, "verdicts", "reissue", model)  # a newer one, so that the first is on another page
+    monkeypatch.setattr("posology.client.client._PAGE", 1)
+    done = await read(submitter, "signing-keys", "rotate", "evaluation")
+    elsewhere = ("-n", "other", "verdicts", "reissue", "--key", done["old"], "--deploy")
+    assert await read(submitter, *elsewhere) == []
+    (again,) = await read(submitter, *elsewhere, "--all-namespaces")
+    assert (again["before"], again["signer"]) == (first, done["new"])
+    assert again["name"].startswith("namespaces/test/verdicts/")
+    assert [one.rpartition("/")[0] for one in again["successors"]] == ["namespaces/test/deployments"]
+    alone = await type_(submitter, "verdicts", "reissue", "labels-run", "--all-namespaces")
+    assert "goes with --key" in alone.output + str(alone.exception)
+
+
 async def test_what_a_verdict_carries_is_carried_on(submitter: Submitter) -> None:
     _, first = await serving(submitter)
     await read(submitter, "signing-keys", "rotate", "evaluation")
