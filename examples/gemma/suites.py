@@ -1,8 +1,9 @@
-"""Small draws of public benchmarks, one to choose a dose by and one to gate, which share no item.
+"""Small draws of public benchmarks and of our own suites: some choose a dose, others gate it, and none does both.
 
     python -m examples.gemma.suites DATA --out build/gemma-suites
 
-DATA holds `eval_general/hellaswag*.jsonl`, `eval_general/TruthfulQA.csv` and `safety/xstest_prompts.csv` as published.
+DATA holds `eval_general/hellaswag*.jsonl`, `eval_general/TruthfulQA.csv` and `safety/xstest_prompts.csv` as published; the
+open-book questions are those of `examples/suites`.
 Items are drawn in the order of the SHA-256 of their row, so a draw is the same everywhere and no topic comes first.
 """
 
@@ -16,22 +17,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+OURS = Path(__file__).resolve().parents[1]
+
+
 @dataclass(frozen=True)
 class Draw:
-    """Rows `start` to `start + count`, in drawn order, of the published file that fits `pattern`."""
+    """Rows `start` to `start + count`, in drawn order, of the file that fits `pattern` in `folder` (None: DATA)."""
 
     name: str
     pattern: str
     start: int
     count: int
+    folder: Path | None = None
 
 
 DRAWS = (
-    Draw("hellaswag.jsonl", "eval_general/hellaswag*.jsonl", 0, 150),
-    Draw("hellaswag-development.jsonl", "eval_general/hellaswag*.jsonl", 150, 100),
-    Draw("truthfulqa.csv", "eval_general/TruthfulQA.csv", 0, 150),
-    Draw("truthfulqa-development.csv", "eval_general/TruthfulQA.csv", 150, 100),
-    Draw("xstest.csv", "safety/xstest_prompts.csv", 0, 60),
+    Draw("open-book.jsonl", "suites/open-book.jsonl", 0, 80, OURS),
+    Draw("open-book-development.jsonl", "suites/open-book-development.jsonl", 0, 40, OURS),
+    Draw("hellaswag.jsonl", "eval_general/hellaswag*.jsonl", 0, 50),
+    Draw("hellaswag-development.jsonl", "eval_general/hellaswag*.jsonl", 50, 30),
+    Draw("truthfulqa.csv", "eval_general/TruthfulQA.csv", 0, 50),
+    Draw("truthfulqa-development.csv", "eval_general/TruthfulQA.csv", 50, 30),
+    Draw("xstest.csv", "safety/xstest_prompts.csv", 0, 20),
 )
 
 
@@ -45,9 +52,10 @@ def draw(data: Path, out: Path) -> list[Path]:
 
 
 def _write(one: Draw, data: Path, out: Path) -> Path:
-    published = sorted(data.glob(one.pattern))
+    folder = one.folder or data
+    published = sorted(folder.glob(one.pattern))
     if not published:
-        raise SystemExit(f"{data} has no {one.pattern}: give the folder that holds the published files")
+        raise SystemExit(f"{folder} has no {one.pattern}: give the folder that holds the published files")
     header, rows = _rows(published[0])
     drawn = sorted(rows, key=lambda row: hashlib.sha256(row.encode()).digest())[one.start : one.start + one.count]
     if len(drawn) < one.count:

@@ -46,7 +46,8 @@ def progress(stage: pb.Stage) -> str:
     report = stage.progress
     if stage.state != pb.Stage.RUNNING or not report.total:
         return ""
-    left = f", {duration(report.eta_seconds)} left" if report.eta_seconds else ""
+    time = duration(report.eta_seconds)
+    left = f", {time} left" if time else ""
     return f"{report.done:g}/{report.total:g}{left}"
 
 

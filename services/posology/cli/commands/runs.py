@@ -16,6 +16,7 @@ from rich.markup import escape
 from posology.cli import show as shown
 from posology.cli import state
 from posology.cli.commands import completion
+from posology.cli.plan_notes import once
 from posology.client import Client, RunFile, is_job, load_run
 from posology.client.client import ENDED
 from posology.client.specfile import name_misfit
@@ -86,10 +87,13 @@ def _plan_doses(at: state.State, run: RunFile) -> None:
         f"{len(planned)} doses take {steps:,} steps{together} before one is chosen, {memory:,.0f} MiB at most; "
         "each is merged and scored on the development suites too. The chosen one's training is not repeated."
     )
-    notes = dict.fromkeys(
-        [f"[yellow]warning:[/] {escape(text)}" for _, plan in planned for text in plan.warnings]
-        + [f"[dim]advice:[/] {escape(text)}" for _, plan in planned for text in plan.advice]
-    )
+    notes = [
+        *(
+            f"[yellow]warning:[/] {escape(text)}"
+            for text in once(text for _, plan in planned for text in plan.warnings)
+        ),
+        *(f"[dim]advice:[/] {escape(text)}" for text in once(text for _, plan in planned for text in plan.advice)),
+    ]
     mapping = {
         "doses": [{"label": label, "plan": schema.to_mapping(plan)} for label, plan in planned],
         "sftSteps": steps,

@@ -11,6 +11,7 @@ from posology.curation.sources.families import family_names
 from posology.curation.sources.location import Found, Limits, find, read
 
 UNREADABLE_SHARE = 0.1  # of all files; beyond it the job fails, because the data set would not be what was asked for
+LABELS_A_REPORT = 50
 
 
 def gather(sources: Iterable[Source], limits: Limits, *, progress: Callable[[int, int, str], None]) -> Corpus:
@@ -18,9 +19,12 @@ def gather(sources: Iterable[Source], limits: Limits, *, progress: Callable[[int
     corpus = Corpus()
     files = [(source, file) for source in sources for file in find(source.uri, FORMATS[source.format].endings, limits)]
     labels: list[tuple[Label, tuple[Section, ...]]] = []
-    for number, (source, file) in enumerate(files):
-        progress(number, len(files), f"reading {file.name}")
-        for parsed in _parse(source, file, limits, corpus):
+    for number, (source, file) in enumerate(files, 1):
+        reading = f"reading {file.name}, file {number} of {len(files)}"
+        progress(0, 0, reading)  # of no total: one file may hold a label or thousands, so files tell no time
+        for parsed in _parse(
+            source, file, limits, corpus, lambda labels, of=reading: progress(0, 0, f"{of}: {labels}")
+        ):
             corpus.pairs.extend(parsed.pairs)
             corpus.drops.extend(parsed.drops)
             if parsed.label:
@@ -32,11 +36,15 @@ def gather(sources: Iterable[Source], limits: Limits, *, progress: Callable[[int
     return corpus
 
 
-def _parse(source: Source, file: Found, limits: Limits, corpus: Corpus) -> list[Parsed]:
+def _parse(source: Source, file: Found, limits: Limits, corpus: Corpus, report: Callable[[str], None]) -> list[Parsed]:
     """All of a file or nothing of it: an error halfway leaves no half-read label behind."""
     try:
         document, digest = read(file, limits)
-        parsed = list(FORMATS[source.format].read(replace(document, homeopathic=source.homeopathic)))
+        parsed: list[Parsed] = []
+        for one in FORMATS[source.format].read(replace(document, homeopathic=source.homeopathic)):
+            parsed.append(one)
+            if len(parsed) % LABELS_A_REPORT == 0:
+                report(f"{len(parsed):,} labels")
     except Unreadable as error:
         corpus.drops.append(Drop("source", "unreadable", f"{file.name} {error}", file.name))
         return []

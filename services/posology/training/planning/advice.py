@@ -134,7 +134,7 @@ def rules_of_thumb(request: Request, plan: Plan) -> Iterator[Note]:
         f"start from. Both are about ten times the 1e-5 to 2e-5 of full tuning: an adapter starts at zero and its "
         f"update "
         f'is scaled by alpha / rank ("LoRA Without Regret", Thinking Machines 2025, measured the factor of ten). '
-        f"You have {rate:g}; both learn, the lower one forgets less and needs more steps.",
+        f"Both learn; the lower one forgets less and needs more steps. You have {rate:g}.",
     )
     names = ", ".join(lora.target_modules)
     yield Note(
@@ -166,8 +166,9 @@ def passes(request: Request, plan: Plan) -> Iterator[Note]:
     yield Note(
         "sft.epochs",
         f"Epochs by size: {usual} are usual with {request.rows:,} rows (Alpaca: 3 over 52,000; LIMA: 15 over 1,000 "
-        f"answers written by hand). You have {steps.epochs:g}"
-        + ("; the checkpoint with the best validation loss is published." if steps.best else "."),
+        f"answers written by hand). "
+        + ("The checkpoint with the best validation loss is published. " if steps.best else "")
+        + f"You have {steps.epochs:g}.",
     )
 
 
