@@ -32,13 +32,13 @@ class Draw:
 
 
 DRAWS = (
-    Draw("open-book.jsonl", "suites/open-book.jsonl", 0, 80, OURS),
+    Draw("open-book.jsonl", "suites/open-book.jsonl", 0, 60, OURS),
     Draw("open-book-development.jsonl", "suites/open-book-development.jsonl", 0, 40, OURS),
-    Draw("hellaswag.jsonl", "eval_general/hellaswag*.jsonl", 0, 50),
-    Draw("hellaswag-development.jsonl", "eval_general/hellaswag*.jsonl", 50, 30),
-    Draw("truthfulqa.csv", "eval_general/TruthfulQA.csv", 0, 50),
-    Draw("truthfulqa-development.csv", "eval_general/TruthfulQA.csv", 50, 30),
-    Draw("xstest.csv", "safety/xstest_prompts.csv", 0, 20),
+    Draw("hellaswag.jsonl", "eval_general/hellaswag*.jsonl", 0, 40),
+    Draw("hellaswag-development.jsonl", "eval_general/hellaswag*.jsonl", 40, 20),
+    Draw("truthfulqa.csv", "eval_general/TruthfulQA.csv", 0, 40),
+    Draw("truthfulqa-development.csv", "eval_general/TruthfulQA.csv", 40, 20),
+    Draw("xstest.csv", "safety/xstest_prompts.csv", 0, 12),
 )
 
 

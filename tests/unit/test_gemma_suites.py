@@ -56,5 +56,5 @@ def test_a_folder_without_a_benchmark_is_told_which_one(tmp_path: Path) -> None:
 
 
 def test_too_few_rows_are_refused_before_a_dose_is_chosen_by_them(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"has 60 rows; hellaswag-development\.jsonl needs 80"):
-        draw(published(tmp_path / "data", hellaswag=60), tmp_path / "out")
+    with pytest.raises(SystemExit, match=r"has 50 rows; hellaswag-development\.jsonl needs 60"):
+        draw(published(tmp_path / "data", hellaswag=50), tmp_path / "out")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from posology.curation.text.quantities import fingerprint
+from posology.curation.text.quantities import QUANTITY, fingerprint
 
 # The audit's classes, then as many of our own that were written before the code.
 CONTRASTS = [
@@ -127,3 +127,16 @@ def test_a_wording_is_not_a_fact(one: str, other: str) -> None:
 
 def test_seventy_three_contrasts_are_watched() -> None:
     assert len(CONTRASTS) == 73
+
+
+@pytest.mark.parametrize(
+    "mutation", ["exon 21 L858R", "exon 21 L861Q", "exon 20 L747S", "codon 12 G12C", "exon 17 D816V", "codon 600 V600E"]
+)
+def test_the_name_of_a_mutation_holds_no_amount(mutation: str) -> None:
+    assert not QUANTITY.findall(f"Tumors with an {mutation} substitution.")
+
+
+@pytest.mark.parametrize("amount", ["21 L", "5 mg", "60 mg/m2", "10 mL"])
+@pytest.mark.parametrize("after", [".", " daily", "1", "-tablet"])
+def test_an_amount_stays_one_whatever_stands_behind_it(amount: str, after: str) -> None:
+    assert [match.group() for match in QUANTITY.finditer(f"Give {amount}{after}")] == [amount]

@@ -23,8 +23,9 @@ _COUNTED = (
     "tablets?|capsules?|doses?|drops?|sprays?|puffs?|patch(?:es)?|vials?|teaspoonfuls?|tablespoonfuls?|caplets?|sachets?|applications?|inhalations?"
 )
 UNITS = rf"(?:{_BASE}){_PER}{{0,3}}|{_COUNTED}"
+_MUTATION = r"\d{2,4}[A-Z]\b"  # exon 21 L858R holds no 21 litres
 QUANTITY = re.compile(
-    rf"(?<![\w.^])(?P<sign>(?:(?<=\s)|(?<=\()|^)[-−–])?(?P<number>{_NUMBER})(?:\s?(?:-|–|to)\s?(?P<to>{_NUMBER}))?\s?-?(?P<unit>{UNITS})(?![A-Za-z])(?!/[A-Za-z])"
+    rf"(?<![\w.^])(?P<sign>(?:(?<=\s)|(?<=\()|^)[-−–])?(?P<number>{_NUMBER})(?:\s?(?:-|–|to)\s?(?P<to>{_NUMBER}))?\s?-?(?P<unit>{UNITS})(?![A-Za-z])(?!/[A-Za-z])(?!{_MUTATION})"
 )
 BARE_NUMBER = re.compile(rf"(?<![\w.^])(?P<sign>(?:(?<=\s)|(?<=\()|^)[-−–])?(?P<number>{_NUMBER})(?![\w.]*\d|\w)")
 _WORDS = {
