@@ -2,8 +2,8 @@
 
     python -m examples.gemma.suites DATA --out build/gemma-suites
 
-DATA holds `eval_general/hellaswag*.jsonl`, `eval_general/TruthfulQA.csv` and `safety/xstest_prompts.csv` as published; the
-open-book questions are those of `examples/suites`.
+DATA holds `eval_general/hellaswag*.jsonl`, `eval_general/TruthfulQA.csv` and `safety/xstest_prompts.csv` as published;
+the open-book questions are those of `examples/suites`.
 Items are drawn in the order of the SHA-256 of their row, so a draw is the same everywhere and no topic comes first.
 """
 
@@ -15,7 +15,6 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
-
 
 OURS = Path(__file__).resolve().parents[1]
 

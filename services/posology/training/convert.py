@@ -196,13 +196,13 @@ def plan_to_proto(plan: Plan) -> pb.TrainingPlan:
     return pb.TrainingPlan(
         parameters=plan.parameters,
         trainable_parameters=plan.trainable,
-        memory_mib=dict(memory_mib(plan.memory)),
+        memory_mib=dict(memory_mib(plan.memory, libraries=plan.libraries)),
         sft_steps=plan.sft_steps,
         dpo_steps=plan.dpo_steps,
         seconds=plan.seconds,
         warnings=[f"{note.field}: {note.message}" for note in plan.notes if note.warning],
         advice=[f"{note.field}: {note.message}" for note in plan.notes if not note.warning],
-        dpo_memory_mib=dict(memory_mib(plan.dpo_memory)) if plan.dpo_memory else {},
+        dpo_memory_mib=dict(memory_mib(plan.dpo_memory, libraries=plan.libraries)) if plan.dpo_memory else {},
         merge_memory_mib=plan.merge_memory / MIB,
         copies=plan.copies,
     )

@@ -1228,7 +1228,9 @@ class TrainingPlan(_message.Message):
     """Copies of the model that are trained side by side, one per GPU; the figures are those of one of them."""
     @_builtins.property
     def memory_mib(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Parts of the memory estimate in MiB, by name (`weights`, `adapter`, `optimizer`, `gradients`, `activations`, `total`)."""
+        """Parts of the memory estimate in MiB, by name (`weights`, `adapter`, `optimizer`, `gradients`, `activations`, `total`; on a
+        CPU `libraries` too, since the process has one memory for all).
+        """
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -1,5 +1,6 @@
 """Plans: memory, steps, time, warnings and advice, without torch."""
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from support.model_files import LLAMA_8B
 from posology.training.domain import Dpo, Lora, Method, Optimisation, Sft
 from posology.training.planning import devices, shapes
 from posology.training.planning.plan import plan
-from posology.training.planning.planned import Plan, Request
+from posology.training.planning.planned import Plan, Request, memory_mib
 
 SHIPPED = Sft(optimisation=Optimisation(patience=2))
 
@@ -113,3 +114,22 @@ def test_time_is_zero_when_the_device_is_unknown() -> None:
     request = Request(shapes.from_config(LLAMA_8B), SHIPPED, None, 5000, 0, gpus=1)
     assert plan(request).seconds == 0
     assert planned().seconds > 0
+
+
+def test_on_a_cpu_the_libraries_need_their_part_of_the_one_memory() -> None:
+    """Gemma 3 270M: 3,011 MiB were planned and 4,430 MiB taken, the libraries among them."""
+    request = Request(shapes.from_config(LLAMA_8B), SHIPPED, None, rows=5400, preference_rows=0)
+    on_a_cpu = plan(request)
+    figures = memory_mib(on_a_cpu.memory, libraries=on_a_cpu.libraries)
+    assert figures["libraries"] == 1024
+    assert figures["total"] == pytest.approx(sum(value for name, value in figures.items() if name != "total"))
+    assert plan(dataclasses.replace(request, gpus=1)).libraries == 0
+
+
+@pytest.mark.parametrize(("short", "warned"), [(1025, True), (500, True), (1, True), (0, False)])
+def test_a_limit_that_leaves_libraries_no_room_is_a_warning(short: int, warned: bool) -> None:
+    request = Request(shapes.from_config(LLAMA_8B), SHIPPED, None, rows=5400, preference_rows=0)
+    found = plan(request)
+    limit = found.memory.total + found.libraries - (short << 20)
+    limited = plan(dataclasses.replace(request, host_memory=limit))
+    assert ("resources.memoryMib" in warnings(limited)) is warned

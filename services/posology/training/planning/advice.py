@@ -47,12 +47,12 @@ def memory(request: Request, plan: Plan) -> Iterator[Note]:
             f"{request.device.memory / 2**30:.0f}: {larger}. QLORA, a shorter maxLength or a smaller model need less.",
             warning=True,
         )
-    elif request.host_memory and not request.gpus and request.host_memory < total:
+    elif request.host_memory and not request.gpus and request.host_memory < total + plan.libraries:
         yield Note(
             "resources.memoryMib",
-            f"About {total / 2**20:,.0f} MiB are needed beside the libraries' 1,024 and "
-            f"{request.host_memory >> 20:,} are "
-            "given. Raise resources.memoryMib, or lower microBatchSize or maxLength.",
+            f"About {(total + plan.libraries) / 2**20:,.0f} MiB are needed, {plan.libraries >> 20:,} of them by the "
+            f"libraries, and {request.host_memory >> 20:,} are given. Raise resources.memoryMib, or lower "
+            "microBatchSize or maxLength.",
             warning=True,
         )
     elif request.gpus and not request.device and smallest:

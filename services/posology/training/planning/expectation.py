@@ -5,10 +5,8 @@ from posology.training.base_models.models import Models
 from posology.training.domain import DpoTask, Lora, Method, Optimisation, SftTask, Task
 from posology.training.planning import batches, packing
 from posology.training.planning.batches import Batches
+from posology.training.planning.memory import LIBRARIES
 from posology.training.planning.shapes import ModelShape
-
-LIBRARIES = 1 << 30
-"""Bytes that torch, transformers and trl take before any weight is there; measured 0.8 GiB on a CPU."""
 
 
 async def expectation(task: Task, resources: Resources, models: Models) -> str:

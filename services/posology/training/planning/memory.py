@@ -13,6 +13,9 @@ NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 (double quantisation, QLoRA paper, section 3)."""
 
 
+LIBRARIES = 1 << 30
+"""Bytes of the host that torch, transformers and trl take before any weight is there; measured 0.8 GiB on a CPU."""
+
 BLOCK = 256
 """Values of one block of an 8-bit moment; each block has one fp32 scale."""
 

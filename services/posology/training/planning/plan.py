@@ -6,7 +6,7 @@ from posology.core.errors import InvalidInput
 from posology.training.domain import Lora, Method, Optimisation
 from posology.training.planning import advice, batches, devices, packing
 from posology.training.planning.batches import Batches
-from posology.training.planning.memory import Memory
+from posology.training.planning.memory import LIBRARIES, Memory
 from posology.training.planning.planned import Lengths, Plan, Request
 from posology.training.planning.shapes import lora_parameters, targets
 
@@ -36,6 +36,7 @@ def plan(request: Request) -> Plan:
         dpo_memory=_dpo_memory(request),
         merge_memory=_merge_memory(request),
         copies=max(1, request.gpus),
+        libraries=0 if request.gpus else LIBRARIES,
     )
     timed = dataclasses.replace(made, seconds=_seconds(request, made))
     return dataclasses.replace(timed, notes=tuple(advice.notes(request, timed)))

@@ -53,6 +53,8 @@ class Request:
 class Plan:
     """The answer. `seconds` is 0 when nothing is known of the device; memory is that of one device.
 
+    `libraries` is what the process needs beside `memory`: on a CPU both come out of the host's one memory, on a GPU 0.
+
     `merge_memory` in bytes: what merging holds at once. `copies` of the model are trained side by side.
     """
 
@@ -69,9 +71,11 @@ class Plan:
     dpo_memory: Memory | None = None
     merge_memory: int = 0
     copies: int = 1
+    libraries: int = 0
 
 
-def memory_mib(memory: Memory) -> Mapping[str, float]:
-    """Parts of the estimate in MiB, and their sum under `total`."""
+def memory_mib(memory: Memory, *, libraries: int) -> Mapping[str, float]:
+    """Parts of the estimate in MiB, and their sum under `total`; `libraries` in bytes, named where there are any."""
     parts = {name: value / MIB for name, value in dataclasses.asdict(memory).items()}
-    return {**parts, "total": memory.total / MIB}
+    beside = {"libraries": libraries / MIB} if libraries else {}
+    return {**parts, **beside, "total": (memory.total + libraries) / MIB}

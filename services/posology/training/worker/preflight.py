@@ -85,8 +85,10 @@ def run(ctx: JobContext, task: PreflightTask) -> Result:
         "answer_tokens": sft.answer_tokens,
     }
     figures = {
-        "memory_mib": round(memory_mib(made.memory)["total"]),
-        "dpo_memory_mib": round(memory_mib(made.dpo_memory)["total"]) if made.dpo_memory else 0,
+        "memory_mib": round(memory_mib(made.memory, libraries=made.libraries)["total"]),
+        "dpo_memory_mib": round(memory_mib(made.dpo_memory, libraries=made.libraries)["total"])
+        if made.dpo_memory
+        else 0,
         "merge_memory_mib": made.merge_memory >> 20,
         "sft_steps": made.sft_steps,
         "dpo_steps": made.dpo_steps,
