@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from posology.core.errors import InvalidInput
 from posology.curation.domain import Corpus, Drop, Label, Section
@@ -21,10 +22,9 @@ def gather(sources: Iterable[Source], limits: Limits, *, progress: Callable[[int
     labels: list[tuple[Label, tuple[Section, ...]]] = []
     for number, (source, file) in enumerate(files, 1):
         reading = f"reading {file.name}, file {number} of {len(files)}"
-        progress(0, 0, reading)  # of no total: one file may hold a label or thousands, so files tell no time
-        for parsed in _parse(
-            source, file, limits, corpus, lambda labels, of=reading: progress(0, 0, f"{of}: {labels}")
-        ):
+        say = partial(progress, 0, 0)  # of no total: one file may hold a label or thousands, so files tell no time
+        say(reading)
+        for parsed in _parse(source, file, limits, corpus, reading, say):
             corpus.pairs.extend(parsed.pairs)
             corpus.drops.extend(parsed.drops)
             if parsed.label:
@@ -36,7 +36,9 @@ def gather(sources: Iterable[Source], limits: Limits, *, progress: Callable[[int
     return corpus
 
 
-def _parse(source: Source, file: Found, limits: Limits, corpus: Corpus, report: Callable[[str], None]) -> list[Parsed]:
+def _parse(
+    source: Source, file: Found, limits: Limits, corpus: Corpus, reading: str, say: Callable[[str], None]
+) -> list[Parsed]:
     """All of a file or nothing of it: an error halfway leaves no half-read label behind."""
     try:
         document, digest = read(file, limits)
@@ -44,7 +46,7 @@ def _parse(source: Source, file: Found, limits: Limits, corpus: Corpus, report: 
         for one in FORMATS[source.format].read(replace(document, homeopathic=source.homeopathic)):
             parsed.append(one)
             if len(parsed) % LABELS_A_REPORT == 0:
-                report(f"{len(parsed):,} labels")
+                say(f"{reading}: {len(parsed):,} labels")
     except Unreadable as error:
         corpus.drops.append(Drop("source", "unreadable", f"{file.name} {error}", file.name))
         return []
