@@ -1,4 +1,4 @@
-"""Run by the worker python: QLoRA by our handler or by a plain TRL script; prints rate, peak and the plan's figure."""
+"""Run by the worker python: SFT by our handler or by a plain TRL script; prints rate, peak and the plan's figure."""
 
 import json
 import resource
@@ -41,7 +41,7 @@ def peak() -> float:
 
 
 def posology() -> dict[str, Any]:
-    from posology.training.domain import Lora, Method, Optimisation, Sft, SftTask
+    from posology.training.domain import ADAMW, Lora, Method, Optimisation, Sft, SftTask
     from posology.training.planning import batches
     from posology.training.worker import hardware, sft
 
@@ -50,8 +50,11 @@ def posology() -> dict[str, Any]:
         batch_size=CASE["batch_size"],
         max_length=CASE["max_length"],
         checkpoint_steps=CASE["steps"],
+        optim=CASE.get("optim", ADAMW),
+        packing=CASE.get("packing", False),
     )
-    recipe = Sft(Method.QLORA, Lora(dropout=0.0, target_modules=("all-linear",)), steps)
+    lora = Lora(**{"dropout": 0.0, "target_modules": ("all-linear",), **CASE.get("lora", {})})
+    recipe = Sft(Method(CASE.get("method", "QLORA")), lora, steps)
     cut: list[batches.Batches] = []
     fit = batches.fit
 
@@ -112,7 +115,7 @@ def trl() -> dict[str, Any]:
 
 timed()
 found = {"posology": posology, "trl": trl}[CASE["way"]]()
-rows = CASE["steps"] * CASE["batch_size"]
+rows = CASE["steps"] * CASE["batch_size"]  # with packing each of them is several
 measured = {
     "rate": spent["tokens"] / spent["seconds"],
     "seconds": spent["seconds"],
