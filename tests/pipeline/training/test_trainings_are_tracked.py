@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -100,7 +101,10 @@ def test_a_real_server_of_mlflow_shows_the_run(tmp_path: Path) -> None:
     command = [MLFLOW_PYTHON, "-m", "mlflow", "server", *store, "--workers", "1"]
     with (tmp_path / "log").open("wb") as log:
         environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, env=environment)
+        # In a group of its own: the server starts processes that outlive it.
+        server = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=tmp_path, env=environment, start_new_session=True
+        )
     try:
         _wait(uri)
         told = run(uri, "job:t1:1:6:stopped", "job:t1:5:9:done")
@@ -112,7 +116,7 @@ def test_a_real_server_of_mlflow_shows_the_run(tmp_path: Path) -> None:
         history = _ask(uri, f"metrics/get-history?run_id={info['run_id']}&metric_key=train/loss")["metrics"]
         assert [each["step"] for each in history] == list(range(1, 10))
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGKILL)
         server.wait(30)
 
 
