@@ -10,8 +10,8 @@ from posology.core import schema
 from posology.core.errors import InvalidInput
 from posology.curation.sources import FORMATS
 from posology.evaluation import gates
+from posology.evaluation.admission import not_taken
 from posology.evaluation.convert import policy_from_spec
-from posology.evaluation.evaluations import _not_taken
 from posology.evaluation.statistics.binomial import lower_bound
 from posology.evaluation.statistics.paired import tango
 from posology.v1alpha1 import curation_pb2
@@ -32,7 +32,7 @@ def test_a_shipped_run_asks_for_nothing_that_is_not_built(name: str) -> None:
     schema.apply_defaults(spec)
     evaluation = {"evaluation": schema.to_mapping(spec.evaluation)}
     assert not list(gates.violations(policy_from_spec(evaluation, {})))
-    assert not _not_taken(evaluation["evaluation"])
+    assert not not_taken(evaluation["evaluation"])
     assert {curation_pb2.Source.Format.Name(source.format) for source in spec.curation.sources} <= FORMATS.keys()
 
 

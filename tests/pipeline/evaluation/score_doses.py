@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM
 from posology.core import schema
 from posology.engine import EngineConfig
 from posology.evaluation.worker import evaluate as worker
+from posology.evaluation.worker.measurement import Measurement
 from posology.evaluation.worker.tokens import Template
 from posology.v1alpha1 import evaluation_pb2 as pb
 
@@ -74,7 +75,7 @@ def score(root: Path, name: str, *, tuned: Path, earlier: Path | None = None) ->
         run.engines[model] = EngineConfig(dtype="float32", max_model_len=512, engine_version="in-process")
         yield SimpleNamespace(config=run.engines[model]), InProcess(run.ctx.input(digest))
 
-    worker._Run._engine = engine  # type: ignore[assignment]
+    Measurement._engine = engine  # type: ignore[assignment]
     folders = {TUNED: tuned, BASE: root / "base", "suites": root / "suites", "earlier": earlier}
     context: Any = SimpleNamespace(
         spec={

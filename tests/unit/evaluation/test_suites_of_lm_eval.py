@@ -7,7 +7,7 @@ import pytest
 
 from posology.core import schema
 from posology.core.errors import InvalidInput
-from posology.evaluation import convert, evaluations, gates, items, regressions, suites
+from posology.evaluation import admission, convert, gates, items, regressions, suites
 from posology.evaluation.domain import BASE, TUNED, Choice, Gate, LmEvalTask, Outcome, Policy, Suite, SuiteKind
 from posology.v1alpha1 import evaluation_pb2
 
@@ -61,6 +61,6 @@ def test_a_task_belongs_to_its_kind(suite: dict[str, object], wrong: bool) -> No
     stated = {"suites": [{"name": "arc", "uri": "file:///a", **suite}], "gates": []}
     message = schema.parse(evaluation_pb2.EvaluationSpec, stated)
     schema.apply_defaults(message)
-    assert bool(evaluations._not_taken(schema.to_mapping(message))) is wrong
+    assert bool(admission.not_taken(schema.to_mapping(message))) is wrong
     policy = convert.policy_from_spec({"evaluation": schema.to_mapping(message)}, {})
     assert (policy.suites[0].lm_eval is not None) is ("lmEval" in suite)

@@ -14,9 +14,9 @@ from posology.core.errors import InvalidInput
 from posology.core.jobs.worker import ranks
 from posology.core.weights import NF4, attention
 from posology.training.domain import ALL_LINEAR, Lora, Method
+from posology.training.planning.shapes import NF4_BLOCK
 from posology.training.worker.hardware import Hardware
 
-NF4_BLOCK = 64
 ADAPTER_FILE = "adapter_model.safetensors"
 
 
