@@ -1,9 +1,10 @@
-"""Every block of commands in README and docs says who runs it."""
+"""Every block of commands says who runs it; every page is found from the README, and links lead somewhere."""
 
 import re
+from pathlib import Path
 
 import pytest
-from checks.documents import REPOSITORY, all_blocks, blocks, complaints
+from checks.documents import REPOSITORY, all_blocks, blocks, complaints, documents
 
 
 def test_every_block_of_commands_says_who_runs_it() -> None:
@@ -44,3 +45,36 @@ def test_what_people_are_told_to_make_is_in_the_makefile(block: object) -> None:
     assert targets
     assert [target for target in targets if f"\n{target}:" not in makefile] == []
     assert [path for path in paths if not (REPOSITORY / path).exists()] == []
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    reached, ahead = set[Path](), [REPOSITORY / "README.md"]
+    while ahead:
+        page = ahead.pop().resolve()
+        if page in reached or page.suffix != ".md" or not page.exists():
+            continue
+        reached.add(page)
+        ahead += [page.parent / link for link in re.findall(r"\]\(([^)#\s:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))]
+    assert [str(page.relative_to(REPOSITORY)) for page in documents() if page.resolve() not in reached] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    links = [
+        (page, link)
+        for page in documents()
+        for link in re.findall(r"\]\(([^)#\s:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    ]
+    assert [
+        f"{page.relative_to(REPOSITORY)}: {link}" for page, link in links if not (page.parent / link).exists()
+    ] == []
+
+
+def test_the_record_of_qualification_names_every_part() -> None:
+    parts = [
+        str(path.relative_to(REPOSITORY))
+        for path in sorted((REPOSITORY / "tests").rglob("test_*.py"))
+        if re.search(r"^(?:@|pytestmark\b.*)pytest\.mark\.qualify\b", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    record = (REPOSITORY / "docs" / "qualification.md").read_text("utf-8")
+    assert parts
+    assert [part for part in parts if f"`{part}`" not in record] == []
