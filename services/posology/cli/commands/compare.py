@@ -47,16 +47,16 @@ def _sweep(at: state.State, name: str, to: Path | None) -> None:
 
     run = at.call(lambda client: client.show(name))
     if not run.HasField("window"):
-        asked = "its sweep has not begun" if run.spec.HasField("sweep") else "it has no sweep"
-        raise NotFound(f"{run.name} has no doses to compare: {asked}; name two runs to compare their gates")
-    found = window.of(run.window)
+        reason = "its sweep has not begun" if run.spec.HasField("sweep") else "it has no sweep"
+        raise NotFound(f"{run.name} has no doses to compare: {reason}; name two runs to compare their gates")
+    doses = window.of(run.window)
     if to:
-        write_atomically(to, page.render_window(run.name, found).encode())
+        write_atomically(to, page.render_window(run.name, doses).encode())
     if at.write.json:
         at.write.value(run.window, "")
         return
-    at.write.rows([], window.COLUMNS, window.rows(found))
-    at.write.console.print(f"[bold]{escape(visible(found.sentence or run.message))}[/]")
+    at.write.rows([], window.COLUMNS, window.rows(doses))
+    at.write.console.print(f"[bold]{escape(visible(doses.sentence or run.message))}[/]")
     at.write.note(f"[dim]{window.SELECTED}[/]")
     if to:
         at.write.note(f"the picture is in {escape(str(to))}")

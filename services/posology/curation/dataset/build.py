@@ -67,16 +67,16 @@ def _accept(
 ) -> tuple[list[Pair], int]:
     chosen = steps(recipe.filters)
     texts = {section.id: section.text for section in corpus.sections}
-    given = sorted(corpus.pairs, key=lambda pair: draw(recipe.seed, "given", pair.id))
-    at_once = _share_of_each(recipe.pairs - len(given), len(corpus.sections))
-    stream = candidates(teacher, given, tasks(corpus.sections, seed=recipe.seed), at_once=at_once, drops=drops)
+    ready_made = sorted(corpus.pairs, key=lambda pair: draw(recipe.seed, "given", pair.id))
+    at_once = _share_of_each(recipe.pairs - len(ready_made), len(corpus.sections))
+    stream = candidates(teacher, ready_made, tasks(corpus.sections, seed=recipe.seed), at_once=at_once, drops=drops)
     accepted: list[Pair] = []
     considered = 0
     for batch in _batches(stream, lambda: recipe.pairs - len(accepted)):
         considered += len(batch)
-        found = [(pair, sift(pair, Context(texts.get(pair.section, "")), chosen)) for pair in batch]
-        drops.extend(drop for _, drop in found if drop)
-        within = _without_too_many_fillers([pair for pair, drop in found if drop is None], accepted, recipe, drops)
+        sifted = [(pair, sift(pair, Context(texts.get(pair.section, "")), chosen)) for pair in batch]
+        drops.extend(drop for _, drop in sifted if drop)
+        within = _without_too_many_fillers([pair for pair, drop in sifted if drop is None], accepted, recipe, drops)
         screened = through(screens, within)
         drops.extend(screened.drops)
         room = recipe.pairs - len(accepted)

@@ -67,13 +67,13 @@ def _newest(labels: list[tuple[Label, tuple[Section, ...]]], corpus: Corpus) -> 
     for label, _ in labels:
         best[label.set_id] = max(best.get(label.set_id, -1), label.version)
     kept: list[tuple[Label, tuple[Section, ...]]] = []
-    seen: set[str] = set()
+    taken: set[str] = set()
     for label, sections in labels:
-        if label.set_id and (label.version < best[label.set_id] or label.set_id in seen):
+        if label.set_id and (label.version < best[label.set_id] or label.set_id in taken):
             detail = f"version {label.version} of set {label.set_id}; version {best[label.set_id]} is used"
             corpus.drops.append(Drop("source", "older_version", detail, label.source))
             continue
-        seen.add(label.set_id)
+        taken.add(label.set_id)
         kept.append((label, sections))
     return kept
 

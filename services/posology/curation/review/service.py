@@ -68,7 +68,7 @@ class Reviews:
     # --- opening ---------------------------------------------------------------------------------------
 
     async def create(self, draft: Review, *, request_id: str, validate_only: bool) -> Review:
-        """Open the review that `asked` describes; frame, plan and state are filled in here."""
+        """Open the review that `draft` describes; frame, plan and state are filled in here."""
         async with self._db.read() as tx:
             existing = await repository.find(tx, draft, request_id=request_id)
         if existing:

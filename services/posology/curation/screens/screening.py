@@ -53,9 +53,10 @@ class SuiteScreen:
         self._suites = suites
 
     def screen(self, batch: Sequence[Pair]) -> Screened:
-        found = [(pair, self._suites.check(pair)) for pair in batch]
+        checked = [(pair, self._suites.check(pair)) for pair in batch]
         return Screened(
-            tuple(pair for pair, drop in found if drop is None), tuple(drop for _, drop in found if drop is not None)
+            tuple(pair for pair, drop in checked if drop is None),
+            tuple(drop for _, drop in checked if drop is not None),
         )
 
 
@@ -64,9 +65,9 @@ def through(screens: Sequence[Screen], batch: Sequence[Pair]) -> Screened:
     kept = tuple(sorted(batch, key=quality, reverse=True))
     drops: list[Drop] = []
     for screen in screens:
-        found = screen.screen(kept)
-        kept = found.kept
-        drops.extend(found.drops)
+        checked = screen.screen(kept)
+        kept = checked.kept
+        drops.extend(checked.drops)
     place = {pair.id: number for number, pair in enumerate(batch)}
     return Screened(tuple(sorted(kept, key=lambda pair: place[pair.id])), tuple(drops))
 

@@ -1,10 +1,12 @@
 """Paired non-inferiority, shared by the gates that compare a tuned model with its base."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from posology.evaluation.domain import GateResult, Outcome, Paired
+from posology.evaluation.gates.registry import GateContext
+from posology.evaluation.pairs import pair, problem
 from posology.evaluation.statistics.paired import clustered_mean, mcnemar, tango
 from posology.evaluation.statistics.power import detectable_difference, sufficient_for_difference
 
@@ -99,6 +101,20 @@ def compare(pairs: Sequence[Paired], *, confidence: float) -> Comparison:
         low, high = min(low, robust_low), max(high, robust_high)
     base, tuned = sum(p.base for p in pairs) / n, sum(p.tuned for p in pairs) / n
     return Comparison(n, tuned - base, low, high, method, gained, lost, base, tuned, clusters, design)
+
+
+def compare_correct(
+    ask: GateContext, *, limit: float, margin: float, sentence: Callable[[Comparison], str]
+) -> GateResult:
+    """A gate on right answers: the bounds of mean(tuned - base) against `limit`, INVALID where items are unsound."""
+    assert ask.gate is not None
+    suite, confidence = ask.gate.suite, ask.policy.confidence
+    by_model = ask.evidence.choices.get(suite, {})
+    if reason := problem(by_model):
+        return GateResult(suite, "accuracy", Outcome.INVALID, reason)
+    comparison = compare(pair(by_model, lambda item: item.correct), confidence=confidence)
+    words = sentence(comparison)
+    return comparison.result(suite, "accuracy", limit=limit, margin=margin, confidence=confidence, sentence=words)
 
 
 def _columns(pairs: Sequence[Paired]) -> tuple[list[float], list[str]]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from posology.evaluation.domain import Choice, GateResult, Outcome, SuiteKind
-from posology.evaluation.gates.noninferiority import compare
+from posology.evaluation.domain import GateResult, SuiteKind
+from posology.evaluation.gates.noninferiority import Comparison, compare_correct
 from posology.evaluation.gates.registry import GateContext, gate
-from posology.evaluation.pairs import pair, problem
 
 
 @gate(
@@ -18,24 +17,12 @@ def regression(ask: GateContext) -> Iterator[GateResult]:
     """PASS iff the lower bound of mean(tuned - base) > -maxDrop; FAIL iff the upper bound < -maxDrop."""
     assert ask.gate is not None
     assert ask.gate.max_drop is not None
-    by_model = ask.evidence.choices.get(ask.gate.suite, {})
-    if reason := problem(by_model):
-        yield GateResult(ask.gate.suite, "accuracy", Outcome.INVALID, reason)
-        return
-    comparison = compare(pair(by_model, _correct), confidence=ask.policy.confidence)
-    yield comparison.result(
-        ask.gate.suite,
-        "accuracy",
-        limit=-ask.gate.max_drop,
-        margin=ask.gate.max_drop,
-        confidence=ask.policy.confidence,
-        sentence=(
-            f"{comparison.base:.1%} before, {comparison.tuned:.1%} after; "
-            f"the change is {comparison.estimate:+.1%}, at worst {comparison.low:+.1%}, and a drop of "
-            f"{ask.gate.max_drop:.1%} is too much"
-        ),
-    )
+    most = ask.gate.max_drop
 
+    def sentence(comparison: Comparison) -> str:
+        return (
+            f"{comparison.base:.1%} before, {comparison.tuned:.1%} after; the change is {comparison.estimate:+.1%}, "
+            f"at worst {comparison.low:+.1%}, and a drop of {most:.1%} is too much"
+        )
 
-def _correct(item: Choice) -> bool:
-    return item.correct
+    yield compare_correct(ask, limit=-most, margin=most, sentence=sentence)

@@ -153,7 +153,7 @@ def _examine_one(
     *,
     every_answer: bool,
 ) -> Fault | None:
-    """The first fault of a row, None for a good one; lengths and notes go into `seen`."""
+    """The first fault of a row, None for a good one; lengths and notes go into `examination`."""
     row = placed_row.row
     if (problem := _content_problem(row)) is not None:
         return Fault(CONTENT, placed_row, problem, "Write each message as {role, content} with text in content.")
