@@ -15,7 +15,7 @@ from posology.core.schema import apply_defaults
 from posology.core.times import to_timestamp
 from posology.curation import recipe as r
 from posology.curation.feedback.domain import Mark, Thumb
-from posology.curation.review import tries
+from posology.curation.review import try_price
 from posology.curation.review.domain import (
     UNSTATED,
     Correction,
@@ -227,9 +227,9 @@ def review_to_proto(stored: Review, summary: Summary) -> pb.Review:
 
 
 def _attempt(stored: Review) -> pb.ReviewAttempt | None:
-    if not tries.counts(stored):
+    if not try_price.is_counted(stored):
         return None
-    note = tries.price_of(stored)
+    note = try_price.price_of(stored)
     return pb.ReviewAttempt(number=stored.number, confidence=stored.confidence, note=note)
 
 

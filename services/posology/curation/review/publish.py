@@ -11,7 +11,7 @@ from typing import Any
 from posology.core.artifacts import ArtifactStore
 from posology.core.attestations.review import PREDICATE_TYPE, ReviewPredicate
 from posology.core.signing import Signer, statement
-from posology.curation.review import domain, tries
+from posology.curation.review import domain, try_price
 from posology.curation.review.domain import Item, Rating, Review, Task
 from posology.curation.review.summary import Summary, passed
 
@@ -101,9 +101,9 @@ def _task(review: Review) -> dict[str, Any]:
 
 def _attempt(review: Review) -> dict[str, Any]:
     """Which try it was, and at which confidence it was decided, where tries are counted."""
-    if not tries.counts(review):
+    if not try_price.is_counted(review):
         return {}
-    return {"try": {"number": review.number, "confidence": review.confidence, "note": tries.price_of(review)}}
+    return {"try": {"number": review.number, "confidence": review.confidence, "note": try_price.price_of(review)}}
 
 
 def _policy(review: Review) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from posology.core.rpc import context
 from posology.core.signing import Signer
 from posology.core.store import Database, Transaction, now
 from posology.curation.domain import draw
-from posology.curation.review import bound, publish, repository, spreadsheet, strata, tries
+from posology.curation.review import bound, publish, repository, spreadsheet, strata, tries, try_price
 from posology.curation.review.domain import (
     Correction,
     Rating,
@@ -119,7 +119,7 @@ class Reviews:
 
     def _at(self, review: Review, number: int) -> Review:
         """The review as this try; where tries are counted, what it draws is told by nobody beforehand."""
-        if not tries.counts(review):
+        if not try_price.is_counted(review):
             return review
         said = {"seed": review.seed, "frame": review.frame_digest, "try": number}
         draws = int.from_bytes(self._signer.derived(canonical_json(said))[:4], "big") >> 1
@@ -338,7 +338,7 @@ class Reviews:
 
 
 async def _number(tx: Transaction, review: Review, frame: Frame) -> int:
-    if not tries.counts(review):
+    if not try_price.is_counted(review):
         return 1
     carried = next((one.review for one in review.strata if one.review), "")
     return await tries.number(tx, review, frame, planned=review.planned, carried=carried)

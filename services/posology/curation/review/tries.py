@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import RowMapping, select, text
 
-from posology.core.release.tries import price
 from posology.core.store import Transaction
 from posology.curation.review import tables
-from posology.curation.review.domain import Review, ReviewState, Task
+from posology.curation.review.domain import Review, ReviewState
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,6 @@ class Frame:
 
     rows: Collection[str]
     digest: str
-
-
-def counts(review: Review) -> bool:
-    """Whether tries are counted: of what training reads. Answers of an evaluation are counted by their suite."""
-    return review.task is Task.RATE_CORRECTNESS and review.kind in ("dataset", "preferences")
 
 
 async def alone(tx: Transaction) -> None:
@@ -47,11 +41,6 @@ async def number(tx: Transaction, review: Review, frame: Frame, *, planned: int,
     spent = [one for one in spent if one["name"] in rated or not _comes_again(one, review, frame, planned)]
     drew = await _drew_any(tx, [one["name"] for one in spent if one["namespace"] == review.namespace], frame.rows)
     return 1 + sum(bool(one["frame_digest"] == frame.digest or one["name"] in drew) for one in spent)
-
-
-def price_of(review: Review) -> str:
-    """Which try a review is and what that costs, in one sentence."""
-    return price(review.number, confidence=review.policy.confidence, of="this set", fresh="a set of other rows")
 
 
 def _showed_as_much(earlier: RowMapping, review: Review) -> bool:
