@@ -8,6 +8,9 @@ from graphlib import CycleError, TopologicalSorter
 
 import grimp
 
+LAZY = {("posology.core.tracing", "posology.core.tracing_export")}
+"""An exporter that is loaded where a collector is named, and takes the spans of the module that loads it."""
+
 
 def circle(imports: Mapping[str, set[str]]) -> list[str]:
     """The modules of one circle, its first once more at the end; empty where there is none."""
@@ -27,9 +30,7 @@ def test_no_modules_import_each_other() -> None:
     graph = grimp.build_graph("posology", cache_dir=None)
     modules = {name for name in graph.modules if not name.startswith("posology.v1alpha1")}
     imports = {name: graph.find_modules_directly_imported_by(name) & modules for name in modules}
-    assert (
-        circle(
-            {name: {one for one in imported if not one.startswith(f"{name}.")} for name, imported in imports.items()}
-        )
-        == []
-    )
+    for name, lazy in LAZY:
+        imports[name].discard(lazy)
+    outside = {name: {one for one in made if not one.startswith(f"{name}.")} for name, made in imports.items()}
+    assert circle(outside) == []
