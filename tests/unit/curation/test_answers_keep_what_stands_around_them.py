@@ -360,3 +360,41 @@ def test_half_of_what_sets_older_patients_apart_is_not_asked() -> None:
         "were observed between older and younger patients. Table 9: more | reactions | led to withdrawal:"
     )
     assert not [q for q in pairs(section("34082-8", text)) if q.startswith("Did")]
+
+
+REFERENCE = "[see Dosage and Administration (2.7) and Warnings and Precautions (5.14)]"
+EXPOSURE = (
+    f"After a single 20 mg dose the exposure in hepatic impairment was 5 times that of healthy subjects {REFERENCE}."
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ("", False),
+        (" The half-life was about 3 times longer.", False),
+        (" The mean plasma clearance was about 15% that of healthy subjects.", False),
+        (" Avoid use in patients with cirrhosis.", True),
+        (" No dosage adjustment is needed in mild hepatic impairment.", True),
+        (" VELTORAN has not been studied in severe hepatic impairment.", True),
+        (" Reduce the dose to 10 mg daily in moderate hepatic impairment.", True),
+    ],
+)
+def test_exposure_alone_is_not_all_that_a_label_says_of_the_impaired(more: str, asked: bool) -> None:
+    assert bool(pairs(section("88829-7", EXPOSURE + more, title="Hepatic Impairment"))) is asked
+    text = f"8.6 Hepatic Impairment\n{EXPOSURE}{more}\n8.7 Body Weight\nVELTORAN was the same in all body weights."
+    said = [q for q in pairs(section("43684-0", text, title="Use in Specific Populations")) if "hepatic" in q]
+    assert bool(said) is asked
+
+
+def test_of_two_indications_under_one_heading_one_is_asked_for_as_one() -> None:
+    first = "VELTORAN is indicated for the treatment of adults with moderate to severe gout in the first line."
+    second = "VELTORAN is indicated for the treatment of adults with psoriasis together with a topical steroid."
+    third = "VELTORAN is indicated for psoriasis in adults whose earlier treatment did not suffice, for one year."
+    rest = "1.3 Other Uses\nTitrate to the recommended dose | as in Table 4"
+    one = pairs(section("34067-9", f"1.1 Gout\n{first}\n1.2 Psoriasis\n{second}\n{rest}"))
+    two = pairs(section("34067-9", f"1.1 Gout\n{first}\n1.2 Psoriasis\n{second} {third}\n{rest}"))
+    assert [q for q in one if "Psoriasis" in q and q.startswith("What indication")]
+    assert [q for q in two if "Psoriasis" in q] == [
+        "Name one indication of examplol that its label states under the heading “Psoriasis”."
+    ]

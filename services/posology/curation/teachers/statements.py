@@ -112,13 +112,16 @@ def indication(place: Place) -> Iterator[Fact]:
     ]
     for number, (passage, statement) in enumerate(named[:4]):
         heading = clean_heading(passage.heading.split(" > ")[-1])
+        beside = [s for p in place.passages if p.heading == passage.heading for s in p.statements if s is not statement]
         if re.match(r"Limitations? of [Uu]se", heading):
             continue  # an indication stands elsewhere
         one = "indications" if "\n- " in statement.text else "one indication"
         question = f"Name {one} of {place.name} that its label states{place.headed()}."
         if number and not heading:
             continue
-        if number:
+        if number and any(re.search(r"\bindicated\b", s.text) for s in beside):
+            question = f"Name one indication of {place.name} that its label states under the heading “{heading}”."
+        elif number:
             question = f"What indication of {place.name} does its label state under the heading “{heading}”?"
         yield _said(place, "indication", question, statement.text)
 
@@ -384,7 +387,7 @@ def _among_populations(place: Place, kind: str, heading: str, topic: str) -> Ite
     full = [(p, rest) for p, rest in own if not all(s.highlight for s in p.statements)]
     plain = [p for p, rest in full if not rest]
     summaries = [p for p, rest in full if rest and rest[-1].casefold() == "risk summary"]
-    if len(full) == len(plain) == 1 and _fits(plain[0], _PASSAGE):
+    if len(full) == len(plain) == 1 and _fits(plain[0], _PASSAGE) and _advises(kind, plain[0].text):
         yield _said(place, kind, f"What does the label of {place.name} state on its {topic}?", plain[0].text)
     elif len(summaries) == 1 and _fits(summaries[0]):
         question = f"What does the risk summary on {topic} in the label of {place.name} state?"
@@ -401,7 +404,7 @@ def _group(place: Place, kind: str, topic: str) -> Iterator[Fact]:
     if not re.search(_TOPICAL[kind], place.section.text, re.IGNORECASE):
         return
     headed = "" if re.search(kind[:6], place.section.title, re.IGNORECASE) else place.headed()
-    if text and not leans_back(text):
+    if text and not leans_back(text) and _advises(kind, text):
         yield _said(place, kind, f"What does the label of {place.name} state on its {topic}{headed}?", text)
         return
     summaries = [p for p in place.passages if p.heading.split(" > ")[-1].casefold() == "risk summary"]
@@ -410,6 +413,19 @@ def _group(place: Place, kind: str, topic: str) -> Iterator[Fact]:
         yield _said(place, kind, question, summaries[0].text)
         return
     yield from _exact_sentences(place, kind)
+
+
+# What to do, or that nothing is known; exposure alone leaves the advice to another chapter, which the text points to.
+_ADVICE = re.compile(
+    r"\b(?:avoid\w*|recommend\w*|contraindicat\w*|caution\w*|should|must|do not|monitor\w*|adjust\w*|reduce|reduction|"
+    r"start\w*|initiat\w*|not (?:been )?(?:studied|evaluated|established|known)|(?:may|can) be (?:used|given|administered)|"
+    r"no (?:dos\w+|clinically|data|information|studies|experience)|(?:required|needed|necessary|unknown))\b",
+    re.IGNORECASE,
+)
+
+
+def _advises(kind: str, text: str) -> bool:
+    return kind not in {"renal", "hepatic"} or bool(_ADVICE.search(text))
 
 
 _LABELLED = re.compile(r"[A-Z][A-Za-z/,() -]{3,60}?\s?: [A-Z]")
