@@ -191,6 +191,7 @@ ATTACKS = {
     "/runs/micro/decide": {"decision": "approve", "stage": "deploy"},
     "/evidence/withdraw": {"what": "Limranib", "typed": "Limranib", "reason": "x"},
     "/review/data/confirm": {},
+    "/review/marked": {"name": "stolen", "reviewers": "1"},
 }
 """Every route that changes something by a form; a reader of everything is refused by the services."""
 SCRIPTED: dict[str, Any] = {
@@ -198,6 +199,7 @@ SCRIPTED: dict[str, Any] = {
     "/review/data/ratings.csv": None,
     "/review/data/ratings": {"item": "x", "judgement": "CORRECT"},
     "/playground/ask": {"model": "m", "question": "q"},
+    "/playground/mark": {"answer": "0" * 30, "thumb": "UP"},
 }
 
 

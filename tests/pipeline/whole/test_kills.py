@@ -35,7 +35,7 @@ def test_a_run_survives_kills_and_makes_the_same_data_set(finished: Finished, tm
         whole.posology("down")
     assert len(killed) >= 3
     assert run.phase == FineTuneRun.SUCCEEDED, f"{run.message}; killed: {killed}"
-    for name in ("curate", "review-data", "preferences"):
+    for name in ("curate", "preferences"):
         assert stage(run, name).artifact == stage(finished.run, name).artifact, name
 
 

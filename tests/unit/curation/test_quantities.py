@@ -110,6 +110,11 @@ WORDINGS = [
     ("Keep 50 × 10⁹/L.", "Keep 50 x 10^9/L."),
     ("Take ½ tablet.", "Take 1/2 tablet."),
     ("Give 40 mg/m².", "Give 40 mg/m^2."),
+    ("Give 40 mg/m².", "Give 40 mg/m 2."),
+    ("Give 40 mg/m².", "Give 40 mg per m2."),
+    ("A body surface of 0.39 m^2 and above.", "A body surface of 0.39 m 2 and above."),
+    ("eGFR 15 mL/min/1.73 m^2 to 29 mL/min/1.73 m²", "eGFR 15 mL/min/1.73 m 2 to 29 mL/min/1.73m 2"),
+    ("eGFR 15 mL/min/1.73 m2", "eGFR 15 mL/min/1.73 m^2"),
     ("Give 10\u202f000 units.", "Give 10,000 units."),
     ("Give 5 µmol.", "Give 5 μmol."),
 ]

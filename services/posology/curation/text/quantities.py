@@ -285,9 +285,13 @@ _GLUED = re.compile(
 _ORDINALS = frozenset({"st", "nd", "rd", "th"})
 
 
+# "1.73 m 2" is how a label prints m² once its small letters are gone.
+_SQUARE_METRES = re.compile(r"((?:/|\bper )\s?|\d\s?)m\s?(?:²|\^\s?2|2)(?![\w^]|[.,]\d)")
+
+
 def _one_spelling(text: str) -> str:
     """The text with numbers and units as the expressions here know them: "1000U", "½ tablet", "10⁹/L"."""
-    text = in_one_spelling(text)
+    text = _SQUARE_METRES.sub(lambda m: f"{m[1].replace('1.73 ', '1.73')}m2", in_one_spelling(text))
     return _NUMBER_AND_UNIT.sub(lambda m: _OTHER_UNIT.sub(lambda unit: _SPELLED[unit.group()], m.group()), text)
 
 

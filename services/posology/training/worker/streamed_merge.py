@@ -168,10 +168,10 @@ def plan(base: Path, adapter: Path, *, method: Method, machine: Hardware) -> Str
     )
 
 
-def skeleton(config: Any, base: Path, dtype: torch.dtype) -> Any:
+def skeleton(config: Any, folder: Path, dtype: torch.dtype) -> Any:
     """The model without weights."""
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention(base))
+        return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention(folder))
 
 
 def adapted(model: Any, adapter: Path) -> tuple[dict[str, LoraLayer], dict[str, str]]:

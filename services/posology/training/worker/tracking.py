@@ -127,7 +127,7 @@ class Mlflow:
         self._ended.set()
         if self._thread is not None:
             self._thread.join(LAST_SECONDS)
-            if self._thread.is_alive():
+            if self._thread.is_alive() and not self._complained:
                 self.say("MLflow did not take the end of this training", waiting=len(self._points))
 
     # --- in the thread -------------------------------------------------------------------------------------
