@@ -13,7 +13,6 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -26,7 +25,7 @@ log = logging.getLogger("posology.tracing")
 
 VARIABLE = "TRACEPARENT"
 """Where a process finds the span that started it, as OpenTelemetry names it."""
-READS = ("Get", "List", "Watch", "Next", "Find", "Trace", "Plan", "Inspect", "Check", "ServerReflection")
+_READS = ("Get", "List", "Watch", "Next", "Find", "Trace", "Plan", "Inspect", "Check", "ServerReflection")
 """Methods that start so change nothing: pollers would drown the rest."""
 Attributes = Mapping[str, str | int | bool]
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -99,14 +98,14 @@ def derived(*words: object) -> str:
     return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()[:16]
 
 
-def seconds(moment: datetime) -> float:
-    """A time of the database as spans have it."""
-    return moment.timestamp()
+def only_reads(method: str) -> bool:
+    """Whether calls of `package.Service/Method` change nothing."""
+    return method.rpartition("/")[2].startswith(_READS)
 
 
 def is_told(method: str) -> bool:
     """Whether calls of `package.Service/Method` are spans: those of our services that change something."""
-    return method.startswith("posology.") and not method.rpartition("/")[2].startswith(READS)
+    return method.startswith("posology.") and not only_reads(method)
 
 
 class Call:
@@ -119,7 +118,7 @@ class Call:
 
     def __init__(self, method: str, kind: Kind) -> None:
         above = context.place()
-        self.place = context.Place(above.trace, f"{random.getrandbits(64) | 1:016x}", above.sampled)
+        self.place = above.at(f"{random.getrandbits(64) | 1:016x}")
         self._parent = above.span
         self._method = method
         self._kind = kind

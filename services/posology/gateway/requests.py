@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,11 @@ def _for_engine(body: Mapping[str, Any]) -> dict[str, Any]:
 def _unknown(name: str, known: Mapping[str, Check]) -> str:
     if name in REFUSED:
         return f"is refused: {REFUSED[name]}"
+    return unknown(name, known)
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """That there is no such field, and which one may be meant."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"is unknown; did you mean {near[0]}?" if near else "is unknown"
 

@@ -3,7 +3,6 @@
 Nothing is stored between calls: a client sends the turns before along, as with a chat.
 """
 
-import difflib
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -14,7 +13,7 @@ from posology.core.errors import InvalidInput, Violation
 from posology.gateway import json_body, messages
 from posology.gateway.domain import AnswerKind
 from posology.gateway.events import DONE, payload
-from posology.gateway.requests import ChatRequest, checked
+from posology.gateway.requests import ChatRequest, checked, unknown
 
 _SAME = (
     "model", "temperature", "top_p", "stream", "user", "metadata", "safety_identifier", "prompt_cache_key",
@@ -70,8 +69,7 @@ def _fault(name: str, value: Any) -> str:
         return ""
     if name in _WHY:
         return _WHY[name]
-    near = difflib.get_close_matches(name, (*_SAME, *_OWN, *_NOTHING), n=1)
-    return f"is unknown; did you mean {near[0]}?" if near else "is unknown"
+    return unknown(name, (*_SAME, *_OWN, *_NOTHING))
 
 
 def parse(raw: bytes) -> ChatRequest:

@@ -1,6 +1,5 @@
 """A run and its stages as spans of one trace, in the words of OpenTelemetry's conventions for pipelines."""
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from posology.core import tracing
@@ -15,7 +14,7 @@ _RESULTS = {"SUCCEEDED": "success", "FAILED": "failure", "CANCELLED": "cancellat
 def place_of(run: Run) -> Place:
     """The run's own span; NOWHERE for a run that was submitted to an older version."""
     above = parse_traceparent(run.traceparent)
-    return Place(above.trace, tracing.derived("run", run.uid), above.sampled) if above.trace else NOWHERE
+    return above.at(tracing.derived("run", run.uid)) if above.trace else NOWHERE
 
 
 def enter(run: Run, stage: Stage | None = None) -> None:
@@ -25,7 +24,7 @@ def enter(run: Run, stage: Stage | None = None) -> None:
         return
     if stage is not None:
         starts = stage.state is State.WAITING  # what is called now belongs to the attempt that begins
-        own = Place(own.trace, _stage_span(run, stage.stage, stage.attempt + starts), own.sampled)
+        own = own.at(_stage_span(run, stage.stage, stage.attempt + starts))
     context.enter(own)
 
 
@@ -41,9 +40,9 @@ def tell(before: Run, after: Run, at: datetime) -> None:
     if after.phase.ended and not before.phase.ended:
         name = {"cicd.pipeline.name": "FineTuneRun", "cicd.pipeline.action.name": "RUN"}
         attributes = name | {"cicd.pipeline.run.id": after.name, "cicd.pipeline.result": _RESULTS[after.phase]}
-        error = next(iter(_errors(after)), "")
+        error = next((s.error.type for s in after.stages if s.error and s.state is State.FAILED), "")
         above = parse_traceparent(after.traceparent).span
-        times = tracing.seconds(after.created), tracing.seconds(after.ended or at)
+        times = after.created.timestamp(), (after.ended or at).timestamp()
         tracing.tell(Span("RUN FineTuneRun", Kind.INTERNAL, own, above, *times, attributes, error))
 
 
@@ -64,14 +63,10 @@ def _of_stage(run: Run, stage: Stage, own: Place, at: datetime) -> Span:
     if stage.artifact:
         attributes["artifact.hash"] = stage.artifact
     error = stage.error.type if stage.error and stage.state is not State.SUCCEEDED else ""
-    place = Place(own.trace, _stage_span(run, stage.stage, stage.attempt), own.sampled)
-    times = tracing.seconds(stage.started or at), tracing.seconds(stage.ended or at)
+    place = own.at(_stage_span(run, stage.stage, stage.attempt))
+    times = (stage.started or at).timestamp(), (stage.ended or at).timestamp()
     return Span(f"RUN {stage.stage}", Kind.INTERNAL, place, own.span, *times, attributes, error)
 
 
 def _stage_span(run: Run, stage: str, attempt: int) -> str:
     return tracing.derived("stage", run.uid, stage, attempt)
-
-
-def _errors(run: Run) -> Iterator[str]:
-    yield from (stage.error.type for stage in run.stages if stage.error and stage.state is State.FAILED)

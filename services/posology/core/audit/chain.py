@@ -70,19 +70,19 @@ def verify_chain(entries: Iterable[Entry], *, after: Head | None = None, anchors
     earlier, from verdicts say: each must still be there, so neither a cut tail nor a rewritten chain passes.
     """
     start = head = after or Head(0, GENESIS)
-    anchored = _anchored(anchors, start)
+    missing = anchored(anchors, start)
     for entry in entries:
         _check(entry, head)
         head = Head(entry.seq, entry.digest)
-        if anchored.pop(head.seq, head.digest) != head.digest:
+        if missing.pop(head.seq, head.digest) != head.digest:
             raise _broken(entry, "is not the entry that was anchored; the chain was rewritten")
-    if anchored:
-        missing = f"entry {max(anchored)} was anchored; the tail was cut"
-        raise DataCorrupt(f"the audit chain ends at entry {head.seq}, but {missing}")
+    if missing:
+        cut = f"entry {max(missing)} was anchored; the tail was cut"
+        raise DataCorrupt(f"the audit chain ends at entry {head.seq}, but {cut}")
     return head
 
 
-def _anchored(anchors: Iterable[Head], start: Head) -> dict[int, str]:
+def anchored(anchors: Iterable[Head], start: Head) -> dict[int, str]:
     """Digest by number of every anchor after the start; DataCorrupt where two contradict each other, or one the start.
 
     Of what lies before the start nothing can be said.

@@ -1,7 +1,6 @@
 """A job and its attempts as spans: the service tells the job when it is over, a worker tells its own attempt."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import time
 
 from posology.core import tracing
@@ -16,7 +15,7 @@ _RESULTS = {State.SUCCEEDED: "success", State.CANCELLED: "cancellation"}
 def place_of(job: Job) -> Place:
     """The job's own span; without one where an older version made the job."""
     above = parse_traceparent(job.traceparent)
-    return Place(above.trace, tracing.derived("job", job.name, above.trace), above.sampled) if above.trace else NOWHERE
+    return above.at(tracing.derived("job", job.name, above.trace)) if above.trace else NOWHERE
 
 
 def enter(job: Job) -> None:
@@ -37,23 +36,24 @@ def tell(job: Job) -> None:
         attributes["artifact.hash"] = job.artifact
     error = job.error.error if job.error and job.state is State.FAILED else ""
     above = parse_traceparent(job.traceparent).span
-    times = tracing.seconds(job.created_at), tracing.seconds(job.finished_at or job.updated_at)
+    times = job.created_at.timestamp(), (job.finished_at or job.updated_at).timestamp()
     tracing.tell(Span(f"job {job.kind}", Kind.INTERNAL, own, above, *times, attributes, error))
 
 
-@contextmanager
-def attempt(job: str, kind: str, number: int, run: str) -> Iterator[list[int]]:
-    """The span of a worker's attempt, below that of its job; the exit code is put into the list that this yields."""
+def attempt(job: str, kind: str, number: int, run: str, work: Callable[[], int]) -> int:
+    """Do a worker's attempt as a span below that of its job; returns its exit code."""
+    tracing.configure("worker")
     above, started = context.place(), time()
-    code: list[int] = []
+    code: int | None = None
     try:
-        yield code
+        code = work()
+        return code
     finally:
         if tracing.on() and above.trace:
-            place = Place(above.trace, tracing.derived("attempt", job, above.trace, number), above.sampled)
             attributes = _named(job, kind, run) | {"posology.job.attempt": number}
-            attributes |= {"process.exit.code": code[0]} if code else {}
-            error = "" if code[:1] == [0] else str(code[0]) if code else "_OTHER"
+            attributes |= {} if code is None else {"process.exit.code": code}
+            error = "_OTHER" if code is None else str(code or "")
+            place = above.at(tracing.derived("attempt", job, above.trace, number))
             name = f"attempt {kind}"
             tracing.tell(Span(name, Kind.INTERNAL, place, above.span, started, time(), attributes, error))
         tracing.close()

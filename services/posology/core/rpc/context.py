@@ -79,8 +79,14 @@ class Place:
     span: str = ""
     sampled: bool = True
 
+    def at(self, span: str) -> "Place":
+        """At another span of the same trace."""
+        return Place(self.trace, span, self.sampled)
+
     def header(self) -> str:
-        """As a `traceparent`; without a span it names a new one."""
+        """As a `traceparent`, "" outside a trace; without a span it names a new one."""
+        if not self.trace:
+            return ""
         span = self.span or f"{random.getrandbits(64) | 1:016x}"
         return f"00-{self.trace}-{span}-{'01' if self.sampled else '00'}"
 

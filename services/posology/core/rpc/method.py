@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from posology.core.rpc import context
 from posology.core.telemetry import REGISTRY
-from posology.core.tracing import READS
+from posology.core.tracing import only_reads
 
 log = logging.getLogger("posology.rpc")
 
@@ -36,7 +36,7 @@ class Method:
         self.buckets = [0] * (len(_BOUNDS) + 1)
         self.seconds = 0.0
         # pollers would drown the rest
-        self._success = logging.DEBUG if name.rpartition("/")[2].startswith(READS) else logging.INFO
+        self._success = logging.DEBUG if only_reads(name) else logging.INFO
 
     def begin(self) -> float:
         """Note the start of a call; returns it for `end`."""

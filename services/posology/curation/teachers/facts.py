@@ -100,13 +100,12 @@ _FIGURE = re.compile(
 
 def lacks_a_figure(text: str) -> bool:
     """Whether a change of the dose is ordered without saying what the dose becomes: the figure stands elsewhere."""
-    ordered = False
-    for sentence in split_sentences(re.sub(r"\s*\([^)]*\)", "", text.replace("\n", " "))):
-        change = _DOSE_CHANGE.search(sentence)
-        denied = re.search(r"\b(?:[Nn]o|not|without|further|unlikely)\b", sentence)
-        if change and not denied and not _FIGURE.search(sentence):
-            ordered = True
-    return ordered
+    return any(
+        _DOSE_CHANGE.search(sentence)
+        and not re.search(r"\b(?:[Nn]o|not|without|further|unlikely)\b", sentence)
+        and not _FIGURE.search(sentence)
+        for sentence in split_sentences(re.sub(r"\s*\([^)]*\)", "", text.replace("\n", " ")))
+    )
 
 
 @dataclass(frozen=True)

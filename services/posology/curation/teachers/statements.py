@@ -765,7 +765,7 @@ def commonest_of_the_first_page(place: Place) -> Iterator[Fact]:
         sound
         and 6 <= len(listed.split()) <= _LONG
         and not re.search(r"described|elsewhere|following (?:clinic|serious)", listed)
-        and not any(_lists_run_together(sentence) for p in page for s in p.statements for sentence in [s.text])
+        and not any(_lists_run_together(s.text) for p in page for s in p.statements)
     ):
         question = f"Which adverse reactions do the highlights of the label of {place.name} name as most common?"
         yield _said(place, "common-reactions", question, listed)

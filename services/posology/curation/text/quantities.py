@@ -289,6 +289,7 @@ _ORDINALS = frozenset({"st", "nd", "rd", "th"})
 _SQUARE_METRES = re.compile(r"((?:/|\bper )\s?|\d\s?)m\s?(?:²|\^\s?2|2)(?![\w^]|[.,]\d)")
 
 
+@lru_cache(maxsize=16)  # a fingerprint asks twice
 def _one_spelling(text: str) -> str:
     """The text with numbers and units as the expressions here know them: "1000U", "½ tablet", "10⁹/L"."""
     text = _SQUARE_METRES.sub(lambda m: f"{m[1].replace('1.73 ', '1.73')}m2", in_one_spelling(text))

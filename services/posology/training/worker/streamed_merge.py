@@ -104,9 +104,12 @@ class StreamedMerge:
             self.model.generation_config.save_pretrained(str(output))
         saving.companions(self.base, output)
 
-    def _written_as(self, plan: Planned) -> tuple[str, tuple[int, ...]]:
-        kind = plan.source.kind
-        return (SPELT[self.dtype] if kind in FLOATS else kind), plan.source.shape
+    def _written_as(self, plan: Planned) -> tuple[str, tuple[int, ...], int]:
+        """Kind, shape and bytes: numbers that are no weights stay as they are."""
+        source = plan.source
+        if source.kind not in FLOATS:
+            return source.kind, source.shape, source.end - source.start
+        return SPELT[self.dtype], source.shape, math.prod(source.shape) * self.dtype.itemsize
 
     def _width(self, plan: Planned) -> int:
         kind = self._written_as(plan)[0]
@@ -299,24 +302,17 @@ def _copy(stored: Stored, out: IO[bytes]) -> None:
             left -= len(part)
 
 
-def _write_header(out: IO[bytes], tensors: list[tuple[str, str, tuple[int, ...]]]) -> int:
+def _write_header(out: IO[bytes], tensors: list[tuple[str, str, tuple[int, ...], int]]) -> int:
     """The header of a safetensors file, and how many bytes of tensors must follow."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
-    for name, kind, shape in tensors:
-        start, end = end, end + _size(kind, shape)
+    for name, kind, shape, size in tensors:
+        start, end = end, end + size
         header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
     raw = json.dumps(header, separators=(",", ":")).encode()
     raw += b" " * (-len(raw) % 8)
     out.write(len(raw).to_bytes(8, "little") + raw)
     return end
-
-
-def _size(kind: str, shape: tuple[int, ...]) -> int:
-    return math.prod(shape) * (FLOATS[kind].itemsize if kind in FLOATS else _WIDTHS[kind])
-
-
-_WIDTHS = {"I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
 def _write(out: IO[bytes], tensor: torch.Tensor) -> None:

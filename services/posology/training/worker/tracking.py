@@ -28,7 +28,6 @@ PAUSE_SECONDS = 1.0
 LAST_SECONDS = 60.0
 """How long the end of a training waits for the tracker at most; its client alone takes seconds to import."""
 LAST_TRIES = 4
-_OUTCOMES = {"done": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 log = logging.getLogger("posology.tracking")
 
@@ -85,15 +84,15 @@ def tracked(ctx: JobContext, about: Callable[[], About]) -> Iterator[Tracker]:
         return
     mlflow = Mlflow(about(), say=ctx.log)
     mlflow.start()
-    outcome = "failed"
+    status = "FAILED"
     try:
         yield mlflow
-        outcome = "done"
+        status = "FINISHED"
     except Stopped:
-        outcome = "stopped"
+        status = "KILLED"
         raise
     finally:
-        mlflow.end(_OUTCOMES[outcome])
+        mlflow.end(status)
 
 
 @dataclass
@@ -167,7 +166,7 @@ class Mlflow:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # tried again here, with what came meanwhile
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-        from mlflow.entities import Param, RunTag
+        from mlflow.entities import Param
         from mlflow.tracking import MlflowClient
 
         self._client = client = MlflowClient()
@@ -186,7 +185,6 @@ class Mlflow:
         given = [Param(key, value[:6000]) for key, value in params.items()]
         for start in range(0, len(given), AT_ONCE // 10):
             client.log_batch(run, params=given[start : start + AT_ONCE // 10])
-        client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
         self._run = run
         self.say("tracked by MLflow", run=run, resumed=bool(earlier))
 

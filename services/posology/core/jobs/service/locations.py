@@ -57,7 +57,7 @@ class AttemptLocations:
             "patience": timing.patience,
             "run": job.run,
             "trace": job.trace,
-            "traceparent": spans.place_of(job).header() if job.traceparent else "",
+            "traceparent": spans.place_of(job).header(),
             **{name: str(path) for name, path in self.tls.items()},
             **({"output": str(local / prefix)} if local else {}),  # then nothing is copied on the way
             **({"service_file": str(self.service_file)} if self.service_file else {}),

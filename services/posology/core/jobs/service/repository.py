@@ -102,7 +102,7 @@ async def _insert(tx: Transaction, new: NewJob) -> None:
             creator=context.caller.get().subject,
             run=context.run_id.get(),
             trace=context.trace_id.get(),
-            traceparent=context.place().header() if context.trace_id.get() else "",
+            traceparent=context.place().header(),
             state=State.PENDING,
             reason="waits for a free slot",
             attempt=0,

@@ -199,8 +199,7 @@ def main(handlers: Mapping[str, Handler]) -> NoReturn:
     own = assignment.read()
     _log_as_json(own)
     if ranks.rank() == 0:
-        with spans.attempt(own.job, own.kind, own.attempt, own.run) as exit_code:
-            exit_code.append(code := _work(own, handlers))
+        code = spans.attempt(own.job, own.kind, own.attempt, own.run, partial(_work, own, handlers))
     else:
         code = _follow(own, handlers)
     log.info("worker ends", extra={"exit_code": code})
@@ -382,7 +381,6 @@ def _log_as_json(assignment: Assignment) -> None:
     there = context.parse_traceparent(os.environ.get(tracing.VARIABLE, ""))
     context.enter(there if there.trace else context.Place(assignment.trace))
     telemetry.log_as_json("worker", level=os.environ.get("POSOLOGY_LOG_LEVEL", "INFO"))
-    tracing.configure("worker")
 
 
 def _loggable(fields: Mapping[str, object]) -> Mapping[str, object]:
