@@ -64,19 +64,12 @@ def _check_absent(path: Path, *, required: bool) -> None:
         raise RevocationsUnreadable(f"{path} is a link to a list of revoked keys that is not there")
     if required:
         raise RevocationsUnreadable(f"there is no list of revoked keys {path}; make the file, it may be empty")
-    try:
-        beside = sorted(file.name for file in path.parent.iterdir())
-    except OSError as error:
-        raise RevocationsUnreadable(f"the folder of the list of revoked keys {path} can't be read: {error}") from error
-    alike = [name for name in beside if _looks_alike(name)]
-    if alike:
+    if alike := [file.name for file in _alike(path)]:
         raise RevocationsUnreadable(f"{path} is not there, but {', '.join(alike)} is; rename the one that is meant")
 
 
 def _check_beside(path: Path, revoked: frozenset[str]) -> None:
-    for file in sorted(path.parent.iterdir()):
-        if file.name == path.name or not _looks_alike(file.name) or not file.is_file():
-            continue
+    for file in filter(Path.is_file, _alike(path)):
         try:
             ids = _ANY_ID.findall(text_of(file.read_bytes()[:_LARGEST], str(file)))
         except OSError as error:
@@ -96,8 +89,13 @@ def _check_sums(path: Path, revoked: frozenset[str]) -> None:
             )
 
 
-def _looks_alike(name: str) -> bool:
-    return "revo" in name.casefold() and not name.endswith(".pub")
+def _alike(path: Path) -> list[Path]:
+    """Other files of the folder that may be meant for the list."""
+    try:
+        beside = [file for file in path.parent.iterdir() if file.name != path.name]
+    except OSError as error:
+        raise RevocationsUnreadable(f"the folder of the list of revoked keys {path} can't be read: {error}") from error
+    return sorted(file for file in beside if "revo" in file.name.casefold() and file.suffix != ".pub")
 
 
 def text_of(content: bytes, origin: str) -> str:

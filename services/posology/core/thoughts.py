@@ -29,9 +29,9 @@ def without_thoughts(text: str) -> str:
     A closing tag without an opening one counts: many templates open the thoughts in the prompt.
     """
     answer = _after_thoughts(text)
-    if answer == text and not _WRAPPED.fullmatch(text):
-        return text.strip()
     wrapped = _WRAPPED.fullmatch(answer)
+    if answer == text and not wrapped:
+        return text.strip()
     answer = (wrapped["tagged"] or wrapped["solution"] or "") if wrapped else answer
     return re.sub(r"\s*<\|(?:return|end)\|>\s*$", "", answer).strip()
 

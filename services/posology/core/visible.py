@@ -11,6 +11,7 @@ looks like an 8, a Cyrillic letter within a Latin word like a Latin one (Unicode
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Everything outside these ranges of common scripts and signs is looked at one by one.
 _LIKE_LATIN = "\u0391\u0392\u0395-\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03bd\u03bf"
@@ -91,13 +92,17 @@ def _looks_like_another(character: str, before: str, after: str, text: str) -> b
     category = unicodedata.category(character)
     if category == "Nd":
         script = unicodedata.name(character, "").partition(" ")[0].partition("-")[0]
-        return script not in _SAME_SHAPE and not any(
-            unicodedata.name(other, "").startswith(f"{script} LETTER") for other in text if other > "\u036f"
-        )
+        return script not in _SAME_SHAPE and not _has_letters(script, text)
     if category not in ("Lu", "Ll"):
         return False
     beside_latin = any(neighbour.isascii() and neighbour.isalpha() for neighbour in (before, after))
     return beside_latin and not unicodedata.name(character, "").startswith(("LATIN", "GREEK SMALL LETTER MU"))
+
+
+@lru_cache(maxsize=8)
+def _has_letters(script: str, text: str) -> bool:
+    """Kept: a text of nothing but digits of another script asks for each of them."""
+    return any(unicodedata.name(one, "").startswith(f"{script} LETTER") for one in text if one > "\u036f")
 
 
 def _is_heaped(at: re.Match[str]) -> bool:

@@ -222,15 +222,8 @@ def review_to_proto(stored: Review, summary: Summary) -> pb.Review:
         end_time=to_timestamp(stored.ended),
         settle_time=to_timestamp(stored.settled),
         task=pb.Review.Task.Value(stored.task.value),
-        attempt=_attempt(stored),
+        attempt=pb.ReviewAttempt(**attempt) if (attempt := try_price.attempt_of(stored)) else None,
     )
-
-
-def _attempt(stored: Review) -> pb.ReviewAttempt | None:
-    if not try_price.is_counted(stored):
-        return None
-    note = try_price.price_of(stored)
-    return pb.ReviewAttempt(number=stored.number, confidence=stored.confidence, note=note)
 
 
 _STATES = {

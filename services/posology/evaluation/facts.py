@@ -173,11 +173,8 @@ def tenfold(answer: str, doses: Sequence[str]) -> str:
 
 
 def _has(answer: str, fact: str, negated: bool) -> bool:
-    wanted = quantities(fact)
-    if any(
-        len({value for value, name in quantities(answer) if name == dimension}) > MOST_AMOUNTS
-        for _, dimension in wanted
-    ):
+    wanted, stated = quantities(fact), quantities(answer)
+    if any(len({value for value, name in stated if name == dimension}) > MOST_AMOUNTS for _, dimension in wanted):
         return False
     words = _content(_AMOUNT.sub(" ", fact))
     return any(_in_sentence(sentence, wanted, words, negated) for sentence in _sentences(answer))

@@ -14,13 +14,12 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 
 from posology.core.attestations.verdict import VerdictPredicate
-from posology.core.canonical import canonical_digest
 from posology.core.release.check import decided
 from posology.core.release.domain import as_strict
 from posology.core.store import Transaction, now
 from posology.evaluation import tables
 from posology.evaluation.domain import Outcome
-from posology.evaluation.origins import Made, root_digest
+from posology.evaluation.origins import Made, files_digest
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ async def _left_alone(tx: Transaction, files: Collection[str], failed: VerdictPr
     same root. A model made from the failed one, a copy of it and what a person pushed say nothing of that."""
     own = set(files) - set(failed.base.weight_files)
     t = tables.tuned_files.c
-    root = root_digest(failed.base.weight_files)
+    root = files_digest(failed.base.weight_files)
     sharing = select(t.artifact).where(t.file.in_(sorted(own)), t.root == root).distinct()
     held: dict[str, set[str]] = {}
     for row in (await tx.execute(select(t.artifact, t.file).where(t.artifact.in_(sharing)))).all():
@@ -119,7 +118,7 @@ async def _answered(
         return True
     c = tables.verdicts.c
     # Only a PASS of exactly these files answers; those from before `weights` was kept are all looked at.
-    same = (c.weights == weights_digest(failed.weight_files)) | c.weights.is_(None)
+    same = (c.weights == files_digest(failed.weight_files)) | c.weights.is_(None)
     later = select(c.envelope).where(c.outcome == Outcome.PASS.value, c.created >= row["created"], same)
     return any(_answers(predicate_of(envelope), failed) for envelope in (await tx.execute(later)).scalars())
 
@@ -136,11 +135,6 @@ def _answers(passing: VerdictPredicate, failed: VerdictPredicate) -> bool:
         and not set(passing.weight_files) <= base
         and as_strict(decided(passing), decided(failed))
     )
-
-
-def weights_digest(files: Collection[str]) -> str:
-    """One digest for the weight files of a verdict, by which the verdicts on them are looked up."""
-    return canonical_digest(sorted(files))
 
 
 def predicate_of(envelope: Mapping[str, Any]) -> VerdictPredicate:

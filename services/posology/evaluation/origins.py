@@ -40,12 +40,12 @@ class Origin:
     @property
     def root(self) -> str:
         """By what uses of a suite are counted."""
-        return root_digest(self.base_files)
+        return files_digest(self.base_files)
 
     @property
     def weights(self) -> str:
         """One digest for the candidate's weight files, whatever stands beside them."""
-        return canonical_digest(list(self.weight_files))
+        return files_digest(self.weight_files)
 
     def base(self, artifact: str, *, made_here: bool) -> Base:
         """What the verdict signs of the base."""
@@ -97,11 +97,11 @@ def root_of(artifacts: ArtifactStore, base: str) -> str:
         manifest = artifacts.manifest(base) if base else None
     except NotFound:
         return ""
-    return root_digest(weight_files(manifest)) if manifest and not manifest.parents else ""
+    return files_digest(weight_files(manifest)) if manifest and not manifest.parents else ""
 
 
-def root_digest(files: tuple[str, ...]) -> str:
-    """One digest for the weight files of a root."""
+def files_digest(files: tuple[str, ...]) -> str:
+    """One digest for a model's weight files, sorted as manifests and verdicts list them."""
     return canonical_digest(list(files))
 
 
@@ -134,7 +134,7 @@ def made_by_runs(artifacts: ArtifactStore, known: set[str]) -> Iterator[Made]:
         taken = {f for one in models for f in weight_files(one)}
         own = tuple(file for file in weight_files(manifest) if file not in taken)
         direct = len(models) == 1 and not missing
-        yield Made(digest, own, root_digest(weight_files(models[0])) if direct else "")
+        yield Made(digest, own, files_digest(weight_files(models[0])) if direct else "")
 
 
 def _behind(artifacts: ArtifactStore, start: Manifest) -> tuple[dict[str, Manifest], bool]:

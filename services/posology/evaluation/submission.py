@@ -8,7 +8,7 @@ from posology.core.attestations.verdict import Try, VerdictPredicate
 from posology.core.errors import Violation
 from posology.core.release.check import gaps, gate_findings
 from posology.core.release.domain import ReleasePolicy, RequiredReview, Requirements
-from posology.core.release.tries import confidence_of, percent
+from posology.core.release.tries import ROUNDING, confidence_of, percent
 from posology.evaluation import gates, refusal_judging
 from posology.evaluation.domain import BASE, TUNED, Gate, PlannedReview, Policy
 from posology.evaluation.human import SAMPLE
@@ -52,7 +52,7 @@ def _review_shortfall(required: RequiredReview, review: PlannedReview) -> str:
     if review.reviewers < required.reviewers:
         return f"{review.reviewers} reviewer(s) of each item, {required.reviewers} are asked"
     needed = confidence_of(1, confidence=required.confidence, tries=required.tries)
-    if review.confidence < needed:
+    if review.confidence < needed - ROUNDING:
         return f"its bound has {review.confidence:.1%} confidence, {percent(needed)} is asked"
     if review.max_error_rate > required.max_error_rate:
         return f"it is to show {review.max_error_rate:.1%} (maxErrorRate)"

@@ -325,7 +325,7 @@ class Verdicts:
                 gates=[self._to_json(result) for result in findings.results],
                 envelope=envelope,
                 artifact=artifact,
-                weights=failures.weights_digest(findings.origin.weight_files),
+                weights=findings.origin.weights,
                 created=await now(tx),
             )
         )

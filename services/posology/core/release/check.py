@@ -15,9 +15,8 @@ from posology.core.release.domain import (
     Requirements,
     demands_met,
 )
-from posology.core.release.tries import confidence_of, percent
+from posology.core.release.tries import ROUNDING, confidence_of, percent
 
-_ROUNDING = 1e-9
 _LEAST_LABELS = 100
 """Of each model, before a judge of refusals counts."""
 
@@ -159,7 +158,7 @@ def _shortfall(
         return f"{suite}: the verdict does not say which try it was"
     needed = confidence_of(one.number, confidence=requirements.confidence, tries=requirements.tries)
     for result in results:
-        if needed >= 1 or float(result.get("confidence", 0)) < needed - _ROUNDING:
+        if needed >= 1 or float(result.get("confidence", 0)) < needed - ROUNDING:
             return (
                 f"{suite}: try {one.number} must be decided at {percent(needed)} confidence, "
                 f"it was at {percent(float(result.get('confidence', 0)))}"
@@ -266,7 +265,7 @@ def _try_shortfall(required: RequiredReview, review: ReviewPredicate) -> str:
     needed = confidence_of(max(number, 1), confidence=required.confidence, tries=required.tries)
     if needed >= 1:
         return f"it was try {number} of {required.tries} that the policy allows"
-    if number < 1 or confidence < needed - _ROUNDING:
+    if number < 1 or confidence < needed - ROUNDING:
         return f"try {number} must be decided at {percent(needed)} confidence, it was at {percent(confidence)}"
     return ""
 

@@ -7,6 +7,8 @@ alpha / K each keeps it under alpha, and there is no try K + 1.
 from statistics import NormalDist
 
 _POWER = 0.8
+ROUNDING = 1e-9
+"""How far a confidence may lie below what is asked, for 1 - (1 - c) / tries has no exact decimals."""
 MOST_HALVINGS = 40
 """Beyond this many halvings a float can't tell the confidence from certainty."""
 FRESH_IS_CHEAPER = 2.0

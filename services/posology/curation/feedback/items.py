@@ -1,8 +1,6 @@
 """Answers as items of a review: redacted whatever the gateway keeps, and without what users said of them."""
 
 import json
-from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 from posology.core.redaction import redacted
@@ -10,11 +8,6 @@ from posology.core.visible import visible
 from posology.curation.domain import content_id
 from posology.curation.feedback.domain import Text
 from posology.curation.review.domain import Item
-
-
-def frame_digest(answers: Sequence[str]) -> str:
-    """sha256 (hex) over the names of the answers in order."""
-    return sha256("\n".join(sorted(answers)).encode()).hexdigest()
 
 
 def item_of(answer: str, text: Text, *, position: int, seed: int) -> Item:

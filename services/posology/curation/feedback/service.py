@@ -21,6 +21,7 @@ from posology.curation.feedback import items, repository
 from posology.curation.feedback.domain import KIND, Mark, Text, Thumb
 from posology.curation.review import repository as reviews
 from posology.curation.review.domain import Policy, Review, ReviewState, Task
+from posology.curation.review.sampling import frame_digest
 
 log = logging.getLogger("posology.curation.feedback")
 _AT_ONCE = 16
@@ -86,7 +87,7 @@ class Feedback:
             items.item_of(answer, text, position=position, seed=draft.seed)
             for position, (answer, text) in enumerate(texts.items())
         )
-        digest = items.frame_digest([*texts])
+        digest = frame_digest(texts)
         review = replace(
             draft, subject=f"sha256:{digest}", frame_digest=digest, frame_size=len(drawn), planned=len(drawn)
         )

@@ -100,10 +100,8 @@ def _task(review: Review) -> dict[str, Any]:
 
 
 def _attempt(review: Review) -> dict[str, Any]:
-    """Which try it was, and at which confidence it was decided, where tries are counted."""
-    if not try_price.is_counted(review):
-        return {}
-    return {"try": {"number": review.number, "confidence": review.confidence, "note": try_price.price_of(review)}}
+    attempt = try_price.attempt_of(review)
+    return {"try": attempt} if attempt else {}
 
 
 def _policy(review: Review) -> dict[str, Any]:

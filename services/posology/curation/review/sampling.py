@@ -1,7 +1,7 @@
 """A stratified sample from a frozen frame: proportional to strata, drawn by a stored seed."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -16,9 +16,9 @@ class Unit:
     stratum: tuple[str, str]  # section code, drug
 
 
-def frame_digest(units: Sequence[Unit]) -> str:
+def frame_digest(ids: Iterable[str]) -> str:
     """sha256 (hex) over the ids of the frame in order: it shows later that nothing was swapped."""
-    return sha256("\n".join(sorted(unit.id for unit in units)).encode()).hexdigest()
+    return sha256("\n".join(sorted(ids)).encode()).hexdigest()
 
 
 def sample(units: Sequence[Unit], *, size: int, seed: int) -> list[str]:

@@ -24,9 +24,7 @@ ANSWERS: Mapping[Task, str] = {Task.RATE_CORRECTNESS: "human.jsonl", Task.LABEL_
 class Drawn:
     """A frozen frame and what was drawn from it."""
 
-    kind: str
     frame_size: int
-    frame_digest: str
     items: tuple[Item, ...]
     strata: tuple[Stratum, ...] = ()
 
@@ -35,7 +33,7 @@ def frame_of(store: ArtifactStore, subject: str, task: Task = Task.RATE_CORRECTN
     """The kind of an artifact, and the rows that a sample is drawn from. Blocking; errors as of `draw_items`."""
     kind = _checked_kind(store, subject, task)
     rows = frozenset(row["id"] for row in _frame(store, subject, kind, task))
-    return kind, Frame(rows, frame_digest([Unit(row, ("", "")) for row in rows]))
+    return kind, Frame(rows, frame_digest(rows))
 
 
 def draw_items(
@@ -80,7 +78,7 @@ def draw_items(
         )
         for n, item in enumerate(again)
     )
-    return Drawn(kind, len(units), frame_digest(units), items + repeats, strata)
+    return Drawn(len(units), items + repeats, strata)
 
 
 def _checked_kind(store: ArtifactStore, subject: str, task: Task) -> str:

@@ -34,13 +34,19 @@ async def number(tx: Transaction, review: Review, frame: Frame, *, planned: int,
     """Which try a review would be, from 1. `carried` is a review whose sample stands for the rows that stayed: looking
     at it again is no new chance."""
     c = tables.reviews.c
-    same_kind = select(tables.reviews).where(c.kind == review.kind, c.task == review.task.value)
-    earlier = (await tx.execute(same_kind.where(c.name != review.name))).mappings().all()
-    spent = [one for one in earlier if one["name"] != carried and not _showed_as_much(one, review)]
-    rated = await _rated(tx, [one["name"] for one in spent])
-    spent = [one for one in spent if one["name"] in rated or not _comes_again(one, review, frame, planned)]
-    drew = await _drew_any(tx, [one["name"] for one in spent if one["namespace"] == review.namespace], frame.rows)
-    return 1 + sum(bool(one["frame_digest"] == frame.digest or one["name"] in drew) for one in spent)
+    columns = (c.name, c.state, c.max_error_rate, c.confidence, c.frame_digest, c.seed, c.planned)
+    near = select(*columns).where(
+        c.kind == review.kind,
+        c.task == review.task.value,
+        c.name.not_in((review.name, carried)),
+        (c.frame_digest == frame.digest) | (c.namespace == review.namespace),
+    )
+    spent = [one for one in (await tx.execute(near)).mappings() if not _showed_as_much(one, review)]
+    again = {one["name"] for one in spent if _comes_again(one, review, frame, planned)}
+    spared = again - await _rated(tx, again)
+    same = {one["name"] for one in spent if one["frame_digest"] == frame.digest}
+    drew = await _drew_any(tx, {one["name"] for one in spent} - same, frame.rows)
+    return 1 + len((same | drew) - spared)
 
 
 def _showed_as_much(earlier: RowMapping, review: Review) -> bool:

@@ -76,14 +76,6 @@ def read_jsonl(document: Document) -> Iterator[Parsed]:
     yield Parsed(pairs=tuple(pairs), drops=tuple(drops))
 
 
-def pairs_of(record: Mapping[str, Any], *, source: str) -> list[Pair]:
-    """The pairs of one record; [] when it is none."""
-    try:
-        return read_pairs(record, source=source)
-    except NoPair:
-        return []
-
-
 def plain_keys(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """The record with its known fields in lower case ("Question", "Context"), where that names no field twice."""
     lower = Counter(str(name).casefold() for name in record)
@@ -124,20 +116,16 @@ _MEND = "rename it to 'context' if the answer needs it, else remove it"
 
 def unused_fields(record: Mapping[str, Any]) -> list[str]:
     """The names of fields with content that no shape of a pair uses."""
-    used = {
-        *_ASKS,
-        *_ANSWERS,
-        *_PASSAGES,
-        "messages",
-        "conversations",
-        "conversation",
-        "system",
-        "instances",
-        "history",
-    }
+    used = _USED
     if record.get("messages"):
-        used.add("evidence")  # as data sets made here have it: the sentence that proves the answer
-    return [name for name, value in record.items() if name not in used | _ABOUT and not _is_absent(value)]
+        used |= {"evidence"}  # as data sets made here have it: the sentence that proves the answer
+    return [name for name, value in record.items() if name not in used and not _is_absent(value)]
+
+
+_USED = frozenset(
+    {*_ASKS, *_ANSWERS, *_PASSAGES, *_ABOUT}
+    | {"messages", "conversations", "conversation", "system", "instances", "history"}
+)
 
 
 def _is_prose(name: str, value: Any) -> bool:

@@ -171,6 +171,8 @@ _BEFORE_A_NAME = frozenset(
 def _name_amid(unit: str, names: tuple[str, ...]) -> str:
     """The drug's name where a sentence starts whose stop got lost: "to the abdomen VELTORAN is also indicated"."""
     for name in names:
+        if name not in unit:
+            continue
         for match in re.finditer(
             rf"(?P<before>[a-z]{{2,}}) (?P<name>{re.escape(name)})(?: \([^)]*\))? (?:is|are) (?:also |not )?(?:indicated|contraindicated|available|supplied)\b",
             unit,
